@@ -1,0 +1,45 @@
+"""The configuration of a low-rank adapter; torch-free."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from balora.settings import Settings
+
+
+class AdapterConfig(Settings):
+    """What is attached to every target layer: ΔW = s·(B·A − B0·A0), with (B0, A0) = 0 for the standard start."""
+
+    rank: int = Field(default=16, ge=1)
+    """r of the trained factors A (r×in) and B (out×r); at most min(in, out) of every target layer."""
+    alpha: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Scaling numerator: s = alpha/r (alpha/√r for `rslora`); none means alpha = rank, so s = 1 for LoRA."""
+    init: Literal["pissa", "standard"] = "pissa"
+    """Start of (A, B): `pissa` principal singular vectors of W; `standard` A scaled normal, B zero."""
+    svd: Literal["exact", "randomized"] = "exact"
+    """How PiSSA's factors are computed."""
+    variant: Literal["lora", "rslora", "dora"] = "lora"
+    """`lora`, rank-stabilised `rslora`, or weight-decomposed `dora`."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout on the adapter's input; must be 0 with `pissa`, where it would disturb the model itself."""
+    target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    """Names (suffixes) of the layers to adapt, or `all-linear`: every linear layer but the output head."""
+    modules_to_save: tuple[str, ...] = ()
+    """Further modules trained in full and saved along; classification heads are added by themselves."""
+
+    @model_validator(mode="after")
+    def _no_dropout_with_pissa(self) -> Self:
+        if self.init == "pissa" and self.dropout > 0:
+            raise ValueError(
+                f"dropout must be 0 with init 'pissa', got {self.dropout}: it would drop principal components of the "
+                "pre-trained weights; set dropout to 0 or init to 'standard'"
+            )
+        if not self.target_modules:
+            raise ValueError("target_modules is empty: name at least one layer, or use 'all-linear'")
+        return self
+
+    @property
+    def scaling(self) -> float:
+        """s in ΔW = s·B·A."""
+        alpha = self.rank if self.alpha is None else self.alpha
+        return float(alpha / (self.rank**0.5 if self.variant == "rslora" else self.rank))

@@ -1,0 +1,155 @@
+"""The configuration of the training objective; torch-free, so that plans and reports can read it."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from balora.errors import ConfigError, unknown_name
+from balora.objective.editions import (
+    FORMULAS,
+    WEIGHTS,
+    ConsistencyForm,
+    DiversityForm,
+    Edition,
+    Family,
+    Schedule,
+    SpectralNorm,
+)
+from balora.settings import Settings
+
+REGULARIZED = ("ba-lora", "lora+reg", "full+reg")
+UNREGULARIZED = ("none", "full", "lora", "pissa")
+TERMS = ("consistency", "diversity", "spectral")
+
+
+class ConsistencyTerm(Settings):
+    """λ1: stay close to the pre-trained model."""
+
+    weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """λ1; 0 switches the term off."""
+    form: ConsistencyForm = "kl"
+    """`kl`: T²·KL(reference‖student); `mse`: mean squared error of row-normalised logits."""
+    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """T of the KL form."""
+    schedule: Schedule = "constant"
+    """How λ1 changes over the steps."""
+
+
+class DiversityTerm(Settings):
+    """λ2: keep outputs from collapsing."""
+
+    weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """λ2; 0 switches the term off."""
+    form: DiversityForm = "entropy"
+    """`covariance`: off-diagonal covariance of the logits; `entropy`: minus the mean entropy."""
+    top_k: int | None = Field(default=None, ge=1)
+    """K of the entropy form: only the K largest probabilities, renormalised; none: the whole vocabulary."""
+    schedule: Schedule = "constant"
+    """How λ2 changes over the steps."""
+
+
+class SpectralTerm(Settings):
+    """λ3: the share of the leading singular values of the logits."""
+
+    weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """λ3; 0 switches the term off."""
+    k: int = Field(default=3, ge=1)
+    """How many leading singular values count."""
+    norm: SpectralNorm = "nuclear"
+    """What they are divided by: `nuclear` Σσ or `frobenius` ‖Z‖_F."""
+    schedule: Schedule = "constant"
+    """How λ3 changes over the steps."""
+
+
+class ObjectiveConfig(Settings):
+    """L = L_task + λ1·consistency + λ2·diversity + λ3·spectral, every choice spelled out."""
+
+    family: Family
+    """Which kind of task is trained: `nlu` (classification, regression) or `nlg` (causal language modelling)."""
+    edition: Edition = "iclr-2026"
+    """Which published edition the formulas and weights were taken from."""
+    formulation: Family | None = None
+    """Whose formulas the terms use; none means the family's own. The other one is ablation B."""
+    reference_head: Literal["initial", "probe"] = "initial"
+    """NLU: the reference's classification head: as initialised (published), or fitted on frozen features first."""
+    matching: Literal["none", "gradient"] = "none"
+    """`gradient`: rescale the λ of swapped terms so that they start with the gradient their family's own would have."""
+    consistency: ConsistencyTerm = ConsistencyTerm()
+    diversity: DiversityTerm = DiversityTerm()
+    spectral: SpectralTerm = SpectralTerm()
+
+    @property
+    def active_formulation(self) -> Family:
+        """The formulation in use: `formulation`, or the family's own."""
+        return self.formulation or self.family
+
+    @property
+    def regularized(self) -> bool:
+        """Whether any of the three terms has a weight."""
+        return any(getattr(self, term).weight > 0 for term in TERMS)
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the frozen model's outputs are needed: only the consistency term reads them."""
+        return self.consistency.weight > 0
+
+    @model_validator(mode="after")
+    def _matching_needs_a_swap(self) -> Self:
+        if self.matching == "gradient" and self.active_formulation == self.family:
+            raise ValueError(
+                f"matching: 'gradient' rescales swapped terms, but formulation is the family's own ({self.family}): "
+                "set formulation to the other one, or matching to 'none'"
+            )
+        return self
+
+    @classmethod
+    def preset(
+        cls, name: str, *, family: Family, edition: Edition = "iclr-2026", formulation: Family | None = None
+    ) -> "ObjectiveConfig":
+        """Return the objective of a named method with the published formulas, parameters and weights.
+
+        Args:
+            name: ``ba-lora``, ``lora+reg`` or ``full+reg`` (all three terms), or ``none``, ``full``, ``lora``,
+                ``pissa`` (task loss alone; the formulas are filled in all the same, so that one weight can be raised).
+            family: kind of task, which decides λ and the schedules.
+            edition: ``iclr-2026`` or ``arxiv-v5``.
+            formulation: whose formulas to use; the family's own by default.
+
+        Raises:
+            ConfigError: unknown name, family, edition or formulation.
+        """
+        if name not in REGULARIZED + UNREGULARIZED:
+            raise ConfigError(unknown_name("objective preset", name, REGULARIZED + UNREGULARIZED))
+        if (edition, family) not in WEIGHTS:
+            raise ConfigError(f"no edition {edition!r} for family {family!r}: {_known_pairs()}")
+        if (edition, formulation or family) not in FORMULAS:
+            raise ConfigError(f"no formulation {formulation!r} in edition {edition!r}: {_known_pairs()}")
+        formulas, weights = FORMULAS[edition, formulation or family], WEIGHTS[edition, family]
+        on = 1.0 if name in REGULARIZED else 0.0
+        return cls(
+            family=family,
+            edition=edition,
+            formulation=formulation,
+            consistency=ConsistencyTerm(
+                weight=on * weights.consistency,
+                form=formulas.consistency,
+                temperature=formulas.temperature,
+                schedule=weights.consistency_schedule,
+            ),
+            diversity=DiversityTerm(
+                weight=on * weights.diversity,
+                form=formulas.diversity,
+                top_k=formulas.top_k,
+                schedule=weights.other_schedule,
+            ),
+            spectral=SpectralTerm(
+                weight=on * weights.spectral,
+                k=formulas.k,
+                norm=formulas.spectral,
+                schedule=weights.other_schedule,
+            ),
+        )
+
+
+def _known_pairs() -> str:
+    return "known: " + ", ".join(f"{edition} {family}" for edition, family in FORMULAS)
