@@ -1,0 +1,77 @@
+"""The tasks balora knows, as data; torch-free, so that plans and reports can read it."""
+
+from typing import Literal, NamedTuple
+
+from balora.errors import ConfigError, unknown_name
+
+Family = Literal["nlu", "nlg"]
+Format = Literal["glue", "gsm8k", "alpaca", "chat"]
+
+
+class Task(NamedTuple):
+    """One task: its family, where it is found, and how it is scored."""
+
+    name: str
+    family: Family
+    format: Format
+    aliases: tuple[str, ...]
+    """Folder names under which the task's files are found, besides its name (case does not matter)."""
+    metrics: tuple[str, ...]
+    """Every reported metric; the first is the task's score in NLU Avg or NLG Avg unless `score` lists several."""
+    score: tuple[str, ...]
+    """The metrics whose mean is the task's score."""
+    text: tuple[str, ...] = ()
+    """Columns of the input text (GLUE)."""
+    labels: tuple[str, ...] = ()
+    """Class names in order of their index; empty for regression and generation."""
+    eval_split: str = "validation"
+    hub: tuple[str, str | None] | None = None
+    """(`datasets` name, configuration) used when no folder is given."""
+
+    @property
+    def regression(self) -> bool:
+        """Whether the label is a number."""
+        return self.family == "nlu" and not self.labels
+
+
+def _glue(
+    name: str, folder: str, text: tuple[str, ...], labels: tuple[str, ...], metrics: tuple[str, ...], split: str = "validation"
+) -> Task:
+    return Task(name, "nlu", "glue", (folder,), metrics, metrics[:1], text, labels, split, ("nyu-mll/glue", name))
+
+
+PAIR = ("sentence1", "sentence2")
+ACCURACY = ("accuracy",)
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        _glue("cola", "CoLA", ("sentence",), ("unacceptable", "acceptable"), ("matthews_correlation",)),
+        _glue("sst2", "SST-2", ("sentence",), ("negative", "positive"), ACCURACY),
+        _glue("mrpc", "MRPC", PAIR, ("not_equivalent", "equivalent"), ("accuracy", "f1")),
+        _glue("rte", "RTE", PAIR, ("entailment", "not_entailment"), ACCURACY),
+        _glue("stsb", "STS-B", PAIR, (), ("pearson", "spearman")),
+        _glue(
+            "mnli",
+            "MNLI",
+            ("premise", "hypothesis"),
+            ("entailment", "neutral", "contradiction"),
+            ACCURACY,
+            "validation_matched",
+        ),
+        _glue("qnli", "QNLI", ("question", "sentence"), ("entailment", "not_entailment"), ACCURACY),
+        _glue("qqp", "QQP", ("question1", "question2"), ("not_duplicate", "duplicate"), ("accuracy", "f1")),
+        Task("gsm8k", "nlg", "gsm8k", (), ("exact_match", "answer_loss"), ("exact_match",), eval_split="test",
+             hub=("openai/gsm8k", "main")),
+        Task("math", "nlg", "gsm8k", ("MATH",), ("exact_match", "answer_loss"), ("exact_match",), eval_split="test"),
+        Task("alpaca", "nlg", "alpaca", (), ("exact_match", "answer_loss"), ("exact_match",)),
+        Task("chat", "nlg", "chat", (), ("exact_match", "answer_loss"), ("exact_match",)),
+    )
+}  # fmt: skip
+
+
+def find_task(name: str) -> Task:
+    """Return the task called ``name``; raise :class:`ConfigError` with the nearest match otherwise."""
+    if name not in TASKS:
+        raise ConfigError(unknown_name("task", name, TASKS))
+    return TASKS[name]

@@ -1,0 +1,143 @@
+"""One fine-tuning run, fully spelled out; torch-free, so that plans and reports can read it."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from balora.adapters.config import AdapterConfig
+from balora.errors import ConfigError, unknown_name
+from balora.objective.config import REGULARIZED, UNREGULARIZED, ObjectiveConfig
+from balora.settings import Settings, key_names
+from balora.tasks.catalogue import find_task
+from balora.tasks.config import DataConfig
+
+METHODS: dict[str, dict[str, Any]] = {
+    "full": {"adapter": None, "objective": {"preset": "none"}},
+    "full+reg": {"adapter": None, "objective": {"preset": "ba-lora"}},
+    "lora": {"adapter": {"init": "standard"}, "objective": {"preset": "none"}},
+    "pissa": {"adapter": {"init": "pissa"}, "objective": {"preset": "none"}},
+    "lora+reg": {"adapter": {"init": "standard"}, "objective": {"preset": "ba-lora"}},
+    "ba-lora": {"adapter": {"init": "pissa"}, "objective": {"preset": "ba-lora"}},
+}
+"""The named systems: presets of one configuration, nothing more."""
+
+PRESET_KEYS = ("preset", "edition", "formulation")
+
+
+class TrainingConfig(Settings):
+    """How long, how fast and in which number format a run trains."""
+
+    steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps; none means `epochs` decides."""
+    epochs: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Passes over the training rows, when `steps` is not given."""
+    batch_size: int = Field(default=16, ge=1)
+    """Rows per forward pass and device."""
+    accumulation: int = Field(default=1, ge=1)
+    """Forward passes per optimizer step."""
+    learning_rate: float = Field(default=2e-4, gt=0, allow_inf_nan=False)
+    """Peak learning rate of AdamW."""
+    lr_schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """Decay after the warm-up."""
+    warmup: float = Field(default=0.03, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises."""
+    weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """AdamW's decoupled weight decay."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradient clipping."""
+    seed: int = Field(default=42, ge=0)
+    """Decides the drawn rows, their order, the initialisation and dropout."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the forward pass; the trained weights stay in float32."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass instead of keeping them."""
+    eval_batch_size: int = Field(default=64, ge=1)
+    """Rows per forward pass when scoring."""
+    telemetry_every: int = Field(default=10, ge=0)
+    """Record each term's value, λ and share of the gradient every so many steps; 0: never."""
+
+
+class RunSpec(Settings):
+    """One run. :func:`resolve` builds it from settings as users write them."""
+
+    method: str
+    """Name of the preset that the settings started from (a label: every consequence is spelled out below)."""
+    task: str
+    """Name in the catalogue of tasks."""
+    model: str
+    """Hub id or folder of the pre-trained model."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model; refused unless asked for."""
+    adapter: AdapterConfig | None
+    """The adapter, or none for full fine-tuning."""
+    objective: ObjectiveConfig
+    training: TrainingConfig = TrainingConfig()
+    data: DataConfig = DataConfig()
+
+    @model_validator(mode="after")
+    def _family_is_the_tasks(self) -> Self:
+        family = find_task(self.task).family
+        if self.objective.family != family:
+            raise ValueError(f"objective.family is {self.objective.family!r}, but task {self.task!r} is {family}")
+        return self
+
+
+def resolve(settings: Mapping[str, Any]) -> RunSpec:
+    """Build the run that nested or dotted ``settings`` describe.
+
+    Precedence, weakest first: field defaults, the method's preset, ``objective.preset`` with its edition and
+    formulation, then every key given. ``{"task": "cola", "model": "m", "method": "ba-lora", "adapter.rank": 8}``.
+
+    Raises:
+        ConfigError: unknown method, preset, task or key; a value out of range; contradictions.
+    """
+    given = nest(settings)
+    method = given.setdefault("method", "ba-lora")
+    if method not in METHODS:
+        raise ConfigError(unknown_name("method", method, METHODS))
+    for key in ("task", "model"):
+        if not given.get(key):
+            raise ConfigError(f"{key}: required but not given")
+    preset = METHODS[method]
+    if preset["adapter"] is None and given.get("adapter"):
+        raise ConfigError(f"adapter settings given, but method {method!r} trains the whole model: drop them, or use 'lora'")
+    if preset["adapter"] is not None and "adapter" in given and given["adapter"] is None:
+        raise ConfigError(f"adapter is null, but method {method!r} needs one: use method 'full' to train the whole model")
+    given["adapter"] = None if preset["adapter"] is None else {**preset["adapter"], **given.get("adapter", {})}
+    given["objective"] = _objective(merge(preset["objective"], given.get("objective", {})), find_task(given["task"]).family)
+    return RunSpec(**given)
+
+
+def _objective(given: dict[str, Any], family: str) -> dict[str, Any]:
+    chosen = {key: given.pop(key) for key in PRESET_KEYS if given.get(key) is not None}
+    name = chosen.pop("preset")
+    return merge(ObjectiveConfig.preset(name, family=family, **chosen).model_dump(), given)
+
+
+def setting_keys() -> list[str]:
+    """Return every dotted key that `--set`, YAML files and arms may use."""
+    return [*key_names(RunSpec), "objective.preset"]
+
+
+def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn ``{"a.b": 1, "a": {"c": 2}}`` into ``{"a": {"b": 1, "c": 2}}``; unknown keys are errors."""
+    nested: dict[str, Any] = {}
+    for key, value in settings.items():
+        value = nest(value) if isinstance(value, Mapping) else value
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        nested = merge(nested, value)
+    return nested
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``below`` with ``above`` laid over it, group by group."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+__all__ = ["METHODS", "REGULARIZED", "UNREGULARIZED", "RunSpec", "TrainingConfig", "merge", "nest", "resolve", "setting_keys"]
