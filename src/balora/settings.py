@@ -17,28 +17,39 @@ class Settings(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise ConfigError(describe(error, type(self))) from None
+            raise SettingsError(faults(error, type(self))) from None
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed, validated again."""
         return type(self)(**{**self.model_dump(), **changes})
 
 
-def describe(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
-    """Return all faults of a failed validation on one line, each with its key, the value received and the limit."""
-    return "; ".join(_fault(dict(fault), model, prefix) for fault in error.errors(include_url=False))
+class SettingsError(ConfigError):
+    """All faults of one group of settings, as (dotted key, what is wrong)."""
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{key}: {text}" if key else text for key, text in faults))
 
 
-def _fault(fault: Mapping[str, Any], model: type[BaseModel], prefix: str) -> str:
-    key = prefix + ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        return unknown_name("key", key, [prefix + name for name in key_names(model)])
-    if fault["type"] == "value_error":
-        return f"{key}: {fault['ctx']['error']}" if key else str(fault["ctx"]["error"])
-    if fault["type"] == "missing":
-        return f"{key}: required but not given"
-    message = fault["msg"][0].lower() + fault["msg"][1:]
-    return f"{key}: {message}, got {fault['input']!r}"
+def faults(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
+    """Return every fault of a failed validation as (dotted key, what is wrong with the value received)."""
+    return [fault for details in error.errors(include_url=False) for fault in _faults(details, model)]
+
+
+def _faults(details: Mapping[str, Any], model: type[BaseModel]) -> list[tuple[str, str]]:
+    key = ".".join(str(part) for part in details["loc"])
+    if details["type"] == "extra_forbidden":
+        return [(key, unknown_name("key", key, key_names(model)))]
+    if details["type"] == "value_error":
+        inner = details["ctx"]["error"]
+        if isinstance(inner, SettingsError):
+            return [(".".join(filter(None, (key, below))), text) for below, text in inner.faults]
+        return [(key, str(inner))]
+    if details["type"] == "missing":
+        return [(key, "required but not given")]
+    message = details["msg"][0].lower() + details["msg"][1:]
+    return [(key, f"{message}, got {details['input']!r}")]
 
 
 def key_names(model: type[BaseModel], prefix: str = "") -> list[str]:

@@ -35,9 +35,16 @@ class Task(NamedTuple):
 
 
 def _glue(
-    name: str, folder: str, text: tuple[str, ...], labels: tuple[str, ...], metrics: tuple[str, ...], split: str = "validation"
+    name: str,
+    folder: str,
+    text: tuple[str, ...],
+    labels: tuple[str, ...],
+    metrics: tuple[str, ...],
+    split: str = "validation",
 ) -> Task:
-    return Task(name, "nlu", "glue", (folder,), metrics, metrics[:1], text, labels, split, ("nyu-mll/glue", name))
+    return Task(
+        name, "nlu", "glue", (folder,), metrics, metrics[:1], text, labels, split, ("nyu-mll/glue", name)
+    )
 
 
 PAIR = ("sentence1", "sentence2")

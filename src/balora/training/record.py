@@ -6,10 +6,8 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from balora.errors import InputError
-from balora.settings import Settings, describe
+from balora.settings import Settings, SettingsError
 from balora.training.spec import RunSpec
 
 FORMAT = 1
@@ -100,10 +98,12 @@ def read_record(folder: Path) -> RunRecord | None:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a whole run record ({error}): delete the folder to run it again") from None
+        raise InputError(
+            f"{path}: not a whole run record ({error}): delete the folder to run it again"
+        ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path}: not a run record of format {FORMAT}: delete the folder to run it again")
     try:
-        return RunRecord.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{path}: {describe(error, RunRecord)}: delete the folder to run it again") from None
+        return RunRecord(**content)
+    except SettingsError as error:
+        raise InputError(f"{path}: {error}: delete the folder to run it again") from None

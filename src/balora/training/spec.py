@@ -79,7 +79,9 @@ class RunSpec(Settings):
     def _family_is_the_tasks(self) -> Self:
         family = find_task(self.task).family
         if self.objective.family != family:
-            raise ValueError(f"objective.family is {self.objective.family!r}, but task {self.task!r} is {family}")
+            raise ValueError(
+                f"objective.family is {self.objective.family!r}, but task {self.task!r} is {family}"
+            )
         return self
 
 
@@ -101,11 +103,19 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
             raise ConfigError(f"{key}: required but not given")
     preset = METHODS[method]
     if preset["adapter"] is None and given.get("adapter"):
-        raise ConfigError(f"adapter settings given, but method {method!r} trains the whole model: drop them, or use 'lora'")
+        raise ConfigError(
+            f"adapter settings given, but method {method!r} trains the whole model: drop them, or use 'lora'"
+        )
     if preset["adapter"] is not None and "adapter" in given and given["adapter"] is None:
-        raise ConfigError(f"adapter is null, but method {method!r} needs one: use method 'full' to train the whole model")
-    given["adapter"] = None if preset["adapter"] is None else {**preset["adapter"], **given.get("adapter", {})}
-    given["objective"] = _objective(merge(preset["objective"], given.get("objective", {})), find_task(given["task"]).family)
+        raise ConfigError(
+            f"adapter is null, but method {method!r} needs one: use method 'full' to train the whole model"
+        )
+    given["adapter"] = (
+        None if preset["adapter"] is None else {**preset["adapter"], **given.get("adapter", {})}
+    )
+    given["objective"] = _objective(
+        merge(preset["objective"], given.get("objective", {})), find_task(given["task"]).family
+    )
     return RunSpec(**given)
 
 
@@ -140,4 +150,14 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-__all__ = ["METHODS", "REGULARIZED", "UNREGULARIZED", "RunSpec", "TrainingConfig", "merge", "nest", "resolve", "setting_keys"]
+__all__ = [
+    "METHODS",
+    "REGULARIZED",
+    "UNREGULARIZED",
+    "RunSpec",
+    "TrainingConfig",
+    "merge",
+    "nest",
+    "resolve",
+    "setting_keys",
+]
