@@ -48,5 +48,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return the line that reports an unknown name with its nearest match, e.g. for a task or a key."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown {kind} {name!r}: {hint}known: {', '.join(names)}"
+    hints = [f"did you mean {close[0]!r}?"] if close else []
+    if len(names) <= 20 or not close:
+        hints.append(f"known: {', '.join(names)}")
+    return f"unknown {kind} {name!r}: {' '.join(hints)}"

@@ -3,8 +3,8 @@
 from typing import Literal, NamedTuple
 
 from balora.errors import ConfigError, unknown_name
+from balora.objective.editions import Family
 
-Family = Literal["nlu", "nlg"]
 Format = Literal["glue", "gsm8k", "alpaca", "chat"]
 
 
@@ -42,9 +42,7 @@ def _glue(
     metrics: tuple[str, ...],
     split: str = "validation",
 ) -> Task:
-    return Task(
-        name, "nlu", "glue", (folder,), metrics, metrics[:1], text, labels, split, ("nyu-mll/glue", name)
-    )
+    return Task(name, "nlu", "glue", (folder,), metrics, metrics[:1], text, labels, split, ("nyu-mll/glue", name))
 
 
 PAIR = ("sentence1", "sentence2")

@@ -1,4 +1,4 @@
-"""What one run leaves behind: `run.json`, written last, so that a folder holds a finished run or nothing that counts."""
+"""What one run leaves behind: `run.json`, written last, so that a folder holds a finished run or nothing."""
 
 import hashlib
 import json
@@ -98,9 +98,7 @@ def read_record(folder: Path) -> RunRecord | None:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: not a whole run record ({error}): delete the folder to run it again"
-        ) from None
+        raise InputError(f"{path}: not a whole run record ({error}): delete the folder to run it again") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path}: not a run record of format {FORMAT}: delete the folder to run it again")
     try:

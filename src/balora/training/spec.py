@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 
 from balora.adapters.config import AdapterConfig
 from balora.errors import ConfigError, unknown_name
-from balora.objective.config import REGULARIZED, UNREGULARIZED, ObjectiveConfig
+from balora.objective.config import ObjectiveConfig
+from balora.objective.editions import Family
 from balora.settings import Settings, key_names
 from balora.tasks.catalogue import find_task
 from balora.tasks.config import DataConfig
@@ -79,9 +80,7 @@ class RunSpec(Settings):
     def _family_is_the_tasks(self) -> Self:
         family = find_task(self.task).family
         if self.objective.family != family:
-            raise ValueError(
-                f"objective.family is {self.objective.family!r}, but task {self.task!r} is {family}"
-            )
+            raise ValueError(f"objective.family is {self.objective.family!r}, but task {self.task!r} is {family}")
         return self
 
 
@@ -110,16 +109,14 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
         raise ConfigError(
             f"adapter is null, but method {method!r} needs one: use method 'full' to train the whole model"
         )
-    given["adapter"] = (
-        None if preset["adapter"] is None else {**preset["adapter"], **given.get("adapter", {})}
-    )
+    given["adapter"] = None if preset["adapter"] is None else {**preset["adapter"], **given.get("adapter", {})}
     given["objective"] = _objective(
         merge(preset["objective"], given.get("objective", {})), find_task(given["task"]).family
     )
     return RunSpec(**given)
 
 
-def _objective(given: dict[str, Any], family: str) -> dict[str, Any]:
+def _objective(given: dict[str, Any], family: Family) -> dict[str, Any]:
     chosen = {key: given.pop(key) for key in PRESET_KEYS if given.get(key) is not None}
     name = chosen.pop("preset")
     return merge(ObjectiveConfig.preset(name, family=family, **chosen).model_dump(), given)
@@ -148,16 +145,3 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
         merged[key] = merge(merged[key], value) if both else value
     return merged
-
-
-__all__ = [
-    "METHODS",
-    "REGULARIZED",
-    "UNREGULARIZED",
-    "RunSpec",
-    "TrainingConfig",
-    "merge",
-    "nest",
-    "resolve",
-    "setting_keys",
-]
