@@ -1,11 +1,14 @@
 """The base of every configuration model, and the one place where pydantic's complaints become balora's."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from balora.errors import ConfigError, unknown_name
+
+Family = Literal["nlu", "nlg"]
+"""The two kinds of task: understanding (classification, regression) and generation."""
 
 
 class Settings(BaseModel):

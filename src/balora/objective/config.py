@@ -11,11 +11,10 @@ from balora.objective.editions import (
     ConsistencyForm,
     DiversityForm,
     Edition,
-    Family,
     Schedule,
     SpectralNorm,
 )
-from balora.settings import Settings
+from balora.settings import Family, Settings
 
 REGULARIZED = ("ba-lora", "lora+reg", "full+reg")
 UNREGULARIZED = ("none", "full", "lora", "pissa")

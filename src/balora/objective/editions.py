@@ -7,7 +7,8 @@ weights and changes the formulas.
 
 from typing import Literal, NamedTuple
 
-Family = Literal["nlu", "nlg"]
+from balora.settings import Family
+
 Edition = Literal["arxiv-v5", "iclr-2026"]
 ConsistencyForm = Literal["kl", "mse"]
 DiversityForm = Literal["covariance", "entropy"]

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 from balora.errors import ConfigError, unknown_name
-from balora.objective.editions import Family
+from balora.settings import Family
 
 Format = Literal["glue", "gsm8k", "alpaca", "chat"]
 

@@ -8,8 +8,7 @@ from pydantic import Field, model_validator
 from balora.adapters.config import AdapterConfig
 from balora.errors import ConfigError, unknown_name
 from balora.objective.config import ObjectiveConfig
-from balora.objective.editions import Family
-from balora.settings import Settings, key_names
+from balora.settings import Family, Settings, key_names
 from balora.tasks.catalogue import find_task
 from balora.tasks.config import DataConfig
 
