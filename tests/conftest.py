@@ -1,0 +1,35 @@
+"""Shared fixtures: the real data and checkpoint, and quiet, single-threaded, offline defaults."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+
+
+def real_inputs() -> Path | None:
+    """Return the folder with `data/` and `models/`, or None: `BALORA_DATA`, else `shared` beside the checkout."""
+    named = os.environ.get("BALORA_DATA")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared"
+    return folder if (folder / "models" / "stories260K").is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    folder = real_inputs()
+    if folder is None:
+        pytest.skip("real data not found: set BALORA_DATA to the folder that holds data/ and models/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(shared: Path) -> Path:
+    return shared / "models" / "stories260K"
+
+
+@pytest.fixture(scope="session")
+def data(shared: Path) -> Path:
+    return shared / "data"
