@@ -1,0 +1,65 @@
+"""The entry point: run a verb, and turn whatever goes wrong into one line and an exit code.
+
+0 done · 1 failed · 2 wrong input · 130 interrupted.
+"""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from balora.errors import BaloraError
+
+DEBUG = "--debug"
+NO_SPACE = os.strerror(errno.ENOSPC)
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` (without the program's name) and return its exit code.
+
+    ``--debug`` is taken out here, so that it works at any place of any verb.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    args = [arg for arg in given if arg != DEBUG]
+    try:
+        code = _run(args or ["--help"])
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        if len(args) < len(given):
+            traceback.print_exc()
+        line, code = explain(error)
+        print(f"balora: {line}", file=sys.stderr)
+        return code
+    if code == 130:
+        print("balora: interrupted", file=sys.stderr)
+    return code
+
+
+def _run(args: list[str]) -> int:
+    from balora.cli.app import app
+
+    result = typer.main.get_command(app).main(args, prog_name="balora", standalone_mode=False)
+    return result if isinstance(result, int) else 0
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """Return the line that tells a person about ``error``, and the exit code."""
+    if isinstance(error, BaloraError):
+        return f"error: {_one_line(str(error))}", error.exit_code
+    if isinstance(error, typer.TyperException):
+        return f"error: {_one_line(error.format_message())} (see --help)", 2
+    if NO_SPACE in str(error):  # also from libraries that wrap the system's error in one of their own
+        return f"error: {_one_line(str(error))}: free some disk space or choose another output folder", 2
+    if isinstance(error, OSError) and error.errno in REFUSED:
+        return f"error: {error.strerror}: {error.filename}: change its permissions or choose another folder", 2
+    kind, message = type(error).__name__, _one_line(str(error))
+    return f"error: {kind}: {message} (this is a bug in balora; run with {DEBUG} for the traceback)", 1
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
