@@ -26,7 +26,7 @@ def spectral_ratio(
     Raises:
         InputError: k < 1, no rows, or an unknown norm.
 
-    Source: BA-LoRA (arXiv 2408.04556), L_SVDR: nuclear in v5 and in the NLU form of ICLR 2026, Frobenius in its NLG form.
+    Source: BA-LoRA (arXiv 2408.04556), L_SVDR: nuclear in v5 and for NLU in ICLR 2026, Frobenius for NLG there.
 
     Note:
         With k ≥ min(N, D) the nuclear ratio is −1 whatever Z is, and its gradient 0. The Frobenius ratio is −1 for
@@ -41,20 +41,20 @@ def spectral_ratio(
     return ratio_of(singular_values(accurate(logits)), k, norm)
 
 
-def ratio_of(sigma: Float[Tensor, "M"], k: int, norm: Literal["nuclear", "frobenius"]) -> Float[Tensor, ""]:
+def ratio_of(sigma: Float[Tensor, " M"], k: int, norm: Literal["nuclear", "frobenius"]) -> Float[Tensor, ""]:
     """Return minus the ratio of the k leading to all singular values, which are given in descending order."""
     whole = sigma.sum() if norm == "nuclear" else torch.linalg.vector_norm(sigma)
     return -sigma[:k].sum() / whole.clamp_min(torch.finfo(sigma.dtype).tiny)
 
 
-def singular_values(matrix: Float[Tensor, "N D"]) -> Float[Tensor, "M"]:
+def singular_values(matrix: Float[Tensor, "N D"]) -> Float[Tensor, " M"]:
     """Return all M = min(N, D) singular values in descending order, differentiable where they repeat or vanish.
 
     They are the square roots of the eigenvalues of the smaller Gram matrix, in float64; one below 1e-7·σ_1 (half the
     digits of float64, all of float32's) counts as zero. The gradient of Σ g_i σ_i is U·diag(g)·Vᵀ, which needs no
     difference of singular values; zero values pass none.
     """
-    sigma: Tensor = _SingularValues.apply(matrix)
+    sigma: Tensor = _SingularValues.apply(matrix)  # type: ignore[no-untyped-call]
     return sigma
 
 
@@ -75,13 +75,14 @@ class _SingularValues(torch.autograd.Function):
         # U diag(g) Vᵀ = U diag(g/σ) Uᵀ Z, and the mirror image for tall matrices.
         scale = torch.where(sigma > 0, grad.double() / sigma.where(sigma > 0, 1.0), 0.0)
         mixer = ((vectors * scale) @ vectors.mT).to(matrix.dtype)
-        return mixer @ matrix if ctx.wide else matrix @ mixer
+        gradient: Tensor = mixer @ matrix if ctx.wide else matrix @ mixer
+        return gradient
 
 
 def _gram(matrix: Tensor, columns: int = 8192) -> Tensor:
     """M·Mᵀ in float64, a block of columns at a time, so that M is never held twice."""
     gram = matrix.new_zeros(matrix.shape[0], matrix.shape[0], dtype=torch.float64)
-    for block in matrix.split(columns, dim=1):
+    for block in torch.split(matrix, columns, dim=1):
         block = block.double()
         gram.addmm_(block, block.mT)
     return gram
@@ -90,7 +91,8 @@ def _gram(matrix: Tensor, columns: int = 8192) -> Tensor:
 def _eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
     try:
         values, vectors = torch.linalg.eigh(gram)
-    except torch.linalg.LinAlgError:  # nan or inf in the input: say so in the value, as other terms do
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        # nan or inf in the input: the value says so, as it does in the other terms
         return gram.new_full(gram.shape[:1], torch.nan), torch.full_like(gram, torch.nan)
     sigma = values.flip(0).clamp_min(0).sqrt()
     return sigma.where(sigma > 1e-7 * sigma[0], 0.0), vectors.flip(1)

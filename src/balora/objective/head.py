@@ -1,0 +1,66 @@
+"""The frozen output projection of a language model, and what can be computed from it once."""
+
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from balora.errors import InputError
+
+
+class FrozenHead:
+    """W (V×d) and bias of an output projection that is not trained, with factors of its Gram matrix made at need."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.weight = weight
+        self.bias = bias
+        self.outputs, self.width = weight.shape
+        self._gram: Tensor | None = None
+        self._root: Tensor | None = None
+
+    def gram(self) -> Tensor:
+        """Return G = WᵀW (d×d, float64), with which Z = H·Wᵀ has Z·Zᵀ = H·G·Hᵀ."""
+        if self._gram is None:
+            self._gram = _gram(self.weight)
+        return self._gram
+
+    def root(self) -> Tensor:
+        """Return L with L·Lᵀ = [W b]ᵀ[W b]: H·L (H with a column of ones for a bias) has Z's singular values."""
+        if self._root is None:
+            gram = self.gram()
+            if self.bias is not None:
+                gram = _gram(torch.cat([self.weight, self.bias[:, None]], dim=1))
+            values, vectors = torch.linalg.eigh(gram)
+            self._root = vectors * values.clamp_min(0).sqrt()
+        return self._root
+
+
+def _gram(weight: Tensor, rows: int = 16384) -> Tensor:
+    gram = torch.zeros(weight.shape[1], weight.shape[1], dtype=torch.float64, device=weight.device)
+    for block in torch.split(weight, rows):
+        block = block.double()
+        gram.addmm_(block.mT, block)
+    return gram
+
+
+class HeadCache:
+    """One :class:`FrozenHead` a module, remade when its weight was written to or replaced."""
+
+    def __init__(self) -> None:
+        self._heads: WeakKeyDictionary[nn.Module, tuple[tuple[int, int], FrozenHead]] = WeakKeyDictionary()
+
+    def of(self, head: nn.Linear) -> FrozenHead:
+        """Return the frozen head of ``head``.
+
+        Raises:
+            InputError: it is no plain linear layer, or it is trained: both models would need heads of their own.
+        """
+        if type(head) is not nn.Linear:
+            raise InputError(f"the head must be a plain nn.Linear, got {type(head).__name__}: use from_logits")
+        if any(parameter.requires_grad for parameter in head.parameters()):
+            raise InputError("the head is trained, so the two models do not share it: use from_logits")
+        state = (head.weight.data_ptr(), head.weight._version)
+        if head not in self._heads or self._heads[head][0] != state:
+            bias = None if head.bias is None else head.bias.detach()
+            self._heads[head] = (state, FrozenHead(head.weight.detach(), bias))
+        return self._heads[head][1]

@@ -1,0 +1,138 @@
+"""The objective: L = L_task + λ1·consistency + λ2·diversity + λ3·spectral."""
+
+import torch
+from torch import Tensor, nn
+
+from balora.errors import InputError
+from balora.objective import logits as materialised
+from balora.objective.config import TERMS, ObjectiveConfig
+from balora.objective.head import FrozenHead, HeadCache
+from balora.objective.schedule import weight_at
+from balora.objective.terms import Terms, inactive_terms
+from balora.objective.vocabulary import parts_from_hidden
+
+
+class Objective:
+    """Computes the configured loss from logits, or, without ever holding them, from hidden states and a frozen head.
+
+    The two ways agree. Means are over the rows given; a trainer that splits a step into micro-batches multiplies each
+    loss by its share of the step's rows, which makes token means exact and weights the terms that need the whole matrix
+    (covariance, spectrum) by their rows (method.md §5).
+    """
+
+    def __init__(self, config: ObjectiveConfig, *, chunk_bytes: int = 256 * 2**20) -> None:
+        """Args:
+        config: what to compute.
+        chunk_bytes: memory for the logits of one chunk of rows in `from_hidden`.
+        """
+        self.config = config
+        self.chunk_bytes = chunk_bytes
+        self._heads = HeadCache()
+
+    def weights_at(self, progress: float) -> dict[str, float]:
+        """Return λ of every term at ``progress`` (share of steps done)."""
+        terms = {term: getattr(self.config, term) for term in TERMS}
+        return {name: weight_at(term.weight, term.schedule, progress) for name, term in terms.items()}
+
+    def from_logits(self, student: Tensor, reference: Tensor | None, labels: Tensor, progress: float = 0.0) -> Terms:
+        """Return the terms of one batch.
+
+        Args:
+            student: N×D logits of the model being tuned; rows valid and aligned with their labels.
+            reference: N×D logits of the frozen model; may be None when consistency has no weight.
+            labels: N class or token indices, or N floats for regression.
+            progress: share of the optimizer steps done, 0…1.
+
+        Raises:
+            InputError: shapes that do not fit, a missing reference, labels out of range, K above the vocabulary.
+        """
+        _check_rows(student, reference, labels)
+        weights, inactive = self._acting(student.shape[0], student.shape[1], progress)
+        if not len(student):
+            return Terms(loss=student.sum(), task=student.sum().detach(), inactive=inactive)
+        parts = {"task": materialised.task_loss(student, labels)}
+        if "consistency" in weights:
+            parts["consistency"] = materialised.consistency(self.config, student, _given(reference))
+        if "diversity" in weights:
+            parts["diversity"] = materialised.diversity(self.config, student)
+        if "spectral" in weights:
+            parts["spectral"] = materialised.spectral(self.config, student)
+        loss = torch.stack([weight * parts[term] for term, weight in {"task": 1.0, **weights}.items()]).sum()
+        return Terms(loss=loss, weights=weights, inactive=inactive, **parts)
+
+    def from_hidden(
+        self,
+        hidden: Tensor,
+        reference_hidden: Tensor | None,
+        head: nn.Linear,
+        labels: Tensor,
+        progress: float = 0.0,
+    ) -> Terms:
+        """Return the terms of one batch of a language model, in row chunks and without an N×V matrix.
+
+        Args:
+            hidden: N×d last hidden states of the model being tuned (what its head is applied to), valid rows only.
+            reference_hidden: N×d of the frozen model; may be None when consistency has no weight.
+            head: the output projection, V×d with or without bias, the same for both models and not trained.
+            labels: N token indices.
+            progress: share of the optimizer steps done, 0…1.
+
+        Raises:
+            InputError: hidden states of another width than the head, a trained head, and all of `from_logits`.
+        """
+        frozen, weights, inactive = self._on_head(hidden, reference_hidden, head, labels, progress)
+        if not len(hidden):
+            return Terms(loss=hidden.sum(), task=hidden.sum().detach(), inactive=inactive)
+        reference = None if reference_hidden is None else reference_hidden.detach()
+        active = {"task": 1.0, **weights}
+        loss, parts = parts_from_hidden(self.config, frozen, hidden, reference, labels, active, self.chunk_bytes)
+        return Terms(loss=loss, weights=weights, inactive=inactive, **parts)
+
+    def gradients_from_hidden(
+        self, hidden: Tensor, reference_hidden: Tensor | None, head: nn.Linear, labels: Tensor, progress: float = 0.0
+    ) -> dict[str, Tensor]:
+        """Return λ·∂term/∂H (N×d) of the task loss (λ = 1) and of every acting term, one after the other."""
+        frozen, weights, _ = self._on_head(hidden, reference_hidden, head, labels, progress)
+        reference = None if reference_hidden is None else reference_hidden.detach()
+        gradients = {}
+        for term, weight in {"task": 1.0, **weights}.items():
+            leaf = hidden.detach().requires_grad_()
+            with torch.enable_grad():
+                loss, _ = parts_from_hidden(
+                    self.config, frozen, leaf, reference, labels, {term: weight}, self.chunk_bytes
+                )
+            gradients[term] = torch.autograd.grad(loss, leaf)[0]
+        return gradients
+
+    def _acting(self, rows: int, outputs: int, progress: float) -> tuple[dict[str, float], dict[str, str]]:
+        inactive = inactive_terms(self.config, rows, outputs)
+        weights = self.weights_at(progress)
+        return {t: w for t, w in weights.items() if w > 0 and t not in inactive}, inactive
+
+    def _on_head(
+        self, hidden: Tensor, reference: Tensor | None, head: nn.Linear, labels: Tensor, progress: float
+    ) -> tuple[FrozenHead, dict[str, float], dict[str, str]]:
+        _check_rows(hidden, reference, labels)
+        frozen = self._heads.of(head)
+        if hidden.shape[-1] != frozen.width:
+            raise InputError(f"hidden states have width {hidden.shape[-1]}, but the head takes d = {frozen.width}")
+        materialised.check_labels(labels, frozen.outputs)
+        weights, inactive = self._acting(hidden.shape[0], frozen.outputs, progress)
+        if "consistency" in weights:
+            _given(reference)
+        return frozen, weights, inactive
+
+
+def _check_rows(student: Tensor, reference: Tensor | None, labels: Tensor) -> None:
+    if student.dim() != 2:
+        raise InputError(f"expected one row a position or example (N×D), got shape {tuple(student.shape)}")
+    if reference is not None and reference.shape != student.shape:
+        raise InputError(f"reference has shape {tuple(reference.shape)}, student {tuple(student.shape)}: must be equal")
+    if labels.shape[:1] != student.shape[:1]:
+        raise InputError(f"{len(labels)} labels for {len(student)} rows: give one a row, without masked positions")
+
+
+def _given(reference: Tensor | None) -> Tensor:
+    if reference is None:
+        raise InputError("consistency has a weight, but no reference was given: pass the frozen model's outputs")
+    return reference
