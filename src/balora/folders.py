@@ -32,10 +32,12 @@ def claim_output(folder: str | Path, *, kind: str, own: Collection[str] = ()) ->
         raise OutputError(f"output folder {path}: {ground} is a file, not a folder: choose another folder")
     if foreign:
         raise OutputError(
-            f"output folder {path}: holds something that is not a {kind}'s ({foreign[0]!r}): choose a new or empty folder"
+            f"output folder {path}: holds something else than a {kind} ({foreign[0]!r}): choose a new or empty one"
         )
     if not os.access(ground, os.W_OK | os.X_OK):
-        raise OutputError(f"output folder {path}: {ground} cannot be written: choose another folder or change its permissions")
+        raise OutputError(
+            f"output folder {path}: {ground} cannot be written: choose another folder or change its permissions"
+        )
     return path
 
 
@@ -74,6 +76,7 @@ def _replace(partial: Path, folder: Path) -> None:
         partial.replace(folder)  # an empty folder may be replaced, one with content may not
     except OSError as error:
         if folder.is_dir() and any(folder.iterdir()):
-            raise OutputError(f"output folder {folder}: was filled by someone else meanwhile: choose another") from error
+            raise OutputError(
+                f"output folder {folder}: was filled by someone else meanwhile: choose another"
+            ) from error
         raise
-

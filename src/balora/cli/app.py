@@ -1,0 +1,37 @@
+"""The verbs, put together. Importing this must stay cheap: verbs import torch and models only when they run."""
+
+from typing import Annotated
+
+import typer
+
+from balora.cli.doctor import doctor
+
+EXAMPLE = "Example: [bold]{}[/bold]"
+
+app = typer.Typer(
+    name="balora",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog="Every verb takes --debug: show the traceback of an error instead of its one line. "
+    "Exit codes: 0 done, 1 failed, 2 wrong input.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"balora {version('balora')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Fine-tune a language model without passing on its flaws, and prove which part of the method earned the result."""
+
+
+app.command(epilog=EXAMPLE.format("balora doctor --json"))(doctor)
