@@ -1,8 +1,13 @@
 """The configuration of a task's data; torch-free."""
 
-from pydantic import Field
+from string import Formatter
 
+from pydantic import Field, field_validator
+
+from balora.errors import unknown_name
 from balora.settings import Settings
+
+PLACEHOLDERS = ("question", "input")
 
 
 class DataConfig(Settings):
@@ -10,6 +15,8 @@ class DataConfig(Settings):
 
     folder: str | None = None
     """Folder with the task's files (or a folder above it), or a `datasets` name; none: the task's default name."""
+    subset: str | None = None
+    """Configuration of the `datasets` name, where it has several; none means the task's own."""
     train_split: str = "train"
     """File stem or split to train on."""
     eval_split: str | None = None
@@ -24,3 +31,25 @@ class DataConfig(Settings):
     """Most tokens generated for one answer."""
     prompt: str | None = None
     """Template with `{question}` (and `{input}`) for NLG prompts; none means the task's own."""
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompt_has_known_placeholders(cls, prompt: str | None) -> str | None:
+        if prompt is not None:
+            check_template(prompt)
+        return prompt
+
+
+def check_template(template: str) -> None:
+    """Raise ValueError unless ``template`` names `{question}`, at most `{input}` beside it, and nothing else."""
+    try:
+        fields = [(name, spec, conv) for _, name, spec, conv in Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise ValueError(f"not a template ({error}): write a literal brace twice, got {template!r}") from None
+    for name, spec, conversion in fields:
+        if name not in PLACEHOLDERS:
+            raise ValueError(f"{unknown_name('placeholder', name, PLACEHOLDERS)}; write a literal brace twice")
+        if spec or conversion:
+            raise ValueError(f"placeholder {{{name}}} takes no format or conversion, got {template!r}")
+    if "question" not in [name for name, *_ in fields]:
+        raise ValueError(f"the prompt must contain {{question}}, got {template!r}")

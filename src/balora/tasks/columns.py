@@ -1,0 +1,165 @@
+"""Rows as found become rows as needed: columns under one name, labels checked; torch-free.
+
+=========  =====================================================================================================
+format     a checked row
+=========  =====================================================================================================
+`glue`     the task's text columns, `label`: index of the class, or a number from 0 to 5 (STS-B)
+`gsm8k`    `question`, `answer` (the worked solution), `final` (its last result, as text)
+`alpaca`   `question` (the instruction), `input` (may be empty), `answer`
+`chat`     `messages` (the conversation before the answer: a list of role and content), `answer`
+=========  =====================================================================================================
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from balora.errors import DataError
+from balora.tasks.answers import final_answer
+from balora.tasks.catalogue import Format, Task
+from balora.tasks.files import SourceRow
+
+Row = dict[str, Any]
+
+FIRST_TEXT = ("sentence1", "sentence", "#1 String")
+SECOND_TEXT = ("sentence2", "#2 String")
+LABEL = ("label", "gold_label", "Quality", "is_duplicate")
+SCORE = ("label", "score")
+QUESTION = ("question", "problem", "query")
+ANSWER = ("solution", "answer", "response")  # MATH has both: its `answer` is the bare result
+ROLES = ("system", "user", "assistant", "tool")
+HIGHEST_SCORE = 5.0
+
+
+def check_row(task: Task, row: SourceRow) -> Row | None:
+    """Return one row under the names of its format; None for a row without an answer (it teaches nothing).
+
+    Raises:
+        DataError: a column is missing, a value has the wrong type, a label lies outside the set; with file and line.
+    """
+    return CHECKS[task.format](task, row)
+
+
+def _glue(task: Task, row: SourceRow) -> Row:
+    alternatives = [(task.text[0], *FIRST_TEXT), *((name, *SECOND_TEXT) for name in task.text[1:])]
+    checked: Row = {}
+    for name, choices in zip(task.text, alternatives, strict=True):
+        checked[name] = _text(row, _column(row, choices, f"text column {name!r}"), may_be_empty=True)
+    if not any(text.strip() for text in checked.values()):
+        raise DataError(f"{row.where}: the text is empty: leave the row out of the file")
+    column = _column(row, SCORE if task.regression else LABEL, "label column")
+    checked["label"] = _score(row, column) if task.regression else _label(task, row, column)
+    return checked
+
+
+def _label(task: Task, row: SourceRow, column: str) -> int:
+    """Return the index of the class: from an index, digits, or the class's name."""
+    value = row.values[column]
+    names = task.labels
+    if isinstance(value, str):
+        value = value.strip()
+        if value in names:
+            return names.index(value)
+        value = int(value) if value in map(str, range(-1, len(names))) else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        if 0 <= value < len(names):
+            return value
+        if value == -1:
+            raise DataError(_hidden(row, column))
+    allowed = ", ".join(f"{index} or {name!r}" for index, name in enumerate(names))
+    raise DataError(f"{row.where}: {column} is {value!r}, but {task.name}'s labels are {allowed}")
+
+
+def _score(row: SourceRow, column: str) -> float:
+    """Return a similarity from 0 to 5, the range of STS-B."""
+    value = row.values[column]
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if number == -1:
+        raise DataError(_hidden(row, column))
+    if not 0 <= number <= HIGHEST_SCORE:
+        raise DataError(f"{row.where}: {column} is {value!r}, but a number from 0 to {HIGHEST_SCORE:g} is needed")
+    return number
+
+
+def _hidden(row: SourceRow, column: str) -> str:
+    return (
+        f"{row.where}: {column} is -1: GLUE keeps the labels of its test sets to itself, so this split can be neither "
+        f"trained on nor scored: use 'validation'"
+    )
+
+
+def _gsm8k(task: Task, row: SourceRow) -> Row:
+    question = _text(row, _column(row, QUESTION, "question column"))
+    column = _column(row, ANSWER, "answer column")
+    answer = _text(row, column)
+    final = final_answer(answer)
+    if final is None:
+        raise DataError(
+            f"{row.where}: {column} ends in no result ('#### 42', '\\boxed{{42}}' or a number), so it cannot be scored"
+        )
+    return {"question": question, "answer": answer, "final": final}
+
+
+def _alpaca(task: Task, row: SourceRow) -> Row | None:
+    question = _text(row, _column(row, ("instruction",), "instruction column"))
+    extra = _text(row, "input", may_be_empty=True) if row.values.get("input") is not None else ""
+    answer = _text(row, _column(row, ("output",), "answer column"), may_be_empty=True)
+    return {"question": question, "input": extra, "answer": answer} if answer else None
+
+
+def _chat(task: Task, row: SourceRow) -> Row | None:
+    messages = row.values[_column(row, ("messages",), "conversation column")]
+    if not isinstance(messages, list) or not messages:
+        raise DataError(f"{row.where}: messages is {_shown(messages)}, but a list of messages is needed")
+    turns = [_message(row, number, message) for number, message in enumerate(messages, 1)]
+    answers = [number for number, turn in enumerate(turns) if turn["role"] == "assistant"]
+    if not answers:
+        raise DataError(f"{row.where}: messages holds no message of the assistant, so there is no answer to learn")
+    if not any(turn["role"] == "user" for turn in turns[: answers[-1]]):
+        raise DataError(f"{row.where}: messages holds no message of the user before the assistant's last one")
+    answer = turns[answers[-1]]["content"]
+    return {"messages": turns[: answers[-1]], "answer": answer} if answer else None
+
+
+def _message(row: SourceRow, number: int, message: Any) -> dict[str, str]:
+    if not isinstance(message, Mapping) or not isinstance(message.get("content"), str) or "role" not in message:
+        raise DataError(
+            f"{row.where}: message {number} is {_shown(message)}, but {{'role': …, 'content': text}} is needed"
+        )
+    if message["role"] not in ROLES:
+        raise DataError(f"{row.where}: message {number} has role {message['role']!r}, allowed: {', '.join(ROLES)}")
+    return {"role": message["role"], "content": message["content"].strip()}
+
+
+def _column(row: SourceRow, names: Sequence[str], what: str) -> str:
+    for name in names:
+        if name in row.values:
+            return name
+    distinct = ", ".join(repr(name) for name in dict.fromkeys(names))
+    found = ", ".join(row.values) or "none"
+    raise DataError(f"{row.where}: {what} missing (looked for {distinct}); columns found: {found}")
+
+
+def _text(row: SourceRow, column: str, may_be_empty: bool = False) -> str:
+    value = row.values[column]
+    if not isinstance(value, str):
+        raise DataError(f"{row.where}: {column} is {_shown(value)}, but a text is needed")
+    if not value.strip() and not may_be_empty:
+        raise DataError(f"{row.where}: {column} is empty")
+    return value.strip()
+
+
+def _shown(value: Any, most: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+CHECKS: dict[Format, Callable[[Task, SourceRow], Row | None]] = {
+    "glue": _glue,
+    "gsm8k": _gsm8k,
+    "alpaca": _alpaca,
+    "chat": _chat,
+}

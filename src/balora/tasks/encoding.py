@@ -1,0 +1,53 @@
+"""Prompts and answers as tokens, with an exact border between them; torch-free."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from balora.tasks.prepared import Encoded
+from balora.tasks.prompts import Exchange
+
+IGNORED = -100
+"""The label of a position that teaches nothing."""
+
+
+def encode_exchanges(exchanges: Sequence[Exchange], tokenizer: Any) -> list[Encoded]:
+    """Return prompts and answers as tokens with an exact border between them.
+
+    The prompt's tokens are those the model is asked with. The answer's are what follows them in the tokens of the whole
+    text; where a token spans the border, prompt and answer are tokenised apart. The start token stands once, at the
+    front; the end token once, at the end.
+    """
+    special = {"add_special_tokens": not exchanges[0].special, "verbose": False}
+    prompts = tokenizer([exchange.prompt for exchange in exchanges], **special)["input_ids"]
+    wholes = tokenizer([exchange.prompt + exchange.answer for exchange in exchanges], **special)["input_ids"]
+    eos = tokenizer.eos_token_id
+    encoded = []
+    for exchange, prompt, whole in zip(exchanges, prompts, wholes, strict=True):
+        if not exchange.special:
+            prompt, whole = _without_end(prompt, eos), _without_end(whole, eos)
+        together = whole[: len(prompt)] == prompt
+        answer = whole[len(prompt) :] if together else _apart(exchange, prompt, tokenizer)
+        if eos is not None:
+            answer = [*answer, eos]
+        ids = prompt + answer
+        labels = [IGNORED] * len(prompt) + answer
+        encoded.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels, "prompt_ids": prompt})
+    return encoded
+
+
+def _without_end(ids: list[int], eos: int | None) -> list[int]:
+    """Drop the end token that some tokenizers add to every text."""
+    return ids[:-1] if len(ids) > 1 and ids[-1] == eos else ids
+
+
+def _apart(exchange: Exchange, prompt: list[int], tokenizer: Any) -> list[int]:
+    """Tokenise the answer alone; SentencePiece puts a blank before every text, so one of its own may be too many."""
+    whole = exchange.prompt + exchange.answer
+    candidates = [
+        tokenizer(text, add_special_tokens=False)["input_ids"]
+        for text in (exchange.answer, exchange.answer.lstrip(" "))
+    ]
+    for candidate in candidates:
+        if tokenizer.decode(prompt + candidate, skip_special_tokens=True, clean_up_tokenization_spaces=False) == whole:
+            return list(candidate)
+    return list(candidates[0])

@@ -1,0 +1,114 @@
+"""Which files of a folder hold a split of a task; torch-free."""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from balora.errors import DataError
+from balora.tasks.catalogue import TASKS, Task
+from balora.tasks.files import ENDINGS
+
+VALIDATION = re.compile(r"^(dev|valid|val)(?=$|[_-])")
+SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})$")
+SPLITS = re.compile(r"^(train|validation|test)")
+
+
+def find_data_folder(task: Task, folder: str) -> Path:
+    """Return the folder that holds the task's files: ``folder`` itself, or one below it named after the task.
+
+    Looked at in this order: ``folder`` (when it holds a split), ``folder/<task>``, ``folder/glue/<task>``; upper and
+    lower case, hyphens and underscores make no difference to a name.
+
+    Raises:
+        DataError: no such folder, another task's folder, several folders or none for the task.
+    """
+    root = Path(folder).expanduser()
+    if root.is_file():
+        raise DataError(f"data.folder {folder!r} is a file: pass the folder that holds it")
+    if not root.is_dir():
+        raise DataError(f"data.folder {folder!r}: no such folder")
+    if any(SPLITS.match(stem) for stem in split_files(root)):
+        _refuse_other_task(task, root)
+        return root
+    above = [root, *(child for child in _folders(root) if _plain(child.name) == "glue" and task.format == "glue")]
+    for parent in above:
+        matches = [child for child in _folders(parent) if _plain(child.name) in _names(task)]
+        if len(matches) > 1:
+            raise DataError(
+                f"{parent}: {', '.join(m.name for m in matches)} all match task {task.name!r}: pass one of them"
+            )
+        if matches:
+            return matches[0]
+    raise DataError(
+        f"data.folder {folder!r} holds neither train/validation/test files ({', '.join(ENDINGS)}) nor a folder "
+        f"called {' or '.join((task.name, *task.aliases))}; found {_listing(root)}"
+    )
+
+
+def split_files(folder: Path) -> dict[str, list[Path]]:
+    """Return the data files of ``folder`` by split; `dev`, `valid` and `val` count as `validation`."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in ENDINGS and path.is_file():
+            shard = SHARD.match(path.stem)
+            found[split_name(shard["stem"] if shard else path.stem)].append(path)
+    return dict(found)
+
+
+def split_name(name: str) -> str:
+    """Return the one spelling of a split's name: lower case, `validation` for `dev`, `valid` and `val`."""
+    return VALIDATION.sub("validation", name.lower())
+
+
+def files_of_split(folder: Path, split: str) -> list[Path]:
+    """Return the file of ``split``, or all its shards in order.
+
+    Raises:
+        DataError: no file for the split (those found are listed), several, or a shard is missing.
+    """
+    files = split_files(folder).get(split_name(split))
+    if not files:
+        raise DataError(
+            f"{folder}: no file for split {split!r} ({', '.join(split_name(split) + e for e in ENDINGS)}); "
+            f"found {_listing(folder)}"
+        )
+    shards = [SHARD.match(path.stem) for path in files]
+    if len(files) == 1 and shards[0] is None:
+        return files
+    numbers = [(int(m["number"]), int(m["count"]), path.suffix) for m, path in zip(shards, files, strict=True) if m]
+    wanted = [(number, numbers[0][1], numbers[0][2]) for number in range(numbers[0][1])] if numbers else []
+    if len(numbers) < len(files) or len({(count, suffix) for _, count, suffix in numbers}) > 1:
+        names = ", ".join(path.name for path in files)
+        raise DataError(f"{folder}: {len(files)} files for split {split!r} ({names}): keep one of them")
+    if numbers != wanted:
+        raise DataError(
+            f"{folder}: split {split!r} needs {numbers[0][1]} shards, found {len(numbers)}: fetch the missing ones"
+        )
+    return files
+
+
+def _refuse_other_task(task: Task, folder: Path) -> None:
+    """Refuse `CoLA/` for SST-2: columns and labels look alike, so nothing later would notice."""
+    if task.format != "glue" or _plain(folder.resolve().name) in _names(task):
+        return
+    for other in TASKS.values():
+        if other.format == "glue" and _plain(folder.resolve().name) in _names(other):
+            raise DataError(f"{folder}: holds task {other.name!r} by its name, but the task is {task.name!r}")
+
+
+def _names(task: Task) -> set[str]:
+    return {_plain(name) for name in (task.name, *task.aliases)}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(child for child in folder.iterdir() if child.is_dir())
+
+
+def _listing(folder: Path, most: int = 12) -> str:
+    names = sorted(child.name + "/" * child.is_dir() for child in folder.iterdir())
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "nothing") + more

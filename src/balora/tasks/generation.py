@@ -1,0 +1,125 @@
+"""Greedy answers in batches, and the loss of given answers; both equal, row by row, to doing one row at a time."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from balora.errors import TrainingError
+from balora.tasks.collate import Collator
+from balora.tasks.encoding import IGNORED
+from balora.tasks.evaluating import OnRows, batches_by_length, device_of, evaluating
+from balora.tasks.prepared import Encoded, pad_id_of
+
+LOGITS_AT_ONCE = 2**26
+"""Most logits computed at once for the loss: 256 MiB in float32."""
+
+
+def generate(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[int]],
+    *,
+    batch_size: int,
+    max_new_tokens: int,
+    on_rows: OnRows | None = None,
+) -> list[str]:
+    """Return the greedy continuation of every prompt, in the order given, without the end token and what follows it.
+
+    Prompts of like length share a batch, padded at the left. Sampling, penalties and other habits that the model's own
+    `generation_config` may hold play no part.
+    """
+    from peft import PeftModel
+
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    pad, eos, device = pad_id_of(tokenizer), tokenizer.eos_token_id, device_of(model)
+    texts: dict[int, str] = {}
+    with evaluating(model), _greedy(base, max_new_tokens, pad, eos) as config:
+        for positions in batches_by_length([len(prompt) for prompt in prompts], batch_size):
+            ids, mask = left_padded([prompts[position] for position in positions], pad)
+            output = base.generate(input_ids=ids.to(device), attention_mask=mask.to(device), generation_config=config)
+            for position, tokens in zip(positions, output[:, ids.shape[1] :].tolist(), strict=True):
+                texts[position] = _text(tokens, tokenizer)
+            if on_rows is not None:
+                on_rows(len(texts), len(prompts))
+    return [texts[position] for position in range(len(prompts))]
+
+
+def left_padded(prompts: Sequence[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return tokens and mask of prompts that all end in the last column: (rows, longest) each."""
+    longest = max(map(len, prompts))
+    ids = [[pad_id] * (longest - len(prompt)) + prompt for prompt in prompts]
+    mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    return torch.tensor(ids), torch.tensor(mask)
+
+
+@contextmanager
+def _greedy(base: Any, max_new_tokens: int, pad: int, eos: int | None) -> Iterator[Any]:
+    """Put a plain greedy configuration in the place of the model's: `generate` takes unset values from there."""
+    from transformers import GenerationConfig
+
+    config = GenerationConfig(
+        max_new_tokens=max_new_tokens, do_sample=False, num_beams=1, use_cache=True, pad_token_id=pad, eos_token_id=eos
+    )
+    own = base.generation_config
+    base.generation_config = config
+    try:
+        yield config
+    finally:
+        base.generation_config = own
+
+
+def _text(tokens: list[int], tokenizer: Any) -> str:
+    eos = tokenizer.eos_token_id
+    answer = tokens[: tokens.index(eos)] if eos in tokens else tokens
+    text: str = tokenizer.decode(answer, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return text
+
+
+def answer_loss(
+    model: Any, rows: Sequence[Encoded], pad_id: int, *, batch_size: int, on_rows: OnRows | None = None
+) -> float:
+    """Return the mean negative log-likelihood of the answers in nats per token: Σ −log p / number of answer tokens.
+
+    The sum runs over every position whose *next* label counts, of all rows together (no mean of means). Batches are cut
+    so that no more than ``LOGITS_AT_ONCE`` logits exist at a time (one row's at the least).
+
+    Raises:
+        TrainingError: a loss is not finite.
+        ValueError: no rows, whose mean would be 0 / 0.
+    """
+    if not rows:
+        raise ValueError("answer_loss needs at least one row, got none")
+    collate, device = Collator(pad_id), device_of(model)
+    total, count, done = 0.0, 0, 0
+    lengths = [len(row["input_ids"]) for row in rows]
+    with evaluating(model):
+        for batch_positions in batches_by_length(lengths, batch_size):
+            for positions in _portions(batch_positions, lengths[batch_positions[0]] * model.config.vocab_size):
+                batch = collate([rows[position] for position in positions])
+                loss, tokens = _summed_loss(model, {name: value.to(device) for name, value in batch.items()})
+                if not math.isfinite(loss):
+                    raise TrainingError(
+                        f"the answer loss of evaluation rows {sorted(positions)[:4]}… is not finite: {loss}"
+                    )
+                total, count, done = total + loss, count + tokens, done + len(positions)
+                if on_rows is not None:
+                    on_rows(done, len(rows))
+    return total / count
+
+
+def _portions(positions: list[int], logits_per_row: int) -> list[list[int]]:
+    size = max(1, LOGITS_AT_ONCE // logits_per_row)
+    return [positions[start : start + size] for start in range(0, len(positions), size)]
+
+
+def _summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[float, int]:
+    """Return Σ −log p of the labels in ``batch`` and their number; logits at position t foretell token t+1."""
+    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False).logits
+    targets = batch["labels"][:, 1:]
+    counted = targets != IGNORED
+    picked = logits[:, :-1][counted].float()
+    return float(cross_entropy(picked, targets[counted], reduction="sum")), int(counted.sum())

@@ -1,0 +1,162 @@
+"""Generation: answers learnt after prompts, scored by exact match and by their loss."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from balora.errors import ConfigError, DataError
+from balora.tasks.answers import final_answer, same_result, same_text
+from balora.tasks.catalogue import Task
+from balora.tasks.columns import Row
+from balora.tasks.config import DataConfig
+from balora.tasks.encoding import encode_exchanges
+from balora.tasks.evaluating import OnRows
+from balora.tasks.generation import answer_loss, generate
+from balora.tasks.prepared import Encoded, Prepared, draw, length_limit, pad_id_of, read_both, repeated
+from balora.tasks.prompts import Exchange, render
+from balora.tasks.scores import Evaluation, task_score
+
+CHUNK = 512
+
+
+def prepare_nlg(
+    task: Task, data: DataConfig, tokenizer: Any, *, seed: int, max_positions: int | None = None
+) -> Prepared:
+    """Return the task's rows as tokens: prompt, answer and end token, with labels on the answer and the end only.
+
+    Nothing is ever truncated. Training rows over the limit are left out and counted. Evaluation rows also hold
+    `prompt_ids` and `answer` (the reference for exact match); those too long for the model are counted in the notes,
+    and wrong (see :func:`evaluate_nlg`).
+
+    Args:
+        task: one of the NLG tasks of the catalogue.
+        data: where the rows are, how many are used, how long they may be, and the prompt.
+        tokenizer: a transformers tokenizer; one without an end token teaches no end, and a note says so.
+        seed: decides which training rows are drawn, where ``data.train_rows`` asks for fewer than there are.
+        max_positions: the longest sequence that the model can read.
+
+    Raises:
+        DataError: as :func:`balora.tasks.reading.read_rows`; every training row is over the limit.
+        ConfigError: no evaluation prompt leaves room for ``data.max_new_tokens``.
+    """
+    rows, scored_rows, notes = read_both(task, data)
+    exchange = render(task, data, tokenizer)
+    train, used, length_note = _fitting(rows, data, tokenizer, exchange, seed, max_positions)
+    scored = [
+        {**encoded, "index": index, "answer": row.get("final", row["answer"])}
+        for index, (encoded, row) in enumerate(zip(_encode(scored_rows, tokenizer, exchange), scored_rows, strict=True))
+    ]
+    notes += length_note + _room(scored, data.max_new_tokens, max_positions) + repeated(used, scored_rows)
+    if tokenizer.eos_token_id is None:
+        notes.append(
+            "the tokenizer has no end token: answers are learnt without an end, and generation runs to its limit"
+        )
+    for row in train:
+        del row["prompt_ids"]
+    return Prepared(task, train, scored, pad_id_of(tokenizer), max_positions, notes)
+
+
+def _fitting(
+    rows: list[Row],
+    data: DataConfig,
+    tokenizer: Any,
+    exchange: Callable[[Row], Exchange],
+    seed: int,
+    positions: int | None,
+) -> tuple[list[Encoded], list[Row], list[str]]:
+    """Return the first ``data.train_rows`` drawn rows within the limit, in the file's order, and notes on the rest."""
+    limit, limit_name = length_limit(data, positions, 3)
+    order = draw(len(rows), data.train_rows, seed)
+    wanted = data.train_rows or len(rows)
+    kept: dict[int, Encoded] = {}
+    over: list[int] = []
+    for position, encoded in zip(order, _encode([rows[p] for p in order], tokenizer, exchange), strict=False):
+        if len(encoded["input_ids"]) <= limit:
+            kept[position] = encoded
+        else:
+            over.append(len(encoded["input_ids"]))
+        if len(kept) == wanted:
+            break
+    if not kept:
+        raise DataError(
+            f"every one of the {len(rows):,} training rows is longer than {limit_name} (the shortest has {min(over):,} "
+            f"tokens, prompt included): raise the limit, or use shorter rows"
+        )
+    train = [{**kept[position], "index": index} for index, position in enumerate(sorted(kept))]
+    looked = len(kept) + len(over)
+    note = f"{len(over):,} of {looked:,} training rows are longer than {limit_name}: left out, {len(kept):,} are used"
+    return train, [rows[position] for position in sorted(kept)], [note] if over else []
+
+
+def _encode(rows: Sequence[Row], tokenizer: Any, exchange: Callable[[Row], Exchange]) -> Iterator[Encoded]:
+    for start in range(0, len(rows), CHUNK):
+        exchanges = [exchange(row) for row in rows[start : start + CHUNK]]
+        yield from encode_exchanges(exchanges, tokenizer)
+
+
+def _room(scored: list[Encoded], new: int, positions: int | None) -> list[str]:
+    """Return notes on the evaluation rows that the model cannot hold."""
+    if positions is None:
+        return []
+    shortest = min(len(row["prompt_ids"]) for row in scored)
+    if shortest >= positions:
+        raise ConfigError(
+            f"every evaluation prompt fills the model's {positions:,} positions (the shortest: {shortest:,})"
+        )
+    if shortest + new > positions:
+        raise ConfigError(
+            f"data.max_new_tokens = {new:,} leaves no room for any prompt (the shortest has {shortest:,} tokens, the "
+            f"model {positions:,} positions): set it to {positions - shortest:,} or less"
+        )
+    count = f"of {len(scored):,} evaluation"
+    mute = sum(len(row["prompt_ids"]) + new > positions for row in scored)
+    unread = sum(len(row["input_ids"]) > positions for row in scored)
+    room = f"{mute:,} {count} prompts leave no room for {new:,} new tokens in {positions:,} positions: counted as wrong"
+    read = f"{unread:,} {count} rows are longer than the model's {positions:,} positions: not in answer_loss"
+    return [room] * bool(mute) + [read] * bool(unread)
+
+
+def evaluate_nlg(
+    model: Any,
+    tokenizer: Any,
+    prepared: Prepared,
+    *,
+    batch_size: int,
+    max_new_tokens: int,
+    on_rows: OnRows | None = None,
+) -> Evaluation:
+    """Score ``model`` on the evaluation rows: `exact_match` of greedy answers, `answer_loss` in nats per token.
+
+    A prompt that leaves no room for ``max_new_tokens`` counts as wrong, so that every run divides by the same number of
+    rows. The loss is Σ −log p over all answer tokens (the end token is one) / their number, over the rows that fit.
+    ``on_rows`` counts a row twice: for its answer and for its loss.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    rows, positions = prepared.eval, prepared.max_positions
+    readable = [row for row in rows if positions is None or len(row["input_ids"]) <= positions]
+    asked = [row for row in rows if positions is None or len(row["prompt_ids"]) + max_new_tokens <= positions]
+    total = len(asked) + len(readable)
+
+    def after(already: int) -> OnRows | None:
+        return on_rows and (lambda done, _: on_rows(already + done, total))
+
+    prompts = [row["prompt_ids"] for row in asked]
+    texts = generate(model, tokenizer, prompts, batch_size=batch_size, max_new_tokens=max_new_tokens, on_rows=after(0))
+    given = {row["index"]: text for row, text in zip(asked, texts, strict=True)}
+    items = [_item(prepared.task, row, given.get(row["index"])) for row in rows]
+    metrics = {"exact_match": sum(item["correct"] for item in items) / len(items)}
+    if readable:
+        metrics["answer_loss"] = answer_loss(
+            model, readable, prepared.pad_id, batch_size=batch_size, on_rows=after(len(asked))
+        )
+    notes = () if readable else ("answer_loss is missing: no evaluation row fits into the model's positions",)
+    return Evaluation(metrics, task_score(prepared.task, metrics), items, notes)
+
+
+def _item(task: Task, row: Encoded, text: str | None) -> dict[str, Any]:
+    """Return the verdict on one answer; ``text`` is None for a prompt without room."""
+    worked = task.format == "gsm8k"
+    prediction = text if text is None or not worked else final_answer(text)
+    right = prediction is not None and (same_result if worked else same_text)(prediction, row["answer"])
+    return {"index": row["index"], "prediction": prediction, "answer": row["answer"], "correct": right, "text": text}

@@ -1,0 +1,102 @@
+"""A task's rows as token numbers, ready to train on and to score; torch-free."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from balora.errors import ConfigError
+from balora.tasks.catalogue import Task
+from balora.tasks.columns import Row
+from balora.tasks.config import DataConfig
+from balora.tasks.reading import eval_split, read_split
+
+Encoded = dict[str, Any]
+"""One row: `input_ids`, `attention_mask`, `labels`, `index` and what its family adds."""
+
+
+class Prepared(NamedTuple):
+    """What a run trains on and is scored on."""
+
+    task: Task
+    train: list[Encoded]
+    """`index` is the position in this list."""
+    eval: list[Encoded]
+    """The same, in the file's order."""
+    pad_id: int
+    """The token that fills rows up; never looked at, so any will do where the tokenizer has none."""
+    max_positions: int | None
+    """The longest sequence that the model can read; none where nothing limits it."""
+    notes: list[str]
+    """What was left out, cut or found twice."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in order of their index; empty for regression and generation."""
+        return self.task.labels
+
+
+def read_both(task: Task, data: DataConfig) -> tuple[list[Row], list[Row], list[str]]:
+    """Return every training row, the first ``data.eval_rows`` evaluation rows, and notes on both."""
+    train, scored = read_split(task, data, data.train_split), read_split(task, data, eval_split(task, data))
+    rows = scored.rows[: data.eval_rows]
+    notes = [*train.notes, *scored.notes]
+    if data.eval_rows is not None and data.eval_rows > len(rows):
+        notes.append(f"data.eval_rows is {data.eval_rows:,}, but the split has {len(rows):,} rows: all are used")
+    if data.train_rows is not None and data.train_rows > len(train.rows):
+        notes.append(
+            f"data.train_rows is {data.train_rows:,}, but the split has {len(train.rows):,} rows: all are used"
+        )
+    return train.rows, rows, notes
+
+
+def draw(count: int, wanted: int | None, seed: int) -> list[int]:
+    """Return the positions of ``count`` rows in the order in which they are taken, the first ``wanted`` being used.
+
+    A plain sample without replacement (classes are not balanced), from a generator of its own: the same seed draws the
+    same rows whatever the global random state is. Without ``wanted``, the order of the file.
+    """
+    positions = list(range(count))
+    if wanted is not None:
+        random.Random(seed).shuffle(positions)
+    return positions
+
+
+def repeated(train: Sequence[Row], scored: Sequence[Row]) -> list[str]:
+    """Return a note for training rows that occur twice, and for evaluation rows that occur among them.
+
+    Only the input counts: a text scored on has been seen in training whatever its label there.
+    """
+    counts = Counter(map(_asked, train))
+    twice = len(train) - len(counts)
+    seen = sum(_asked(row) in counts for row in scored)
+    notes = [f"{twice:,} of {len(train):,} training rows repeat the text of an earlier one"] if twice else []
+    return notes + (
+        [f"{seen:,} of {len(scored):,} evaluation rows have a text that is also trained on"] if seen else []
+    )
+
+
+def _asked(row: Row) -> str:
+    return repr([value for name, value in row.items() if name not in ("label", "answer", "final")])
+
+
+def pad_id_of(tokenizer: Any) -> int:
+    """Return the tokenizer's padding token, else its end token, else 0: a mask says what is padding, not the token."""
+    for candidate in (tokenizer.pad_token_id, tokenizer.eos_token_id):
+        if candidate is not None:
+            return int(candidate)
+    return 0
+
+
+def length_limit(data: DataConfig, max_positions: int | None, least: int) -> tuple[int, str]:
+    """Return the most tokens a row may have and the words that name this limit.
+
+    Raises:
+        ConfigError: fewer than ``least`` tokens, which every row needs.
+    """
+    limit, name = data.max_length, f"data.max_length = {data.max_length:,}"
+    if max_positions is not None and max_positions < limit:
+        limit, name = max_positions, f"the model's {max_positions:,} positions"
+    if limit < least:
+        raise ConfigError(f"{name}: every row needs at least {least} tokens (special tokens and one of text): raise it")
+    return limit, name
