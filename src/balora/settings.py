@@ -41,9 +41,10 @@ def faults(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, st
 
 
 def _faults(details: Mapping[str, Any], model: type[BaseModel]) -> list[tuple[str, str]]:
-    key = ".".join(str(part) for part in details["loc"])
+    # a part with a bracket is the name of a union's member (`tuple[str, ...]`), not of a setting
+    key = ".".join(str(part) for part in details["loc"] if "[" not in str(part))
     if details["type"] == "extra_forbidden":
-        return [(key, unknown_name("key", key, key_names(model)))]
+        return [(key, _unknown_key(key, model))]
     if details["type"] == "value_error":
         inner = details["ctx"]["error"]
         if isinstance(inner, SettingsError):
@@ -51,8 +52,17 @@ def _faults(details: Mapping[str, Any], model: type[BaseModel]) -> list[tuple[st
         return [(key, str(inner))]
     if details["type"] == "missing":
         return [(key, "required but not given")]
+    if details["type"] in ("model_type", "model_attributes_type"):
+        return [(key, f"expected a group of settings, got {details['input']!r}")]
     message = details["msg"][0].lower() + details["msg"][1:]
     return [(key, f"{message}, got {details['input']!r}")]
+
+
+def _unknown_key(key: str, model: type[BaseModel]) -> str:
+    below = [name for name in key_names(model) if name.endswith(f".{key}")]
+    if below:
+        return f"unknown key {key!r}: did you mean {' or '.join(map(repr, below))}?"
+    return unknown_name("key", key, model.model_fields)
 
 
 def key_names(model: type[BaseModel], prefix: str = "") -> list[str]:

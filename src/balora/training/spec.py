@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from balora.adapters.config import AdapterConfig
 from balora.errors import ConfigError, unknown_name
 from balora.objective.config import ObjectiveConfig
-from balora.settings import Family, Settings, key_names
+from balora.settings import Family, Settings, SettingsError, key_names
 from balora.tasks.catalogue import find_task
 from balora.tasks.config import DataConfig
 
@@ -93,6 +93,7 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
         ConfigError: unknown method, preset, task or key; a value out of range; contradictions.
     """
     given = nest(settings)
+    _check_types(given)
     method = given.setdefault("method", "ba-lora")
     if method not in METHODS:
         raise ConfigError(unknown_name("method", method, METHODS))
@@ -113,6 +114,18 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
         merge(preset["objective"], given.get("objective", {})), find_task(given["task"]).family
     )
     return RunSpec(**given)
+
+
+def _check_types(given: Mapping[str, Any]) -> None:
+    """What is looked up in a table before validation must be a name, what is merged must be a group of settings."""
+    for key in ("adapter", "objective"):
+        if key in given and not isinstance(given[key], Mapping) and (key, given[key]) != ("adapter", None):
+            raise SettingsError([(key, f"expected a group of settings, got {given[key]!r}")])
+    names = {key: given.get(key) for key in ("method", "task", "model")}
+    names |= {f"objective.{key}": given.get("objective", {}).get(key) for key in PRESET_KEYS}
+    for key, name in names.items():
+        if name is not None and not isinstance(name, str):
+            raise SettingsError([(key, f"expected a name, got {name!r}")])
 
 
 def _objective(given: dict[str, Any], family: Family) -> dict[str, Any]:
