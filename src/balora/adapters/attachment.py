@@ -1,0 +1,115 @@
+"""Attach an adapter to a model without writing to its weights."""
+
+import warnings
+import zlib
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer, check_target_module_exists
+from torch import Generator, Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from balora.adapters.config import AdapterConfig
+from balora.adapters.offset import ADAPTER, lora_layers, make_offset, refresh_magnitude
+from balora.adapters.targets import Targets, find_targets, shape_of, weight_of
+from balora.errors import AdapterError
+from balora.maths import pissa_factors
+
+Factors = dict[str, tuple[Tensor, Tensor]]
+
+
+def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0) -> PeftModel:
+    """Return ``model`` as a PeftModel with a trainable adapter; the base weights are frozen and not written.
+
+    Every target layer computes (W + ΔW)·x with ΔW = s·(B·A − B0·A0); only A, B (DoRA's magnitude) and the parts named
+    in `modules_to_save`, classification heads among them, are trained.
+
+    - `pissa`: A, B start at A0, B0, where s·B0·A0 is the best rank-r part of W. PEFT sees an ordinary LoRA of rank 2r
+      (see :mod:`balora.adapters.factors`), so saving, merging and loading are its own.
+    - `standard`: an ordinary LoRA of rank r, B = 0 and A normal with variance 1/in (LoRA, arXiv 2106.09685, §4.1:
+      "a random Gaussian initialization for A and zero for B"; the variance: Hayou et al., arXiv 2406.08447, Init[A]).
+
+    Either way the model computes what it did before, and with the adapter off it *is* the pre-trained model.
+
+    Args:
+        model: a model from transformers; wrapped in place, as by PEFT's ``get_peft_model``.
+        config: what to attach.
+        seed: of the random numbers, if any. Each layer draws from a generator of its own, seeded by this and the
+            layer's name, so that the same layer starts alike in models with other targets. The global random state
+            is neither read nor changed.
+
+    Raises:
+        AdapterError: the model already has an adapter, or the configuration does not fit it. The model is unchanged.
+    """
+    if isinstance(model, PeftModel) or any(isinstance(module, BaseTunerLayer) for module in model.modules()):
+        raise AdapterError(
+            f"the model already has an adapter ({type(model).__name__}): attach to the base model, or get it back "
+            "with `.unload()` first"
+        )
+    targets = find_targets(model, config)
+    lora = _lora_config(model, config, targets)
+    factors = _start(model, config, targets, scaling=lora.lora_alpha / lora.r, seed=seed)
+    adapted = _wrap(model, lora)
+    if config.init == "pissa":
+        make_offset(adapted, factors)
+    else:
+        _put_plain(adapted, factors)
+    return adapted.train(model.training)
+
+
+def _lora_config(model: nn.Module, config: AdapterConfig, targets: Targets) -> LoraConfig:
+    """Return the plain LoRA that PEFT is told about; checked to select exactly the intended layers."""
+    rank = 2 * config.rank if config.init == "pissa" else config.rank
+    # s = alpha/rank for PEFT, whatever the variant: rank-stabilised LoRA differs in nothing but this number
+    alpha = config.scaling * rank
+    lora = LoraConfig(
+        r=rank,
+        lora_alpha=int(alpha) if alpha == int(alpha) else alpha,
+        target_modules=list(targets.patterns),
+        modules_to_save=list(targets.full) or None,
+        lora_dropout=config.dropout,
+        use_dora=config.variant == "dora",
+        fan_in_fan_out=all(isinstance(model.get_submodule(name), Conv1D) for name in targets.layers),
+        task_type=targets.task_type,
+    )
+    selected = [name for name, _ in model.named_modules() if name and check_target_module_exists(lora, name)]
+    saved = [name for name, _ in model.named_modules() if name and name.endswith(targets.full)]
+    for kind, found, meant in (("adapt", selected, targets.layers), ("save", saved, targets.full)):
+        stray = sorted(set(found) ^ set(meant))
+        if stray:
+            raise AdapterError(
+                f"PEFT cannot tell {stray[0]} from the modules to {kind} by its name: list `target_modules` and "
+                "`modules_to_save` by longer names"
+            )
+    return lora
+
+
+def _start(model: nn.Module, config: AdapterConfig, targets: Targets, scaling: float, seed: int) -> Factors:
+    """Return (A, B) at the start of every target layer: r×in and out×r, on the device of its weight."""
+    factors: Factors = {}
+    for name in targets.layers:
+        layer = model.get_submodule(name)
+        generator = Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode()))
+        if config.init == "pissa":
+            W = weight_of(layer, name)
+            factors[name] = pissa_factors(W, config.rank, scaling, config.svd, generator)
+        else:
+            rows, columns = shape_of(layer)
+            A = torch.randn(config.rank, columns, generator=generator) / columns**0.5
+            factors[name] = A, torch.zeros(rows, config.rank)
+    return factors
+
+
+def _wrap(model: nn.Module, lora: LoraConfig) -> PeftModel:
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "fan_in_fan_out is set to", UserWarning)  # set layer by layer, correctly
+        return get_peft_model(model, lora, adapter_name=ADAPTER)
+
+
+def _put_plain(model: PeftModel, factors: Factors) -> None:
+    for name, layer in lora_layers(model.get_base_model()).items():
+        for own, start in zip((layer.lora_A, layer.lora_B), factors[name], strict=True):
+            with torch.no_grad():
+                own[ADAPTER].weight.copy_(start)
+        refresh_magnitude(layer, ADAPTER)

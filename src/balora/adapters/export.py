@@ -1,0 +1,143 @@
+"""Write a tuned model for others: a plain LoRA folder, or the whole model with the adapter merged in."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Protocol
+
+from peft import PeftModel, get_peft_model_state_dict
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from balora.adapters.offset import offset_modules
+from balora.adapters.reference import require_intact_base, unwrap
+from balora.errors import AdapterError, OutputError
+
+CONFIG_NAME = "adapter_config.json"
+MERGED_MARK = "config.json"
+
+
+class Tokenizer(Protocol):
+    """What `export_merged` needs of a tokenizer."""
+
+    def save_pretrained(self, save_directory: str) -> object: ...
+
+
+def export_adapter(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
+    """Write the active adapter as a plain LoRA that PEFT and every server load onto the untouched base.
+
+    The folder holds `adapter_model.safetensors` and `adapter_config.json`, modules trained in full (classification
+    heads) included. An adapter in the offset form becomes the rank-2r pair [P, B0]·[A; Q] (see
+    :mod:`balora.adapters.factors`), which stays accurate when a server casts it to half precision; tensors are written
+    in the precision they were trained in. It is for use, not for resuming: resume from a Trainer checkpoint.
+
+    The folder appears complete or not at all. It may exist if it is empty or holds an earlier export.
+
+    Raises:
+        AdapterError: the adapter alone does not describe the tuned model (overwritten or merged base, several active).
+        OutputError: the folder holds something else or cannot be written.
+    """
+    adapted, adapter = _exportable(model)
+    config = deepcopy(adapted.peft_config[adapter])
+    config.inference_mode = True
+    config.target_modules = sorted(config.target_modules)  # PEFT keeps a set: the file would differ from run to run
+    state = _adapter_state(adapted, adapter)
+
+    def write(target: Path) -> None:
+        save_file(state, target / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+        config.save_pretrained(str(target))
+        # safetensors leaves the file readable by its owner only; a server may run as someone else
+        shutil.copymode(target / CONFIG_NAME, target / SAFETENSORS_WEIGHTS_NAME)
+
+    return _publish(Path(folder), write, earlier=lambda found: found <= {SAFETENSORS_WEIGHTS_NAME, CONFIG_NAME})
+
+
+def export_merged(model: nn.Module, folder: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> Path:
+    """Write the whole model with the active adapter merged into its weights; ``model`` itself is not changed.
+
+    Works on a copy, so it needs memory for a second model. The merged weights have the precision of the base: on a
+    half-precision base small changes are rounded away, which an exported adapter avoids.
+
+    Raises:
+        AdapterError, OutputError: as :func:`export_adapter`.
+    """
+    adapted, adapter = _exportable(model)
+
+    def write(target: Path) -> None:
+        merged = deepcopy(adapted).merge_and_unload(adapter_names=[adapter])
+        merged.save_pretrained(str(target))
+        if tokenizer is not None:
+            tokenizer.save_pretrained(str(target))
+
+    return _publish(Path(folder), write, earlier=lambda found: MERGED_MARK in found and CONFIG_NAME not in found)
+
+
+def _exportable(model: nn.Module) -> tuple[PeftModel, str]:
+    adapted = unwrap(model)
+    require_intact_base(adapted)
+    assert isinstance(adapted, PeftModel)
+    active = adapted.active_adapters
+    if len(active) != 1:
+        raise AdapterError(
+            f"one adapter can be exported, but {len(active)} are active ({', '.join(active) or 'none'}): choose one "
+            "with `set_adapter`, or combine them with `add_weighted_adapter`"
+        )
+    return adapted, active[0]
+
+
+def _adapter_state(model: PeftModel, adapter: str) -> dict[str, Tensor]:
+    state = model.state_dict()
+    for name, factor in offset_modules(model, adapter):
+        state[f"{name}.weight"] = factor.weight.detach()
+    # embeddings are never trained here unless they are in modules_to_save; PEFT's "auto" would look for them on the Hub
+    chosen = get_peft_model_state_dict(model, state_dict=state, adapter_name=adapter, save_embedding_layers=False)
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in chosen.items()}
+
+
+def _publish(folder: Path, write: Callable[[Path], None], earlier: Callable[[set[str]], bool]) -> Path:
+    """Fill a hidden sibling of ``folder`` and give it the name at the end, replacing only an earlier export."""
+    folder = folder.absolute()
+    found = _content(folder)
+    if found and not earlier(found):
+        raise OutputError(
+            f"the output folder {folder} holds something else ({min(found)}): choose another one or empty it"
+        )
+    work: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        fresh = work / "fresh"
+        fresh.mkdir()
+        write(fresh)
+        _swap(fresh, folder, aside=work / "earlier")
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror or error}; choose another folder") from error
+    finally:
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
+    return folder
+
+
+def _swap(fresh: Path, folder: Path, aside: Path) -> None:
+    if not folder.exists():
+        fresh.rename(folder)
+        return
+    folder.rename(aside)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise
+
+
+def _content(folder: Path) -> set[str]:
+    try:
+        return {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    except NotADirectoryError:
+        raise OutputError(f"the output folder {folder} is a file: choose another one") from None
+    except OSError as error:
+        raise OutputError(f"cannot read {folder}: {error.strerror or error}; choose another folder") from error

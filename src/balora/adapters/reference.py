@@ -1,0 +1,129 @@
+"""The pre-trained model inside a tuned one: the reference that the regularizers compare with."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+
+import torch
+from peft import PeftModel, PeftType
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
+from torch import nn
+from torch._dynamo.eval_frame import OptimizedModule
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from balora.errors import AdapterError
+
+OVERWRITING_INITS = ("pissa", "olora", "corda", "loftq", "lora_ga")
+"""Starts of a LoRA for which PEFT writes to the base weights (`pissa` also as `pissa_niter_N`)."""
+
+
+@contextmanager
+def reference_of(model: nn.Module) -> Iterator[nn.Module]:
+    """Inside, ``model`` computes exactly what the pre-trained model computes: the reference P, at no memory cost.
+
+    Adapters are off and so are modules trained in full: a classification head is the *initial* one. The model is in
+    evaluation mode (no dropout) and no gradient is recorded. On leaving, also by an exception, adapters, training
+    modes and `requires_grad` flags are as they were; the context may be nested. The logits are those of the base bit
+    for bit, before and after training, since the base is never written.
+
+    ``model`` may be wrapped by DistributedDataParallel, DataParallel or torch.compile.
+
+    Raises:
+        AdapterError: with the adapter off the model is not the pre-trained one: it has no adapter, its base was
+            overwritten, merged or made trainable.
+    """
+    adapted = unwrap(model)
+    require_intact_base(adapted)
+    switches = [module for module in adapted.modules() if isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper)]
+    _refuse_trainable_base(adapted, switches)
+    flags = [(parameter, parameter.requires_grad) for parameter in adapted.parameters()]
+    modes = [(module, module.training) for module in model.modules()]
+    with ExitStack() as undo, torch.no_grad():
+        undo.callback(_restore, flags, modes)
+        model.eval()
+        for switch in switches:
+            if not switch.disable_adapters:
+                undo.callback(switch.enable_adapters, True)
+                switch.enable_adapters(False)
+        yield model
+
+
+def frozen_copy(model: nn.Module) -> nn.Module:
+    """Return an independent, frozen copy in evaluation mode: the reference of *full* fine-tuning.
+
+    Full fine-tuning changes the base itself, so its reference needs a second model in memory; take the copy before
+    training. With an adapter :func:`reference_of` needs none.
+    """
+    return deepcopy(unwrap(model)).requires_grad_(False).eval()
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the model inside the wrappers of data parallelism and torch.compile."""
+    while True:
+        if isinstance(model, DistributedDataParallel | DataParallel):
+            model = model.module
+        elif isinstance(model, OptimizedModule):
+            model = model._orig_mod
+        else:
+            return model
+
+
+def require_intact_base(model: nn.Module) -> None:
+    """Raise AdapterError unless ``model`` is a LoRA PeftModel that becomes the pre-trained one with adapters off."""
+    if not isinstance(model, PeftModel):
+        raise AdapterError(
+            f"{type(model).__name__} has no adapter to switch off: full fine-tuning changes the base itself; take "
+            "`frozen_copy(model)` before training and use that as the reference, or train an adapter with `attach`"
+        )
+    for name, config in model.peft_config.items():
+        if config.peft_type != PeftType.LORA:
+            raise AdapterError(f"adapter {name!r} is of type {config.peft_type.value}: only LoRA is known to be exact")
+        reason = _why_not_intact(config)
+        if reason:
+            raise AdapterError(
+                f"adapter {name!r} has {reason}: without the adapter the model is not the pre-trained one; load the "
+                "base again and use `attach`, which leaves it alone"
+            )
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer) and module.merged:
+            raise AdapterError(
+                f"adapter {module.merged_adapters[0]!r} is merged into the base: call `unmerge_adapter()` first, or "
+                "load the base again (unmerging leaves a rounding error in it)"
+            )
+
+
+def _why_not_intact(config: object) -> str | None:
+    """Return what in a LoraConfig makes PEFT change the base weights, if anything."""
+    init = getattr(config, "init_lora_weights", True)
+    if isinstance(init, str) and init.lower().startswith(OVERWRITING_INITS):
+        return f"init_lora_weights={init!r}, for which PEFT overwrote the base with a residual"
+    if getattr(config, "kasa_config", None) is not None:
+        return "a kasa_config, for which PEFT truncated the base"
+    if getattr(config, "bias", "none") != "none":
+        return f"bias={config.bias!r}, which trains biases of the base"  # type: ignore[attr-defined]
+    if getattr(config, "layer_replication", None):
+        return "layer_replication, which changed the base's layers"
+    return None
+
+
+def _refuse_trainable_base(model: nn.Module, switches: list[nn.Module]) -> None:
+    adapters = {
+        id(parameter)
+        for switch in switches
+        for name, parameter in switch.named_parameters()
+        if not name.startswith(("base_layer.", "original_module."))
+    }
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and id(parameter) not in adapters:
+            raise AdapterError(
+                f"{name} of the base is trainable, so the reference would move with training: freeze it, or name its "
+                "module in `modules_to_save`, which trains a copy"
+            )
+
+
+def _restore(flags: list[tuple[nn.Parameter, bool]], modes: list[tuple[nn.Module, bool]]) -> None:
+    for parameter, required in flags:
+        parameter.requires_grad_(required)
+    for module, training in modes:
+        module.training = training
