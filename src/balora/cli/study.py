@@ -1,0 +1,135 @@
+"""`balora study`: list, plan, run and report. Verbs only; heavy imports happen in the workers."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Ablation studies: what is compared, the runs, and the report.")
+
+STUDY = Annotated[
+    str, typer.Argument(metavar="STUDY|FILE", help="A shipped study (see `list`), or a study file (.yaml).")
+]
+MODEL = Annotated[str | None, typer.Option(help="Hub id or folder of the pre-trained model.")]
+DATA = Annotated[str | None, typer.Option(help="Folder above the tasks' folders (glue/CoLA, gsm8k, …).")]
+PROFILE = Annotated[str, typer.Option(help="How much to spend: glance, quick, standard or thorough.")]
+SEEDS = Annotated[int | None, typer.Option(min=1, max=1000, help="Seeds per arm; fixed in advance, from 42 on.")]
+SET = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting for every arm, e.g. training.steps=50; repeatable."),
+]
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list", epilog="Example: [bold]balora study list[/bold]")
+def list_(as_json: JSON = False) -> None:
+    """Name the shipped studies and what they ask."""
+    from balora.report.listing import list_studies, studies_text
+
+    _print(list_studies(), studies_text, as_json)
+
+
+@app.command(epilog="Example: [bold]balora study plan pissa-initialization --model MODEL --data DATA[/bold]")
+def plan(
+    study: STUDY,
+    model: MODEL = None,
+    data: DATA = None,
+    profile: PROFILE = "glance",
+    seeds: SEEDS = None,
+    assignments: SET = None,
+    as_json: JSON = False,
+) -> None:
+    """Print every run that the study would carry out, in order, and carry out none."""
+    from balora.cli.settings import parse_assignments
+    from balora.report.listing import describe_plan, plan_text
+    from balora.study.prepare import prepare
+
+    settings = parse_assignments(assignments or [])
+    made = prepare(study, model=model, data=data, profile=profile, seeds=seeds, settings=settings)
+    _print(describe_plan(made), plan_text, as_json)
+
+
+@app.command(
+    epilog="Example: [bold]balora study run pissa-initialization --model MODEL --data DATA --profile glance "
+    "--output runs/pissa[/bold]  Interrupted? The same command goes on where it stopped."
+)
+def run(
+    study: STUDY,
+    output: Annotated[Path, typer.Option(help="Folder for the records and the report; new, empty, or of this study.")],
+    model: MODEL = None,
+    data: DATA = None,
+    profile: PROFILE = "glance",
+    seeds: SEEDS = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Runs at a time; by default two, on two cores or more.")
+    ] = None,
+    assignments: SET = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run again what failed before.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Carry out a study, skipping what is finished, and print its report."""
+    from balora.cli.settings import parse_assignments
+    from balora.study.display import watching
+    from balora.study.execute import execute
+    from balora.study.prepare import command, prepare
+
+    given = tuple(assignments or ())
+    settings = parse_assignments(given)
+    made = prepare(study, model=model, data=data, profile=profile, seeds=seeds, settings=settings)
+    repeat = command(study, output, model=model, data=data, profile=profile, seeds=seeds, assignments=given)
+    try:
+        with watching() as watcher:
+            outcome = execute(
+                made,
+                output,
+                watcher,
+                command=repeat,
+                workers=workers or min(2, os.cpu_count() or 1),
+                retry_failed=retry_failed,
+            )
+    except KeyboardInterrupt:
+        print(f"finished runs are kept in {output}; to go on: {repeat}", file=sys.stderr)
+        raise
+    _report(output, as_json)
+    if outcome.failed or outcome.left:
+        print(f"{outcome.failed + outcome.left} of {outcome.planned} runs failed; see the report", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: [bold]balora study report runs/pissa[/bold]")
+def report(
+    folder: Annotated[Path, typer.Argument(help="The --output folder of `balora study run`.")],
+    as_json: JSON = False,
+) -> None:
+    """Rebuild a study's report from its records, write it to report.md, and print it."""
+    _report(folder, as_json)
+
+
+def _report(folder: Path, as_json: bool) -> None:
+    from balora.report.data import read_report
+    from balora.report.markdown import draw, save
+
+    made = read_report(folder)
+    path = save(made, folder)
+    _print(made, draw, as_json, markdown=True)
+    if not as_json:
+        print(f"written to {path}", file=sys.stderr)
+
+
+def _print(content: Any, draw: Callable[[Any], str], as_json: bool, markdown: bool = False) -> None:
+    """Print frozen records as JSON, or drawn: as Markdown where it goes to a file, rendered on a terminal."""
+    from balora.cli.output import print_json
+
+    if as_json:
+        print_json(asdict(content))
+    elif markdown and sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(draw(content)))
+    else:
+        typer.echo(draw(content))

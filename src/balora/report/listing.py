@@ -1,0 +1,125 @@
+"""What `study list` and `study plan` show: frozen records and their text; torch-free."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from balora.study.arms import design_arms
+from balora.study.design import find_study, shipped
+from balora.study.layers import dotted
+from balora.study.plan import Plan
+from balora.study.profiles import PROFILES
+
+
+@dataclass(frozen=True)
+class StudyLine:
+    """One shipped study."""
+
+    study: str
+    question: str
+    suites: tuple[str, ...]
+    base: str
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StudyList:
+    """What can be run without writing a file."""
+
+    studies: tuple[StudyLine, ...]
+    profiles: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PlanArm:
+    """One arm of a plan."""
+
+    name: str
+    method: str | None
+    changes: dict[str, Any]
+    """Dotted settings in which it differs from the base."""
+
+
+@dataclass(frozen=True)
+class PlanRun:
+    """One planned run; the same id twice is one run that two arms share."""
+
+    id: str
+    seed: int
+    task: str
+    arm: str
+
+
+@dataclass(frozen=True)
+class PlanList:
+    """A plan as it is printed."""
+
+    study: str
+    question: str
+    model: str
+    profile: str
+    seeds: tuple[int, ...]
+    tasks: tuple[str, ...]
+    absent: tuple[str, ...]
+    arms: tuple[PlanArm, ...]
+    distinct: int
+    """Runs to carry out, shared ones counted once."""
+    runs: tuple[PlanRun, ...]
+
+
+def list_studies() -> StudyList:
+    """Return the shipped studies and the profiles."""
+    studies = [find_study(name) for name in shipped()]
+    lines = [
+        StudyLine(s.study, s.question, s.suites, s.base_name, tuple(arm.name for arm in design_arms(s)[1:]))
+        for s in studies
+    ]
+    return StudyList(tuple(lines), {name: profile.about for name, profile in PROFILES.items()})
+
+
+def studies_text(content: StudyList) -> str:
+    """Return the list for people."""
+    lines = []
+    for one in content.studies:
+        lines += [one.study, f"    {one.question}", f"    {one.base} against {', '.join(one.arms)}"]
+    lines += ["", "profiles"]
+    lines += [f"    {name:<10}{about}" for name, about in content.profiles.items()]
+    return "\n".join(lines)
+
+
+def describe_plan(plan: Plan) -> PlanList:
+    """Return what a plan shows."""
+    return PlanList(
+        study=plan.study.study,
+        question=plan.study.question,
+        model=plan.choices.model,
+        profile=plan.choices.profile,
+        seeds=plan.seeds,
+        tasks=plan.tasks.present,
+        absent=plan.tasks.absent,
+        arms=tuple(PlanArm(arm.name, arm.method, dotted(arm.delta)) for arm in plan.arms),
+        distinct=len(plan.distinct),
+        runs=tuple(PlanRun(run.id, run.seed, run.task, run.arm) for run in plan.runs),
+    )
+
+
+def plan_text(content: PlanList) -> str:
+    """Return the plan for people: the design first, then one line a run."""
+    shared = len(content.runs) - content.distinct
+    sharing = f" ({shared} shared by arms that do not differ for a task)" if shared else ""
+    lines = [
+        f"{content.study}: {content.question}",
+        f"model    {content.model}",
+        f"profile  {content.profile}",
+        f"seeds    {', '.join(map(str, content.seeds))}",
+        f"tasks    {', '.join(content.tasks)}"
+        + (f"   not found: {', '.join(content.absent)}" if content.absent else ""),
+        f"runs     {content.distinct}{sharing}",
+        "arms",
+    ]
+    for arm in content.arms:
+        changes = ", ".join(f"{key}={value}" for key, value in arm.changes.items()) or "the base"
+        method = f"   (method {arm.method})" if arm.method and arm.method != arm.name else ""
+        lines.append(f"    {arm.name:<26}{changes}{method}")
+    lines += ["", f"{'id':<18}{'seed':<7}{'task':<8}arm"]
+    lines += [f"{run.id:<18}{run.seed:<7}{run.task:<8}{run.arm}" for run in content.runs]
+    return "\n".join(lines)

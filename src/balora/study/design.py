@@ -1,0 +1,163 @@
+"""A study as its file writes it: a question, a base, named arms and factors; torch-free."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from balora.errors import ConfigError, unknown_name
+from balora.settings import Family, Settings, SettingsError
+from balora.study.document import Document, parse
+from balora.tasks.catalogue import TASKS
+
+Metric = Literal["nlu_avg", "nlg_avg"]
+"""What a study can be judged by: the means over the tasks of a suite."""
+SUITES_FACTOR = "suites"
+"""What a factor is set to when its levels are the families of tasks themselves."""
+
+Delta = dict[str, Any]
+
+
+class Ablation(Settings):
+    """What an arm takes away, in the words of a paper's reader."""
+
+    part: str = Field(min_length=1)
+    """The part of the method that is ablated."""
+    action: Literal["remove", "replace", "add"]
+    """What is done to it."""
+    replacement: str | None = None
+    """What takes its place; required to replace."""
+
+    @model_validator(mode="after")
+    def _replacing_needs_a_replacement(self) -> Self:
+        if self.action == "replace" and not self.replacement:
+            raise ValueError("replacement: required with action 'replace'")
+        return self
+
+
+class Arm(Settings):
+    """The base and a named delta."""
+
+    ablation: Ablation | None = None
+    set: Delta = Field(min_length=1)
+    """Dotted settings that differ from the base; `objective.formulation: swapped` is the other family's."""
+
+
+class Study(Settings):
+    """A question and the runs that can answer it."""
+
+    study: str = Field(min_length=1)
+    """The study's name."""
+    question: str = Field(min_length=1)
+    """What it asks."""
+    model: str | None = None
+    """Hub id or folder of the pre-trained model; `--model` overrides it."""
+    suites: tuple[Family, ...] = Field(default=("nlu", "nlg"), min_length=1)
+    """Families of tasks: `nlu` (GLUE), `nlg` (GSM8K, MATH)."""
+    tasks: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Only these tasks of the suites; none means all that are there."""
+    metrics: tuple[Metric, ...] = ()
+    """What arms are compared by; by default the averages of the suites."""
+    seeds: int | None = Field(default=None, ge=1, le=1000)
+    """How many seeds every arm runs with; none means the profile's number."""
+    base: str | Delta
+    """A method by name, or its settings: what every arm is compared with."""
+    arms: dict[str, Arm] = {}
+    factors: dict[str, dict[str, Delta] | Literal["suites"]] = {}
+    """Name → level → dotted settings: a full factorial. `suites` makes the families of tasks a factor."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metrics_follow_suites(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not values.get("metrics"):
+            return {**values, "metrics": [f"{suite}_avg" for suite in values.get("suites", ("nlu", "nlg"))]}
+        return values
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        found = list(self._misfits())
+        if found:
+            raise SettingsError(found)
+        return self
+
+    def _misfits(self) -> list[tuple[str, str]]:
+        found = [
+            ("metrics", f"{metric!r} needs suite {metric[:3]!r}, got suites {', '.join(self.suites)}")
+            for metric in self.metrics
+            if metric[:3] not in self.suites
+        ]
+        found += [("tasks", unknown_name("task", task, TASKS)) for task in self.tasks or () if task not in TASKS]
+        if not self.arms and not self.factors:
+            found.append(("arms", "nothing to compare: give at least one arm or factor"))
+        if self.base_name in self.arms:
+            found.append((f"arms.{self.base_name}", "an arm may not have the name of the base"))
+        for name, levels in self.factors.items():
+            if levels == SUITES_FACTOR and len(self.suites) < 2:
+                found.append((f"factors.{name}", "the suites are no factor when there is only one"))
+            elif len(levels) < 2:
+                found.append((f"factors.{name}", f"a factor needs at least two levels, got {len(levels)}"))
+        return found
+
+    @property
+    def base_name(self) -> str:
+        """What the base is called in tables."""
+        return self.base if isinstance(self.base, str) else "base"
+
+    @property
+    def base_settings(self) -> Delta:
+        """The base as settings."""
+        return {"method": self.base} if isinstance(self.base, str) else self.base
+
+
+def read_study(text: str, source: str) -> Study:
+    """Build a study from YAML text.
+
+    Raises:
+        ConfigError: every fault at once, each with its line number in the file.
+    """
+    from balora.study.arms import design_arms  # arms read studies, a study does not need arms
+
+    document = parse(text, source)
+    try:
+        study = Study(**document.content)
+    except SettingsError as error:
+        raise _all_faults(source, document, error.faults) from None
+    try:
+        design_arms(study)
+    except SettingsError as error:
+        raise _all_faults(source, document, error.faults) from None
+    if document.faults:
+        raise _all_faults(source, document, [])
+    return study
+
+
+def _all_faults(source: str, document: Document, faults: list[tuple[str, str]]) -> ConfigError:
+    placed = [(document.line(key) or 0, f"{key}: {text}") for key, text in faults] + document.faults
+    found = [f"line {line}: {text}" if line else text for line, text in sorted(placed)]
+    return ConfigError(f"{source}: {'; '.join(found)}")
+
+
+def shipped() -> dict[str, str]:
+    """Return the YAML text of every study that comes with balora, by name."""
+    folder = resources.files("balora.study").joinpath("shipped")
+    texts = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".yaml")}
+    return {name.removesuffix(".yaml"): texts[name] for name in sorted(texts)}
+
+
+def find_study(name: str) -> Study:
+    """Return the shipped study called ``name``, or the one in the file ``name``.
+
+    Raises:
+        ConfigError: neither exists (with the nearest name), or the file has faults.
+    """
+    known = shipped()
+    if name in known:
+        return read_study(known[name], f"study {name}")
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        try:
+            return read_study(path.read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot read the study ({getattr(error, 'strerror', None) or error})") from None
+    raise ConfigError(f"{unknown_name('study', name, known)}; or give the path of a study file (.yaml)")

@@ -1,0 +1,189 @@
+"""What a person sees while a study runs: a live display on a terminal, plain lines elsewhere; torch-free."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from balora.study.execute import Watcher
+from balora.study.plan import PlannedRun
+from balora.training.progress import Progress
+from balora.training.record import RunRecord
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+HEARTBEAT = 30.0
+"""Seconds after which plain output says that it is still alive."""
+
+
+class Tally:
+    """Counts runs and estimates the time left from what each task has taken so far."""
+
+    def __init__(self, todo: Sequence[PlannedRun], workers: int) -> None:
+        self.total, self.done, self.failed = len(todo), 0, 0
+        self.began, self.workers = time.monotonic(), workers
+        self._waiting: dict[str, int] = {}
+        for run in todo:
+            self._waiting[run.task] = self._waiting.get(run.task, 0) + 1
+        self._started: dict[str, float] = {}
+        self._seconds: dict[str, list[float]] = {}
+
+    def started(self, run: PlannedRun) -> None:
+        self._started[run.id] = time.monotonic()
+
+    def ended(self, run: PlannedRun, record: RunRecord) -> float:
+        """Count a run and return the seconds it took."""
+        seconds = time.monotonic() - self._started.pop(run.id, time.monotonic())
+        self.done += 1
+        self.failed += record.status != "ok"
+        self._waiting[run.task] -= 1
+        self._seconds.setdefault(run.task, []).append(seconds)
+        return seconds
+
+    def elapsed(self) -> float:
+        """Return the seconds since the work began."""
+        return time.monotonic() - self.began
+
+    def left(self) -> float | None:
+        """Return the estimated seconds left; none before the first run has ended."""
+        known = [seconds for group in self._seconds.values() for seconds in group]
+        if not known:
+            return None
+        usual = sum(known) / len(known)
+        each = {task: sum(group) / len(group) for task, group in self._seconds.items()}
+        work = sum(number * each.get(task, usual) for task, number in self._waiting.items())
+        spent = sum(time.monotonic() - start for start in self._started.values())
+        return max(0.0, work - spent) / self.workers
+
+
+def clock(seconds: float | None) -> str:
+    """Return ``1:02:03`` or ``2:03``; ``–`` for none."""
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def status(tally: Tally) -> str:
+    """Return one line on the whole study."""
+    failed = f", {tally.failed} failed" if tally.failed else ""
+    return f"{tally.done}/{tally.total} runs{failed} · {clock(tally.elapsed())} gone · about {clock(tally.left())} left"
+
+
+def describe_run(run: PlannedRun, progress: Progress | None) -> str:
+    """Return one line on a run under way."""
+    line = f"{run.arm} · {run.task} · seed {run.seed}"
+    if progress is None:
+        return f"{line} · starting"
+    loss = f" · loss {progress.loss:.3f}" if progress.loss is not None else ""
+    steps = f" {progress.step}/{progress.steps}" if progress.steps else ""
+    return f"{line} · {progress.phase}{steps}{loss}"
+
+
+class PlainWatcher:
+    """One line a finished run, and a sign of life where none finishes for half a minute."""
+
+    def __init__(self, write: "Console") -> None:
+        self._console = write
+        self._last = time.monotonic()
+
+    def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
+        self.tally = Tally(todo, workers)
+        self._say(opening(len(todo), skipped, left, workers))
+
+    def started(self, run: PlannedRun) -> None:
+        self.tally.started(run)
+
+    def told(self, run: PlannedRun, progress: Progress) -> None:
+        if time.monotonic() - self._last > HEARTBEAT:
+            self._say(f"  {describe_run(run, progress)}")
+
+    def ended(self, run: PlannedRun, record: RunRecord) -> None:
+        seconds = self.tally.ended(run, record)
+        self._say(f"{status(self.tally)} · {result(run, record)} in {seconds:.1f} s")
+
+    def idle(self) -> None:
+        if time.monotonic() - self._last > HEARTBEAT:
+            self._say(status(self.tally))
+
+    def _say(self, line: str) -> None:
+        self._last = time.monotonic()
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class LiveWatcher:
+    """A bar over all runs and a line for each one under way; redrawn four times a second, told or not."""
+
+    def __init__(self, console: "Console") -> None:
+        from rich.spinner import Spinner
+
+        self._console = console
+        self._spinner = Spinner("dots")
+        self._under_way: dict[str, tuple[PlannedRun, Progress | None]] = {}
+        self.tally = Tally((), 1)
+
+    def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
+        self.tally = Tally(todo, workers)
+        self._console.print(opening(len(todo), skipped, left, workers), markup=False, highlight=False)
+
+    def started(self, run: PlannedRun) -> None:
+        self.tally.started(run)
+        self._under_way[run.id] = (run, None)
+
+    def told(self, run: PlannedRun, progress: Progress) -> None:
+        self._under_way[run.id] = (run, progress)
+
+    def ended(self, run: PlannedRun, record: RunRecord) -> None:
+        self.tally.ended(run, record)
+        self._under_way.pop(run.id, None)
+        if record.status != "ok":
+            self._console.print(result(run, record), markup=False, highlight=False)
+
+    def idle(self) -> None:
+        """Nothing to do: the display redraws itself."""
+
+    def __rich__(self) -> "RenderableType":
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
+        runs = [describe_run(run, progress) for run, progress in list(self._under_way.values())]
+        lines = [Text(f"  {line}", overflow="ellipsis", no_wrap=True) for line in runs]
+        self._spinner.update(text=status(self.tally))
+        return Group(ProgressBar(total=max(1, self.tally.total), completed=self.tally.done), self._spinner, *lines)
+
+
+def opening(todo: int, skipped: int, left: int, workers: int) -> str:
+    """Return the first line: what is to be done."""
+    parts = [f"{todo} runs to do with {workers} worker{'s' * (workers > 1)}"]
+    parts += [f"{skipped} finished before"] if skipped else []
+    parts += [f"{left} failed before (--retry-failed runs them again)"] if left else []
+    return ", ".join(parts)
+
+
+def result(run: PlannedRun, record: RunRecord) -> str:
+    """Return one line on a run that ended."""
+    name = f"{run.arm} · {run.task} · seed {run.seed}"
+    if record.status == "ok":
+        return name if record.score is None else f"{name}: {record.score:.2f}"
+    reason = f"{record.error.kind}: {record.error.message}" if record.error else record.status
+    return f"{name}: FAILED: {reason}"
+
+
+@contextmanager
+def watching(live: bool | None = None) -> Iterator[Watcher]:
+    """Show a study's progress on stderr while the block runs: live on a terminal, otherwise in plain lines."""
+    from rich.console import Console
+
+    console = Console(file=sys.stderr)
+    if not (console.is_terminal if live is None else live):
+        yield PlainWatcher(console)
+        return
+    from rich.live import Live
+
+    watcher = LiveWatcher(console)
+    with Live(watcher, console=console, refresh_per_second=4, transient=True):
+        yield watcher

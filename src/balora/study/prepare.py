@@ -1,0 +1,84 @@
+"""From what a person types to a plan: finds the study, the tasks that are there, and the fingerprints."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from balora.errors import ConfigError, DataError
+from balora.study.design import Study, find_study
+from balora.study.plan import Choices, Fingerprints, Plan, make_plan
+from balora.study.profiles import find_profile
+from balora.study.suites import Tasks, choose_tasks
+from balora.tasks.catalogue import Task
+from balora.tasks.folders import find_data_folder
+
+
+def prepare(
+    name: str,
+    *,
+    model: str | None = None,
+    data: str | None = None,
+    profile: str = "glance",
+    seeds: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    fingerprints: Fingerprints | None = None,
+) -> Plan:
+    """Return the plan of the study called ``name`` (shipped, or a file) for this model and this data.
+
+    Raises:
+        InputError: the study, profile, model, data or a setting is unknown, missing or cannot be used.
+    """
+    study = find_study(name)
+    find_profile(profile)
+    chosen = model or study.model
+    if not chosen:
+        raise ConfigError(f"study {study.study!r} names no model: pass --model with a Hub id or a folder")
+    choices = Choices(chosen, data, profile, seeds, settings or {})
+    return make_plan(study, choices, tasks_of(study, data), fingerprints or _fingerprints())
+
+
+def tasks_of(study: Study, data: str | None) -> Tasks:
+    """Return the study's tasks that are there: in ``data``, or known by a public name where no folder is given."""
+    if data is None:
+        return choose_tasks(study.suites, study.tasks, lambda task: task.hub is not None, "by a public name")
+    if not Path(data).expanduser().is_dir():
+        raise DataError(
+            f"--data {data}: no such folder: pass the folder above the tasks' folders (glue/CoLA, gsm8k, …)"
+        )
+    return choose_tasks(study.suites, study.tasks, lambda task: _present(task, data), f"under {data}")
+
+
+def _present(task: Task, data: str) -> bool:
+    try:
+        find_data_folder(task, data)
+    except DataError:
+        return False
+    return True
+
+
+def _fingerprints() -> Fingerprints:
+    from balora.training.fingerprint import fingerprints
+
+    return fingerprints
+
+
+def command(
+    name: str,
+    output: Path,
+    *,
+    model: str | None,
+    data: str | None,
+    profile: str,
+    seeds: int | None,
+    assignments: tuple[str, ...],
+) -> str:
+    """Return the command that repeats a study."""
+    words = ["balora", "study", "run", name]
+    words += ["--model", model] if model else []
+    words += ["--data", data] if data else []
+    words += ["--profile", profile]
+    words += ["--seeds", str(seeds)] if seeds else []
+    for assignment in assignments:
+        words += ["--set", assignment]
+    return shlex.join([*words, "--output", str(output)])

@@ -1,0 +1,69 @@
+"""How much a study spends: seeds, steps and rows, as data.
+
+A profile lies over the study's base and under `--set` and the arms. The learning rate is the same for every arm, so
+that an arm differs in what its name says and in nothing else; sweep it with `--set training.learning_rate=…`.
+"""
+
+from typing import Any, NamedTuple
+
+from balora.errors import ConfigError, unknown_name
+from balora.settings import Family
+
+
+class Profile(NamedTuple):
+    """One amount of effort."""
+
+    about: str
+    seeds: int
+    """Seeds per arm, unless the study or the command line says otherwise."""
+    shared: dict[str, Any]
+    """Settings of every run."""
+    suites: dict[Family, dict[str, Any]]
+    """Settings of the runs of one family."""
+
+
+PROFILES: dict[str, Profile] = {
+    "glance": Profile(
+        "does everything run? minutes on two cores with a tiny model; far too short to judge the method",
+        seeds=3,
+        shared={"training": {"steps": 20, "batch_size": 8, "learning_rate": 1e-3}, "adapter": {"rank": 8}},
+        suites={
+            "nlu": {"data": {"train_rows": 160, "eval_rows": 200, "max_length": 64}},
+            "nlg": {"data": {"train_rows": 160, "eval_rows": 8, "max_length": 384, "max_new_tokens": 48}},
+        },
+    ),
+    "quick": Profile(
+        "a first impression: about an hour on two cores with a tiny model",
+        seeds=3,
+        shared={"training": {"steps": 150, "learning_rate": 1e-3}, "adapter": {"rank": 8}},
+        suites={
+            "nlu": {"data": {"train_rows": 2400, "eval_rows": 500, "max_length": 128}},
+            "nlg": {"data": {"train_rows": 2400, "eval_rows": 64, "max_length": 512, "max_new_tokens": 128}},
+        },
+    ),
+    "standard": Profile(
+        "real answers on a real model: 5 seeds, 1,000 steps of 32 rows, every evaluation row",
+        seeds=5,
+        shared={"training": {"steps": 1000, "batch_size": 32, "learning_rate": 2e-4}},
+        suites={
+            "nlu": {"data": {"max_length": 128}},
+            "nlg": {"data": {"max_length": 512, "max_new_tokens": 256}},
+        },
+    ),
+    "thorough": Profile(
+        "8 seeds (smallest possible p: 0.0078), 3 epochs of NLU and 1 of NLG over all rows",
+        seeds=8,
+        shared={"training": {"batch_size": 32, "learning_rate": 2e-4}},
+        suites={
+            "nlu": {"training": {"epochs": 3.0}, "data": {"max_length": 256}},
+            "nlg": {"training": {"epochs": 1.0}, "data": {"max_length": 512, "max_new_tokens": 512}},
+        },
+    ),
+}
+
+
+def find_profile(name: str) -> Profile:
+    """Return the profile called ``name``; raise :class:`ConfigError` with the nearest match otherwise."""
+    if name not in PROFILES:
+        raise ConfigError(unknown_name("profile", name, PROFILES))
+    return PROFILES[name]

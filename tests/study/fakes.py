@@ -1,0 +1,82 @@
+"""Stand-ins for a run, importable by the fresh worker processes: no model, but true records."""
+
+import hashlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from balora.errors import ConfigError
+from balora.training.progress import OnProgress, Progress
+from balora.training.record import Cost, RunError, RunRecord, TermSummary, run_id, write_record
+from balora.training.spec import RunSpec
+
+
+def fingerprints(spec: RunSpec) -> dict[str, str]:
+    return {"model": f"model of {spec.model}", "data": f"rows of {spec.task}", "code": "c0de"}
+
+
+def record_of(spec: RunSpec, **changes: object) -> RunRecord:
+    """A finished run whose score is a pure function of its settings."""
+    digest = hashlib.sha256(spec.model_dump_json().encode()).digest()
+    nlg = spec.objective.family == "nlg"
+    weights = {term: getattr(spec.objective, term).weight for term in ("consistency", "diversity", "spectral")}
+    terms = {
+        term: TermSummary(weight=weight, first=1.0, last=0.5, mean=0.75, gradient_share=0.01)
+        for term, weight in weights.items()
+        if weight
+    }
+    content = {
+        "id": run_id(spec, fingerprints(spec)),
+        "spec": spec,
+        "status": "ok",
+        "score": 40 + digest[0] / 25.6,
+        "metrics": {"answer_loss": 3 + digest[1] / 256, "exact_match": 0.4} if nlg else {"accuracy": 0.5},
+        "terms": terms,
+        "inactive": {"spectral": "k = 5 ≥ min(N, D) = 2"} if terms and not nlg else {},
+        "cost": Cost(train_seconds=1.0, eval_seconds=0.5, setup_seconds=0.25, peak_memory_mb=100.0, steps=2),
+        "fingerprints": fingerprints(spec),
+    }
+    return RunRecord(**{**content, **changes})
+
+
+def quick(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
+    on_progress(Progress("train", 1, 2, 0.5))
+    record = record_of(spec)
+    write_record(record, folder)
+    (folder / "series.jsonl").write_text("{}\n", encoding="utf-8")
+    return record
+
+
+def unlucky(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
+    """Fails in every way a run can, chosen by task; the rest goes well."""
+    if spec.task == "cola" and spec.training.seed == 42:
+        (folder / "half").mkdir(parents=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if spec.task == "rte":
+        raise RuntimeError("a bug\nwith details")
+    if spec.task == "stsb":
+        record = record_of(
+            spec, status="failed", score=None, error=RunError(kind="TrainingError", message="loss is NaN at step 3")
+        )
+        write_record(record, folder)
+        return record
+    return quick(spec, folder, on_progress)
+
+
+def picky(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
+    if spec.adapter is not None and spec.adapter.init == "standard":
+        raise ConfigError("adapter.rank must be between 1 and 64, got 128")
+    return quick(spec, folder, on_progress)
+
+
+def full_disk(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
+    raise OSError(28, "No space left on device", str(folder / "run.json"))
+
+
+def slow(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
+    folder.mkdir(parents=True)
+    on_progress(Progress("train", 1, 2, 0.5))
+    if spec.training.seed != 42:
+        time.sleep(60)
+    return quick(spec, folder, on_progress)
