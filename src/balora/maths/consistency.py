@@ -1,5 +1,7 @@
 """Consistency: keep the tuned model's outputs F close to those of the frozen pre-trained model P."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -22,16 +24,18 @@ def consistency_kl(
         temperature: T > 0.
 
     Raises:
-        InputError: T ≤ 0, or no rows.
+        InputError: T that is not a positive number, or no rows.
 
     Source: BA-LoRA (arXiv 2408.04556), L_CR of both ICLR 2026 formulations; T = 1 gives the arXiv v5 NLG form.
     """
-    if temperature <= 0:
-        raise InputError(f"`temperature` must be > 0, got {temperature}")
+    if not 0 < temperature < math.inf:
+        raise InputError(f"`temperature` must be > 0 and finite, got {temperature}")
     _some_rows(student)
     log_f = F.log_softmax(accurate(student) / temperature, dim=-1)
     log_p = F.log_softmax(accurate(reference.detach()) / temperature, dim=-1)
-    return temperature**2 * F.kl_div(log_f, log_p, reduction="batchmean", log_target=True)
+    # 0·log 0 = 0: what the reference rules out (logit −∞) adds nothing, even where the student rules it out too.
+    gap = (log_p - log_f).masked_fill(log_p.isneginf(), 0.0)
+    return temperature**2 * (log_p.exp() * gap).sum(dim=-1).mean()
 
 
 def consistency_mse(
@@ -59,10 +63,10 @@ def consistency_mse(
 
 
 def _unit_rows(rows: Tensor) -> Tensor:
-    # The division by 1 instead of 0 keeps the gradient of a zero row at zero rather than at infinity or nan.
-    zero = (rows == 0).all(dim=-1, keepdim=True)
-    safe = torch.where(zero, torch.ones_like(rows), rows)
-    return torch.where(zero, torch.zeros_like(rows), safe / torch.linalg.vector_norm(safe, dim=-1, keepdim=True))
+    # A row whose squares vanish counts as zero; the division by 1 keeps its gradient at zero, not at infinity or nan.
+    zero = torch.linalg.vector_norm(rows.detach(), dim=-1, keepdim=True) == 0
+    safe = rows.masked_fill(zero, 1.0)
+    return (safe / torch.linalg.vector_norm(safe, dim=-1, keepdim=True)).masked_fill(zero, 0.0)
 
 
 def _some_rows(logits: Tensor) -> None:

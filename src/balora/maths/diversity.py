@@ -27,7 +27,12 @@ def diversity_covariance(logits: Float[Tensor, "N D"]) -> Float[Tensor, ""]:
     rows, outputs = logits.shape
     if rows < 2:
         raise InputError(f"a covariance needs at least 2 rows, got {rows}: leave this term out of such a batch")
-    z = accurate(logits)
+    with torch.autocast(logits.device.type, enabled=False):  # which would multiply in half precision
+        return _off_diagonal(accurate(logits))
+
+
+def _off_diagonal(z: Tensor) -> Tensor:
+    rows, outputs = z.shape
     z = z - z.mean(dim=0)
     if outputs <= rows:
         covariance = z.mT @ z / (rows - 1)
@@ -61,5 +66,5 @@ def diversity_entropy(logits: Float[Tensor, "N V"], top_k: int | None = None) ->
     if top_k is not None:
         z = z.topk(top_k, dim=-1).values
     log_p = torch.log_softmax(z, dim=-1)
-    # exp(-inf)·(-inf) is 0 in the limit: a masked token carries no entropy.
-    return torch.where(log_p.isneginf(), 0.0, log_p.exp() * log_p).sum(dim=-1).mean()
+    # 0·log 0 = 0: a masked token (logit −∞) carries no entropy. Masked before the product, whose gradient is nan there.
+    return (log_p.exp() * log_p.masked_fill(log_p.isneginf(), 0.0)).sum(dim=-1).mean()

@@ -1,5 +1,6 @@
 """PiSSA's start: the principal singular vectors of a weight as low-rank factors."""
 
+import math
 from typing import Literal
 
 import torch
@@ -21,26 +22,29 @@ def pissa_factors(
     """Return (A0, B0) such that scaling·B0·A0 is the best approximation of W with the given rank.
 
     W = U S Vᵀ, B0 = U_r (S_r/scaling)^½, A0 = (S_r/scaling)^½ V_rᵀ. The factors for a smaller rank are a prefix of
-    these. Signs are fixed (the largest entry of each column of U is positive): the same W gives the same factors.
+    these (``exact``). Signs are fixed (the largest entry of each column of U is positive): the same W gives the same factors.
 
     Args:
         weight: W, out×in; computed with in float64 (`exact`) or float32 (`randomized`), returned in float32 at least.
         rank: r, from 1 to min(out, in).
         scaling: s of the adapter that will use the factors, > 0.
         method: ``exact`` singular value decomposition, or ``randomized`` subspace iteration (8 power iterations,
-            16 extra columns), which needs a generator.
+            16 extra columns), whose residual is within 1e-3 of the best one in norm; it needs a generator.
         generator: source of the random start of ``randomized``; the global random state is never touched.
 
     Raises:
-        InputError: rank or scaling out of range, non-finite weights, ``randomized`` without a generator.
+        InputError: rank or scaling out of range, non-finite weights, an unknown method, ``randomized`` without a
+            generator.
 
     Source: PiSSA (arXiv 2404.02948), equations 2-4; Halko et al. (arXiv 0909.4061), algorithm 4.4 for ``randomized``.
     """
     limit = min(weight.shape)
     if not 1 <= rank <= limit:
         raise InputError(f"`rank` must be between 1 and min(out, in) = {limit}, got {rank}: lower it")
-    if not scaling > 0:
-        raise InputError(f"`scaling` must be > 0, got {scaling}")
+    if not 0 < scaling < math.inf:
+        raise InputError(f"`scaling` must be > 0 and finite, got {scaling}")
+    if method not in ("exact", "randomized"):
+        raise InputError(f"`method` must be 'exact' or 'randomized', got {method!r}")
     with torch.no_grad():
         if not weight.isfinite().all():
             raise InputError("the weight holds nan or inf: its singular vectors are undefined")

@@ -73,7 +73,7 @@ class _SingularValues(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         matrix, sigma, vectors = ctx.saved_tensors
         # U diag(g) Vᵀ = U diag(g/σ) Uᵀ Z, and the mirror image for tall matrices.
-        scale = torch.where(sigma > 0, grad.double() / sigma.where(sigma > 0, 1.0), 0.0)
+        scale = torch.where(sigma == 0, 0.0, grad.double() / sigma.where(sigma > 0, 1.0))
         mixer = ((vectors * scale) @ vectors.mT).to(matrix.dtype)
         gradient: Tensor = mixer @ matrix if ctx.wide else matrix @ mixer
         return gradient
@@ -92,7 +92,8 @@ def _eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
     try:
         values, vectors = torch.linalg.eigh(gram)
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-        # nan or inf in the input: the value says so, as it does in the other terms
-        return gram.new_full(gram.shape[:1], torch.nan), torch.full_like(gram, torch.nan)
+        values, vectors = torch.full_like(gram[0], torch.nan), gram
     sigma = values.flip(0).clamp_min(0).sqrt()
-    return sigma.where(sigma > 1e-7 * sigma[0], 0.0), vectors.flip(1)
+    # nan or inf in the input: the values say so, as they do in the other terms, whatever the solver made of it
+    broken = gram.sum() * 0
+    return sigma.where(sigma > 1e-7 * sigma[0], 0.0) + broken, vectors.flip(1)

@@ -40,14 +40,16 @@ def _gram(weight: Tensor, rows: int = 16384) -> Tensor:
     for block in torch.split(weight, rows):
         block = block.double()
         gram.addmm_(block.mT, block)
+    if not gram.isfinite().all():
+        raise InputError("the head's weight or bias holds nan or inf: its products are undefined, use from_logits")
     return gram
 
 
 class HeadCache:
-    """One :class:`FrozenHead` a module, remade when its weight was written to or replaced."""
+    """One :class:`FrozenHead` a module, remade when its weight or bias was written to or replaced."""
 
     def __init__(self) -> None:
-        self._heads: WeakKeyDictionary[nn.Module, tuple[tuple[int, int], FrozenHead]] = WeakKeyDictionary()
+        self._heads: WeakKeyDictionary[nn.Module, tuple[list[tuple[int, int]], FrozenHead]] = WeakKeyDictionary()
 
     def of(self, head: nn.Linear) -> FrozenHead:
         """Return the frozen head of ``head``.
@@ -59,7 +61,7 @@ class HeadCache:
             raise InputError(f"the head must be a plain nn.Linear, got {type(head).__name__}: use from_logits")
         if any(parameter.requires_grad for parameter in head.parameters()):
             raise InputError("the head is trained, so the two models do not share it: use from_logits")
-        state = (head.weight.data_ptr(), head.weight._version)
+        state = [(parameter.data_ptr(), parameter._version) for parameter in head.parameters()]
         if head not in self._heads or self._heads[head][0] != state:
             bias = None if head.bias is None else head.bias.detach()
             self._heads[head] = (state, FrozenHead(head.weight.detach(), bias))

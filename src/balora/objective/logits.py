@@ -20,10 +20,13 @@ def task_loss(student: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy (integer labels) or mean squared error (float labels) over the rows.
 
     Raises:
-        InputError: an integer label outside 0…D−1 (checked on the CPU only: on a GPU the check would wait for it).
+        InputError: an integer label outside 0…D−1 (checked on the CPU only: on a GPU the check would wait for it), or
+            float labels for more than one output.
     """
     z = accurate(student)
     if labels.is_floating_point():
+        if student.shape[-1] != 1:
+            raise InputError(f"float labels mean regression on one output, got {student.shape[-1]} outputs")
         return F.mse_loss(z.squeeze(-1), labels.to(z.dtype))
     check_labels(labels, student.shape[-1])
     return F.cross_entropy(z, labels)

@@ -78,7 +78,8 @@ class Objective:
             progress: share of the optimizer steps done, 0…1.
 
         Raises:
-            InputError: hidden states of another width than the head, a trained head, and all of `from_logits`.
+            InputError: hidden states of another width than the head, a trained head, a head of one output, float
+                labels, and all of `from_logits`.
         """
         frozen, weights, inactive = self._on_head(hidden, reference_hidden, head, labels, progress)
         if not len(hidden):
@@ -116,6 +117,8 @@ class Objective:
         frozen = self._heads.of(head)
         if hidden.shape[-1] != frozen.width:
             raise InputError(f"hidden states have width {hidden.shape[-1]}, but the head takes d = {frozen.width}")
+        if labels.is_floating_point() or frozen.outputs == 1:
+            raise InputError("hidden states and a head are for token indices and a vocabulary: use from_logits")
         materialised.check_labels(labels, frozen.outputs)
         weights, inactive = self._acting(hidden.shape[0], frozen.outputs, progress)
         if "consistency" in weights:
@@ -128,8 +131,10 @@ def _check_rows(student: Tensor, reference: Tensor | None, labels: Tensor) -> No
         raise InputError(f"expected one row a position or example (N×D), got shape {tuple(student.shape)}")
     if reference is not None and reference.shape != student.shape:
         raise InputError(f"reference has shape {tuple(reference.shape)}, student {tuple(student.shape)}: must be equal")
-    if labels.shape[:1] != student.shape[:1]:
-        raise InputError(f"{len(labels)} labels for {len(student)} rows: give one a row, without masked positions")
+    if labels.shape != student.shape[:1]:
+        raise InputError(
+            f"labels of shape {tuple(labels.shape)} for {len(student)} rows: give one a row, without masked positions"
+        )
 
 
 def _given(reference: Tensor | None) -> Tensor:

@@ -45,7 +45,7 @@ class Rowwise(NamedTuple):
             diversity=weights.get("diversity", 0.0),
             form=config.consistency.form,
             temperature=config.consistency.temperature,
-            top_k=top_k_of(config, outputs),
+            top_k=top_k_of(config, outputs) if "diversity" in weights else None,
             rows=max(1, chunk_bytes // (BUFFERS * logit_size * outputs)),
         )
 
@@ -73,7 +73,7 @@ class _RowwiseLoss(torch.autograd.Function):
         N = len(hidden)
         dtype = accurate(hidden.new_empty(0)).dtype
         sums = torch.zeros(3, dtype=torch.float64, device=hidden.device)
-        gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        gradient = torch.empty_like(hidden, dtype=dtype) if ctx.needs_input_grad[0] else None
         for start in range(0, N, settings.rows):
             rows = slice(start, start + settings.rows)
             z = _logits(hidden[rows], weight, bias)
@@ -81,8 +81,9 @@ class _RowwiseLoss(torch.autograd.Function):
             chunk, dz = chunk_terms(z, z_ref, labels[rows], settings)
             sums += torch.stack(chunk).double()
             if gradient is not None:
-                gradient[rows] = (dz / N).to(weight.dtype) @ weight
-        ctx.gradient = gradient
+                # divided by N after the product: before, small probabilities would vanish in half precision
+                gradient[rows] = (dz.to(weight.dtype) @ weight).to(dtype) / N
+        ctx.gradient, ctx.hidden_dtype = gradient, hidden.dtype
         values = (sums / N).to(dtype)
         weights = values.new_tensor([settings.task, settings.consistency, settings.diversity])
         loss = torch.dot(values, weights)
@@ -94,7 +95,7 @@ class _RowwiseLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         # The gradient was made in the forward pass; for the usual grad = 1 no copy is needed, but asking would sync.
-        gradient = None if ctx.gradient is None else ctx.gradient * grad.to(ctx.gradient.dtype)
+        gradient = None if ctx.gradient is None else (ctx.gradient * grad).to(ctx.hidden_dtype)
         return gradient, None, None, None, None, None
 
 
@@ -107,11 +108,10 @@ def chunk_terms(
 ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
     """Return the sums over rows of (cross-entropy, consistency, −entropy) and d(Σ weight·sum)/dZ (n×V)."""
     zero = z.new_zeros(())
-    lse = torch.logsumexp(z, dim=-1, keepdim=True)
-    log_p = (z - lse).clamp_min_(LEAST)
-    p = log_p.exp()
+    log_p = torch.log_softmax(z, dim=-1)
     target = labels[:, None]
     cross_entropy = -log_p.gather(1, target).sum() if settings.task else zero
+    p = log_p.clamp_min_(LEAST).exp()
     minus_entropy, dz = zero, None
     if settings.diversity and settings.top_k is None:
         row = (p * log_p).sum(dim=-1, keepdim=True)

@@ -38,11 +38,14 @@ def inactive_terms(config: ObjectiveConfig, rows: int, outputs: int) -> dict[str
     Raises:
         InputError: K of the entropy form is above the vocabulary of a generation task.
     """
-    checks = {"consistency": _consistency, "diversity": _diversity, "spectral": _spectral}
+    checks = {"diversity": _diversity, "spectral": _spectral}
     reasons = {}
     for term in TERMS:
-        reason = "λ = 0" if getattr(config, term).weight == 0 else checks[term](config, rows, outputs)
-        if reason:
+        if getattr(config, term).weight == 0:
+            reasons[term] = "λ = 0"
+        elif rows == 0:
+            reasons[term] = "no rows"
+        elif term in checks and (reason := checks[term](config, rows, outputs)):
             reasons[term] = reason
     return reasons
 
@@ -55,10 +58,6 @@ def top_k_of(config: ObjectiveConfig, outputs: int) -> int | None:
     if config.family == "nlg":
         raise InputError(f"`objective.diversity.top_k` must be at most the vocabulary V = {outputs}, got {top_k}")
     return outputs
-
-
-def _consistency(config: ObjectiveConfig, rows: int, outputs: int) -> str | None:
-    return "no rows" if rows == 0 else None
 
 
 def _diversity(config: ObjectiveConfig, rows: int, outputs: int) -> str | None:
