@@ -66,7 +66,8 @@ def _unit_rows(rows: Tensor) -> Tensor:
     # A row whose squares vanish counts as zero; the division by 1 keeps its gradient at zero, not at infinity or nan.
     zero = torch.linalg.vector_norm(rows.detach(), dim=-1, keepdim=True) == 0
     safe = rows.masked_fill(zero, 1.0)
-    return (safe / torch.linalg.vector_norm(safe, dim=-1, keepdim=True)).masked_fill(zero, 0.0)
+    unit: Tensor = safe / torch.linalg.vector_norm(safe, dim=-1, keepdim=True)
+    return unit.masked_fill(zero, 0.0)
 
 
 def _some_rows(logits: Tensor) -> None:

@@ -24,9 +24,8 @@ def diversity_covariance(logits: Float[Tensor, "N D"]) -> Float[Tensor, ""]:
     Note:
         For D > N the D×D matrix is never built: Σ_ij C_ij² = ‖Z_c Z_cᵀ‖²_F/(N−1)².
     """
-    rows, outputs = logits.shape
-    if rows < 2:
-        raise InputError(f"a covariance needs at least 2 rows, got {rows}: leave this term out of such a batch")
+    if len(logits) < 2:
+        raise InputError(f"a covariance needs at least 2 rows, got {len(logits)}: leave this term out of such a batch")
     with torch.autocast(logits.device.type, enabled=False):  # which would multiply in half precision
         return _off_diagonal(accurate(logits))
 

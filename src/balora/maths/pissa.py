@@ -22,7 +22,8 @@ def pissa_factors(
     """Return (A0, B0) such that scaling·B0·A0 is the best approximation of W with the given rank.
 
     W = U S Vᵀ, B0 = U_r (S_r/scaling)^½, A0 = (S_r/scaling)^½ V_rᵀ. The factors for a smaller rank are a prefix of
-    these (``exact``). Signs are fixed (the largest entry of each column of U is positive): the same W gives the same factors.
+    these (``exact``). Signs are fixed (the largest entry of each column of U is positive): the same W gives the same
+    factors.
 
     Args:
         weight: W, out×in; computed with in float64 (`exact`) or float32 (`randomized`), returned in float32 at least.
