@@ -1,0 +1,63 @@
+"""Which model, data and code a run reads: SHA-256 digests that go into its identity; torch-free."""
+
+import hashlib
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+from balora.tasks.catalogue import find_task
+from balora.tasks.reading import data_files
+from balora.training.spec import RunSpec
+
+WHOLE = 256 * 2**20
+SAMPLE = 16 * 2**20
+"""A file above WHOLE bytes is known by its size, and its first and last SAMPLE bytes."""
+
+
+def fingerprints(spec: RunSpec) -> dict[str, str]:
+    """Return the digests of the model, the data and the code that ``spec`` would use.
+
+    A folder is known by its configuration, tokenizer and weight files, data by the files that the task reads; a name on
+    a hub stands for itself. Code is balora's version.
+
+    Raises:
+        DataError: the task's files are not found.
+    """
+    task = find_task(spec.task)
+    return {
+        "model": _model(spec.model),
+        "data": _files(data_files(task, spec.data)) or f"hub:{spec.data.folder or task.hub}",
+        "code": version("balora"),
+    }
+
+
+def _model(model: str) -> str:
+    folder = Path(model)
+    if not folder.is_dir():
+        return f"hub:{model}"
+    kept = (".json", ".safetensors", ".model", ".txt", ".jinja", ".py")
+    return _files([path for path in sorted(folder.iterdir()) if path.suffix in kept])
+
+
+def _files(paths: list[Path]) -> str:
+    if not paths:
+        return ""
+    digest = hashlib.sha256()
+    for path in paths:
+        state = path.stat()
+        digest.update(f"{path.name}:{_digest(path, state.st_size, state.st_mtime_ns)}\n".encode())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, size: int, changed: int) -> str:
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        if size <= WHOLE:
+            while block := file.read(2**20):
+                digest.update(block)
+        else:
+            digest.update(file.read(SAMPLE))
+            file.seek(-SAMPLE, 2)
+            digest.update(file.read(SAMPLE))
+    return digest.hexdigest()

@@ -1,0 +1,124 @@
+"""Loading models and tokenizers from folders or a hub: safely, or not at all."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from balora.errors import ModelError
+from balora.tasks.catalogue import Task
+from balora.tasks.prepared import pad_id_of
+from balora.training.spec import RunSpec
+
+PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "spm.model", "vocab.txt", "vocab.json")
+
+
+def load_tokenizer(spec: RunSpec) -> Any:
+    """Return the tokenizer of ``spec.model``.
+
+    Raises:
+        ModelError: no tokenizer there, or one that needs code of its own.
+    """
+    from transformers import AutoTokenizer
+
+    check_source(spec.model, spec.trust_remote_code)
+    folder = Path(spec.model)
+    if folder.is_dir() and not any((folder / name).exists() for name in TOKENIZER_FILES):
+        raise ModelError(
+            f"model folder {folder}: no tokenizer (looked for {', '.join(TOKENIZER_FILES)}): add its files"
+        )
+    try:
+        return AutoTokenizer.from_pretrained(spec.model, trust_remote_code=spec.trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"model {spec.model!r}: its tokenizer cannot be loaded: {_one_line(error)}") from None
+
+
+def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
+    """Return the pre-trained model for the task's family, in evaluation mode, on the CPU.
+
+    A classification head that the checkpoint lacks is drawn from torch's global random state: seed it before.
+
+    Raises:
+        ModelError: no weights, pickled weights, code of its own, or an architecture without the needed head.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    check_source(spec.model, spec.trust_remote_code)
+    half = spec.training.precision == "bfloat16" and spec.adapter is not None
+    options: dict[str, Any] = {
+        "trust_remote_code": spec.trust_remote_code,
+        "use_safetensors": True,
+        "dtype": torch.bfloat16 if half else torch.float32,
+    }
+    kind: Any = AutoModelForCausalLM
+    if task.family == "nlu":
+        kind = AutoModelForSequenceClassification
+        options |= {"num_labels": len(task.labels) or 1, "pad_token_id": pad_id_of(tokenizer)}
+    try:
+        with _quiet():
+            model = kind.from_pretrained(spec.model, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"model {spec.model!r} cannot be loaded: {_one_line(error)}") from None
+    if task.regression:
+        model.config.problem_type = "regression"
+    return model.eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide the progress bar and the report on the missing head, which every classification run would print."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def check_source(model: str, trust_remote_code: bool) -> None:
+    """Refuse what must not or cannot be loaded, before anything heavy is imported.
+
+    Raises:
+        ModelError: a folder without configuration or weights, with pickled weights only, or with code of its own that
+            was not asked for.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        if folder.is_absolute() or model.startswith((".", "~")) or folder.exists():
+            raise ModelError(f"model {model!r}: no such folder: give a model's folder, or its name on a hub")
+        return
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"model folder {folder}: no config.json: give a folder saved by transformers")
+    if not list(folder.glob("*.safetensors")):
+        pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
+        if pickled:
+            raise ModelError(
+                f"model folder {folder}: only pickled weights ({pickled[0]}), which can run code when loaded: "
+                "convert them to safetensors"
+            )
+        raise ModelError(f"model folder {folder}: no weights (*.safetensors)")
+    if not trust_remote_code and _needs_code(folder):
+        raise ModelError(
+            f"model folder {folder}: needs Python code of its own: pass --trust-remote-code if you trust it"
+        )
+
+
+def _needs_code(folder: Path) -> bool:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"model folder {folder}: config.json is not JSON ({error})") from None
+    return "auto_map" in config
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (" ".join(lines[:2]) or type(error).__name__)[:400]

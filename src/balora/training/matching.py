@@ -1,0 +1,85 @@
+"""λ of swapped terms such that each starts with the gradient that its family's own formula would have had.
+
+Ablation B changes formulas, and with them the size of gradients: a swapped term might win or lose by its size alone.
+With ``matching: gradient`` its weight becomes λ·‖∇own‖/‖∇swapped‖, measured on the first batches before training.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from balora.objective import Objective, ObjectiveConfig
+from balora.objective.config import TERMS
+from balora.training.loss import ModelLoss, gradient_norms
+from balora.training.rows import Rows
+
+NUDGE = 0.01
+"""At the start student and reference are equal and consistency's gradient is 0 in every form. It is compared a step
+away from there: at outputs moved by seeded noise of this share of their standard deviation."""
+
+
+def matched_config(
+    loss: ModelLoss, batches: Iterable[Mapping[str, Any]], seed: int
+) -> tuple[ObjectiveConfig, list[str]]:
+    """Return the objective with matched weights, and a note a term that says what was done.
+
+    Args:
+        loss: the model's loss under the swapped formulation, before training.
+        batches: a few batches of training rows on the model's device.
+        seed: of the noise by which consistency is compared.
+    """
+    swapped = loss.config
+    own = ObjectiveConfig.preset("ba-lora", family=swapped.family, edition=swapped.edition)
+    generator = torch.Generator().manual_seed(seed)
+    sizes = {(term, name): 0.0 for term in TERMS for name in ("own", "swapped")}
+    for batch in batches:
+        with torch.no_grad():
+            rows, _, labels = loss.read(loss.model, batch)
+        for term in TERMS:
+            for name, config in (("own", own), ("swapped", swapped)):
+                state = generator.get_state()
+                sizes[term, name] += _size(loss, _alone(config, term), rows, labels, generator)
+                generator.set_state(state)  # both forms see the same noise
+    changes, notes = {}, []
+    for term in TERMS:
+        before = getattr(swapped, term).weight
+        after, note = _weight(term, before, sizes[term, "own"], sizes[term, "swapped"])
+        changes[term] = getattr(swapped, term).replace(weight=after)
+        notes += [note] if before > 0 else []
+    return swapped.replace(**changes), notes
+
+
+def _weight(term: str, before: float, own: float, swapped: float) -> tuple[float, str]:
+    if swapped == 0:
+        return before, f"matching: the swapped {term} term has no gradient here, its λ stays {before:g}"
+    after = before * own / swapped
+    if own == 0:
+        return 0.0, f"matching: the family's own {term} term has no gradient here, so the swapped one gets λ = 0"
+    return after, f"matching: λ of the swapped {term} term is {after:.3g} instead of {before:g}"
+
+
+def _alone(config: ObjectiveConfig, term: str) -> ObjectiveConfig:
+    """Return ``config`` with ``term`` alone, at weight 1 from the first step on."""
+    weights = {
+        other: getattr(config, other).replace(weight=float(other == term), schedule="constant") for other in TERMS
+    }
+    return config.replace(matching="none", **weights)
+
+
+def _size(loss: ModelLoss, config: ObjectiveConfig, rows: Rows, labels: Tensor, generator: torch.Generator) -> float:
+    objective = Objective(config)
+    outputs = rows.hidden if rows.hidden is not None else rows.logits
+    assert outputs is not None
+    reference = outputs.detach().float()
+    noise = torch.randn(reference.shape, generator=generator).to(reference.device)
+    student = reference + NUDGE * reference.std() * noise if config.needs_reference else reference
+    if rows.hidden is not None:
+        head = loss.causal_rows().head
+        found = objective.gradients_from_hidden(student, reference, head, labels)
+        norms = {name: torch.linalg.vector_norm(gradient) for name, gradient in found.items()}
+    else:
+        leaf = student.requires_grad_()
+        norms = gradient_norms(objective.from_logits(leaf, reference, labels), leaf)
+    return sum(float(norm) for name, norm in norms.items() if name != "task")

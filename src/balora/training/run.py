@@ -1,0 +1,246 @@
+"""One fine-tuning from its specification to its record."""
+
+import contextlib
+import json
+import resource
+import tempfile
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import TrainerCallback, TrainingArguments
+
+from balora.adapters import attach, export_adapter, frozen_copy
+from balora.errors import InputError
+from balora.objective.config import TERMS, ObjectiveConfig
+from balora.tasks.catalogue import find_task
+from balora.tasks.collate import Collator
+from balora.tasks.nlg import evaluate_nlg, prepare_nlg
+from balora.tasks.nlu import evaluate_nlu, prepare_nlu
+from balora.tasks.prepared import Prepared
+from balora.tasks.scores import Evaluation
+from balora.training.fingerprint import fingerprints
+from balora.training.loading import load_model, load_tokenizer
+from balora.training.matching import matched_config
+from balora.training.probe import fit_head
+from balora.training.progress import OnProgress, Progress
+from balora.training.record import Cost, RunError, RunRecord, run_id, write_record
+from balora.training.spec import RunSpec
+from balora.training.trainer import BALoraTrainer
+
+MATCHING_BATCHES = 4
+
+
+def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None) -> RunRecord:
+    """Fine-tune, score and save one model; leave `run.json`, written last, in ``folder``.
+
+    Beside it: `series.jsonl` (terms over the steps), `items.jsonl` (every scored row), and `adapter/` (a plain LoRA
+    with its classification head) or `model/` (full fine-tuning). A run that fails in training or scoring leaves a record
+    with status ``failed`` and the reason.
+
+    Raises:
+        InputError: the model, the data or a setting cannot be used; nothing was written.
+        OSError: the folder cannot be written; no record was left.
+    """
+    tell = on_progress or (lambda progress: None)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    marks = fingerprints(spec)
+    identity: dict[str, Any] = {"id": run_id(spec, marks), "spec": spec, "fingerprints": marks, "started": started}
+    identity["versions"] = versions()
+    clock = _Clock()
+    tell(Progress("load", 0, 1))
+    made = _Run(spec, tell)
+    clock.lap("setup_seconds")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        made.train()
+        clock.lap("train_seconds")
+        evaluation = made.evaluate()
+        clock.lap("eval_seconds")
+        tell(Progress("save", 0, 1))
+        made.save(folder, evaluation)
+    except (OSError, InputError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        reason = RunError(kind=type(error).__name__, message=str(error).strip() or repr(error))
+        record = RunRecord(status="failed", error=reason, cost=made.cost(clock), notes=made.notes, **identity)
+    else:
+        record = RunRecord(
+            status="ok",
+            score=evaluation.score,
+            metrics=evaluation.metrics,
+            terms=made.trainer.telemetry.summary({term: getattr(made.objective, term).weight for term in TERMS}),
+            inactive=made.trainer.telemetry.inactive(),
+            notes=[*made.notes, *made.trainer.telemetry.notes(), *evaluation.notes],
+            cost=made.cost(clock),
+            **identity,
+        )
+    write_record(record, folder)
+    return record
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a run computes with."""
+    return {name: version(name) for name in ("balora", "torch", "transformers", "peft", "accelerate")}
+
+
+class _Run:
+    """The model, data and trainer of one run."""
+
+    def __init__(self, spec: RunSpec, tell: OnProgress) -> None:
+        self.spec, self.tell, self.task = spec, tell, find_task(spec.task)
+        self.objective: ObjectiveConfig = spec.objective
+        seed = spec.training.seed
+        transformers.set_seed(seed)  # a new classification head is drawn from the global state
+        self.tokenizer = load_tokenizer(spec)
+        model = load_model(spec, self.task, self.tokenizer)
+        self.prepared = self._prepare(getattr(model.config, "max_position_embeddings", None))
+        self.notes = list(self.prepared.notes)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model.to(device)
+        self.collate = Collator(self.prepared.pad_id)
+        if self.task.family == "nlu" and spec.objective.reference_head == "probe":
+            tell(Progress("reference", 0, 1))
+            loss = fit_head(model, self.prepared.train, self.collate, seed)
+            self.notes.append(f"reference head: fitted on frozen features, last training loss {loss:.3f}")
+        reference = None
+        if spec.adapter is None:
+            if spec.objective.needs_reference:
+                reference = frozen_copy(model)
+                self.notes.append("full fine-tuning with consistency holds a frozen copy of the model")
+        else:
+            model = attach(model, spec.adapter, seed=seed)
+        self.trainer = self._trainer(model, reference)
+        if spec.objective.matching == "gradient":
+            self._match(device)
+
+    def _prepare(self, max_positions: int | None) -> Prepared:
+        prepare = prepare_nlu if self.task.family == "nlu" else prepare_nlg
+        return prepare(
+            self.task, self.spec.data, self.tokenizer, seed=self.spec.training.seed, max_positions=max_positions
+        )
+
+    def _trainer(self, model: Any, reference: Any) -> BALoraTrainer:
+        training = self.spec.training
+        self._scratch = tempfile.TemporaryDirectory(prefix="balora-")
+        arguments = TrainingArguments(
+            output_dir=self._scratch.name,
+            per_device_train_batch_size=training.batch_size,
+            gradient_accumulation_steps=training.accumulation,
+            max_steps=training.steps or -1,
+            num_train_epochs=training.epochs,
+            learning_rate=training.learning_rate,
+            lr_scheduler_type=training.lr_schedule,
+            warmup_steps=training.warmup,
+            weight_decay=training.weight_decay,
+            max_grad_norm=training.max_grad_norm,
+            seed=training.seed,
+            data_seed=training.seed,
+            bf16=training.precision == "bfloat16",
+            gradient_checkpointing=training.gradient_checkpointing,
+            logging_steps=max(training.telemetry_every, 1),
+            logging_nan_inf_filter=False,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            remove_unused_columns=False,
+            label_names=["labels"],
+            dataloader_pin_memory=torch.cuda.is_available(),
+        )
+        trainer = BALoraTrainer(
+            model,
+            arguments,
+            objective=self.objective,
+            reference=reference,
+            telemetry_every=training.telemetry_every,
+            train_dataset=self.prepared.train,
+            data_collator=self.collate,
+            callbacks=[_Tell(self.tell)],
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        return trainer
+
+    def _match(self, device: torch.device) -> None:
+        size = self.spec.training.batch_size
+        rows = self.prepared.train[: size * MATCHING_BATCHES]
+        starts = range(0, len(rows), size)
+        batches = [{k: v.to(device) for k, v in self.collate(rows[start : start + size]).items()} for start in starts]
+        self.objective, notes = matched_config(self.trainer.model_loss, batches, self.spec.training.seed)
+        self.trainer.model_loss.objective.config = self.objective
+        self.notes += notes
+
+    def train(self) -> None:
+        self.trainer.train()
+
+    def evaluate(self) -> Evaluation:
+        def on_rows(done: int, total: int) -> None:
+            self.tell(Progress("evaluate", done, total))
+
+        size = self.spec.training.eval_batch_size
+        if self.task.family == "nlu":
+            return evaluate_nlu(self.trainer.model, self.prepared, batch_size=size, on_rows=on_rows)
+        return evaluate_nlg(
+            self.trainer.model,
+            self.tokenizer,
+            self.prepared,
+            batch_size=size,
+            max_new_tokens=self.spec.data.max_new_tokens,
+            on_rows=on_rows,
+        )
+
+    def save(self, folder: Path, evaluation: Evaluation) -> None:
+        self.trainer.telemetry.write(folder / "series.jsonl")
+        lines = "".join(json.dumps(item) + "\n" for item in evaluation.items)
+        (folder / "items.jsonl").write_text(lines, encoding="utf-8")
+        if self.spec.adapter is None:
+            self.trainer.model.save_pretrained(folder / "model")
+            self.tokenizer.save_pretrained(folder / "model")
+        else:
+            export_adapter(self.trainer.model, folder / "adapter")
+
+    def cost(self, clock: "_Clock") -> Cost:
+        trained = sum(p.numel() for p in self.trainer.model.parameters() if p.requires_grad)
+        steps = self.trainer.state.global_step
+        return Cost(**clock.laps, peak_memory_mb=clock.peak_memory_mb(), steps=steps, trained_parameters=trained)
+
+
+class _Tell(TrainerCallback):  # type: ignore[misc]
+    """Passes the Trainer's steps on."""
+
+    def __init__(self, tell: OnProgress) -> None:
+        self.tell, self.loss = tell, None
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.tell(Progress("train", state.global_step, state.max_steps, self.loss))
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        self.loss = (logs or {}).get("loss", self.loss)
+
+
+class _Clock:
+    """Wall time in laps, and peak memory since it was made."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+        with contextlib.suppress(OSError):  # Linux: forget the peak of earlier work in this process
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self._last = round(now - self._last, 3), now
+
+    def peak_memory_mb(self) -> float:
+        if torch.cuda.is_available():
+            return float(torch.cuda.max_memory_allocated() / 2**20)
+        try:
+            status = Path("/proc/self/status").read_text()
+            return int(status.split("VmHWM:")[1].split()[0]) / 1024
+        except (OSError, IndexError):
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,130 @@
+"""What each term did: values, λ and gradient shares at a chosen interval, and the step at which a term went bad."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from balora.errors import TrainingError
+from balora.objective.config import TERMS
+from balora.objective.terms import Terms
+from balora.training.record import TermSummary
+
+NAMES = ("task", *TERMS)
+
+
+class Telemetry:
+    """Gathers terms on the device and reads them from it only when someone looks.
+
+    Args (of the constructor):
+        every: record values and gradient shares each so many optimizer steps; 0 never.
+    """
+
+    def __init__(self, every: int = 10) -> None:
+        self.every = every
+        self._inactive: Counter[tuple[str, str]] = Counter()
+        self._batches = 0
+        self._pending: list[tuple[int, Terms, dict[str, Tensor]]] = []
+        self._series: list[dict[str, Any]] = []
+        self._first_bad: Tensor | None = None
+        self._last_step = -1
+
+    def wants(self, step: int) -> bool:
+        """Tell whether gradients should be compared at this step (once a step, whatever the accumulation)."""
+        return self.every > 0 and step % self.every == 0 and step != self._last_step
+
+    def add(self, step: int, terms: Terms, norms: dict[str, Tensor]) -> None:
+        """Note the terms of a micro-batch; nothing is read from the device, except on the CPU, where that is free."""
+        self._inactive.update(terms.inactive.items())
+        self._batches += 1
+        self._watch(step, terms)
+        if norms:
+            self._last_step = step
+            self._pending.append((step, _detached(terms), norms))
+        if terms.task.device.type == "cpu" or self.wants(step):
+            self.check()
+
+    def _watch(self, step: int, terms: Terms) -> None:
+        values = terms.values()
+        bad = torch.stack([_is_bad(values.get(name), terms.loss) for name in NAMES])
+        none_yet = torch.full_like(bad, -1, dtype=torch.long)
+        first = none_yet if self._first_bad is None else self._first_bad
+        self._first_bad = torch.where(bad & (first < 0), step, first)
+
+    def check(self) -> None:
+        """Raise :class:`TrainingError` with the step and the term if a value was not finite (waits for the device)."""
+        if self._first_bad is None:
+            return
+        for name, step in zip(NAMES, self._first_bad.tolist(), strict=True):
+            if step >= 0:
+                raise TrainingError(
+                    f"step {step + 1}: the {name} loss is not finite (nan or inf): lower the learning rate, or check "
+                    "the model's weights and the data of this step"
+                )
+
+    def inactive(self) -> dict[str, str]:
+        """Return {term: reason} for the terms that could act on no batch at all."""
+        return {term: reason for (term, reason), count in self._inactive.items() if count == self._batches}
+
+    def notes(self) -> list[str]:
+        """Return a note for each term that could not act on some batches (a last one of few rows, say)."""
+        return [
+            f"{term} could not act on {count} of {self._batches} batches: {reason}"
+            for (term, reason), count in self._inactive.items()
+            if count < self._batches
+        ]
+
+    def series(self) -> list[dict[str, Any]]:
+        """Return one row a recorded step: step, loss, and value, λ and gradient share of each computed term."""
+        for step, terms, norms in self._pending:
+            total = sum(float(norm) for norm in norms.values())
+            row: dict[str, Any] = {"step": step + 1, "loss": float(terms.loss)}
+            for name, value in terms.values().items():
+                row[name] = float(value)
+                row[f"{name}_weight"] = terms.weights.get(name, 1.0)
+                row[f"{name}_gradient"] = float(norms[name])
+                row[f"{name}_share"] = float(norms[name]) / total if total > 0 else 0.0
+            self._series.append(row)
+        self._pending.clear()
+        return self._series
+
+    def latest(self) -> dict[str, float]:
+        """Return the last recorded value and share of each term, for a trainer's log line."""
+        rows = self.series()
+        return {key: value for key, value in (rows[-1] if rows else {}).items() if key not in ("step", "loss")}
+
+    def summary(self, weights: dict[str, float]) -> dict[str, TermSummary]:
+        """Return each term over the recorded steps; ``weights`` are the configured λ."""
+        return {name: _summary(name, weights.get(name, 1.0), self.series()) for name in NAMES}
+
+    def write(self, path: Path) -> None:
+        """Write the series as one JSON object a line."""
+        path.write_text("".join(json.dumps(row) + "\n" for row in self.series()), encoding="utf-8")
+
+
+def _is_bad(value: Tensor | None, like: Tensor) -> Tensor:
+    if value is None:
+        return torch.zeros((), dtype=torch.bool, device=like.device)
+    return ~torch.isfinite(value.detach())
+
+
+def _detached(terms: Terms) -> Terms:
+    values = {name: value.detach() for name, value in terms.values().items()}
+    return Terms(loss=terms.loss.detach(), weights=terms.weights, inactive=terms.inactive, **values)
+
+
+def _summary(name: str, weight: float, series: list[dict[str, Any]]) -> TermSummary:
+    values = [row[name] for row in series if name in row]
+    shares = [row[f"{name}_share"] for row in series if name in row]
+    if not values:
+        return TermSummary(weight=weight)
+    return TermSummary(
+        weight=weight,
+        first=values[0],
+        last=values[-1],
+        mean=sum(values) / len(values),
+        gradient_share=sum(shares) / len(series),
+    )
