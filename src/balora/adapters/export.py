@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -10,15 +9,16 @@ from typing import Protocol
 
 from peft import PeftModel, get_peft_model_state_dict
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from balora.adapters.offset import offset_modules
 from balora.adapters.reference import require_intact_base, unwrap
 from balora.errors import AdapterError, OutputError
+from balora.folders import claim_output, staged
 
 CONFIG_NAME = "adapter_config.json"
-MERGED_MARK = "config.json"
 
 
 class Tokenizer(Protocol):
@@ -35,7 +35,7 @@ def export_adapter(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
     :mod:`balora.adapters.factors`), which stays accurate when a server casts it to half precision; tensors are written
     in the precision they were trained in. It is for use, not for resuming: resume from a Trainer checkpoint.
 
-    The folder appears complete or not at all. It may exist if it is empty or holds an earlier export.
+    The folder appears complete or not at all; it must be new or empty.
 
     Raises:
         AdapterError: the adapter alone does not describe the tuned model (overwritten or merged base, several active).
@@ -44,7 +44,8 @@ def export_adapter(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
     adapted, adapter = _exportable(model)
     config = deepcopy(adapted.peft_config[adapter])
     config.inference_mode = True
-    config.target_modules = sorted(config.target_modules)  # PEFT keeps a set: the file would differ from run to run
+    if isinstance(config.target_modules, set):
+        config.target_modules = sorted(config.target_modules)  # a set would be written in another order each time
     state = _adapter_state(adapted, adapter)
 
     def write(target: Path) -> None:
@@ -53,7 +54,7 @@ def export_adapter(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
         # safetensors leaves the file readable by its owner only; a server may run as someone else
         shutil.copymode(target / CONFIG_NAME, target / SAFETENSORS_WEIGHTS_NAME)
 
-    return _publish(Path(folder), write, earlier=lambda found: found <= {SAFETENSORS_WEIGHTS_NAME, CONFIG_NAME})
+    return _publish(Path(folder), write)
 
 
 def export_merged(model: nn.Module, folder: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> Path:
@@ -73,7 +74,7 @@ def export_merged(model: nn.Module, folder: str | os.PathLike[str], tokenizer: T
         if tokenizer is not None:
             tokenizer.save_pretrained(str(target))
 
-    return _publish(Path(folder), write, earlier=lambda found: MERGED_MARK in found and CONFIG_NAME not in found)
+    return _publish(Path(folder), write)
 
 
 def _exportable(model: nn.Module) -> tuple[PeftModel, str]:
@@ -98,46 +99,14 @@ def _adapter_state(model: PeftModel, adapter: str) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in chosen.items()}
 
 
-def _publish(folder: Path, write: Callable[[Path], None], earlier: Callable[[set[str]], bool]) -> Path:
-    """Fill a hidden sibling of ``folder`` and give it the name at the end, replacing only an earlier export."""
-    folder = folder.absolute()
-    found = _content(folder)
-    if found and not earlier(found):
+def _publish(folder: Path, write: Callable[[Path], None]) -> Path:
+    """Fill a sibling of ``folder`` and give it the name at the end: complete or not at all."""
+    claim_output(folder, kind="exported model")
+    try:
+        with staged(folder) as fresh:
+            write(fresh)
+    except (OSError, SafetensorError) as error:
         raise OutputError(
-            f"the output folder {folder} holds something else ({min(found)}): choose another one or empty it"
-        )
-    work: Path | None = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        fresh = work / "fresh"
-        fresh.mkdir()
-        write(fresh)
-        _swap(fresh, folder, aside=work / "earlier")
-    except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror or error}; choose another folder") from error
-    finally:
-        if work is not None:
-            shutil.rmtree(work, ignore_errors=True)
+            f"output folder {folder}: cannot be written ({error}): free some space or choose another"
+        ) from error
     return folder
-
-
-def _swap(fresh: Path, folder: Path, aside: Path) -> None:
-    if not folder.exists():
-        fresh.rename(folder)
-        return
-    folder.rename(aside)
-    try:
-        fresh.rename(folder)
-    except OSError:
-        aside.rename(folder)
-        raise
-
-
-def _content(folder: Path) -> set[str]:
-    try:
-        return {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    except NotADirectoryError:
-        raise OutputError(f"the output folder {folder} is a file: choose another one") from None
-    except OSError as error:
-        raise OutputError(f"cannot read {folder}: {error.strerror or error}; choose another folder") from error

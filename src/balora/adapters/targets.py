@@ -100,7 +100,8 @@ def _heads(model: nn.Module) -> tuple[str, ...]:
     backbone = model.base_model
     if backbone is model:
         return ()
-    return tuple(name for name, child in model.named_children() if child is not backbone and any(child.parameters()))
+    parts = [name for name, child in model.named_children() if child is not backbone]
+    return tuple(name for name in parts if list(model.get_submodule(name).parameters()))
 
 
 def _all_linear(model: nn.Module, full: Iterable[str]) -> tuple[str, ...]:
