@@ -25,13 +25,13 @@ def fingerprints(spec: RunSpec) -> dict[str, str]:
     """
     task = find_task(spec.task)
     return {
-        "model": _model(spec.model),
+        "model": model_fingerprint(spec.model),
         "data": _files(data_files(task, spec.data)) or f"hub:{spec.data.folder or task.hub}",
         "code": version("balora"),
     }
 
 
-def _model(model: str) -> str:
+def model_fingerprint(model: str) -> str:
     folder = Path(model)
     if not folder.is_dir():
         return f"hub:{model}"

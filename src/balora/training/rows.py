@@ -99,10 +99,11 @@ class CausalRows:
         return Rows(logits=logits[:, :-1][counted], at=caught[0] if caught else None)
 
     def _check(self, hidden: Tensor, last: Tensor) -> None:
+        last = last.detach().float()
         with torch.no_grad():
             made = self.head(hidden[:, -1].to(self.head.weight.dtype)).float()
-        tolerance = 1e-3 if last.dtype == torch.float32 == hidden.dtype else 5e-2
-        if not torch.allclose(made, last.float(), rtol=tolerance, atol=tolerance * float(last.abs().max())):
+        tolerance = 1e-3 if hidden.dtype == torch.float32 == self.head.weight.dtype else 5e-2
+        if not torch.allclose(made, last, rtol=tolerance, atol=tolerance * float(last.abs().max())):
             self.fallback = "the logits are not the head applied to the last hidden state (soft-capped or scaled?)"
         self._checked = True
 

@@ -39,8 +39,8 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None) -
     """Fine-tune, score and save one model; leave `run.json`, written last, in ``folder``.
 
     Beside it: `series.jsonl` (terms over the steps), `items.jsonl` (every scored row), and `adapter/` (a plain LoRA
-    with its classification head) or `model/` (full fine-tuning). A run that fails in training or scoring leaves a record
-    with status ``failed`` and the reason.
+    with its classification head) or `model/` (full fine-tuning). A run that fails in training or scoring leaves a
+    record with status ``failed`` and the reason.
 
     Raises:
         InputError: the model, the data or a setting cannot be used; nothing was written.
@@ -53,34 +53,38 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None) -
     identity["versions"] = versions()
     clock = _Clock()
     tell(Progress("load", 0, 1))
-    made = _Run(spec, tell)
-    clock.lap("setup_seconds")
-    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="balora-") as scratch:  # the Trainer insists on a folder
+        made = _Run(spec, tell, Path(scratch))
+        clock.lap("setup_seconds")
+        folder.mkdir(parents=True, exist_ok=True)
+        record = _carry_out(made, folder, clock, identity)
+    write_record(record, folder)
+    return record
+
+
+def _carry_out(made: "_Run", folder: Path, clock: "_Clock", identity: dict[str, Any]) -> RunRecord:
     try:
         made.train()
         clock.lap("train_seconds")
         evaluation = made.evaluate()
         clock.lap("eval_seconds")
-        tell(Progress("save", 0, 1))
         made.save(folder, evaluation)
     except (OSError, InputError, KeyboardInterrupt):
         raise
     except Exception as error:
         reason = RunError(kind=type(error).__name__, message=str(error).strip() or repr(error))
-        record = RunRecord(status="failed", error=reason, cost=made.cost(clock), notes=made.notes, **identity)
-    else:
-        record = RunRecord(
-            status="ok",
-            score=evaluation.score,
-            metrics=evaluation.metrics,
-            terms=made.trainer.telemetry.summary({term: getattr(made.objective, term).weight for term in TERMS}),
-            inactive=made.trainer.telemetry.inactive(),
-            notes=[*made.notes, *made.trainer.telemetry.notes(), *evaluation.notes],
-            cost=made.cost(clock),
-            **identity,
-        )
-    write_record(record, folder)
-    return record
+        return RunRecord(status="failed", error=reason, cost=made.cost(clock), notes=made.notes, **identity)
+    telemetry = made.trainer.telemetry
+    return RunRecord(
+        status="ok",
+        score=evaluation.score,
+        metrics=evaluation.metrics,
+        terms=telemetry.summary({term: getattr(made.objective, term).weight for term in TERMS}),
+        inactive=telemetry.inactive(),
+        notes=[*made.notes, *telemetry.notes(), *evaluation.notes],
+        cost=made.cost(clock),
+        **identity,
+    )
 
 
 def versions() -> dict[str, str]:
@@ -91,7 +95,7 @@ def versions() -> dict[str, str]:
 class _Run:
     """The model, data and trainer of one run."""
 
-    def __init__(self, spec: RunSpec, tell: OnProgress) -> None:
+    def __init__(self, spec: RunSpec, tell: OnProgress, scratch: Path) -> None:
         self.spec, self.tell, self.task = spec, tell, find_task(spec.task)
         self.objective: ObjectiveConfig = spec.objective
         seed = spec.training.seed
@@ -114,7 +118,7 @@ class _Run:
                 self.notes.append("full fine-tuning with consistency holds a frozen copy of the model")
         else:
             model = attach(model, spec.adapter, seed=seed)
-        self.trainer = self._trainer(model, reference)
+        self.trainer = self._trainer(model, reference, scratch)
         if spec.objective.matching == "gradient":
             self._match(device)
 
@@ -124,11 +128,12 @@ class _Run:
             self.task, self.spec.data, self.tokenizer, seed=self.spec.training.seed, max_positions=max_positions
         )
 
-    def _trainer(self, model: Any, reference: Any) -> BALoraTrainer:
+    def _trainer(self, model: Any, reference: Any, scratch: Path) -> BALoraTrainer:
         training = self.spec.training
-        self._scratch = tempfile.TemporaryDirectory(prefix="balora-")
+        if training.gradient_checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
         arguments = TrainingArguments(
-            output_dir=self._scratch.name,
+            output_dir=str(scratch),
             per_device_train_batch_size=training.batch_size,
             gradient_accumulation_steps=training.accumulation,
             max_steps=training.steps or -1,
@@ -141,7 +146,6 @@ class _Run:
             seed=training.seed,
             data_seed=training.seed,
             bf16=training.precision == "bfloat16",
-            gradient_checkpointing=training.gradient_checkpointing,
             logging_steps=max(training.telemetry_every, 1),
             logging_nan_inf_filter=False,
             save_strategy="no",
