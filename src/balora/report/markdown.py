@@ -21,9 +21,9 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", one_line)
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; the first column is text, the others are numbers."""
-    align = ["---", *["---:"] * (len(head) - 1)]
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """Return a Markdown table; its first ``texts`` columns are words, the others are numbers."""
+    align = ["---"] * texts + ["---:"] * (len(head) - texts)
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, align, *rows))
 
 
@@ -98,16 +98,16 @@ def _arm_line(arm: ArmRow) -> str:
 
 
 def _differences(report: Report) -> str:
-    head = ["arm", "measure", "difference", "95 % interval", "p", "verdict"]
+    head = ["arm", "measure", "verdict", "difference", "95 % interval", "p"]
     rows = [
         [escape(one.arm), MEASURES[one.measure].label, *_paired(one.paired, MEASURES[one.measure].unit)]
         for one in report.differences
     ]
-    return table(head, rows)
+    return table(head, rows, texts=3)
 
 
 def _effects(report: Report) -> str:
-    head = ["effect", "measure", "size", "95 % interval", "p", "verdict"]
+    head = ["effect", "measure", "verdict", "size", "95 % interval", "p"]
     rows = []
     for effect in report.effects:
         measure = MEASURES.get(effect.measure)
@@ -117,13 +117,13 @@ def _effects(report: Report) -> str:
         "`b − a`: what going from a to b changes, averaged over the other factors. "
         "`×`: by how much one change alters the effect of the other."
     )
-    return f"{table(head, rows)}\n\n{explained}"
+    return f"{table(head, rows, texts=3)}\n\n{explained}"
 
 
 def _paired(paired: Comparison, unit: str) -> list[str]:
     interval = "–" if paired.low is None else f"{number(paired.low, unit, True)} to {number(paired.high, unit, True)}"
     p = "–" if paired.p is None else f"{paired.p:.2g}"
-    return [number(paired.mean, unit, sign=True), interval, p, paired.verdict]
+    return [paired.verdict, number(paired.mean, unit, sign=True), interval, p]
 
 
 def _tasks(report: Report) -> str:
@@ -160,6 +160,7 @@ def _terms(report: Report) -> Iterator[str]:
                 ]
                 for share in report.shares
             ],
+            texts=3,
         )
     if report.inactive:
         yield "Terms that could not act, whatever their weight:"

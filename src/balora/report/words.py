@@ -26,16 +26,17 @@ def answer(base: str, seeds: Sequence[int], compared: Sequence[tuple[str, Measur
         verdicts: dict[str, list[str]] = {}
         for arm, its_measure, paired in compared:
             if its_measure is measure:
-                size = f" ({number(paired.mean, measure.unit, sign=True)})" if _directed(paired) else ""
+                directed = paired.verdict in ("better", "worse", "leans better", "leans worse")
+                size = f" ({number(paired.mean, measure.unit, sign=True)})" if directed else ""
                 verdicts.setdefault(paired.verdict, []).append(arm + size)
-        if verdicts:
-            found = "; ".join(f"{verdict}: {', '.join(arms)}" for verdict, arms in verdicts.items())
-            parts.append(f"{measure.label} – {found}")
-    return f"Against {base}, over {_count(len(seeds), 'seed')}: {'. '.join(parts)}."
+        found = [f"{verdict} for {_listed(arms)}" for verdict, arms in verdicts.items()]
+        if found:
+            parts.append(f"in {measure.label}, {', '.join(found)}")
+    return f"Compared with {base} over {_count(len(seeds), 'seed')}: {'; '.join(parts)}."
 
 
-def _directed(paired: Comparison) -> bool:
-    return paired.verdict in ("better", "worse", "leans better", "leans worse")
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _count(n: int, noun: str) -> str:

@@ -177,7 +177,8 @@ def _contrast(factors: Mapping[str, Sequence[str]], raised: Mapping[str, str]) -
                 weight *= {raised[factor]: 1.0, factors[factor][0]: -1.0}.get(level, 0.0)
         if weight:
             weights[cell] = weight
-    name = " × ".join(f"{factor}: {level} − {factors[factor][0]}" for factor, level in raised.items())
+    parts = [f"{factor}: {level} − {factors[factor][0]}" for factor, level in raised.items()]
+    name = parts[0] if len(parts) == 1 else " × ".join(f"({part})" for part in parts)
     return Contrast(tuple(raised), name, weights)
 
 

@@ -8,11 +8,12 @@ import errno
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -70,7 +71,7 @@ class _Worker:
         try:
             kind, payload = self.connection.recv()
         except (EOFError, OSError):
-            self.process.join()
+            self.process.join(timeout=5)
             return Event("crashed", self.job, error=("WorkerDied", _cause(self.process.exitcode)))
         if kind == "progress":
             return Event("progress", self.job, progress=payload)
@@ -129,10 +130,19 @@ def _work(connection: Connection, run: RunFunction, threads: int, log: Path) -> 
     with log.open("a", encoding="utf-8") as file:
         os.dup2(file.fileno(), sys.stdout.fileno() if sys.stdout else 1)
         os.dup2(file.fileno(), sys.stderr.fileno() if sys.stderr else 2)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):
         while True:
             job: Job = connection.recv()
             connection.send(_answer(job, run, connection))
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the parent is gone: a resumed study must find no stranger at work."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _answer(job: Job, run: RunFunction, connection: Connection) -> tuple[str, object]:
