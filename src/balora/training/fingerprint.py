@@ -32,6 +32,7 @@ def fingerprints(spec: RunSpec) -> dict[str, str]:
 
 
 def model_fingerprint(model: str) -> str:
+    """Return the digest of a model's folder (configuration, tokenizer, weights, code), or its name on a hub."""
     folder = Path(model)
     if not folder.is_dir():
         return f"hub:{model}"

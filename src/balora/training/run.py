@@ -16,6 +16,7 @@ from transformers import TrainerCallback, TrainingArguments
 
 from balora.adapters import attach, export_adapter, frozen_copy
 from balora.errors import InputError
+from balora.folders import claim_output
 from balora.objective.config import TERMS, ObjectiveConfig
 from balora.tasks.catalogue import find_task
 from balora.tasks.collate import Collator
@@ -43,11 +44,12 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None) -
     record with status ``failed`` and the reason.
 
     Raises:
-        InputError: the model, the data or a setting cannot be used; nothing was written.
+        InputError: the model, the data or a setting cannot be used, or the folder is not empty; nothing was written.
         OSError: the folder cannot be written; no record was left.
     """
     tell = on_progress or (lambda progress: None)
     started = datetime.now(UTC).isoformat(timespec="seconds")
+    claim_output(folder, kind="run")
     marks = fingerprints(spec)
     identity: dict[str, Any] = {"id": run_id(spec, marks), "spec": spec, "fingerprints": marks, "started": started}
     identity["versions"] = versions()
