@@ -147,6 +147,7 @@ class _Run:
             max_grad_norm=training.max_grad_norm,
             seed=training.seed,
             data_seed=training.seed,
+            use_cpu=not torch.cuda.is_available(),
             bf16=training.precision == "bfloat16",
             logging_steps=max(training.telemetry_every, 1),
             logging_nan_inf_filter=False,
