@@ -1,4 +1,4 @@
-"""Consistency: literals, scipy as an oracle, what identifies the divergence and its direction, gradients, degenerate rows."""
+"""Consistency: literals, scipy as an oracle, what identifies the divergence, gradients, degenerate rows."""
 
 import math
 

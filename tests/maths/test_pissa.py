@@ -30,7 +30,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def test_factors_of_a_literal() -> None:
-    # W = 4·(0, 1, 0)ᵀ(0, −1) + 1·(1, 0, 0)ᵀ(1, 0): σ = 4, 1; each factor carries the root; U's largest entry is positive
+    # W = 4·(0, 1, 0)ᵀ(0, −1) + 1·(1, 0, 0)ᵀ(1, 0): σ = 4, 1; a root in each factor; U's largest entry is positive
     W = torch.tensor([[1.0, 0.0], [0.0, -4.0], [0.0, 0.0]])
     A0, B0 = pissa_factors(W, 2)
     torch.testing.assert_close(A0, torch.tensor([[0.0, -2.0], [1.0, 0.0]]))

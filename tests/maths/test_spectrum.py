@@ -1,4 +1,4 @@
-"""Spectrum: literals, LAPACK as an oracle, what descending each ratio does, gradients, repeated and vanishing values."""
+"""Spectrum: literals, LAPACK as an oracle, what descending a ratio does, gradients, repeated and vanishing values."""
 
 import math
 from typing import Literal
