@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 START_TOLERANCE = 0.1
 """How far the norms of a loaded start may lie from this base's, relatively: another seed or device of the randomized
-SVD stays well below, the start of another base, rank or scaling does not."""
+SVD stays well below; the change A − A0 of an exported adapter, or the start for another scaling, does not."""
 
 
 class OffsetFactor(nn.Module, ABC):
@@ -82,9 +82,9 @@ class OffsetFactor(nn.Module, ABC):
         trained, origin = state_dict[key].chunk(2, dim=self.axis)
         if not self._is_start(origin):
             error_msgs.append(
-                f"the frozen half of {key} is not PiSSA's start for this base: the file is an exported adapter, or "
-                "comes from another base, rank or alpha; load it into a fresh base with PeftModel.from_pretrained, "
-                "and resume training from a Trainer checkpoint or a folder written by save_pretrained"
+                f"the frozen half of {key} is not PiSSA's start for this base: the file is an exported adapter or "
+                "comes from another base or alpha; load it into a fresh base with PeftModel.from_pretrained, and "
+                "resume training from a Trainer checkpoint or a folder written by save_pretrained"
             )
             return
         with torch.no_grad():
