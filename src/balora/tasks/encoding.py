@@ -45,7 +45,7 @@ def _apart(exchange: Exchange, prompt: list[int], tokenizer: Any) -> list[int]:
     whole = exchange.prompt + exchange.answer
     candidates = [
         tokenizer(text, add_special_tokens=False)["input_ids"]
-        for text in (exchange.answer, exchange.answer.lstrip(" "))
+        for text in (exchange.answer, exchange.answer.removeprefix(" "))
     ]
     for candidate in candidates:
         if tokenizer.decode(prompt + candidate, skip_special_tokens=True, clean_up_tokenization_spaces=False) == whole:

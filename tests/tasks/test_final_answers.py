@@ -1,0 +1,84 @@
+"""Final answers and when two of them agree, against literals."""
+
+import pytest
+
+from balora.tasks.answers import final_answer, normalise_text, same_result, same_text
+
+
+@pytest.mark.parametrize(
+    ("text", "final"),
+    [
+        ("2 + 2 = 4\n#### 4", "4"),
+        ("#### 18\nQuestion: how many?\n#### 7", "18"),  # a model that missed its end goes on
+        ("#### 1,234,567", "1234567"),
+        ("#### -1,234.50", "-1234.50"),
+        ("####42", "42"),
+        ("#### $5 dollars", "5"),
+        ("#### 5%", "5"),
+        ("#### about 5", "5"),
+        ("#### Monday.", "Monday"),
+        ("99\n#### \nfoo", None),
+        ("so \\boxed{\\frac{1}{2}}", "1/2"),
+        ("\\boxed{1} then \\boxed{2}. That is 3", "2"),
+        ("\\boxed{\\left(\\frac{a}{b}, {c}\\right)}", "(a/b,{c})"),
+        ("\\boxed{x^{2}+{y}} and 7", "x^{2}+{y}"),
+        ("\\fbox{9}", "9"),
+        ("\\boxed 7$ ok", "7"),
+        ("\\boxed{1{2}", "1{2}"),  # cut off
+        ("\\boxed{10,\\!000}", "10000"),
+        ("\\boxed{5\\text{ cm}}", "5cm"),
+        ("\\boxed{90^\\circ}", "90"),
+        ("\\boxed{\\$3.50}", "3.50"),
+        ("\\boxed{\\tfrac12}", "1/2"),
+        ("The answer is: 42.", "42"),
+        ("10-3", "3"),
+        ("10 - 3", "3"),
+        ("x=-3", "-3"),
+        ("it is −3 now", "-3"),
+        ("costs -$5", "-5"),
+        ("costs $-5", "-5"),
+        ("1/2 of it", "1/2"),
+        ("a 3 / 4 share", "3/4"),
+        ("only .5", ".5"),
+        ("1,2", "2"),
+        ("", None),
+        ("none", None),
+    ],
+)
+def test_final_answer(text: str, final: str | None) -> None:
+    assert final_answer(text) == final
+
+
+@pytest.mark.parametrize(
+    ("prediction", "answer"),
+    [
+        ("42", "42"), ("42.0", "42"), ("042", "42"), ("42.", "42"), ("1,042", "1042"), ("$42", "42"), ("42%", "42"),
+        ("-3", "−3"), ("1/2", "0.5"), ("2/4", "1/2"), (".5", "0.50"), ("\\frac{1}{2}", "1/2"), ("x + 1", "x+1"),
+        ("\\dfrac{x}{2}", "\\frac{x}{2}"), ("+3", "3"),
+    ],
+)  # fmt: skip
+def test_results_that_agree(prediction: str, answer: str) -> None:
+    assert same_result(prediction, answer)
+    assert same_result(answer, prediction)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "answer"),
+    [
+        (None, "42"), ("-42", "42"), ("4", "42"), ("0.33", "1/3"), ("x", "y"), ("1/0", "0"), ("4.2", "42"), ("", "0"),
+        ("9" * 5000, "9"), ("X", "x"),
+    ],
+)  # fmt: skip
+def test_results_that_differ(prediction: str | None, answer: str) -> None:
+    assert not same_result(prediction, answer)
+
+
+def test_endless_digits_are_compared_as_text() -> None:
+    assert same_result("9" * 5000, "9" * 5000)
+
+
+def test_texts_agree_without_case_and_white_space_but_with_their_punctuation() -> None:
+    assert normalise_text("  Straße\n\tＡ ") == "strasse a"
+    assert same_text("The  Cat\n", "the cat")
+    assert not same_text("the cat", "the cat.")
+    assert not same_text("the cat", "thecat")
