@@ -11,7 +11,7 @@ MODEL ?= $(if $(BALORA_DATA),$(BALORA_DATA)/models/stories260K)
 DATA ?= $(if $(BALORA_DATA),$(BALORA_DATA)/data)
 PROFILE ?= quick
 OUTPUT ?= runs
-WORKERS ?= 1
+WORKERS ?=
 STUDIES := pissa-initialization formulation-swap
 
 export HF_HUB_OFFLINE ?= 1
@@ -19,7 +19,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 ifneq (,$(filter study,$(MAKECMDGOALS)))
 ifeq (,$(and $(MODEL),$(DATA)))
-$(error make study needs a model and data: `make study MODEL=FOLDER DATA=FOLDER [PROFILE=$(PROFILE)] [OUTPUT=$(OUTPUT)] [WORKERS=$(WORKERS)]`, \
+$(error make study needs a model and data: `make study MODEL=FOLDER DATA=FOLDER [PROFILE=$(PROFILE)] [OUTPUT=$(OUTPUT)] [WORKERS=N]`, \
 or BALORA_DATA=FOLDER with models/stories260K and data in it)
 endif
 endif
@@ -30,10 +30,10 @@ endif
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-study: $(VENV)/.ready-run  ## run both shipped studies (MODEL=… DATA=… [PROFILE=quick] [OUTPUT=runs] [WORKERS=1]) and print their tables
+study: $(VENV)/.ready-run  ## run both shipped studies (MODEL=… DATA=… [PROFILE=quick] [OUTPUT=runs] [WORKERS=N]) and print their tables
 	@set -e; for study in $(STUDIES); do \
 	  $(BIN)/balora study run $$study --model "$(MODEL)" --data "$(DATA)" \
-	    --profile $(PROFILE) --workers $(WORKERS) --output "$(OUTPUT)/$$study"; \
+	    --profile $(PROFILE) $(if $(WORKERS),--workers $(WORKERS)) --output "$(OUTPUT)/$$study"; \
 	done
 
 test: $(VENV)/.ready-test  ## run the whole test suite but the slow tests

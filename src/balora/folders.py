@@ -9,6 +9,9 @@ from pathlib import Path
 
 from balora.errors import OutputError
 
+PARTIAL = ".partial-"
+"""What unfinished work is kept in, inside the output folder; a killed process may leave one behind."""
+
 
 def claim_output(folder: str | Path, *, kind: str, own: Collection[str] = ()) -> Path:
     """Return ``folder`` as a path if it can take the output of a ``kind`` (a word for the message); create nothing.
@@ -24,7 +27,7 @@ def claim_output(folder: str | Path, *, kind: str, own: Collection[str] = ()) ->
     path = Path(folder)
     try:
         entries = sorted(os.listdir(path)) if path.is_dir() else []
-        foreign = [name for name in entries if not any(fnmatch(name, pattern) for pattern in own)]
+        foreign = [name for name in entries if not any(fnmatch(name, pattern) for pattern in (*own, f"{PARTIAL}*"))]
         ground = next(above for above in (path, *path.absolute().parents) if above.exists())
     except OSError as error:
         raise OutputError(f"output folder {path}: cannot be read ({error.strerror}): choose another folder") from None
@@ -43,40 +46,25 @@ def claim_output(folder: str | Path, *, kind: str, own: Collection[str] = ()) ->
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """Give an empty folder beside ``folder`` to write into; it becomes ``folder`` at the end, or vanishes on any error.
+    """Give an empty folder inside ``folder`` to write into; its content moves up at the end, or vanishes on any error.
+
+    What was written last moves last, so that a record that ends the work also ends the moving.
 
     Raises:
-        OutputError: ``folder`` came to hold something in the meantime.
+        OutputError: ``folder`` came to hold the same names in the meantime.
     """
-    folder = folder.absolute()
-    made = _make_parents(folder.parent)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
+    missing = [above for above in (folder, *folder.parents) if not above.exists()]
+    partial = folder / f"{PARTIAL}{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
     try:
+        partial.mkdir(parents=True)
         yield partial
-        _replace(partial, folder)
-    except BaseException:
+        for entry in sorted(partial.iterdir(), key=lambda path: path.stat().st_mtime_ns):
+            if (folder / entry.name).exists():
+                raise OutputError(f"output folder {folder}: {entry.name} was written by someone else meanwhile")
+            entry.rename(folder / entry.name)
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        for parent in made:
-            if not any(parent.iterdir()):
-                parent.rmdir()
-        raise
-
-
-def _make_parents(parent: Path) -> list[Path]:
-    """Make the missing folders down to ``parent``; return them, innermost first."""
-    missing = [above for above in (parent, *parent.parents) if not above.exists()]
-    parent.mkdir(parents=True, exist_ok=True)
-    return missing
-
-
-def _replace(partial: Path, folder: Path) -> None:
-    try:
-        partial.replace(folder)  # an empty folder may be replaced, one with content may not
-    except OSError as error:
-        if folder.is_dir() and any(folder.iterdir()):
-            raise OutputError(
-                f"output folder {folder}: was filled by someone else meanwhile: choose another"
-            ) from error
-        raise
+        for made in missing:
+            if made.is_dir() and not any(made.iterdir()):
+                made.rmdir()

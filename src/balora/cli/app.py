@@ -5,6 +5,10 @@ from typing import Annotated
 import typer
 
 from balora.cli.doctor import doctor
+from balora.cli.evaluate import evaluate
+from balora.cli.export import export
+from balora.cli.study import app as study
+from balora.cli.train import train
 
 EXAMPLE = "Example: [bold]{}[/bold]"
 
@@ -34,4 +38,12 @@ def root(
     """Fine-tune a language model without passing on its flaws, and prove which part of the method earned the result."""
 
 
+app.command(
+    epilog=EXAMPLE.format("balora train --model MODEL --task cola --data DATA --method ba-lora --output runs/cola")
+)(train)
+app.command(epilog=EXAMPLE.format("balora evaluate --model MODEL --adapter runs/cola/adapter --task cola --data DATA"))(
+    evaluate
+)
+app.command(epilog=EXAMPLE.format("balora export runs/cola --output lora [--merged]").replace("[-", "\\[-"))(export)
+app.add_typer(study, name="study")
 app.command(epilog=EXAMPLE.format("balora doctor --json"))(doctor)

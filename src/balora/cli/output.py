@@ -1,15 +1,42 @@
-"""What every verb prints at its end: a table for people on stdout, or JSON for programs."""
+"""Results as JSON, to stdout or to a new file."""
 
 import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import typer
 
+from balora.errors import OutputError
+
 
 def print_json(content: Mapping[str, Any]) -> None:
     """Print one JSON document; numbers that JSON lacks (nan, inf) become null."""
-    typer.echo(json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False))
+    typer.echo(_json(content))
+
+
+def claim_file(path: Path) -> None:
+    """Raise :class:`OutputError` unless a new file can be made at ``path``."""
+    if path.exists():
+        raise OutputError(f"output file {path}: exists already: choose another name or remove it")
+    parent = path.absolute().parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"output file {path}: folder {parent} is missing or cannot be written: choose another place")
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write one JSON document in one atomic step."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(_json(content) + "\n", encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -58,7 +58,7 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
         kind = AutoModelForSequenceClassification
         options |= {"num_labels": len(task.labels) or 1, "pad_token_id": pad_id_of(tokenizer)}
     try:
-        with _quiet():
+        with quiet():
             model = kind.from_pretrained(spec.model, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"model {spec.model!r} cannot be loaded: {_one_line(error)}") from None
@@ -68,8 +68,8 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide the progress bar and the report on the missing head, which every classification run would print."""
+def quiet() -> Iterator[None]:
+    """Hide transformers' progress bars, and its report on the missing head, which every classification run prints."""
     from transformers.utils import logging
 
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,0 +1,42 @@
+"""`balora evaluate`: score a model, or an adapter on its base, on tasks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    model: Annotated[str, typer.Option(help="Hub id or folder of the model; with --adapter, of its base.")],
+    task: Annotated[list[str], typer.Option(help="Task to score on, e.g. cola; repeatable.")],
+    data: Annotated[str | None, typer.Option(help="Folder with the tasks' files, or a folder above them.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of a plain PEFT adapter, e.g. of a run.")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. data.eval_rows=200; repeatable."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="File for the scores as JSON; must not exist yet.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+) -> None:
+    """Score a model or an adapter on one or several tasks."""
+    from balora.cli.output import claim_file, write_json
+    from balora.cli.settings import gather
+
+    options = {"method": "full", "model": model, "data.folder": data, "trust_remote_code": trust_remote_code or None}
+    specs = {name: gather(None, {**options, "task": name}, assignments or []) for name in task}
+    if output is not None:
+        claim_file(output)
+
+    from balora.cli.progress import shown
+    from balora.cli.scores import print_scores, scores_document
+    from balora.training.scoring import score
+
+    with shown() as on_progress:
+        results = {name: score(spec, adapter, on_progress=on_progress) for name, spec in specs.items()}
+    document = scores_document(model, adapter, results)
+    if output is not None:
+        write_json(document, output)
+    print_scores(document, output, as_json=as_json)

@@ -1,0 +1,73 @@
+"""A saved run as something that others can use: its plain adapter, or the whole model with the adapter merged in."""
+
+import shutil
+from pathlib import Path
+
+from balora.errors import AdapterError, InputError, ModelError
+from balora.folders import claim_output, staged
+from balora.tasks.catalogue import find_task
+from balora.training.record import RunRecord, read_record
+
+
+def deliver(run_folder: Path, output: Path, *, merged: bool = False, model: str | None = None) -> Path:
+    """Write the run in ``run_folder`` to ``output``: a plain LoRA, or with ``merged`` the whole model and tokenizer.
+
+    Args:
+        run_folder: what `train` wrote.
+        output: a new or empty folder.
+        merged: merge the adapter into its base.
+        model: where the base is now, if it has moved since.
+
+    Raises:
+        InputError: no finished run there, a base that is not the one trained on, or an output that cannot be taken.
+    """
+    record = finished_run(run_folder)
+    folder = claim_output(output, kind="export")
+    adapter, trained = run_folder / "adapter", run_folder / "model"
+    if record.spec.adapter is None and not merged:
+        raise AdapterError(
+            f"{run_folder}: method {record.spec.method!r} trained the whole model: export it with --merged"
+        )
+    kept = trained if record.spec.adapter is None else adapter
+    if not kept.is_dir():
+        raise InputError(f"{run_folder}: its {kept.name} folder is gone: run it again")
+    with staged(folder) as work:
+        if merged and record.spec.adapter is not None:
+            _merge(record, adapter, work, model or record.spec.model)
+        else:
+            shutil.copytree(kept, work, dirs_exist_ok=True)
+    return folder
+
+
+def finished_run(folder: Path) -> RunRecord:
+    """Return the record of the finished run in ``folder``.
+
+    Raises:
+        InputError: there is none.
+    """
+    record = read_record(folder)
+    if record is None:
+        raise InputError(f"{folder}: no run here (no run.json): pass the --output folder of `balora train`")
+    if record.status != "ok":
+        raise InputError(f"{folder}: the run has status {record.status!r}: run it again first")
+    return record
+
+
+def _merge(record: RunRecord, adapter: Path, work: Path, model: str) -> None:
+    from balora.adapters import export_merged
+    from balora.training.fingerprint import model_fingerprint
+    from balora.training.loading import load_model, load_tokenizer, quiet
+    from balora.training.scoring import check_adapter, put_on
+
+    spec, task = record.spec.replace(model=model), find_task(record.spec.task)
+    known, found = record.fingerprints.get("model"), model_fingerprint(model)
+    if known and Path(model).is_dir() and known != found:
+        raise ModelError(f"model {model!r} is not the one that was trained on (its files differ): pass it with --model")
+    check_adapter(adapter, task)
+    tokenizer = load_tokenizer(spec)
+    adapted = put_on(load_model(spec, task, tokenizer), adapter)
+    with quiet():
+        export_merged(adapted, work / "merged", tokenizer)
+    for entry in (work / "merged").iterdir():
+        entry.rename(work / entry.name)
+    (work / "merged").rmdir()

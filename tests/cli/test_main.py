@@ -1,0 +1,164 @@
+"""Whatever goes wrong becomes one line on stderr and an exit code."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from balora.cli import main
+from balora.errors import (
+    AdapterError,
+    BaloraError,
+    ConfigError,
+    DataError,
+    InputError,
+    ModelError,
+    OutputError,
+    TrainingError,
+)
+
+main_file = sys.modules["balora.cli.main"]
+
+
+@pytest.fixture
+def raising(monkeypatch: pytest.MonkeyPatch):
+    """Make every verb raise the given error."""
+
+    def set_error(error: BaseException) -> None:
+        def run(args: list[str]) -> int:
+            raise error
+
+        monkeypatch.setattr(main_file, "_run", run)
+
+    return set_error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InputError("a"), 2),
+        (ConfigError("a"), 2),
+        (DataError("a"), 2),
+        (ModelError("a"), 2),
+        (AdapterError("a"), 2),
+        (OutputError("a"), 2),
+        (TrainingError("a"), 1),
+        (BaloraError("a"), 1),
+    ],
+)
+def test_every_own_error_is_its_message_and_its_code(raising, capsys, error: BaloraError, code: int) -> None:
+    raising(error)
+    assert main(["doctor"]) == code
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "balora: error: a\n")
+
+
+def test_a_message_of_several_lines_becomes_one(raising, capsys) -> None:
+    raising(DataError("first\n  second\n"))
+    main([])
+    assert capsys.readouterr().err == "balora: error: first second\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/x"), 2, ("No space left", "out/x", "free some disk")),
+        (RuntimeError("serializing: I/O error: No space left on device (os error 28)"), 2, ("free some disk",)),
+        (PermissionError(errno.EACCES, "Permission denied", "out/x"), 2, ("Permission denied: out/x", "permissions")),
+        (OSError(errno.EROFS, "Read-only file system", "out/x"), 2, ("Read-only file system: out/x",)),
+        (ZeroDivisionError("division by zero"), 1, ("ZeroDivisionError: division by zero", "bug", "--debug")),
+        (FileNotFoundError(errno.ENOENT, "No such file", "gone"), 1, ("FileNotFoundError", "gone", "bug")),
+    ],
+)
+def test_other_errors_say_what_they_are(raising, capsys, error: Exception, code: int, words: tuple[str, ...]) -> None:
+    raising(error)
+    assert main(["train"]) == code
+    err = capsys.readouterr().err
+    assert err.startswith("balora: error: ")
+    assert err.count("\n") == 1
+    assert all(word in err for word in words), err
+
+
+@pytest.mark.parametrize("place", [["--debug", "train"], ["train", "--debug"], ["train", "--x", "--debug", "y"]])
+def test_debug_adds_the_traceback_wherever_it_stands(raising, capsys, place: list[str]) -> None:
+    raising(ConfigError("rank is 0"))
+    assert main(place) == 2
+    err = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in err
+    assert err.endswith("balora: error: rank is 0\n")
+
+
+def test_an_interruption_is_130_and_no_traceback(raising, capsys) -> None:
+    raising(KeyboardInterrupt())
+    assert main(["train"]) == 130
+    assert capsys.readouterr().err == "balora: interrupted\n"
+
+
+def test_an_interruption_inside_a_verb_is_130_too(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def interrupted() -> list[object]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("balora.doctor.examine", interrupted)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err == "balora: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["doctr"], ("No such command 'doctr'", "'doctor'")),
+        (["doctor", "--jsn"], ("No such option: --jsn", "--json")),
+        (["train"], ("Missing option", "--output")),
+        (["study", "run", "x", "--output", "o", "--workers", "many"], ("--workers", "many")),
+    ],
+)
+def test_wrong_usage_is_one_line_with_the_nearest_match(capsys, args: list[str], words: tuple[str, ...]) -> None:
+    assert main(args) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("balora: error: ")
+    assert err.count("\n") == 1
+    assert all(word in err for word in words), err
+
+
+def test_a_verbs_own_exit_code_is_kept(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def failing() -> list[object]:
+        raise typer.Exit(1)
+
+    monkeypatch.setattr("balora.doctor.examine", failing)
+    assert main(["doctor"]) == 1
+
+
+def test_the_installed_command_ends_with_the_exit_code() -> None:
+    command = [os.path.join(os.path.dirname(sys.executable), "balora"), "trian"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "balora: error: No such command 'trian'. Did you mean 'train'? (see --help)\n"
+    assert done.stdout == ""
+
+
+def test_no_verb_shows_the_help(capsys) -> None:
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert all(verb in out for verb in ("train", "evaluate", "export", "study", "doctor", "--debug"))
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [["train"], ["evaluate"], ["export"], ["doctor"], *(["study", verb] for verb in ("list", "plan", "run", "report"))],
+)
+def test_every_verb_has_help_with_an_example(capsys, verb: list[str]) -> None:
+    assert main([*verb, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "Example" in out
+    assert f"balora {' '.join(verb)} " in " ".join(out.split())
+
+
+def test_the_version_is_the_packages(capsys) -> None:
+    import balora
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"balora {balora.__version__}\n"
