@@ -58,4 +58,4 @@ def _fit(
         loss.backward()
         optimizer.step()
         decay.step()
-    return float(loss)
+    return float(loss.detach())

@@ -133,7 +133,7 @@ class _Run:
     def _trainer(self, model: Any, reference: Any, scratch: Path) -> BALoraTrainer:
         training = self.spec.training
         if training.gradient_checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+            model.activation_checkpointing_enable()
         arguments = TrainingArguments(
             output_dir=str(scratch),
             per_device_train_batch_size=training.batch_size,
