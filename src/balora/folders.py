@@ -63,6 +63,8 @@ def staged(folder: Path) -> Iterator[Path]:
             if (folder / entry.name).exists():
                 raise OutputError(f"output folder {folder}: {entry.name} was written by someone else meanwhile")
             entry.rename(folder / entry.name)
+    except OutputError as error:
+        raise OutputError(str(error).replace(str(partial), str(folder))) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         for made in missing:

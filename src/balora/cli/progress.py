@@ -45,6 +45,8 @@ class _Bars:
 
     def __call__(self, sign: Sign) -> None:
         if sign.phase not in self._phases:
+            for task in self._bar.tasks:  # what is behind is done
+                self._bar.update(task.id, completed=task.total)
             self._phases[sign.phase] = self._bar.add_task(sign.phase, loss="")
         self._bar.update(self._phases[sign.phase], completed=sign.step, total=sign.steps, loss=_loss(sign))
 
@@ -57,6 +59,8 @@ class Lines:
         self._began = self._last = 0.0
 
     def __call__(self, sign: Sign) -> None:
+        if sign.steps <= 1:
+            return  # loading and saving: over at once, and a refusal stays the only line
         now = time.monotonic()
         if sign.phase != self._phase:
             self._phase, self._began, left = sign.phase, now, ""
@@ -65,8 +69,7 @@ class Lines:
         else:
             left = _left(sign, now - self._began)
         self._last = now
-        count = f" {sign.step}/{sign.steps}" if sign.steps > 1 else ""
-        print(f"{sign.phase}{count}{_loss(sign)}{left}", file=sys.stderr, flush=True)
+        print(f"{sign.phase} {sign.step}/{sign.steps}{_loss(sign)}{left}", file=sys.stderr, flush=True)
 
 
 def _left(sign: Sign, elapsed: float) -> str:

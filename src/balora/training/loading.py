@@ -30,7 +30,8 @@ def load_tokenizer(spec: RunSpec) -> Any:
             f"model folder {folder}: no tokenizer (looked for {', '.join(TOKENIZER_FILES)}): add its files"
         )
     try:
-        return AutoTokenizer.from_pretrained(spec.model, trust_remote_code=spec.trust_remote_code)
+        with quiet():
+            return AutoTokenizer.from_pretrained(spec.model, trust_remote_code=spec.trust_remote_code)
     except (OSError, ValueError) as error:
         raise ModelError(f"model {spec.model!r}: its tokenizer cannot be loaded: {_one_line(error)}") from None
 
@@ -44,6 +45,7 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
         ModelError: no weights, pickled weights, code of its own, or an architecture without the needed head.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     check_source(spec.model, spec.trust_remote_code)
@@ -60,7 +62,7 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     try:
         with quiet():
             model = kind.from_pretrained(spec.model, **options)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"model {spec.model!r} cannot be loaded: {_one_line(error)}") from None
     if task.regression:
         model.config.problem_type = "regression"
@@ -116,6 +118,8 @@ def _needs_code(folder: Path) -> bool:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"model folder {folder}: config.json is not JSON ({error})") from None
+    if not isinstance(config, dict):
+        raise ModelError(f"model folder {folder}: config.json holds {type(config).__name__}, not settings")
     return "auto_map" in config
 
 

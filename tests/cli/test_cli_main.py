@@ -112,7 +112,7 @@ def test_an_interruption_inside_a_verb_is_130_too(monkeypatch: pytest.MonkeyPatc
         (["doctr"], ("No such command 'doctr'", "'doctor'")),
         (["doctor", "--jsn"], ("No such option: --jsn", "--json")),
         (["train"], ("Missing option", "--output")),
-        (["study", "run", "x", "--output", "o", "--workers", "many"], ("--workers", "many")),
+        (["study", "run", "x", "--output", "o", "--workers", "many"], ("Invalid value for '--workers'", "integer")),
     ],
 )
 def test_wrong_usage_is_one_line_with_the_nearest_match(capsys, args: list[str], words: tuple[str, ...]) -> None:

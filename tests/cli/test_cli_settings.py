@@ -84,7 +84,7 @@ def test_assignments_that_are_none(assignment: str, words: tuple[str, ...]) -> N
         ("adapter: [1\n", "run.yaml:2: not YAML"),
         ("- a\n", "run.yaml: expected a mapping"),
         ("", "run.yaml: expected a mapping"),
-        ("data.max_length: 3\ndata.max_length: 4\n", "run.yaml: line 2: data.max_length: given twice"),
+        ("data.max_length: 3\ndata.max_length: 4\n", "run.yaml:2: data.max_length: given twice"),
     ],
 )
 def test_faults_of_a_file_name_file_and_line(config, text: str, line: str) -> None:
@@ -120,8 +120,10 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_no_objects_are_made_from_a_file(config) -> None:
-    with pytest.raises(ConfigError, match="YAML"):
-        gather(config("model: !!python/object/apply:os.getcwd []\n"), BASE, [])
+    with pytest.raises(ConfigError, match=r"run\.yaml:1: not YAML: could not determine a constructor"):
+        read_config(config("model: !!python/name:os.getcwd ''\n"))
+    with pytest.raises(ConfigError, match="model: expected a name"):
+        gather(config("model: !!python/object/apply:os.getcwd []\ntask: cola\n"), {}, [])
 
 
 @pytest.mark.parametrize(
