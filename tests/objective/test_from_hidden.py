@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from objective_cases import FORMULATIONS, TERMS, Batch, batch_of, config_of, relative, weighted
 
 from balora.objective import Objective
 from balora.objective.terms import Terms
-from objective_cases import FORMULATIONS, TERMS, Batch, batch_of, config_of, relative, weighted
 
 # float32: one rounding is 6e-8, sums over a vocabulary and differences of two models' probabilities cost some digits.
 # float64: the same digits further down; singular values through a Gram matrix keep 1e-15 where they are not tiny.

@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
+from objective_cases import FORMULATIONS, TERMS, config_of, weighted
 from torch import Tensor
 
 from balora.errors import InputError
@@ -17,7 +18,6 @@ from balora.maths import (
     spectral_ratio,
 )
 from balora.objective import Objective, ObjectiveConfig
-from objective_cases import FORMULATIONS, TERMS, config_of, weighted
 
 
 def data(rows: int, outputs: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 import torch
+from objective_cases import FORMULATIONS, config_of, weighted
 
 from balora.errors import InputError
 from balora.objective import Objective, ObjectiveConfig
 from balora.objective import logits as materialised
 from balora.objective.terms import inactive_terms, top_k_of
-from objective_cases import FORMULATIONS, config_of, weighted
 
 NLU = ObjectiveConfig.preset("ba-lora", family="nlu")
 NLG_FORMS = ObjectiveConfig.preset("ba-lora", family="nlu", formulation="nlg")

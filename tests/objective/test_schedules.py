@@ -1,5 +1,6 @@
 """Schedules of λ at literal points."""
 
+import itertools
 import math
 
 import pytest
@@ -32,7 +33,7 @@ def test_a_ramp_starts_after_a_fifth_and_is_linear() -> None:
 
 def test_the_cosine_falls_all_the_way_and_ends_at_a_tenth() -> None:
     values = [weight_at(1.0, "cosine", step / 50) for step in range(51)]
-    assert all(later < earlier for earlier, later in zip(values, values[1:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(values))
     assert values[-1] == pytest.approx(0.1, rel=1e-12)
 
 
