@@ -26,10 +26,16 @@ PROFILES: dict[str, Profile] = {
     "glance": Profile(
         "does everything run? minutes on two cores with a tiny model; far too short to judge the method",
         seeds=3,
-        shared={"training": {"steps": 20, "batch_size": 8, "learning_rate": 1e-3}, "adapter": {"rank": 8}},
+        shared={"training": {"steps": 20, "learning_rate": 1e-3, "telemetry_every": 5}, "adapter": {"rank": 8}},
         suites={
-            "nlu": {"data": {"train_rows": 160, "eval_rows": 200, "max_length": 64}},
-            "nlg": {"data": {"train_rows": 160, "eval_rows": 8, "max_length": 384, "max_new_tokens": 48}},
+            "nlu": {
+                "training": {"batch_size": 8},
+                "data": {"train_rows": 160, "eval_rows": 100, "max_length": 64},
+            },
+            "nlg": {
+                "training": {"batch_size": 4},
+                "data": {"train_rows": 80, "eval_rows": 16, "max_length": 320, "max_new_tokens": 48},
+            },
         },
     ),
     "quick": Profile(

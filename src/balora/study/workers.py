@@ -5,6 +5,7 @@ worker has a pipe of its own, so that a dead one costs exactly its own run.
 """
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -132,9 +133,11 @@ def _work(connection: Connection, run: RunFunction, threads: int, log: Path) -> 
         os.dup2(file.fileno(), sys.stderr.fileno() if sys.stderr else 2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):
+        connection.send(_answer(connection.recv(), run, connection))
+        gc.collect()
+        gc.freeze()  # a million objects of the libraries: no need to look through them again after every run
         while True:
-            job: Job = connection.recv()
-            connection.send(_answer(job, run, connection))
+            connection.send(_answer(connection.recv(), run, connection))
 
 
 def _end_with_parent() -> None:

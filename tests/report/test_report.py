@@ -1,0 +1,234 @@
+"""Reports: every number follows from the records, failures are counted, and text from files stays text."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean, stdev
+
+import pytest
+
+from balora.errors import InputError
+from balora.report.data import Report, build, read_report
+from balora.report.listing import describe_plan, list_studies, plan_text, studies_text
+from balora.report.markdown import draw, escape, save
+from balora.study.design import find_study
+from balora.study.folder import StudyRecord, describe, write_text
+from balora.study.plan import Choices, Plan, make_plan
+from balora.study.suites import Tasks
+from balora.training.record import Cost, RunError, RunRecord, TermSummary, run_id, write_record
+from balora.training.spec import RunSpec
+
+TASKS = Tasks(("cola", "rte", "gsm8k"), ("mnli",))
+Score = Callable[[str, str, int], float]
+"""(arm, task, seed) → score"""
+
+
+def prints(spec: RunSpec) -> dict[str, str]:
+    return {"model": "m0del", "data": f"rows of {spec.task}", "code": "c0de"}
+
+
+def plan_of(name: str = "pissa-initialization", seeds: int = 3) -> Plan:
+    return make_plan(find_study(name), Choices("a/model", seeds=seeds), TASKS, prints)
+
+
+def records(plan: Plan, score: Score) -> dict[str, RunRecord]:
+    return {
+        run.id: RunRecord(
+            id=run_id(run.spec, prints(run.spec)),
+            spec=run.spec,
+            status="ok",
+            score=score(run.arm, run.task, run.seed),
+            metrics={"answer_loss": score(run.arm, run.task, run.seed) / 10} if run.task == "gsm8k" else {},
+            terms={"consistency": TermSummary(weight=0.15, first=0.0, last=2.0, mean=1.0, gradient_share=0.02)},
+            inactive={"spectral": "k ≥ D"} if run.task == "cola" else {},
+            notes=["3 rows left out"],
+            cost=Cost(train_seconds=2.0, eval_seconds=1.0, setup_seconds=0.5, peak_memory_mb=100.0, steps=5),
+        )
+        for run in plan.runs
+    }
+
+
+def report_of(plan: Plan, runs: dict[str, RunRecord], faulty: dict[str, str] | None = None) -> Report:
+    record = StudyRecord(**json.loads(describe(plan, "balora study run x").model_dump_json()))
+    return build(record, runs, faulty or {})
+
+
+def additive(arm: str, task: str, seed: int) -> float:
+    """Arms and tasks add up exactly; seeds disturb every arm alike, and the base's interaction is 4 points."""
+    of_arm = {"ba-lora": 60, "standard-initialization": 50, "no-regularizers": 55, "plain-lora": 49}[arm]
+    return of_arm + {"cola": -10, "rte": 10, "gsm8k": -20}[task] + {42: 0, 1024: 3, 2024: 7}[seed]
+
+
+def test_averages_are_means_over_tasks_with_their_spread_over_seeds() -> None:
+    base = report_of(plan_of(), records(plan_of(), additive)).arms[0]
+    assert base.by_seed["nlu_avg"] == {42: 60.0, 1024: 63.0, 2024: 67.0}
+    assert base.averages["nlu_avg"].mean == pytest.approx(mean([60, 63, 67]))
+    assert base.averages["nlu_avg"].sd == pytest.approx(stdev([60, 63, 67]))
+    assert base.averages["nlg_avg"].mean == pytest.approx(mean([40, 43, 47]))
+    assert base.tasks["cola"].mean == pytest.approx(mean([50, 53, 57]))
+    assert base.task_losses["gsm8k"].mean == pytest.approx(mean([4.0, 4.3, 4.7]))
+    assert base.method == "ba-lora"
+
+
+def test_differences_are_arm_minus_base_within_a_seed() -> None:
+    report = report_of(
+        plan_of(), records(plan_of(), lambda a, t, s: additive(a, t, s) + (s == 42) * (a == "plain-lora"))
+    )
+    found = {(d.arm, d.measure): d.paired for d in report.differences}
+    plain = found["plain-lora", "nlu_avg"]
+    assert plain.mean == pytest.approx((-10 - 11 - 11) / 3)
+    assert plain.low is not None
+    assert plain.high is not None
+    assert plain.low < plain.mean < plain.high < 0
+    assert (plain.p, plain.smallest_p, plain.verdict) == (0.25, 0.25, "leans worse")
+    assert found["plain-lora", "nlg_answer_loss"].verdict == "leans better", "a smaller loss"
+
+
+def test_effects_of_a_two_by_two() -> None:
+    report = report_of(plan_of(), records(plan_of(), additive))
+    found = {e.name: e.paired.mean for e in report.effects if e.measure == "nlu_avg"}
+    assert found == {
+        "initialization: standard − pissa": pytest.approx(-8.0),  # 60→50 and 55→49
+        "regularizers: off − on": pytest.approx(-3.0),  # 60→55 and 50→49
+        "(initialization: standard − pissa) × (regularizers: off − on)": pytest.approx(4.0),  # −6 − (−10)
+    }
+
+
+def test_families_as_a_factor() -> None:
+    def score(arm: str, task: str, seed: int) -> float:
+        lost = {"ba-lora": 0, "swapped": 6 if task == "gsm8k" else 2, "swapped-matched": 1, "no-regularizers": 0}[arm]
+        return 50 - lost + seed / 1000
+
+    plan = plan_of("formulation-swap")
+    found = {e.name: e.paired.mean for e in report_of(plan, records(plan, score)).effects}
+    assert found == {
+        "formulation: swapped − own": pytest.approx(-4.0),
+        "formulation: swapped-matched − own": pytest.approx(-1.0),
+        "(family: nlg − nlu) × (formulation: swapped − own)": pytest.approx(-4.0),
+        "(family: nlg − nlu) × (formulation: swapped-matched − own)": pytest.approx(0.0),
+    }
+
+
+def test_only_whole_seeds_count_and_what_is_missing_is_said() -> None:
+    plan = plan_of()
+    runs = records(plan, additive)
+    ids = {(run.arm, run.task, run.seed): run.id for run in plan.runs}
+    lost, unread, failed = ids["ba-lora", "rte", 42], ids["plain-lora", "rte", 42], ids["plain-lora", "gsm8k", 1024]
+    del runs[lost], runs[unread]
+    error = RunError(kind="TrainingError", message="loss is NaN at step 3 | spectral")
+    runs[failed] = runs[failed].replace(status="failed", score=None, metrics={}, error=error)
+    report = report_of(plan, runs, {unread: "run.json: torn"})
+    assert asdict(report.counts) == {"planned": 36, "ok": 33, "failed": 1, "unreadable": 1, "missing": 1}
+    assert set(report.arms[0].by_seed["nlu_avg"]) == {1024, 2024}
+    assert report.arms[0].tasks["cola"].n == 3
+    assert {d.paired.n for d in report.differences if d.measure == "nlu_avg"} == {2}
+    assert [(f.arm, f.task, f.seed, f.kind) for f in report.failures] == [
+        ("plain-lora", "gsm8k", 1024, "TrainingError")
+    ]
+    assert report.cautions[0] == "3 planned runs without a result: only seeds with every task count for an average."
+    text = draw(report)
+    assert "1 failed, 1 unreadable, 1 not run, of 36 planned." in text
+    assert r"loss is NaN at step 3 \| spectral" in text
+
+
+def test_a_study_without_any_result_says_so() -> None:
+    report = report_of(plan_of(), {})
+    assert "no seed in common" in report.answer
+    assert report.arms[0].averages["nlu_avg"].mean is None
+    assert "| **ba-lora** | – | – | – | 0 |" in draw(report)
+
+
+def test_one_seed_claims_nothing_about_spread() -> None:
+    plan = plan_of(seeds=1)
+    report = report_of(plan, records(plan, additive))
+    assert "One seed: nothing can be said about spread, intervals or chance." in report.cautions
+    assert {d.paired.verdict for d in report.differences} == {"cannot tell from one seed"}
+    assert "±" not in draw(report).split("## Differences")[0].split("Mean ±")[0]
+
+
+def test_too_few_seeds_cannot_confirm_and_enough_can() -> None:
+    report = report_of(plan_of(), records(plan_of(), additive))
+    assert any("cannot give a p below 0.25, so nothing is confirmed" in caution for caution in report.cautions)
+    many = plan_of(seeds=8)
+    report = report_of(many, records(many, lambda a, t, s: {"ba-lora": 3.0, "plain-lora": 1.0 + s % 7 / 9}.get(a, 2.0)))
+    assert any("the smallest p that the exact test can give is 0.0078" in caution for caution in report.cautions)
+    assert {d.arm: d.paired.verdict for d in report.differences if d.measure == "nlu_avg"}["plain-lora"] == "worse"
+
+
+def test_a_score_of_nothing_points_to_the_loss() -> None:
+    plan = plan_of()
+    runs = records(plan, lambda a, t, s: 0.0 if t == "gsm8k" else additive(a, t, s))
+    report = report_of(plan, runs)
+    assert any("NLG Avg is 0 for every arm" in caution for caution in report.cautions)
+    assert "the same in every seed for" in report.answer
+
+
+def test_terms_inactive_ones_notes_and_cost() -> None:
+    report = report_of(plan_of(), records(plan_of(), additive))
+    assert {(s.arm, s.family, s.runs, s.gradient_share) for s in report.shares if s.arm == "ba-lora"} == {
+        ("ba-lora", "nlu", 6, 0.02),
+        ("ba-lora", "nlg", 3, 0.02),
+    }
+    assert [(i.term, i.tasks, i.runs, len(i.arms)) for i in report.inactive] == [("spectral", ("cola",), 12, 4)]
+    assert [(n.text, n.runs) for n in report.notes] == [("3 rows left out", 36)]
+    assert {(c.arm, c.runs, c.seconds, c.train_seconds) for c in report.costs if c.arm == "ba-lora"} == {
+        ("ba-lora", 9, 3.5, 2.0)
+    }
+
+
+def test_the_page_shows_what_the_data_holds() -> None:
+    text = draw(report_of(plan_of(), records(plan_of(), additive)))
+    for part in (
+        "**Question.** Does BA-LoRA's gain come from PiSSA",
+        "| **ba-lora** | 63.33 ± 3.51 | 43.33 ± 3.51 | 4.3333 ± 0.3512 | 3 |",
+        "| plain-lora | NLU Avg | leans worse | −11.00 | −11.00 to −11.00 | 0.25 |",
+        "- plain-lora (the method `lora`): replace PiSSA initialization and all regularizers by standard LoRA",
+        "Not found by name, and so not in the averages: mnli.",
+        "| cola (matthews\\_correlation) | 53.33 ± 3.51 |",
+        "- spectral (cola; 12 runs): k ≥ D",
+        "balora study run x",
+        "seeds 42, 1024, 2024; profile glance",
+    ):
+        assert part in text, part
+
+
+def test_text_from_files_stays_text() -> None:
+    assert escape("<script>|a_b*`\n# x[1](y)") == r"\<script\>\|a\_b\*\` \# x\[1\](y)"
+    plan = plan_of()
+    study = plan.study.replace(question="Is <script>alert(1)</script> | safe?")
+    text = draw(report_of(plan._replace(study=study), {}))
+    assert r"Is \<script\>alert(1)\</script\> \| safe?" in text
+    assert "<script>" not in text.replace(r"\<script\>", "")
+
+
+def test_read_from_a_folder_it_is_the_same_report(tmp_path: Path) -> None:
+    plan = plan_of()
+    runs = records(plan, additive)
+    write_text(tmp_path / "study.json", describe(plan, "c").model_dump_json())
+    for planned in plan.runs:
+        write_record(runs[planned.id], tmp_path / planned.folder)
+    assert read_report(tmp_path) == build(describe(plan, "c"), runs, {})
+    torn = tmp_path / plan.runs[0].folder / "run.json"
+    torn.write_text("{")
+    report = read_report(tmp_path)
+    assert report.counts.unreadable == 1
+    assert str(torn) in report.unreadable[0]
+    assert save(report, tmp_path).read_text() == draw(report)
+    with pytest.raises(InputError, match="no study here"):
+        read_report(tmp_path / "runs")
+
+
+def test_every_number_survives_json() -> None:
+    report = report_of(plan_of(), records(plan_of(), additive))
+    content = json.loads(json.dumps(asdict(report), allow_nan=False))
+    assert content["arms"][0]["averages"]["nlu_avg"]["mean"] == report.arms[0].averages["nlu_avg"].mean
+    assert content["differences"][0]["paired"]["verdict"] == report.differences[0].paired.verdict
+
+
+def test_lists_for_people() -> None:
+    assert "Does BA-LoRA's gain come from PiSSA" in studies_text(list_studies())
+    text = plan_text(describe_plan(plan_of()))
+    assert "runs     36\n" in text
+    assert "plain-lora                adapter.init=standard, objective.preset=none   (method lora)" in text
+    assert text.count("\n") > 36
