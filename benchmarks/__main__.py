@@ -1,0 +1,128 @@
+"""Measure what balora costs, as ratios within one run; write JSON and a Markdown table.
+
+python benchmarks/run.py [NAME …] [--output benchmarks/results/FILE.json]
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import torch
+
+from benchmarks.measure import in_process, interleaved
+from benchmarks.steps import causal_step, classification_step
+
+
+class Row(NamedTuple):
+    """One measured ratio."""
+
+    what: str
+    ratio: float
+    goal: float
+    detail: str
+
+
+def step_time() -> list[Row]:
+    """The step with live reference against PiSSA's, vocabulary 512."""
+    taken = interleaved({name: causal_step(name, 512) for name in ("peft-pissa", "pissa", "ba-lora")})
+    return [
+        _ratio("BA-LoRA step, live reference ÷ PiSSA step (V = 512)", taken, "ba-lora", "pissa", 1.7),
+        _ratio("BA-LoRA step, live reference ÷ PEFT's PiSSA step (V = 512)", taken, "ba-lora", "peft-pissa", 1.7),
+    ]
+
+
+def classification_time() -> list[Row]:
+    """The step on examples whose reference logits are known against PiSSA's."""
+    taken = interleaved({name: classification_step(name) for name in ("pissa", "ba-lora")})
+    return [_ratio("classification, reference reused ÷ PiSSA step", taken, "ba-lora", "pissa", 1.1)]
+
+
+def offset_time() -> list[Row]:
+    """The offset form against PEFT's in-place PiSSA at r/d = 1/32, transformers' own loss in both."""
+    taken = interleaved({name: causal_step(name, 512, width=512, rank=16) for name in ("peft-pissa", "pissa")})
+    return [_ratio("offset form ÷ PEFT's in-place PiSSA, student step (r/d = 1/32)", taken, "pissa", "peft-pissa", 1.1)]
+
+
+def step_memory() -> list[Row]:
+    """Extra memory of one step against PiSSA's with transformers' own loss, hidden size 64."""
+    rows = []
+    for vocabulary in (512, 32_000):
+        taken = {
+            name: median(in_process("benchmarks.steps", name, str(vocabulary)) for _ in range(3))
+            for name in ("pissa", "ba-lora")
+        }
+        detail = ", ".join(f"{name} {extra:.0f} MiB" for name, extra in taken.items())
+        what = f"peak extra memory of a BA-LoRA step ÷ PiSSA step (V = {vocabulary:,})"
+        rows.append(Row(what, taken["ba-lora"] / taken["pissa"], 1.15, detail))
+    return rows
+
+
+def start_up() -> list[Row]:
+    """Seconds that `import balora` adds to starting Python, and seconds of `balora --help`."""
+    commands = {
+        "nothing": [sys.executable, "-c", "pass"],
+        "import": [sys.executable, "-c", "import balora"],
+        "help": [str(Path(sys.executable).with_name("balora")), "--help"],
+    }
+    calls = {name: (lambda command=command: subprocess.run(command, capture_output=True, check=True))
+             for name, command in commands.items()}  # fmt: skip
+    taken = interleaved(calls, rounds=7)
+    added = taken["import"] - taken["nothing"]
+    return [
+        Row("`import balora`, seconds more than nothing", added, 0.3, f"nothing {taken['nothing']:.3f} s"),
+        Row("`balora --help`, seconds", taken["help"], 1.0, ""),
+    ]
+
+
+def _ratio(what: str, seconds: dict[str, float], name: str, base: str, goal: float) -> Row:
+    detail = ", ".join(f"{key} {1000 * taken:.1f} ms" for key, taken in seconds.items())
+    return Row(what, seconds[name] / seconds[base], goal, detail)
+
+
+def _missed(row: Row) -> str:
+    return " (missed)" if row.ratio > row.goal else ""
+
+
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    function.__name__: function for function in (step_time, classification_time, offset_time, step_memory, start_up)
+}
+
+
+def main() -> None:
+    """Run the named benchmarks (all by default), print the table, write both files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "cpu.json")
+    parser.add_argument("--threads", type=int, default=2)
+    chosen = parser.parse_args()
+    unknown = set(chosen.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"unknown benchmark {min(unknown)!r}: known: {', '.join(BENCHMARKS)}")
+    torch.set_num_threads(chosen.threads)
+    rows = [row for name in chosen.names or BENCHMARKS for row in BENCHMARKS[name]()]
+    where = {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, {chosen.threads} threads",
+        **{name: version(name) for name in ("torch", "transformers", "peft")},
+    }
+    chosen.output.write_text(json.dumps({"where": where, "rows": [row._asdict() for row in rows]}, indent=1) + "\n")
+    lines = ["| what | measured | goal | |", "|---|---|---|---|"]
+    lines += [
+        f"| {r.what} | {r.ratio:.2f} | ≤ {r.goal} {'' if r.ratio <= r.goal else '(missed)'} | {r.detail} |"
+        for r in rows
+    ]
+    lines.append("\n" + ", ".join(f"{key} {value}" for key, value in where.items()))
+    chosen.output.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
