@@ -1,0 +1,63 @@
+"""The examples run as they are, and learn."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+# what the libraries say about themselves, whoever uses them
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*deprecated and will be removed in v6:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true but no accelerator:UserWarning"),
+]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run an example with the given arguments; return the losses that it prints, and everything it prints."""
+
+    def run_example(name: str, *words: object) -> tuple[list[float], str]:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        out = capsys.readouterr().out
+        return [float(found) for found in re.findall(r"(?:  loss |'loss': ')([\d.]+)", out)], out
+
+    return run_example
+
+
+def test_every_example_is_tested() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"plain_loop.py", "trainer.py", "sft.py"}
+
+
+def test_plain_loop(run) -> None:
+    losses, out = run("plain_loop.py")
+    assert losses[-1] < losses[0]
+    assert "consistency 0.00e+00" in out.splitlines()[0]  # before the first step the two models are one
+
+
+def test_plain_loop_on_a_real_model_leaves_a_plain_lora(run, checkpoint: Path, tmp_path: Path) -> None:
+    losses, out = run("plain_loop.py", checkpoint, tmp_path / "lora")
+    assert losses[-1] < losses[0] - 0.5
+    assert str(tmp_path / "lora") in out
+    assert (tmp_path / "lora" / "adapter_model.safetensors").is_file()
+
+
+def test_trainer(run) -> None:
+    losses, out = run("trainer.py")
+    assert losses[-1] < 0.7 * losses[0]
+    assert "spectral cannot act: k = 3 ≥ min(N, D) = 3" in out
+
+
+def test_sft(run) -> None:
+    losses, out = run("sft.py")
+    assert losses[-1] < losses[0]
+    assert "'consistency_share'" in out
+
+
+def test_sft_on_a_real_model(run, checkpoint: Path) -> None:
+    losses, _ = run("sft.py", checkpoint)
+    assert losses[-1] < 0.8 * losses[0]
