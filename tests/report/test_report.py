@@ -226,6 +226,15 @@ def test_every_number_survives_json() -> None:
     assert content["differences"][0]["paired"]["verdict"] == report.differences[0].paired.verdict
 
 
+def test_only_the_declared_metrics_are_compared() -> None:
+    plan = plan_of()
+    study = plan.study.replace(metrics=("nlu_avg",))
+    report = report_of(plan._replace(study=study), records(plan, additive))
+    assert report.measures == ("nlu_avg",)
+    assert {difference.measure for difference in report.differences} == {"nlu_avg"}
+    assert "NLG" not in report.answer
+
+
 def test_lists_for_people() -> None:
     assert "Does BA-LoRA's gain come from PiSSA" in studies_text(list_studies())
     text = plan_text(describe_plan(plan_of()))

@@ -70,6 +70,10 @@ def test_shipped_studies_ask_a_question_and_say_what_they_ablate(name: str) -> N
             SMALL + "arms:\n  a: {ablation: {part: p, action: replace}, set: {adapter.rank: 3}}\n",
             "line 5: arms.a.ablation: replacement: required with action 'replace'",
         ),
+        (
+            SMALL + "arms: {two: {set: {adapter.rank: 3}}}\nfactors: {f: {one: {}, two: {adapter.rank: 2}}}\n",
+            "two arms of different settings would be called 'two': rename one",
+        ),
         (SMALL + "factors:\n  f: {x: {}}\n", "line 5: factors.f: a factor needs at least two levels, got 1"),
         (
             SMALL + "factors:\n  f: {x: {}, y: {adapter.rank: 3}}\n  g: {x: {}, y: {adapter.rank: 4}}\n",

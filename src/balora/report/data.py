@@ -106,7 +106,7 @@ def read_report(folder: Path) -> Report:
 
 def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[str, str]) -> Report:
     """Return the report of a study's records: the planned runs by id, and those that cannot be read."""
-    measures = [measure for measure in MEASURES.values() if measure.family in record.study.suites]
+    measures = [measure for measure in MEASURES.values() if f"{measure.family}_avg" in record.study.metrics]
     designed = design_arms(record.study)
     arms = tuple(_arm_row(arm, record, runs, measures) for arm in designed)
     compared = tuple(_differences(arms, measures))
@@ -191,8 +191,11 @@ def _effects(record: StudyRecord, arms: tuple[ArmRow, ...], measures: list[Measu
             for contrast in contrasts(levels)
             for values in [contrast_values(contrast, {cell: arm.by_seed[measure.key] for cell, arm in cells.items()})]
         ]
+    averaged = {suite: f"{suite}_avg" for suite in record.study.suites}
+    if not set(averaged.values()) <= {measure.key for measure in measures}:
+        return []
     scores: dict[Levels, BySeed] = {
-        (suite, *cell): arm.by_seed[f"{suite}_avg"] for cell, arm in cells.items() for suite in record.study.suites
+        (suite, *cell): arm.by_seed[average] for cell, arm in cells.items() for suite, average in averaged.items()
     }
     return [
         Effect(contrast.name, "avg", compare(contrast_values(contrast, scores)))

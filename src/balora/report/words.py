@@ -53,8 +53,8 @@ def cautions(
         yield f"Profile {record.profile}: {PROFILES[record.profile].about}."
     yield _seeds(len(record.seeds))
     for suite in record.study.suites:
-        summaries = [summary[f"{suite}_avg"] for summary in averages.values()]
-        if all(summary.mean == 0 for summary in summaries):
+        summaries = [summary.get(f"{suite}_avg") for summary in averages.values()]
+        if all(summary and summary.mean == 0 for summary in summaries):
             label = MEASURES[f"{suite}_avg"].label
             yield f"{label} is 0 for every arm: the model solved no item, so the score cannot tell arms apart" + (
                 "; read the answer loss instead." if suite == "nlg" else "."

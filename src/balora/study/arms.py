@@ -49,7 +49,9 @@ def design_arms(study: Study) -> tuple[DesignedArm, ...]:
             found.append((key, str(error)))
             continue
         twin = arms.get(specs)
-        if twin is None:
+        if twin is None and any(arm.name == candidate.name for arm in arms.values()):
+            found.append((key, f"two arms of different settings would be called {candidate.name!r}: rename one"))
+        elif twin is None:
             arms[specs] = candidate._replace(method=_method(study, specs))
         elif candidate.cell is not None:
             arms[specs] = twin._replace(cell=twin.cell or candidate.cell)

@@ -158,7 +158,7 @@ class LiveWatcher:
 
 def opening(todo: int, skipped: int, left: int, workers: int) -> str:
     """Return the first line: what is to be done."""
-    parts = [f"{todo} runs to do with {workers} worker{'s' * (workers > 1)}"]
+    parts = [f"{todo} run{'s' * (todo != 1)} to do with {workers} worker{'s' * (workers > 1)}"]
     parts += [f"{skipped} finished before"] if skipped else []
     parts += [f"{left} failed before (--retry-failed runs them again)"] if left else []
     return ", ".join(parts)
