@@ -39,13 +39,14 @@ def load_tokenizer(spec: RunSpec) -> Any:
 def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     """Return the pre-trained model for the task's family, in evaluation mode, on the CPU.
 
-    A classification head that the checkpoint lacks is drawn from torch's global random state: seed it before.
+    A classification head that the checkpoint lacks is drawn from torch's global random state: seed it before. It is
+    kept in float32 whatever the precision, since it is trained.
 
     Raises:
-        ModelError: no weights, pickled weights, code of its own, or an architecture without the needed head.
+        ModelError: no weights, pickled, damaged or missing ones, code of its own, or no architecture with the needed
+            head.
     """
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     check_source(spec.model, spec.trust_remote_code)
@@ -61,12 +62,50 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
         options |= {"num_labels": len(task.labels) or 1, "pad_token_id": pad_id_of(tokenizer)}
     try:
         with quiet():
-            model = kind.from_pretrained(spec.model, **options)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            model, found = kind.from_pretrained(
+                spec.model, output_loading_info=True, ignore_mismatched_sizes=True, **options
+            )
+    except Exception as error:  # damaged files raise errors of many libraries, without a common base
         raise ModelError(f"model {spec.model!r} cannot be loaded: {_one_line(error)}") from None
+    _check_loaded(spec.model, model, task, found)
+    if half:
+        for _, parameter in _head(model) if task.family == "nlu" else ():
+            parameter.data = parameter.data.float()
     if task.regression:
         model.config.problem_type = "regression"
     return model.eval()
+
+
+def _check_loaded(source: str, model: Any, task: Task, found: dict[str, Any]) -> None:
+    """Raise ModelError if the files do not hold this model: transformers would fill it up with random numbers."""
+    if task.family == "nlg" and _reads_both_ways(model.config):
+        raise ModelError(
+            f"model {source!r} ({model.config.model_type}) reads in both directions, so it cannot generate: give a "
+            f"causal language model for task {task.name!r}"
+        )
+    for name, stored, wanted in sorted(found["mismatched_keys"]):
+        raise ModelError(
+            f"model {source!r}: {name} is {tuple(stored)} in its files, but task {task.name!r} needs {tuple(wanted)}"
+        )
+    drawn = {name for name, _ in _head(model)} if task.family == "nlu" else set()
+    # masked language models are often saved without their pooler
+    missing = sorted(name for name in found["missing_keys"] if name not in drawn and "pooler" not in name)
+    if missing:
+        raise ModelError(
+            f"model {source!r}: {len(missing)} of its weights are not in its files ({missing[0]}): save the whole model"
+        )
+
+
+def _reads_both_ways(config: Any) -> bool:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    return config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
+
+
+def _head(model: Any) -> list[tuple[str, Any]]:
+    """Return the named parameters outside the backbone."""
+    inside = {id(parameter) for parameter in model.base_model.parameters()}
+    return [(name, parameter) for name, parameter in model.named_parameters() if id(parameter) not in inside]
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from balora.errors import ModelError
+from balora.errors import InputError, ModelError
 from balora.objective import Objective, ObjectiveConfig
 from balora.objective.terms import Terms
-from balora.training.reference_cache import ReferenceLogits
-from balora.training.rows import CausalRows, Kind, Rows, classification_rows, model_kind, next_token_rows
+from balora.training.reference_cache import Index, ReferenceLogits
+from balora.training.rows import CausalRows, Kind, Rows, base_of, classification_rows, model_kind, next_token_rows
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +30,22 @@ class ModelLoss:
 
     Raises:
         ModelError: a kind of model that cannot be trained, or a reference that is needed and not there.
+        AdapterError: an adapter that cannot be switched off to get the pre-trained model back.
     """
 
     def __init__(self, model: nn.Module, config: ObjectiveConfig, reference: nn.Module | None = None) -> None:
         from peft import PeftModel
 
-        if config.needs_reference and reference is None and not isinstance(model, PeftModel):
-            raise ModelError(
-                "consistency needs the pre-trained model, and full fine-tuning overwrites it: pass "
-                "reference=frozen_copy(model), made before training, or set objective.consistency.weight to 0"
-            )
+        from balora.adapters.reference import require_intact_base
+
+        if config.needs_reference and reference is None:
+            if not isinstance(model, PeftModel):
+                raise ModelError(
+                    "consistency needs the pre-trained model, and full fine-tuning overwrites it: pass "
+                    "reference=frozen_copy(model), made before training, or set objective.consistency.weight to 0"
+                )
+            require_intact_base(model)
+        _refuse_router_loss(model)
         self.model, self.reference = model, reference
         self.objective = Objective(config)
         self.kind: Kind = model_kind(model)
@@ -81,7 +87,13 @@ class ModelLoss:
     def read(
         self, model: nn.Module, inputs: Mapping[str, Any], *, catch: bool = False
     ) -> tuple[Rows, Rows | None, Tensor]:
-        """Return the student's rows, the reference's (where the objective needs them), and the rows' labels."""
+        """Return the student's rows, the reference's (where the objective needs them), and the rows' labels.
+
+        Raises:
+            InputError: a batch without labels.
+        """
+        if inputs.get("labels") is None:
+            raise InputError(f"the batch has no `labels`, only {', '.join(inputs)}: give each row its label or tokens")
         fed = {name: value for name, value in inputs.items() if name not in NOT_FOR_THE_MODEL}
         if self.kind == "causal":
             return self._read_causal(model, fed, inputs["labels"])
@@ -89,7 +101,15 @@ class ModelLoss:
         reference = (
             Rows(logits=self._reference_logits(fed, inputs.get("index"))) if self.config.needs_reference else None
         )
-        return student, reference, inputs["labels"]
+        assert student.logits is not None
+        labels = inputs["labels"]
+        # transformers' rule: one output is regression, whatever the type of its labels
+        return student, reference, labels.float() if student.logits.shape[-1] == 1 else labels
+
+    def notes(self) -> list[str]:
+        """Return what was found about the model that costs memory or time."""
+        fallback = self._causal_rows.fallback if self._causal_rows else None
+        return [f"logits are materialised, since {fallback}"] if fallback else []
 
     def causal_rows(self) -> CausalRows:
         """Return the reader of a causal language model's rows."""
@@ -108,7 +128,7 @@ class ModelLoss:
         with self.frozen() as frozen:
             return student, reader.read(frozen, fed, counted), tokens
 
-    def _reference_logits(self, fed: dict[str, Any], index: Tensor | None) -> Tensor:
+    def _reference_logits(self, fed: dict[str, Any], index: Index) -> Tensor:
         known = self.reference_logits.of(index)
         if known is None:
             with self.frozen() as frozen:
@@ -130,6 +150,15 @@ class ModelLoss:
 
     def _say_fallback(self, reason: str) -> None:
         logger.warning("balora: logits are materialised, since %s; this costs memory, not accuracy", reason)
+
+
+def _refuse_router_loss(model: nn.Module) -> None:
+    """Raise ModelError for a mixture of experts whose own loss holds a part that would be left out here."""
+    if getattr(base_of(model).config, "output_router_logits", False):
+        raise ModelError(
+            "the model adds a router loss to its own (`output_router_logits` in its configuration), which no balora "
+            "objective holds: set model.config.output_router_logits = False to train without it"
+        )
 
 
 def gradient_norms(terms: Terms, at: Tensor) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ Ablation B changes formulas, and with them the size of gradients: a swapped term
 With ``matching: gradient`` its weight becomes λ·‖∇own‖/‖∇swapped‖, measured on the first batches before training.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -52,6 +53,8 @@ def matched_config(
 
 
 def _weight(term: str, before: float, own: float, swapped: float) -> tuple[float, str]:
+    if not math.isfinite(own + swapped):
+        return before, f"matching: the {term} term's gradient is not finite, its λ stays {before:g}"
     if swapped == 0:
         return before, f"matching: the swapped {term} term has no gradient here, its λ stays {before:g}"
     after = before * own / swapped

@@ -8,9 +8,12 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from balora.adapters.reference import unwrap
 from balora.errors import ModelError
 
 IGNORED = -100
+SOFT_CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
+"""Names under which configurations keep the bound of their soft-capped logits."""
 Kind = Literal["causal", "classification"]
 
 
@@ -29,10 +32,11 @@ def model_kind(model: nn.Module) -> Kind:
 
 
 def base_of(model: nn.Module) -> nn.Module:
-    """Return the transformers model inside a PeftModel, or the model itself."""
+    """Return the transformers model inside wrappers and a PeftModel, or the model itself."""
     from peft import PeftModel
 
-    base: nn.Module = model.get_base_model() if isinstance(model, PeftModel) else model
+    inner = unwrap(model)
+    base: nn.Module = inner.get_base_model() if isinstance(inner, PeftModel) else inner
     return base
 
 
@@ -69,41 +73,49 @@ class CausalRows:
     def __init__(self, model: nn.Module) -> None:
         base = base_of(model)
         self.head: Any = base.get_output_embeddings()  # type: ignore[operator]
-        self.backbone: Any = base.base_model
         self.fallback = self._obstacle(base)
         self._checked = False
 
-    def _obstacle(self, base: nn.Module) -> str | None:
+    def _obstacle(self, base: Any) -> str | None:
         if type(self.head) is not nn.Linear:
-            return f"the output head is a {type(self.head).__name__}, not a plain linear layer"
+            kind = type(self.head)
+            return f"the output head is adapted or not a plain linear layer ({kind.__module__}.{kind.__name__})"
         if any(parameter.requires_grad for parameter in self.head.parameters()):
             return "the output head is trained"
-        if self.backbone is base:
+        if base.base_model is base:
             return "the model has no backbone of its own"
         if "logits_to_keep" not in inspect.signature(base.forward).parameters:
             return "the model cannot leave out logits (no `logits_to_keep`)"
+        capped = [name for name in SOFT_CAPS if getattr(base.config, name, None) is not None]
+        if capped:  # by name, because small logits pass through a soft cap nearly unchanged
+            return f"the logits are soft-capped (`{capped[0]}`)"
         return None
 
     def read(self, model: nn.Module, inputs: Mapping[str, Any], counted: Tensor) -> Rows:
         """Run ``model`` on ``inputs`` (without labels) and return its rows at the counted positions."""
         if self.fallback is None:
-            with _last_hidden_state(self.backbone) as caught:
+            with _last_hidden_state(model) as caught:
                 last = model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
             hidden = caught[0]
             if not self._checked:
                 self._check(hidden, last)
             if self.fallback is None:
                 return Rows(hidden=hidden[:, :-1][counted], at=hidden)
-        with _last_hidden_state(self.backbone) as caught:
+        with _last_hidden_state(model) as caught:
             logits = model(**inputs, use_cache=False).logits
         return Rows(logits=logits[:, :-1][counted], at=caught[0] if caught else None)
 
     def _check(self, hidden: Tensor, last: Tensor) -> None:
-        last = last.detach().float()
+        last = last.detach().double()
         with torch.no_grad():
-            made = self.head(hidden[:, -1].to(self.head.weight.dtype)).float()
-        tolerance = 1e-3 if hidden.dtype == torch.float32 == self.head.weight.dtype else 5e-2
-        if not torch.allclose(made, last, rtol=tolerance, atol=tolerance * float(last.abs().max())):
+            made = self.head(hidden[:, -1].to(self.head.weight.dtype)).double()
+        if not (last.isfinite().all() and made.isfinite().all()):
+            return  # the loss will say so; a later batch may decide
+        half = torch.bfloat16 in (hidden.dtype, self.head.weight.dtype) or torch.float16 in (
+            hidden.dtype,
+            self.head.weight.dtype,
+        )
+        if (made - last).abs().max() > (5e-2 if half else 1e-4) * last.abs().max():
             self.fallback = "the logits are not the head applied to the last hidden state (soft-capped or scaled?)"
         self._checked = True
 
@@ -112,14 +124,15 @@ def classification_rows(model: nn.Module, inputs: Mapping[str, Any], *, catch: b
     """Run a sequence classifier; with ``catch``, also return its backbone's last hidden state."""
     if not catch:
         return Rows(logits=model(**inputs).logits)
-    inner = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
-    with _last_hidden_state(base_of(inner).base_model) as caught:
+    with _last_hidden_state(model) as caught:
         logits = model(**inputs).logits
     return Rows(logits=logits, at=caught[0] if caught else None)
 
 
 @contextmanager
-def _last_hidden_state(backbone: Any) -> Iterator[list[Tensor]]:
+def _last_hidden_state(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Gather what the backbone inside ``model`` (wrapped or not) returns first in the forward passes made inside."""
+    backbone: Any = base_of(model).base_model
     caught: list[Tensor] = []
 
     def catch(module: nn.Module, args: Any, output: Any) -> None:

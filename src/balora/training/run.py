@@ -1,10 +1,7 @@
 """One fine-tuning from its specification to its record."""
 
-import contextlib
 import json
-import resource
 import tempfile
-import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +21,7 @@ from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.nlu import evaluate_nlu, prepare_nlu
 from balora.tasks.prepared import Prepared
 from balora.tasks.scores import Evaluation
+from balora.training.clock import Clock
 from balora.training.fingerprint import fingerprints
 from balora.training.loading import load_model, load_tokenizer
 from balora.training.matching import matched_config
@@ -53,28 +51,27 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None) -
     marks = fingerprints(spec)
     identity: dict[str, Any] = {"id": run_id(spec, marks), "spec": spec, "fingerprints": marks, "started": started}
     identity["versions"] = versions()
-    clock = _Clock()
+    clock = Clock()
     tell(Progress("load", 0, 1))
     with tempfile.TemporaryDirectory(prefix="balora-") as scratch:  # the Trainer insists on a folder
-        made = _Run(spec, tell, Path(scratch))
-        clock.lap("setup_seconds")
-        folder.mkdir(parents=True, exist_ok=True)
-        record = _carry_out(made, folder, clock, identity)
+        record = _carry_out(_Run(spec, tell, Path(scratch)), folder, clock, identity)
     write_record(record, folder)
     return record
 
 
-def _carry_out(made: "_Run", folder: Path, clock: "_Clock", identity: dict[str, Any]) -> RunRecord:
+def _carry_out(made: "_Run", folder: Path, clock: Clock, identity: dict[str, Any]) -> RunRecord:
     try:
+        made.set_up()
+        clock.lap("setup_seconds")
         made.train()
         clock.lap("train_seconds")
         evaluation = made.evaluate()
         clock.lap("eval_seconds")
         made.save(folder, evaluation)
-    except (OSError, InputError, KeyboardInterrupt):
+    except (OSError, InputError):
         raise
     except Exception as error:
-        reason = RunError(kind=type(error).__name__, message=str(error).strip() or repr(error))
+        reason = RunError(kind=type(error).__name__, message=" ".join(str(error).split()) or repr(error))
         return RunRecord(status="failed", error=reason, cost=made.cost(clock), notes=made.notes, **identity)
     telemetry = made.trainer.telemetry
     return RunRecord(
@@ -83,7 +80,7 @@ def _carry_out(made: "_Run", folder: Path, clock: "_Clock", identity: dict[str, 
         metrics=evaluation.metrics,
         terms=telemetry.summary({term: getattr(made.objective, term).weight for term in TERMS}),
         inactive=telemetry.inactive(),
-        notes=[*made.notes, *telemetry.notes(), *evaluation.notes],
+        notes=[*made.notes, *made.trainer.model_loss.notes(), *telemetry.notes(), *evaluation.notes],
         cost=made.cost(clock),
         **identity,
     )
@@ -97,21 +94,31 @@ def versions() -> dict[str, str]:
 class _Run:
     """The model, data and trainer of one run."""
 
+    tokenizer: Any
+    prepared: Prepared
+    trainer: BALoraTrainer
+
     def __init__(self, spec: RunSpec, tell: OnProgress, scratch: Path) -> None:
-        self.spec, self.tell, self.task = spec, tell, find_task(spec.task)
+        self.spec, self.tell, self.scratch, self.task = spec, tell, scratch, find_task(spec.task)
         self.objective: ObjectiveConfig = spec.objective
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.notes: list[str] = []
+        self.is_set_up = False
+
+    def set_up(self) -> None:
+        spec, tell = self.spec, self.tell
         seed = spec.training.seed
         transformers.set_seed(seed)  # a new classification head is drawn from the global state
         self.tokenizer = load_tokenizer(spec)
         model = load_model(spec, self.task, self.tokenizer)
         self.prepared = self._prepare(getattr(model.config, "max_position_embeddings", None))
-        self.notes = list(self.prepared.notes)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model.to(device)
+        self.notes += self.prepared.notes
+        model.to(self.device)
         self.collate = Collator(self.prepared.pad_id)
         if self.task.family == "nlu" and spec.objective.reference_head == "probe":
             tell(Progress("reference", 0, 1))
-            loss = fit_head(model, self.prepared.train, self.collate, seed)
+            with self._precision():
+                loss = fit_head(model, self.prepared.train, self.collate, seed)
             self.notes.append(f"reference head: fitted on frozen features, last training loss {loss:.3f}")
         reference = None
         if spec.adapter is None:
@@ -120,9 +127,15 @@ class _Run:
                 self.notes.append("full fine-tuning with consistency holds a frozen copy of the model")
         else:
             model = attach(model, spec.adapter, seed=seed)
-        self.trainer = self._trainer(model, reference, scratch)
+        self.trainer = self._trainer(model, reference)
+        self.is_set_up = True
         if spec.objective.matching == "gradient":
-            self._match(device)
+            self._match()
+
+    def _precision(self) -> Any:
+        """Compute inside as the Trainer does; without autocast's cache, which would hide a head's updates from itself."""
+        half = self.spec.training.precision == "bfloat16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half, cache_enabled=False)
 
     def _prepare(self, max_positions: int | None) -> Prepared:
         prepare = prepare_nlu if self.task.family == "nlu" else prepare_nlg
@@ -130,12 +143,12 @@ class _Run:
             self.task, self.spec.data, self.tokenizer, seed=self.spec.training.seed, max_positions=max_positions
         )
 
-    def _trainer(self, model: Any, reference: Any, scratch: Path) -> BALoraTrainer:
+    def _trainer(self, model: Any, reference: Any) -> BALoraTrainer:
         training = self.spec.training
         if training.gradient_checkpointing:
             model.activation_checkpointing_enable()
         arguments = TrainingArguments(
-            output_dir=str(scratch),
+            output_dir=str(self.scratch),
             per_device_train_batch_size=training.batch_size,
             gradient_accumulation_steps=training.accumulation,
             max_steps=training.steps or -1,
@@ -158,6 +171,7 @@ class _Run:
             label_names=["labels"],
             dataloader_pin_memory=torch.cuda.is_available(),
         )
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # several visible GPUs would make it DataParallel
         trainer = BALoraTrainer(
             model,
             arguments,
@@ -171,12 +185,16 @@ class _Run:
         trainer.remove_callback(transformers.PrinterCallback)
         return trainer
 
-    def _match(self, device: torch.device) -> None:
+    def _match(self) -> None:
         size = self.spec.training.batch_size
         rows = self.prepared.train[: size * MATCHING_BATCHES]
         starts = range(0, len(rows), size)
-        batches = [{k: v.to(device) for k, v in self.collate(rows[start : start + size]).items()} for start in starts]
-        self.objective, notes = matched_config(self.trainer.model_loss, batches, self.spec.training.seed)
+        batches = [
+            {name: value.to(self.device) for name, value in self.collate(rows[start : start + size]).items()}
+            for start in starts
+        ]
+        with self._precision():
+            self.objective, notes = matched_config(self.trainer.model_loss, batches, self.spec.training.seed)
         self.trainer.model_loss.objective.config = self.objective
         self.notes += notes
 
@@ -200,6 +218,7 @@ class _Run:
         )
 
     def save(self, folder: Path, evaluation: Evaluation) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.trainer.telemetry.write(folder / "series.jsonl")
         lines = "".join(json.dumps(item) + "\n" for item in evaluation.items)
         (folder / "items.jsonl").write_text(lines, encoding="utf-8")
@@ -209,10 +228,13 @@ class _Run:
         else:
             export_adapter(self.trainer.model, folder / "adapter")
 
-    def cost(self, clock: "_Clock") -> Cost:
+    def cost(self, clock: Clock) -> Cost:
+        spent = Cost(peak_memory_mb=clock.peak_memory_mb(), **clock.seconds())
+        if not self.is_set_up:
+            return spent
         trained = sum(p.numel() for p in self.trainer.model.parameters() if p.requires_grad)
         steps = self.trainer.state.global_step
-        return Cost(**clock.laps, peak_memory_mb=clock.peak_memory_mb(), steps=steps, trained_parameters=trained)
+        return spent.replace(steps=steps, trained_parameters=trained)
 
 
 class _Tell(TrainerCallback):  # type: ignore[misc]
@@ -226,28 +248,3 @@ class _Tell(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         self.loss = (logs or {}).get("loss", self.loss)
-
-
-class _Clock:
-    """Wall time in laps, and peak memory since it was made."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
-        with contextlib.suppress(OSError):  # Linux: forget the peak of earlier work in this process
-            Path("/proc/self/clear_refs").write_text("5")
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name], self._last = round(now - self._last, 3), now
-
-    def peak_memory_mb(self) -> float:
-        if torch.cuda.is_available():
-            return float(torch.cuda.max_memory_allocated() / 2**20)
-        try:
-            status = Path("/proc/self/status").read_text()
-            return int(status.split("VmHWM:")[1].split()[0]) / 1024
-        except (OSError, IndexError):
-            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

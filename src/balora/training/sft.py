@@ -5,10 +5,11 @@ from typing import Any
 from torch import Tensor, nn
 from trl import SFTConfig, SFTTrainer
 
+from balora.errors import ConfigError
 from balora.objective import ObjectiveConfig
 from balora.training.loss import ModelLoss
 from balora.training.telemetry import Telemetry
-from balora.training.trainer import share_of_step
+from balora.training.trainer import count_rows_of_steps, prepared_reference, refuse_other_losses, training_loss
 
 
 class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
@@ -23,6 +24,11 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
 
     TRL's own training metrics (entropy, token accuracy) come from its loss, which is not computed here: balora's terms
     are logged in their place. Evaluation is TRL's in full.
+
+    Raises:
+        ModelError, AdapterError: a model that cannot be trained, or whose pre-trained state is lost.
+        ConfigError: arguments that another loss or DataParallel would need.
+        TrainingError: a term became nan or inf; names the step and the term.
     """
 
     def __init__(
@@ -36,9 +42,15 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
         **trainer_arguments: Any,
     ) -> None:
         super().__init__(model, args, **trainer_arguments)
-        self.loss_is_scaled_for_ga = True
+        refuse_other_losses(self)
+        if self.args.loss_type != "nll":
+            raise ConfigError(
+                f"loss_type = {self.args.loss_type!r}: the objective's task loss is the negative log-likelihood, so it "
+                "would be ignored: leave it at 'nll'"
+            )
+        count_rows_of_steps(self)
         config = objective or ObjectiveConfig.preset("ba-lora", family="nlg")
-        self.model_loss = ModelLoss(self.model, config, reference)
+        self.model_loss = ModelLoss(self.model, config, prepared_reference(self, reference))
         self.telemetry = Telemetry(telemetry_every)
 
     def compute_loss(
@@ -51,19 +63,12 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
         """Return the objective of one micro-batch as its share of the optimizer step's loss."""
         if not model.training or return_outputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        step = self.state.global_step
-        terms, rows, norms = self.model_loss(
-            model, inputs, step / max(self.state.max_steps, 1), norms=self.telemetry.wants(step)
-        )
-        self.telemetry.add(step, terms, norms)
-        processes = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
-        if num_items_in_batch is None:
-            return terms.loss / self.current_gradient_accumulation_steps
-        return terms.loss * share_of_step(rows, num_items_in_batch, processes)
+        return training_loss(self, model, inputs, num_items_in_batch)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the latest recorded terms to TRL's log line."""
         if "loss" in logs:
+            self.telemetry.check()
             logs = {**logs, **self.telemetry.latest()}
         super().log(logs, start_time)
 

@@ -46,7 +46,7 @@ class TrainingConfig(Settings):
     """AdamW's decoupled weight decay."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradient clipping."""
-    seed: int = Field(default=42, ge=0)
+    seed: int = Field(default=42, ge=0, lt=2**32)
     """Decides the drawn rows, their order, the initialisation and dropout."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the forward pass; the trained weights stay in float32."""
@@ -110,9 +110,7 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
             f"adapter is null, but method {method!r} needs one: use method 'full' to train the whole model"
         )
     given["adapter"] = None if preset["adapter"] is None else {**preset["adapter"], **given.get("adapter", {})}
-    given["objective"] = _objective(
-        merge(preset["objective"], given.get("objective", {})), find_task(given["task"]).family
-    )
+    given["objective"] = _objective(preset["objective"], given.get("objective", {}), find_task(given["task"]).family)
     return RunSpec(**given)
 
 
@@ -128,10 +126,12 @@ def _check_types(given: Mapping[str, Any]) -> None:
             raise SettingsError([(key, f"expected a name, got {name!r}")])
 
 
-def _objective(given: dict[str, Any], family: Family) -> dict[str, Any]:
-    chosen = {key: given.pop(key) for key in PRESET_KEYS if given.get(key) is not None}
-    name = chosen.pop("preset")
-    return merge(ObjectiveConfig.preset(name, family=family, **chosen).model_dump(), given)
+def _objective(preset: Mapping[str, Any], given: Mapping[str, Any], family: Family) -> dict[str, Any]:
+    """Fill in the chosen preset; a null name means the one that would be taken without it."""
+    named = {key: given[key] for key in PRESET_KEYS if given.get(key) is not None}
+    chosen = {**preset, **named}
+    others = {key: value for key, value in given.items() if key not in PRESET_KEYS}
+    return merge(ObjectiveConfig.preset(chosen.pop("preset"), family=family, **chosen).model_dump(), others)
 
 
 def setting_keys() -> list[str]:

@@ -25,7 +25,7 @@ class Telemetry:
 
     def __init__(self, every: int = 10) -> None:
         self.every = every
-        self._inactive: Counter[tuple[str, str]] = Counter()
+        self._inactive: dict[str, Counter[str]] = {}
         self._batches = 0
         self._pending: list[tuple[int, Terms, dict[str, Tensor]]] = []
         self._series: list[dict[str, Any]] = []
@@ -37,48 +37,61 @@ class Telemetry:
         return self.every > 0 and step % self.every == 0 and step != self._last_step
 
     def add(self, step: int, terms: Terms, norms: dict[str, Tensor]) -> None:
-        """Note the terms of a micro-batch; nothing is read from the device, except on the CPU, where that is free."""
-        self._inactive.update(terms.inactive.items())
+        """Note the terms of a micro-batch; the device is read at recorded steps only, or always where that is free.
+
+        Raises:
+            TrainingError: a value or a compared gradient was not finite.
+        """
+        for term, reason in terms.inactive.items():
+            self._inactive.setdefault(term, Counter())[reason] += 1
         self._batches += 1
-        self._watch(step, terms)
+        self._watch(step, terms, norms)
         if norms:
             self._last_step = step
             self._pending.append((step, _detached(terms), norms))
-        if terms.task.device.type == "cpu" or self.wants(step):
+        if norms or reading_is_free(terms.task.device):
             self.check()
 
-    def _watch(self, step: int, terms: Terms) -> None:
+    def _watch(self, step: int, terms: Terms, norms: dict[str, Tensor]) -> None:
         values = terms.values()
-        bad = torch.stack([_is_bad(values.get(name), terms.loss) for name in NAMES])
+        bad = torch.stack([_is_bad(terms.loss, values.get(name), norms.get(name)) for name in NAMES])
         none_yet = torch.full_like(bad, -1, dtype=torch.long)
         first = none_yet if self._first_bad is None else self._first_bad
         self._first_bad = torch.where(bad & (first < 0), step, first)
 
     def check(self) -> None:
-        """Raise :class:`TrainingError` with the step and the term if a value was not finite (waits for the device)."""
+        """Raise :class:`TrainingError` with the first step and term that were not finite (waits for the device)."""
         if self._first_bad is None:
             return
-        for name, step in zip(NAMES, self._first_bad.tolist(), strict=True):
-            if step >= 0:
-                raise TrainingError(
-                    f"step {step + 1}: the {name} loss is not finite (nan or inf): lower the learning rate, or check "
-                    "the model's weights and the data of this step"
-                )
+        bad = [(step, name) for name, step in zip(NAMES, self._first_bad.tolist(), strict=True) if step >= 0]
+        if bad:
+            step, name = min(bad, key=lambda found: found[0])  # of one step the task comes first: it is most basic
+            raise TrainingError(
+                f"step {step + 1}: the {name} loss or its gradient is not finite (nan or inf): lower the learning "
+                "rate, or check the model's weights and the data of this step"
+            )
 
     def inactive(self) -> dict[str, str]:
-        """Return {term: reason} for the terms that could act on no batch at all."""
-        return {term: reason for (term, reason), count in self._inactive.items() if count == self._batches}
+        """Return {term: reason} for the terms that could act on no batch at all; the most frequent reason counts."""
+        return {
+            term: reasons.most_common(1)[0][0]
+            for term, reasons in self._inactive.items()
+            if reasons.total() == self._batches
+        }
 
     def notes(self) -> list[str]:
         """Return a note for each term that could not act on some batches (a last one of few rows, say)."""
         return [
-            f"{term} could not act on {count} of {self._batches} batches: {reason}"
-            for (term, reason), count in self._inactive.items()
-            if count < self._batches
+            f"{term} could not act on {reasons.total()} of {self._batches} batches: {reasons.most_common(1)[0][0]}"
+            for term, reasons in self._inactive.items()
+            if reasons.total() < self._batches
         ]
 
     def series(self) -> list[dict[str, Any]]:
-        """Return one row a recorded step: step, loss, and value, λ and gradient share of each computed term."""
+        """Return one row a recorded step: step, loss, and value, λ and gradient share of each computed term.
+
+        With accumulation, a row shows the first micro-batch of its step that has rows.
+        """
         for step, terms, norms in self._pending:
             total = sum(float(norm) for norm in norms.values())
             row: dict[str, Any] = {"step": step + 1, "loss": float(terms.loss)}
@@ -105,10 +118,16 @@ class Telemetry:
         path.write_text("".join(json.dumps(row) + "\n" for row in self.series()), encoding="utf-8")
 
 
-def _is_bad(value: Tensor | None, like: Tensor) -> Tensor:
-    if value is None:
-        return torch.zeros((), dtype=torch.bool, device=like.device)
-    return ~torch.isfinite(value.detach())
+def reading_is_free(device: torch.device) -> bool:
+    """Tell whether a value on ``device`` can be read without waiting for work in flight."""
+    return device.type == "cpu"
+
+
+def _is_bad(like: Tensor, *values: Tensor | None) -> Tensor:
+    bad = torch.zeros((), dtype=torch.bool, device=like.device)
+    for value in values:
+        bad = bad if value is None else bad | ~torch.isfinite(value.detach())
+    return bad
 
 
 def _detached(terms: Terms) -> Terms:

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from transformers import Trainer, TrainingArguments
 
+from balora.errors import ConfigError
 from balora.objective import ObjectiveConfig
 from balora.training.loss import ModelLoss
+from balora.training.reference_cache import IndexOnHost
 from balora.training.rows import model_kind
 from balora.training.telemetry import Telemetry
 
@@ -34,6 +36,7 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
 
     Raises:
         ModelError, AdapterError: a model that cannot be trained, or whose pre-trained state is lost.
+        ConfigError: arguments that another loss or DataParallel would need.
         TrainingError: a term became nan or inf; names the step and the term.
     """
 
@@ -48,11 +51,12 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         **trainer_arguments: Any,
     ) -> None:
         super().__init__(model, args, **trainer_arguments)
-        # Counts the rows of a whole optimizer step for us; our loss is normalised by them, so no second division.
-        self.model_accepts_loss_kwargs = True
-        self.loss_is_scaled_for_ga = True
+        refuse_other_losses(self)
+        self._model_takes_counts = self.model_accepts_loss_kwargs
+        count_rows_of_steps(self)
+        self.data_collator: Any = IndexOnHost(self.data_collator)
         config = objective or default_objective(model)
-        self.model_loss = ModelLoss(model, config, reference)
+        self.model_loss = ModelLoss(model, config, prepared_reference(self, reference))
         self.telemetry = Telemetry(telemetry_every)
 
     def compute_loss(
@@ -65,20 +69,14 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         """Return the objective of one micro-batch as its share of the optimizer step's loss."""
         if not model.training or return_outputs:
             inputs.pop("index", None)
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        step = self.state.global_step
-        terms, rows, norms = self.model_loss(
-            model, inputs, step / max(self.state.max_steps, 1), norms=self.telemetry.wants(step)
-        )
-        self.telemetry.add(step, terms, norms)
-        processes = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
-        if num_items_in_batch is None:
-            return terms.loss / self.current_gradient_accumulation_steps
-        return terms.loss * share_of_step(rows, num_items_in_batch, processes)
+            items = num_items_in_batch if self._model_takes_counts else None
+            return super().compute_loss(model, inputs, return_outputs, items)
+        return training_loss(self, model, inputs, num_items_in_batch)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the latest recorded terms to the Trainer's log line."""
         if "loss" in logs:
+            self.telemetry.check()
             logs = {**logs, **self.telemetry.latest()}
         super().log(logs, start_time)
 
@@ -89,6 +87,19 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         return result
 
 
+def training_loss(trainer: Any, model: nn.Module, inputs: dict[str, Any], items: Tensor | int | None) -> Tensor:
+    """Return the objective of one micro-batch as its share of the step's loss, and note its terms."""
+    step = trainer.state.global_step
+    progress = step / max(trainer.state.max_steps, 1)
+    terms, rows, norms = trainer.model_loss(model, inputs, progress, norms=trainer.telemetry.wants(step))
+    trainer.telemetry.add(step, terms, norms)
+    processes = trainer.accelerator.num_processes if trainer.args.average_tokens_across_devices else 1
+    micro_batches = trainer.current_gradient_accumulation_steps
+    share = 1 / micro_batches if items is None else share_of_step(rows, items, processes)
+    loss: Tensor = terms.loss * share
+    return loss
+
+
 def share_of_step(rows: int, num_items: Tensor | int, processes: int) -> Tensor:
     """Return the factor that makes a micro-batch's mean its part of the step's mean.
 
@@ -97,6 +108,38 @@ def share_of_step(rows: int, num_items: Tensor | int, processes: int) -> Tensor:
     """
     whole = torch.as_tensor(num_items).float().mean().clamp_min(1.0)
     return rows * processes / whole
+
+
+def refuse_other_losses(trainer: Trainer) -> None:
+    """Raise ConfigError for arguments that the objective would silently ignore, or that would break its rows."""
+    if trainer.args.label_smoothing_factor:
+        raise ConfigError(
+            f"label_smoothing_factor = {trainer.args.label_smoothing_factor}: the objective has no label smoothing, so "
+            "it would be ignored in training: set it to 0"
+        )
+    if trainer.compute_loss_func is not None:
+        raise ConfigError("compute_loss_func: the loss is the objective's, so it would be ignored: leave it out")
+    if trainer.args.n_gpu > 1:
+        raise ConfigError(
+            f"{trainer.args.n_gpu} GPUs in one process (DataParallel) split a batch behind the objective's back: start "
+            "with `torchrun --nproc-per-node`, or show one GPU with CUDA_VISIBLE_DEVICES"
+        )
+
+
+def count_rows_of_steps(trainer: Any) -> None:
+    """Have the Trainer count the rows of a whole optimizer step for us, and not divide our loss a second time."""
+    trainer.model_accepts_loss_kwargs = True
+    trainer.loss_is_scaled_for_ga = True
+    # It knows shifted labels by class names and misses GPT2LMHeadModel: a label at position 0 would count.
+    trainer._loss_shifts_labels = model_kind(trainer.model) == "causal"
+
+
+def prepared_reference(trainer: Trainer, reference: nn.Module | None) -> nn.Module | None:
+    """Return a frozen copy on the device and in the precision in which the trained model will compute."""
+    if reference is None:
+        return None
+    prepared: nn.Module = trainer.accelerator.prepare_model(reference, evaluation_mode=True)
+    return prepared
 
 
 def default_objective(model: nn.Module) -> ObjectiveConfig:

@@ -1,0 +1,40 @@
+"""What a run takes: wall time in laps, and peak memory."""
+
+import contextlib
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class Clock:
+    """Wall time in laps, and peak memory since it was made."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+        with contextlib.suppress(OSError):  # Linux: forget the peak of earlier work in this process
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def lap(self, name: str) -> None:
+        """Note the seconds since the last lap (or the start) under ``name``."""
+        now = time.perf_counter()
+        self.laps[name], self._last = round(now - self._last, 3), now
+
+    def seconds(self) -> dict[str, Any]:
+        """Return the laps as the fields of a record's cost, `setup_seconds` and so on."""
+        return dict(self.laps)
+
+    def peak_memory_mb(self) -> float:
+        """Return the peak allocated memory of the GPU, or else resident memory of this process, in MiB."""
+        if torch.cuda.is_available():
+            return float(torch.cuda.max_memory_allocated() / 2**20)
+        try:
+            status = Path("/proc/self/status").read_text()
+            return int(status.split("VmHWM:")[1].split()[0]) / 1024
+        except (OSError, IndexError):
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
