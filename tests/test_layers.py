@@ -32,7 +32,7 @@ def faults(source: Path) -> list[str]:
     files = {_name(path, source): path for path in sorted(source.rglob("*.py"))}
     graph = {name: sorted(_imports(path, files)) for name, path in files.items()}
     found = [f"{name}: {fault}" for name, targets in graph.items() for fault in _wrong_way(name, targets)]
-    found += [f"{' -> '.join(cycle)}: cycle" for cycle in _cycles(graph)]
+    found += [f"{' -> '.join(cycle)}: cycle" for cycle in dict.fromkeys(_cycles(graph))]
     for name, path in files.items():
         lines = len(path.read_text(encoding="utf-8").splitlines())
         found += [f"{name}: {lines} lines, at most {MOST_LINES}"] if lines > MOST_LINES else []
@@ -67,6 +67,7 @@ def _wrong_way(name: str, targets: list[str]) -> Iterator[str]:
 
 
 def _cycles(graph: dict[str, list[str]]) -> Iterator[tuple[str, ...]]:
+    """Yield every cycle that a depth-first walk runs into, once."""
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -12,7 +12,7 @@ from balora.errors import InputError
 from balora.report.data import Report, build, read_report
 from balora.report.listing import describe_plan, list_studies, plan_text, studies_text
 from balora.report.markdown import draw, escape, save
-from balora.study.design import find_study
+from balora.study.finding import find_study
 from balora.study.folder import StudyRecord, describe, write_text
 from balora.study.plan import Choices, Plan, make_plan
 from balora.study.suites import Tasks

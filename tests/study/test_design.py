@@ -4,7 +4,7 @@ import pytest
 
 from balora.errors import ConfigError
 from balora.study.arms import design_arms
-from balora.study.design import find_study, read_study, shipped
+from balora.study.finding import find_study, read_study, shipped
 
 DESIGN_DOCUMENT = """
 study: pissa-initialization

@@ -6,8 +6,8 @@ import fakes
 import pytest
 
 from balora.study import display
-from balora.study.design import find_study
 from balora.study.display import PlainWatcher, Tally, clock, describe_run, opening, result
+from balora.study.finding import find_study
 from balora.study.plan import Choices, PlannedRun, make_plan
 from balora.study.suites import Tasks
 from balora.training.progress import Progress

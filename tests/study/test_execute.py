@@ -13,8 +13,8 @@ import fakes
 import pytest
 
 from balora.errors import InputError, OutputError
-from balora.study.design import find_study, read_study
 from balora.study.execute import Outcome, execute
+from balora.study.finding import find_study, read_study
 from balora.study.folder import read_runs, read_study_record
 from balora.study.plan import Choices, Plan, PlannedRun, make_plan
 from balora.study.suites import Tasks

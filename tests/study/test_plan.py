@@ -9,7 +9,7 @@ import pytest
 
 from balora.errors import ConfigError, DataError
 from balora.settings import Family
-from balora.study.design import find_study, read_study
+from balora.study.finding import find_study, read_study
 from balora.study.layers import dotted
 from balora.study.plan import Choices, Plan, make_plan
 from balora.study.prepare import command, prepare

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from balora.study.arms import design_arms
-from balora.study.design import find_study, shipped
+from balora.study.finding import find_study, shipped
 from balora.study.layers import dotted
 from balora.study.plan import Plan
 from balora.study.profiles import PROFILES

@@ -1,14 +1,11 @@
 """A study as its file writes it: a question, a base, named arms and factors; torch-free."""
 
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from balora.errors import ConfigError, unknown_name
+from balora.errors import unknown_name
 from balora.settings import Family, Settings, SettingsError
-from balora.study.document import Document, parse
 from balora.tasks.catalogue import TASKS
 
 Metric = Literal["nlu_avg", "nlg_avg"]
@@ -108,56 +105,3 @@ class Study(Settings):
     def base_settings(self) -> Delta:
         """The base as settings."""
         return {"method": self.base} if isinstance(self.base, str) else self.base
-
-
-def read_study(text: str, source: str) -> Study:
-    """Build a study from YAML text.
-
-    Raises:
-        ConfigError: every fault at once, each with its line number in the file.
-    """
-    from balora.study.arms import design_arms  # arms read studies, a study does not need arms
-
-    document = parse(text, source)
-    try:
-        study = Study(**document.content)
-    except SettingsError as error:
-        raise _all_faults(source, document, error.faults) from None
-    try:
-        design_arms(study)
-    except SettingsError as error:
-        raise _all_faults(source, document, error.faults) from None
-    if document.faults:
-        raise _all_faults(source, document, [])
-    return study
-
-
-def _all_faults(source: str, document: Document, faults: list[tuple[str, str]]) -> ConfigError:
-    placed = [(document.line(key) or 0, f"{key}: {text}") for key, text in faults] + document.faults
-    found = [f"line {line}: {text}" if line else text for line, text in sorted(placed)]
-    return ConfigError(f"{source}: {'; '.join(found)}")
-
-
-def shipped() -> dict[str, str]:
-    """Return the YAML text of every study that comes with balora, by name."""
-    folder = resources.files("balora.study").joinpath("shipped")
-    texts = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".yaml")}
-    return {name.removesuffix(".yaml"): texts[name] for name in sorted(texts)}
-
-
-def find_study(name: str) -> Study:
-    """Return the shipped study called ``name``, or the one in the file ``name``.
-
-    Raises:
-        ConfigError: neither exists (with the nearest name), or the file has faults.
-    """
-    known = shipped()
-    if name in known:
-        return read_study(known[name], f"study {name}")
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        try:
-            return read_study(path.read_text(encoding="utf-8"), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot read the study ({getattr(error, 'strerror', None) or error})") from None
-    raise ConfigError(f"{unknown_name('study', name, known)}; or give the path of a study file (.yaml)")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from balora.errors import ConfigError, DataError
-from balora.study.design import Study, find_study
+from balora.study.design import Study
+from balora.study.finding import find_study
 from balora.study.plan import Choices, Fingerprints, Plan, make_plan
 from balora.study.profiles import find_profile
 from balora.study.suites import Tasks, choose_tasks
