@@ -236,7 +236,7 @@ def test_the_few_torn_lines_of_the_official_qqp_are_left_out_and_counted(tmp_pat
     split = read_split(TASKS["qqp"], DataConfig(folder=str(tmp_path)), "train")
     assert len(split.rows) == 1000
     assert split.notes == [f"train: 1 torn lines of the official file were left out, the first {path}:501"]
-    for many in ([*torn, "1\t2"], [*torn[:9], "1", *torn[9:]]):  # the last line, or more than one in a thousand
+    for many in ([*lines, *lines[1:], "1\t2"], [*torn[:9], "1", *torn[9:]]):  # the last line; two in a thousand
         path.write_text("\n".join(many))
         with pytest.raises(DataError, match="it is torn"):
             read_split(TASKS["qqp"], DataConfig(folder=str(tmp_path)), "train")

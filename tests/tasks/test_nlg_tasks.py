@@ -280,12 +280,13 @@ def test_no_room_for_any_prompt(tmp_path: Path) -> None:
 
 def test_exact_match_counts_prompts_without_room_as_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [gsm("a", "#### 4"), gsm("b", "#### 5"), gsm("c", "#### 6"), gsm("d" * 20, "#### 7")]
-    data = write(tmp_path, rows).replace(prompt="Q:{question}", max_new_tokens=4)
+    data = write(tmp_path, rows).replace(prompt="Q:{question}", max_new_tokens=15)
     prepared = prepare_nlg(TASKS["gsm8k"], data, llama_like(), seed=0, max_positions=20)
     given = iter([" so\n#### 4.00", "it is 6", "#### 6\nQ: next? #### 9"])
     monkeypatch.setattr(nlg, "generate", lambda model, tokenizer, prompts, **_: [next(given) for _ in prompts])
     monkeypatch.setattr(nlg, "answer_loss", lambda model, rows, pad_id, **_: float(len(rows)))
-    result = evaluate_nlg(None, None, prepared, batch_size=2, max_new_tokens=4)
+    result = evaluate_nlg(None, None, prepared, batch_size=2, max_new_tokens=15)
+    # the three short prompts fill 5 + 15 = 20 positions to the last
     assert [item["correct"] for item in result.items] == [True, False, True, False]
     assert [item["prediction"] for item in result.items] == ["4.00", "6", "6", None]
     assert result.items[3] == {"index": 3, "prediction": None, "answer": "7", "correct": False, "text": None}
@@ -309,3 +310,11 @@ def test_a_loss_over_no_row_is_missing_not_zero(tmp_path: Path, monkeypatch: pyt
     result = evaluate_nlg(None, None, prepared, batch_size=2, max_new_tokens=4)
     assert result.metrics == {"exact_match": 1.0}
     assert result.notes == ("answer_loss is missing: no evaluation row fits into the model's positions",)
+
+
+def test_scoring_alone_needs_no_training_split_and_no_row_within_its_limit(tmp_path: Path) -> None:
+    data = write(tmp_path, LONG).replace(prompt="Q:{question}", max_length=9)
+    whole = prepare_nlg(TASKS["gsm8k"], data, llama_like(), seed=0)
+    (tmp_path / "train.json").unlink()
+    prepared = prepare_nlg(TASKS["gsm8k"], data.replace(max_length=2), llama_like(), seed=0, train=False)
+    assert (prepared.train, prepared.eval, prepared.notes) == ([], whole.eval, [])

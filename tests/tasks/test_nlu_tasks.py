@@ -217,7 +217,10 @@ def test_padding_is_at_the_right_and_masked_by_position() -> None:
     }
 
 
-def test_prepared_is_plain_data(tmp_path: Path) -> None:
-    prepared = prepare_nlu(TASKS["rte"], write(tmp_path, RTE), bert_like(), seed=0)
+def test_scoring_alone_needs_no_training_split(tmp_path: Path) -> None:
+    data = write(tmp_path, RTE).replace(train_rows=9)
+    whole = prepare_nlu(TASKS["rte"], data, bert_like(), seed=0)
+    (tmp_path / "train.tsv").unlink()
+    prepared = prepare_nlu(TASKS["rte"], data, bert_like(), seed=0, train=False)
     assert isinstance(prepared, Prepared)
-    assert prepared.max_positions is None
+    assert (prepared.train, prepared.eval, prepared.notes) == ([], whole.eval, [])

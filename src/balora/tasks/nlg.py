@@ -19,7 +19,7 @@ CHUNK = 512
 
 
 def prepare_nlg(
-    task: Task, data: DataConfig, tokenizer: Any, *, seed: int, max_positions: int | None = None
+    task: Task, data: DataConfig, tokenizer: Any, *, seed: int, max_positions: int | None = None, train: bool = True
 ) -> Prepared:
     """Return the task's rows as tokens: prompt, answer and end token, with labels on the answer and the end only.
 
@@ -33,14 +33,16 @@ def prepare_nlg(
         tokenizer: a transformers tokenizer; one without an end token teaches no end, and a note says so.
         seed: decides which training rows are drawn, where ``data.train_rows`` asks for fewer than there are.
         max_positions: the longest sequence that the model can read.
+        train: False reads no training split, for a model that is only to be scored.
 
     Raises:
         DataError: as :func:`balora.tasks.reading.read_rows`; every training row is over the limit.
         ConfigError: no evaluation prompt leaves room for ``data.max_new_tokens``.
     """
-    rows, scored_rows, notes = read_both(task, data)
+    rows, scored_rows, notes = read_both(task, data, train=train)
     exchange = render(task, data, tokenizer)
-    train, used, length_note = _fitting(rows, data, tokenizer, exchange, seed, max_positions)
+    fitting = _fitting(rows, data, tokenizer, exchange, seed, max_positions) if train else ([], [], [])
+    learnt, used, length_note = fitting
     scored = [
         {**encoded, "index": index, "answer": row.get("final", row["answer"])}
         for index, (encoded, row) in enumerate(zip(_encode(scored_rows, tokenizer, exchange), scored_rows, strict=True))
@@ -50,9 +52,9 @@ def prepare_nlg(
         notes.append(
             "the tokenizer has no end token: answers are learnt without an end, and generation runs to its limit"
         )
-    for row in train:
+    for row in learnt:
         del row["prompt_ids"]
-    return Prepared(task, train, scored, pad_id_of(tokenizer), max_positions, notes)
+    return Prepared(task, learnt, scored, pad_id_of(tokenizer), max_positions, notes)
 
 
 def _fitting(

@@ -18,7 +18,7 @@ NOT_FOR_THE_MODEL = ("labels", "index")
 
 
 def prepare_nlu(
-    task: Task, data: DataConfig, tokenizer: Any, *, seed: int, max_positions: int | None = None
+    task: Task, data: DataConfig, tokenizer: Any, *, seed: int, max_positions: int | None = None, train: bool = True
 ) -> Prepared:
     """Return the task's rows as tokens; rows over the length limit are truncated (the longer text first) and counted.
 
@@ -28,27 +28,29 @@ def prepare_nlu(
         tokenizer: a transformers tokenizer.
         seed: decides which training rows are drawn, where ``data.train_rows`` asks for fewer than there are.
         max_positions: the longest sequence that the model can read.
+        train: False reads no training split, for a model that is only to be scored.
 
     Raises:
         DataError, ConfigError: as :func:`balora.tasks.reading.read_rows`; no room for the special tokens.
     """
-    rows, scored, notes = read_both(task, data)
-    drawn = sorted(draw(len(rows), data.train_rows, seed)[: data.train_rows])
-    train = [rows[position] for position in drawn]
+    rows, scored, notes = read_both(task, data, train=train)
+    used = [rows[position] for position in sorted(draw(len(rows), data.train_rows, seed)[: data.train_rows])]
     special = tokenizer.num_special_tokens_to_add(pair=len(task.text) == 2)
     limit, limit_name = length_limit(data, max_positions, special + 1)
     encoded = []
-    for split, chosen in (("training", train), ("evaluation", scored)):
+    for split, chosen in (("training", used), ("evaluation", scored)):
         tokens, cut = _encode(task, chosen, tokenizer, limit)
         encoded.append(tokens)
         if cut:
             notes.append(f"{cut:,} of {len(chosen):,} {split} rows are longer than {limit_name} and were truncated")
-    notes += repeated(train, scored)
+    notes += repeated(used, scored)
     return Prepared(task, encoded[0], encoded[1], pad_id_of(tokenizer), max_positions, notes)
 
 
 def _encode(task: Task, rows: Sequence[Row], tokenizer: Any, limit: int) -> tuple[list[Encoded], int]:
     """Return the rows as tokens, none longer than ``limit``, and how many had to be cut."""
+    if not rows:
+        return [], 0
     texts = [[row[name] for row in rows] for name in task.text]
     if len(texts) == 2 and _runs_pairs_together(tokenizer):
         texts[1] = ["\n" + text for text in texts[1]]

@@ -9,7 +9,7 @@ from balora.errors import ConfigError
 from balora.tasks.catalogue import Task
 from balora.tasks.columns import Row
 from balora.tasks.config import DataConfig
-from balora.tasks.reading import eval_split, read_split
+from balora.tasks.reading import Split, eval_split, read_split
 
 Encoded = dict[str, Any]
 """One row: `input_ids`, `attention_mask`, `labels`, `index` and what its family adds."""
@@ -36,18 +36,19 @@ class Prepared(NamedTuple):
         return self.task.labels
 
 
-def read_both(task: Task, data: DataConfig) -> tuple[list[Row], list[Row], list[str]]:
-    """Return every training row, the first ``data.eval_rows`` evaluation rows, and notes on both."""
-    train, scored = read_split(task, data, data.train_split), read_split(task, data, eval_split(task, data))
+def read_both(task: Task, data: DataConfig, *, train: bool = True) -> tuple[list[Row], list[Row], list[str]]:
+    """Return every training row (none without ``train``), the first ``data.eval_rows`` evaluation rows, and notes."""
+    learnt = read_split(task, data, data.train_split) if train else Split([], [])
+    scored = read_split(task, data, eval_split(task, data))
     rows = scored.rows[: data.eval_rows]
-    notes = [*train.notes, *scored.notes]
+    notes = [*learnt.notes, *scored.notes]
     if data.eval_rows is not None and data.eval_rows > len(rows):
         notes.append(f"data.eval_rows is {data.eval_rows:,}, but the split has {len(rows):,} rows: all are used")
-    if data.train_rows is not None and data.train_rows > len(train.rows):
+    if train and data.train_rows is not None and data.train_rows > len(learnt.rows):
         notes.append(
-            f"data.train_rows is {data.train_rows:,}, but the split has {len(train.rows):,} rows: all are used"
+            f"data.train_rows is {data.train_rows:,}, but the split has {len(learnt.rows):,} rows: all are used"
         )
-    return train.rows, rows, notes
+    return learnt.rows, rows, notes
 
 
 def draw(count: int, wanted: int | None, seed: int) -> list[int]:
