@@ -87,6 +87,7 @@ def test_a_second_adapter_of_the_same_configuration_is_in_the_offset_form_too(tu
     trained = logits(tuned, INPUTS)
     tuned.add_adapter("ref", tuned.peft_config["default"])
     assert offset_adapters(tuned) == ["default", "ref"]
+    assert not any(parameter.requires_grad for name, parameter in tuned.named_parameters() if ".ref." in name)
     tuned.set_adapter("ref")
     assert torch.equal(logits(tuned, INPUTS), logits(build("llama"), INPUTS)), "starts as the base"
     for name, parameter in tuned.named_parameters():
@@ -151,9 +152,13 @@ def test_save_and_load_into_a_fresh_base(tuned, tmp_path):
 
 
 @pytest.mark.parametrize("low_cpu_mem_usage", [False, True])
-def test_load_into_an_attached_model_and_go_on(tuned, tmp_path, low_cpu_mem_usage):
+@pytest.mark.parametrize("svd", ["exact", "randomized"])
+def test_load_into_an_attached_model_and_go_on(tmp_path, svd, low_cpu_mem_usage):
+    config = CONFIG.replace(svd=svd)
+    tuned = attach(build("llama"), config)
+    train(tuned, INPUTS)
     tuned.save_pretrained(tmp_path)
-    resumed = attach(build("llama"), CONFIG)
+    resumed = attach(build("llama"), config, seed=1)  # with `randomized`, from a slightly different start
     result = resumed.load_adapter(tmp_path, "default", is_trainable=True, low_cpu_mem_usage=low_cpu_mem_usage)
     assert not result.missing_keys
     assert not result.unexpected_keys
