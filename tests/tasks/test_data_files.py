@@ -47,7 +47,11 @@ def test_tsv_keeps_quotation_marks_and_ignores_a_byte_order_mark(tmp_path: Path)
 def test_tsv_without_a_header(tmp_path: Path) -> None:
     path = write(tmp_path, "train.tsv", "gj04\t1\t\tOur friends.\n")
     expected = {"source": "gj04", "label": "1", "star": "", "sentence": "Our friends."}
-    assert read_file(path, ("source", "label", "star", "sentence")) == [SourceRow(f"{path}:1", expected)]
+    columns = ("source", "label", "star", "sentence")
+    assert read_file(path, columns) == [SourceRow(f"{path}:1", expected)]
+    path = write(tmp_path, "dev.tsv", "id\tlabel\tmark\tsentence\n1\t1\t\tHe went.\n")
+    expected = {"id": "1", "label": "1", "mark": "", "sentence": "He went."}
+    assert read_file(path, columns) == [SourceRow(f"{path}:2", expected)]
 
 
 def test_csv_fields_may_hold_commas_quotation_marks_and_line_ends(tmp_path: Path) -> None:

@@ -60,6 +60,16 @@ def test_missing_folders(tmp_path: Path) -> None:
     )
 
 
+def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert (
+        complaint(find_data_folder, TASKS["cola"], str(tmp_path)) == f"{tmp_path}: cannot be read (Permission denied)"
+    )
+
+
 def test_a_folder_without_the_task_lists_what_is_there(tmp_path: Path) -> None:
     touch(tmp_path, "README.md")
     touch(tmp_path / "RTE", "train.jsonl")

@@ -34,7 +34,7 @@ def read_file(path: Path, header: Sequence[str] | None = None) -> list[SourceRow
 
     Args:
         path: the file; its ending says the format.
-        header: column names of a TSV file that has no header line.
+        header: column names of a TSV file whose first line may be a row already (CoLA's own).
 
     Raises:
         DataError: unreadable, empty, not UTF-8, torn, or not of the format its ending says.
@@ -105,7 +105,9 @@ def _object(where: str, values: Any) -> dict[str, Any]:
 def _tsv(path: Path, text: str, header: Sequence[str] | None) -> Iterator[SourceRow | Broken]:
     """Read tab-separated lines the way GLUE writes them: a quotation mark is a character like any other."""
     lines = [(number, line.rstrip("\r").split("\t")) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    columns = list(header) if header else lines.pop(0)[1]
+    first = lines[0][1]
+    bare = header is not None and len(first) == len(header) and not set(first) & set(header)
+    columns = list(header) if header and bare else lines.pop(0)[1]
     return _table(path, columns, iter(lines))
 
 

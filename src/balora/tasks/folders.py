@@ -1,5 +1,6 @@
 """Which files of a folder hold a split of a task; torch-free."""
 
+import os
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -22,10 +23,10 @@ def find_data_folder(task: Task, folder: str) -> Path:
     Raises:
         DataError: no such folder, another task's folder, several folders or none for the task.
     """
-    root = Path(folder).expanduser()
-    if root.is_file():
+    root = Path(os.path.expanduser(folder))
+    if os.path.isfile(root):
         raise DataError(f"data.folder {folder!r} is a file: pass the folder that holds it")
-    if not root.is_dir():
+    if not os.path.isdir(root):  # unlike Path.is_dir, it never raises
         raise DataError(f"data.folder {folder!r}: no such folder")
     if any(SPLITS.match(stem) for stem in split_files(root)):
         _refuse_other_task(task, root)
@@ -48,8 +49,8 @@ def find_data_folder(task: Task, folder: str) -> Path:
 def split_files(folder: Path) -> dict[str, list[Path]]:
     """Return the data files of ``folder`` by split; `dev`, `valid` and `val` count as `validation`."""
     found: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in ENDINGS and path.is_file():
+    for path in _entries(folder):
+        if path.suffix.lower() in ENDINGS and os.path.isfile(path):
             shard = SHARD.match(path.stem)
             found[split_name(shard["stem"] if shard else path.stem)].append(path)
     return dict(found)
@@ -104,11 +105,18 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
+
+
 def _folders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir())
+    return [child for child in _entries(folder) if os.path.isdir(child)]
 
 
 def _listing(folder: Path, most: int = 12) -> str:
-    names = sorted(child.name + "/" * child.is_dir() for child in folder.iterdir())
+    names = [child.name + "/" * os.path.isdir(child) for child in _entries(folder)]
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) or "nothing") + more

@@ -1,5 +1,6 @@
 """The rows of a split, checked, from a folder or by a `datasets` name; torch-free."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,21 +82,12 @@ def _files(task: Task, data: DataConfig, split: str) -> list[Path] | None:
 
 
 def _is_local(folder: str) -> bool:
-    return Path(folder).expanduser().exists() or HUB_NAME.fullmatch(folder) is None
+    return os.path.exists(os.path.expanduser(folder)) or HUB_NAME.fullmatch(folder) is None
 
 
 def _file_rows(task: Task, files: list[Path]) -> list[SourceRow | Broken]:
-    header = COLA_COLUMNS if task.name == "cola" and _headerless(files[0]) else None
+    header = COLA_COLUMNS if task.name == "cola" else None
     return [row for path in files for row in read_file(path, header)]
-
-
-def _headerless(path: Path) -> bool:
-    """Tell CoLA's own TSV (four cells, the second a label) from one with a header line."""
-    if path.suffix.lower() != ".tsv":
-        return False
-    with path.open("rb") as file:
-        cells = file.readline(100_000).rstrip(b"\r\n").split(b"\t")
-    return len(cells) == len(COLA_COLUMNS) and cells[1] in (b"0", b"1")
 
 
 def _hub(task: Task, data: DataConfig) -> tuple[str, str | None]:
