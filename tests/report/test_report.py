@@ -42,7 +42,7 @@ def records(plan: Plan, score: Score) -> dict[str, RunRecord]:
             metrics={"answer_loss": score(run.arm, run.task, run.seed) / 10} if run.task == "gsm8k" else {},
             terms={"consistency": TermSummary(weight=0.15, first=0.0, last=2.0, mean=1.0, gradient_share=0.02)},
             inactive={"spectral": "k ≥ D"} if run.task == "cola" else {},
-            notes=["3 rows left out"],
+            notes=[f"{run.seed} of 9.5e3 rows left out"],
             cost=Cost(train_seconds=2.0, eval_seconds=1.0, setup_seconds=0.5, peak_memory_mb=100.0, steps=5),
         )
         for run in plan.runs
@@ -171,7 +171,7 @@ def test_terms_inactive_ones_notes_and_cost() -> None:
         ("ba-lora", "nlg", 3, 0.02),
     }
     assert [(i.term, i.tasks, i.runs, len(i.arms)) for i in report.inactive] == [("spectral", ("cola",), 12, 4)]
-    assert [(n.text, n.runs) for n in report.notes] == [("3 rows left out", 36)]
+    assert [asdict(note) for note in report.notes] == [{"text": "42 of 9.5e3 rows left out", "runs": 36, "variants": 3}]
     assert {(c.arm, c.runs, c.seconds, c.train_seconds) for c in report.costs if c.arm == "ba-lora"} == {
         ("ba-lora", 9, 3.5, 2.0)
     }

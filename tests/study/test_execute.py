@@ -174,10 +174,11 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:
 
 
 SCRIPT = """
-import sys
+import signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that it is ignored
     import fakes, test_execute
     plan = test_execute.plan_of(seeds=2)
     try:
@@ -188,11 +189,14 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path: Path, how: signal.Signals) -> None:
+def test_an_interrupted_study_goes_on_where_it_stopped(
+    tmp_path: Path, how: signal.Signals, request: pytest.FixtureRequest
+) -> None:
     """Eight quick runs of the first seed, then one that sleeps: interrupted there, and resumed."""
     script, output = tmp_path / "go.py", tmp_path / "s"
     script.write_text(SCRIPT)
     child = subprocess.Popen([sys.executable, str(script), str(Path(__file__).parent), str(output)])
+    request.addfinalizer(child.kill)
     plan = plan_of(seeds=2)
     while not (output / plan.runs[8].folder).is_dir():
         assert child.poll() is None

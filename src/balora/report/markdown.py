@@ -82,7 +82,9 @@ def _arms(report: Report) -> str:
         ]
         for arm in report.arms
     ]
-    legend = "Mean ± standard deviation over seeds. Scores in points of 100; losses: the lower the better."
+    legend = "Mean ± standard deviation over seeds. Scores in points of 100, the higher the better."
+    if "nlg_answer_loss" in report.measures:
+        legend += " Answer loss (secondary): on the reference answers, the lower the better."
     return f"{table(head, rows)}\n\n{legend}"
 
 
@@ -111,7 +113,7 @@ def _effects(report: Report) -> str:
     rows = []
     for effect in report.effects:
         measure = MEASURES.get(effect.measure)
-        label, unit = (measure.label, measure.unit) if measure else ("average", "points")
+        label, unit = (measure.label, measure.unit) if measure else ("mean of NLU and NLG Avg", "points")
         rows.append([escape(effect.name), label, *_paired(effect.paired, unit)])
     explained = (
         "`b − a`: what going from a to b changes, averaged over the other factors. "
@@ -162,6 +164,7 @@ def _terms(report: Report) -> Iterator[str]:
             ],
             texts=3,
         )
+        yield "Means over runs. λ as used, after matching; share of the gradient at the last hidden state."
     if report.inactive:
         yield "Terms that could not act, whatever their weight:"
         yield "\n".join(
@@ -191,7 +194,9 @@ def _trouble(report: Report) -> Iterator[str]:
             yield _list(lines)
     if report.notes:
         yield "## Notes of the runs"
-        yield _list([f"{note.text} ({_runs(note.runs)})" for note in report.notes])
+        yield _list(
+            [f"{note.text} ({_runs(note.runs)}{', the numbers differ' * (note.variants > 1)})" for note in report.notes]
+        )
 
 
 def _list(lines: Sequence[str]) -> str:
@@ -227,11 +232,11 @@ def _repeat(report: Report) -> str:
         f"- versions: {escape(', '.join(f'{name} {version}' for name, version in report.versions.items()))}",
     ]
     lines += [
-        f"- {kind} SHA-256: {', '.join(value[:16] for value in values)}" for kind, values in prints.items() if values
+        f"- {kind}: {escape(', '.join(value[:16] for value in values))}" for kind, values in prints.items() if values
     ]
     data = ", ".join(
         f"{task} {prints['data'][:12]}" for task, prints in report.fingerprints.items() if prints.get("data")
     )
-    lines += [f"- data SHA-256: {escape(data)}"] if data else []
+    lines += [f"- data: {escape(data)}"] if data else []
     fence = "`" * 3
     return f"{fence}\n{report.command}\n{fence}\n\n" + "\n".join(lines)

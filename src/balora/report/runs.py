@@ -1,5 +1,6 @@
 """What the runs of a study tell beside their scores: terms, failures, notes, cost; pure and torch-free."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -10,6 +11,7 @@ from balora.tasks.catalogue import find_task
 from balora.training.record import RunRecord
 
 Runs = Mapping[str, RunRecord]
+NUMBER = re.compile(r"\d[\d.,]*(e[+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,10 @@ class Note:
     """Something that runs noted about themselves."""
 
     text: str
+    """As the first of them put it."""
     runs: int
+    variants: int
+    """In how many wordings that differ only in their numbers."""
 
 
 @dataclass(frozen=True)
@@ -148,12 +153,12 @@ def failures(record: StudyRecord, runs: Runs) -> tuple[Failure, ...]:
 
 
 def notes(record: StudyRecord, runs: Runs) -> tuple[Note, ...]:
-    """Return what runs noted, each note once with the number of runs."""
-    counted: dict[str, int] = {}
+    """Return what runs noted; notes that differ only in their numbers are one."""
+    groups: dict[str, list[str]] = {}
     for run in {run.id: run for _, _, run in finished(record, runs)}.values():
         for text in run.notes:
-            counted[text] = counted.get(text, 0) + 1
-    return tuple(Note(text, number) for text, number in counted.items())
+            groups.setdefault(NUMBER.sub("#", text), []).append(text)
+    return tuple(Note(texts[0], len(texts), len(set(texts))) for texts in groups.values())
 
 
 def costs(record: StudyRecord, runs: Runs) -> tuple[Cost, ...]:

@@ -31,7 +31,7 @@ MEASURES: dict[str, Measure] = {
     for measure in (
         Measure("nlu_avg", "NLU Avg", "points", "nlu"),
         Measure("nlg_avg", "NLG Avg", "points", "nlg"),
-        Measure("nlg_answer_loss", "NLG answer loss (secondary)", "nats/token", "nlg", higher_is_better=False),
+        Measure("nlg_answer_loss", "NLG answer loss", "nats/token", "nlg", higher_is_better=False),
     )
 }
 """Answer loss is secondary: it still tells arms apart where a model solves no item at all."""

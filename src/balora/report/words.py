@@ -31,7 +31,8 @@ def answer(base: str, seeds: Sequence[int], compared: Sequence[tuple[str, Measur
                 verdicts.setdefault(paired.verdict, []).append(arm + size)
         found = [f"{verdict} for {_listed(arms)}" for verdict, arms in verdicts.items()]
         if found:
-            parts.append(f"in {measure.label}, {', '.join(found)}")
+            rank = "" if measure.higher_is_better else " (secondary)"
+            parts.append(f"in {measure.label}{rank}, {', '.join(found)}")
     return f"Compared with {base} over {_count(len(seeds), 'seed')}: {'; '.join(parts)}."
 
 

@@ -34,7 +34,7 @@ PROFILES: dict[str, Profile] = {
             },
             "nlg": {
                 "training": {"batch_size": 4},
-                "data": {"train_rows": 80, "eval_rows": 16, "max_length": 320, "max_new_tokens": 48},
+                "data": {"train_rows": 80, "eval_rows": 16, "max_length": 320, "max_new_tokens": 32},
             },
         },
     ),
