@@ -79,7 +79,7 @@ def export_merged(model: nn.Module, folder: str | os.PathLike[str], tokenizer: T
 
 def _exportable(model: nn.Module) -> tuple[PeftModel, str]:
     adapted = unwrap(model)
-    require_intact_base(adapted)
+    require_intact_base(adapted, adapted.modules())
     assert isinstance(adapted, PeftModel)
     active = adapted.active_adapters
     if len(active) != 1:

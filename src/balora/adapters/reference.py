@@ -1,6 +1,6 @@
 """The pre-trained model inside a tuned one: the reference that the regularizers compare with."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 
@@ -33,19 +33,22 @@ def reference_of(model: nn.Module) -> Iterator[nn.Module]:
         AdapterError: with the adapter off the model is not the pre-trained one: it has no adapter, its base was
             overwritten, merged or made trainable.
     """
-    adapted = unwrap(model)
-    require_intact_base(adapted)
-    switches = [module for module in adapted.modules() if isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper)]
-    _refuse_trainable_base(adapted, switches)
-    flags = [(parameter, parameter.requires_grad) for parameter in adapted.parameters()]
-    modes = [(module, module.training) for module in model.modules()]
+    modules = list(model.modules())  # walked once: on a small model this context costs as much as a layer
+    require_intact_base(unwrap(model), modules)
+    switches = [module for module in modules if isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper)]
+    parameters = [parameter for module in modules for parameter in module.parameters(recurse=False)]
+    flags = [(parameter, parameter.requires_grad) for parameter in parameters]
+    training = [module for module in modules if module.training]
     with ExitStack() as undo, torch.no_grad():
-        undo.callback(_restore, flags, modes)
-        model.eval()
+        undo.callback(_restore, flags, training)
+        for module in training:
+            module.training = False
         for switch in switches:
             if not switch.disable_adapters:
                 undo.callback(switch.enable_adapters, True)
                 switch.enable_adapters(False)
+        if any(parameter.requires_grad for parameter in parameters):
+            _refuse_trainable_base(model)
         yield model
 
 
@@ -69,12 +72,12 @@ def unwrap(model: nn.Module) -> nn.Module:
             return model
 
 
-def require_intact_base(model: nn.Module) -> None:
+def require_intact_base(model: nn.Module, modules: Iterable[nn.Module]) -> None:
     """Raise AdapterError unless ``model`` is a LoRA PeftModel that becomes the pre-trained one with adapters off."""
     if not isinstance(model, PeftModel):
         raise AdapterError(
             f"{type(model).__name__} has no adapter to switch off: full fine-tuning changes the base itself; take "
-            "`frozen_copy(model)` before training and use that as the reference, or train an adapter with `attach`"
+            "`balora.adapters.frozen_copy(model)` before training as the reference, or train an adapter with `attach`"
         )
     for name, config in model.peft_config.items():
         if config.peft_type != PeftType.LORA:
@@ -85,7 +88,7 @@ def require_intact_base(model: nn.Module) -> None:
                 f"adapter {name!r} has {reason}: without the adapter the model is not the pre-trained one; load the "
                 "base again and use `attach`, which leaves it alone"
             )
-    for module in model.modules():
+    for module in modules:
         if isinstance(module, BaseTunerLayer) and module.merged:
             raise AdapterError(
                 f"adapter {module.merged_adapters[0]!r} is merged into the base: call `unmerge_adapter()` first, or "
@@ -107,23 +110,18 @@ def _why_not_intact(config: object) -> str | None:
     return None
 
 
-def _refuse_trainable_base(model: nn.Module, switches: list[nn.Module]) -> None:
-    adapters = {
-        id(parameter)
-        for switch in switches
-        for name, parameter in switch.named_parameters()
-        if not name.startswith(("base_layer.", "original_module."))
-    }
+def _refuse_trainable_base(model: nn.Module) -> None:
+    """With the adapters off, PEFT has switched off the gradients of all their parameters: any other is the base's."""
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad and id(parameter) not in adapters:
+        if parameter.requires_grad:
             raise AdapterError(
                 f"{name} of the base is trainable, so the reference would move with training: freeze it, or name its "
                 "module in `modules_to_save`, which trains a copy"
             )
 
 
-def _restore(flags: list[tuple[nn.Parameter, bool]], modes: list[tuple[nn.Module, bool]]) -> None:
+def _restore(flags: list[tuple[nn.Parameter, bool]], training: list[nn.Module]) -> None:
     for parameter, required in flags:
         parameter.requires_grad_(required)
-    for module, training in modes:
-        module.training = training
+    for module in training:
+        module.training = True
