@@ -36,7 +36,7 @@ class ModelLoss:
     def __init__(self, model: nn.Module, config: ObjectiveConfig, reference: nn.Module | None = None) -> None:
         from peft import PeftModel
 
-        from balora.adapters.reference import require_intact_base
+        from balora.adapters import reference_of
 
         if config.needs_reference and reference is None:
             if not isinstance(model, PeftModel):
@@ -44,7 +44,8 @@ class ModelLoss:
                     "consistency needs the pre-trained model, and full fine-tuning overwrites it: pass "
                     "reference=frozen_copy(model), made before training, or set objective.consistency.weight to 0"
                 )
-            require_intact_base(model)
+            with reference_of(model):  # refuses here what it would refuse at the first step
+                pass
         _refuse_router_loss(model)
         self.model, self.reference = model, reference
         self.objective = Objective(config)
