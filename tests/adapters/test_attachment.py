@@ -131,6 +131,8 @@ def test_the_seed_and_nothing_else_fixes_the_start(config):
     one, other, different = start(1, 10), start(1, 20), start(2, 10)
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert any(not torch.equal(one[name], different[name]) for name in one)
+    first, second = (tensor for name, tensor in one.items() if name.endswith("q_proj"))
+    assert not torch.allclose(first, second), "every layer draws its own numbers"
     fewer = start(1, 10, target_modules=("o_proj", "v_proj"))
     assert len(fewer) == 4
     assert all(torch.equal(one[name], tensor) for name, tensor in fewer.items())
@@ -207,6 +209,27 @@ def test_a_model_that_is_not_from_transformers():
     tuned = attach(model, AdapterConfig(rank=2))
     assert tuned.base_model.targeted_module_names == ["0", "2"]
     assert torch.equal(tuned(x), base)
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "heads"),
+    [
+        ("BertForTokenClassification", "TOKEN_CLS", {"classifier"}),
+        ("BertForQuestionAnswering", "QUESTION_ANS", {"qa_outputs"}),
+        ("BertForMultipleChoice", None, {"classifier"}),
+        ("BertForMaskedLM", None, set()),
+        ("BertModel", None, set()),
+    ],
+)
+def test_the_task_and_its_head(kind, task, heads):
+    model = getattr(tf, kind)(build("bert").config)
+    pooler = {name for name, _ in model.named_modules() if name.endswith("pooler.dense")}
+    tuned = attach(model, PISSA)
+    assert tuned.peft_config["default"].task_type == task
+    trained = {name.split(".modules_to_save")[0] for name, p in tuned.named_parameters() if p.requires_grad}
+    assert {name.removeprefix("base_model.model.") for name in trained if "lora_" not in name} == heads
+    assert pooler <= set(tuned.base_model.targeted_module_names)
+    assert "cls.predictions.decoder" not in tuned.base_model.targeted_module_names
 
 
 def test_torch_attention_is_left_out():

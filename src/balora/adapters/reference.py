@@ -33,7 +33,7 @@ def reference_of(model: nn.Module) -> Iterator[nn.Module]:
         AdapterError: with the adapter off the model is not the pre-trained one: it has no adapter, its base was
             overwritten, merged or made trainable.
     """
-    modules = list(model.modules())  # walked once: on a small model this context costs as much as a layer
+    modules = list(model.modules())  # walked once: on a tiny model every walk is felt
     require_intact_base(unwrap(model), modules)
     switches = [module for module in modules if isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper)]
     parameters = [parameter for module in modules for parameter in module.parameters(recurse=False)]
