@@ -22,7 +22,7 @@ def deliver(run_folder: Path, output: Path, *, merged: bool = False, model: str 
         InputError: no finished run there, a base that is not the one trained on, or an output that cannot be taken.
     """
     record = finished_run(run_folder)
-    folder = claim_output(output, kind="export")
+    folder = claim_output(output)
     adapter, trained = run_folder / "adapter", run_folder / "model"
     if record.spec.adapter is None and not merged:
         raise AdapterError(
