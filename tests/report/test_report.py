@@ -9,9 +9,10 @@ from statistics import mean, stdev
 import pytest
 
 from balora.errors import InputError
+from balora.report.cells import escape
 from balora.report.data import Report, build, read_report
 from balora.report.listing import describe_plan, list_studies, plan_text, studies_text
-from balora.report.markdown import draw, escape, save
+from balora.report.markdown import draw, save
 from balora.study.finding import find_study
 from balora.study.folder import StudyRecord, describe, write_text
 from balora.study.plan import Choices, Plan, make_plan
@@ -129,7 +130,7 @@ def test_only_whole_seeds_count_and_what_is_missing_is_said() -> None:
     assert report.cautions[0] == "3 planned runs without a result: only seeds with every task count for an average."
     text = draw(report)
     assert "1 failed, 1 unreadable, 1 not run, of 36 planned." in text
-    assert r"loss is NaN at step 3 \| spectral" in text
+    assert r"- TrainingError: loss is NaN at step 3 \| spectral (1 run: plain-lora; gsm8k; seeds 1024" in text
 
 
 def test_a_study_without_any_result_says_so() -> None:

@@ -1,30 +1,16 @@
 """A report as Markdown: drawing only, every number comes from :mod:`balora.report.data`."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
+from balora.report.appendix import cost_table, repeat, terms, trouble
+from balora.report.cells import escape, spread, table
 from balora.report.data import ArmRow, Report
 from balora.report.scores import MEASURES
 from balora.report.words import number
 from balora.study.folder import write_text, writing
-from balora.study.statistics import Comparison, Summary
+from balora.study.statistics import Comparison
 from balora.tasks.catalogue import find_task
-
-SHOWN = 20
-"""Rows of a list of failures or notes before it is cut."""
-
-
-def escape(text: str) -> str:
-    """Return ``text`` so that Markdown shows it as it is, in a table cell or a paragraph."""
-    one_line = " ".join(text.split())
-    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", one_line)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
-    """Return a Markdown table; its first ``texts`` columns are words, the others are numbers."""
-    align = ["---"] * texts + ["---:"] * (len(head) - texts)
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, align, *rows))
 
 
 def draw(report: Report) -> str:
@@ -55,20 +41,12 @@ def _blocks(report: Report) -> Iterator[str]:
         yield _effects(report)
     yield "## Tasks"
     yield _tasks(report)
-    yield from _terms(report)
-    yield from _trouble(report)
+    yield from terms(report)
+    yield from trouble(report)
     yield "## Cost"
-    yield _costs(report)
+    yield cost_table(report)
     yield "## Repeat it"
-    yield _repeat(report)
-
-
-def spread(summary: Summary | None, unit: str) -> str:
-    """Return mean ± SD, and the number of seeds where it is not to be taken for granted."""
-    if summary is None or summary.mean is None:
-        return "–"
-    sd = f" ± {number(summary.sd, unit)}" if summary.sd is not None else ""
-    return number(summary.mean, unit) + sd
+    yield repeat(report)
 
 
 def _arms(report: Report) -> str:
@@ -142,101 +120,3 @@ def _tasks(report: Report) -> str:
         if any(task in arm.task_losses for arm in report.arms)
     ]
     return table(head, rows)
-
-
-def _terms(report: Report) -> Iterator[str]:
-    if report.shares:
-        yield "## Regularizers at work"
-        head = ["arm", "family", "term", "λ", "value, first", "last", "share of the gradient"]
-        yield table(
-            head,
-            [
-                [
-                    escape(share.arm),
-                    share.family.upper(),
-                    share.term,
-                    f"{share.weight:.3g}",
-                    _plain(share.first),
-                    _plain(share.last),
-                    "–" if share.gradient_share is None else f"{100 * share.gradient_share:.2g} %",
-                ]
-                for share in report.shares
-            ],
-            texts=3,
-        )
-        yield "Means over runs. λ as used, after matching; share of the gradient at the last hidden state."
-    if report.inactive:
-        yield "Terms that could not act, whatever their weight:"
-        yield "\n".join(
-            f"- {one.term} ({', '.join(map(escape, one.tasks))}; {_runs(one.runs)}): {escape(one.reason)}"
-            for one in report.inactive
-        )
-
-
-def _plain(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}".replace("-", "−")
-
-
-def _runs(n: int) -> str:
-    return "1 run" if n == 1 else f"{n} runs"
-
-
-def _trouble(report: Report) -> Iterator[str]:
-    counts = report.counts
-    if report.failures or report.unreadable or counts.missing:
-        yield "## Runs without a result"
-        without = f"{counts.failed} failed, {counts.unreadable} unreadable, {counts.missing} not run"
-        yield f"{without}, of {counts.planned} planned."
-        lines = [
-            f"{one.arm}, {one.task}, seed {one.seed} ({one.id}): {one.kind}: {one.message}" for one in report.failures
-        ] + list(report.unreadable)
-        if lines:
-            yield _list(lines)
-    if report.notes:
-        yield "## Notes of the runs"
-        yield _list(
-            [f"{note.text} ({_runs(note.runs)}{', the numbers differ' * (note.variants > 1)})" for note in report.notes]
-        )
-
-
-def _list(lines: Sequence[str]) -> str:
-    more = [f"- and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n".join([*(f"- {escape(line)}" for line in lines[:SHOWN]), *more])
-
-
-def _costs(report: Report) -> str:
-    head = ["arm", "runs", "seconds a run", "of these training", "peak memory (MiB)", "trained parameters"]
-    return table(
-        head,
-        [
-            [
-                escape(cost.arm),
-                str(cost.runs),
-                f"{cost.seconds:.2f}",
-                f"{cost.train_seconds:.2f}",
-                f"{cost.peak_memory_mb:.0f}",
-                f"{cost.trained_parameters:,}",
-            ]
-            for cost in report.costs
-        ],
-    )
-
-
-def _repeat(report: Report) -> str:
-    prints = {
-        kind: sorted({prints.get(kind, "") for prints in report.fingerprints.values()} - {""})
-        for kind in ("model", "code")
-    }
-    lines = [
-        f"- seeds {', '.join(map(str, report.seeds))}; profile {escape(report.profile)}; model {escape(report.model)}",
-        f"- versions: {escape(', '.join(f'{name} {version}' for name, version in report.versions.items()))}",
-    ]
-    lines += [
-        f"- {kind}: {escape(', '.join(value[:16] for value in values))}" for kind, values in prints.items() if values
-    ]
-    data = ", ".join(
-        f"{task} {prints['data'][:12]}" for task, prints in report.fingerprints.items() if prints.get("data")
-    )
-    lines += [f"- data: {escape(data)}"] if data else []
-    fence = "`" * 3
-    return f"{fence}\n{report.command}\n{fence}\n\n" + "\n".join(lines)

@@ -26,15 +26,15 @@ PROFILES: dict[str, Profile] = {
     "glance": Profile(
         "does everything run? minutes on two cores with a tiny model; far too short to judge the method",
         seeds=3,
-        shared={"training": {"steps": 20, "learning_rate": 1e-3, "telemetry_every": 5}, "adapter": {"rank": 8}},
+        shared={"training": {"steps": 16, "learning_rate": 1e-3, "telemetry_every": 5}, "adapter": {"rank": 8}},
         suites={
             "nlu": {
                 "training": {"batch_size": 8},
-                "data": {"train_rows": 160, "eval_rows": 100, "max_length": 64},
+                "data": {"train_rows": 128, "eval_rows": 100, "max_length": 64},
             },
             "nlg": {
                 "training": {"batch_size": 4},
-                "data": {"train_rows": 80, "eval_rows": 16, "max_length": 320, "max_new_tokens": 32},
+                "data": {"train_rows": 64, "eval_rows": 16, "max_length": 320, "max_new_tokens": 32},
             },
         },
     ),

@@ -1,0 +1,105 @@
+"""The second half of a Markdown report: the regularizers at work, what went wrong, the cost, how to repeat it."""
+
+from collections.abc import Iterator
+
+from balora.report.cells import bullets, count_runs, escape, plain, table
+from balora.report.data import Report
+from balora.report.runs import Failure
+
+
+def terms(report: Report) -> Iterator[str]:
+    """Yield the table of terms and their shares of the gradient, and the terms that could not act."""
+    if report.shares:
+        yield "## Regularizers at work"
+        head = ["arm", "family", "term", "λ", "value, first", "last", "share of the gradient"]
+        yield table(
+            head,
+            [
+                [
+                    escape(share.arm),
+                    share.family.upper(),
+                    share.term,
+                    f"{share.weight:.3g}",
+                    plain(share.first),
+                    plain(share.last),
+                    "–" if share.gradient_share is None else f"{100 * share.gradient_share:.2g} %",
+                ]
+                for share in report.shares
+            ],
+            texts=3,
+        )
+        yield "Means over runs. λ as used, after matching; share of the gradient at the last hidden state."
+    if report.inactive:
+        yield "Terms that could not act, whatever their weight:"
+        yield "\n".join(
+            f"- {one.term} ({', '.join(map(escape, one.tasks))}; {count_runs(one.runs)}): {escape(one.reason)}"
+            for one in report.inactive
+        )
+
+
+def trouble(report: Report) -> Iterator[str]:
+    """Yield the runs without a result and what runs noted; nothing where there is nothing to tell."""
+    counts = report.counts
+    if report.failures or report.unreadable or counts.missing:
+        yield "## Runs without a result"
+        without = f"{counts.failed} failed, {counts.unreadable} unreadable, {counts.missing} not run"
+        yield f"{without}, of {counts.planned} planned."
+        lines = [*_failures(report), *report.unreadable]
+        if lines:
+            yield bullets(lines)
+    if report.notes:
+        yield "## Notes of the runs"
+        differ = {True: ", the numbers differ", False: ""}
+        yield bullets([f"{n.text} ({count_runs(n.runs)}{differ[n.variants > 1]})" for n in report.notes])
+
+
+def _failures(report: Report) -> Iterator[str]:
+    """Return one line for every different error, with where it happened."""
+    groups: dict[str, list[Failure]] = {}
+    for one in report.failures:
+        groups.setdefault(f"{one.kind}: {one.message}", []).append(one)
+    for error, group in groups.items():
+        arms, tasks = (", ".join(dict.fromkeys(names)) for names in zip(*((f.arm, f.task) for f in group), strict=True))
+        seeds = ", ".join(dict.fromkeys(str(one.seed) for one in group))
+        runs = count_runs(len({one.id for one in group}))
+        yield f"{error} ({runs}: {arms}; {tasks}; seeds {seeds}; the first is {group[0].id})"
+
+
+def cost_table(report: Report) -> str:
+    """Return what the runs of each arm took."""
+    head = ["arm", "runs", "seconds a run", "of these training", "peak memory (MiB)", "trained parameters"]
+    return table(
+        head,
+        [
+            [
+                escape(cost.arm),
+                str(cost.runs),
+                f"{cost.seconds:.2f}",
+                f"{cost.train_seconds:.2f}",
+                f"{cost.peak_memory_mb:.0f}",
+                f"{cost.trained_parameters:,}",
+            ]
+            for cost in report.costs
+        ],
+    )
+
+
+def repeat(report: Report) -> str:
+    """Return the command, and what must be the same for the same numbers."""
+    prints = {
+        kind: sorted({prints.get(kind, "") for prints in report.fingerprints.values()} - {""})
+        for kind in ("model", "code")
+    }
+    lines = [
+        f"- seeds {', '.join(map(str, report.seeds))}; profile {escape(report.profile)}; model {escape(report.model)}",
+        f"- versions: {escape(', '.join(f'{name} {version}' for name, version in report.versions.items()))}",
+    ]
+    lines += [
+        f"- {kind}: {escape(', '.join(value[:16] for value in values))}" for kind, values in prints.items() if values
+    ]
+    data = ", ".join(
+        f"{task} {prints['data'][:12]}" for task, prints in report.fingerprints.items() if prints.get("data")
+    )
+    lines += [f"- data: {escape(data)}"] if data else []
+    fence = "`" * 3
+    return f"{fence}\n{report.command}\n{fence}\n\n" + "\n".join(lines)
