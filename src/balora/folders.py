@@ -14,11 +14,11 @@ PARTIAL = ".partial-"
 
 
 def claim_output(folder: str | Path, *, kind: str, own: Collection[str] = ()) -> Path:
-    """Return ``folder`` as a path if it can take the output of a ``kind`` (a word for the message); create nothing.
+    """Return ``folder`` as a path if it can take new output; create nothing.
 
     Args:
         folder: the output folder as the user gave it; it and its parents may still be missing.
-        kind: what will be written, e.g. ``run`` or ``study``.
+        kind: what will be written, e.g. ``run`` or ``export``.
         own: names (or ``*`` patterns) that earlier work of the same kind may have left there.
 
     Raises:
@@ -35,7 +35,7 @@ def claim_output(folder: str | Path, *, kind: str, own: Collection[str] = ()) ->
         raise OutputError(f"output folder {path}: {ground} is a file, not a folder: choose another folder")
     if foreign:
         raise OutputError(
-            f"output folder {path}: holds something else than a {kind} ({foreign[0]!r}): choose a new or empty one"
+            f"output folder {path}: holds something that is no {kind} output ({foreign[0]!r}): choose a new or empty one"
         )
     if not os.access(ground, os.W_OK | os.X_OK):
         raise OutputError(
@@ -51,13 +51,13 @@ def staged(folder: Path) -> Iterator[Path]:
     What was written last moves last, so that a record that ends the work also ends the moving.
 
     Raises:
-        OutputError: ``folder`` came to hold the same names in the meantime.
+        OutputError: ``folder`` cannot be made, or came to hold the same names in the meantime.
     """
     missing = [above for above in (folder, *folder.parents) if not above.exists()]
     partial = folder / f"{PARTIAL}{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
+        _make(partial)
         yield partial
         for entry in sorted(partial.iterdir(), key=lambda path: path.stat().st_mtime_ns):
             if (folder / entry.name).exists():
@@ -70,3 +70,12 @@ def staged(folder: Path) -> Iterator[Path]:
         for made in missing:
             if made.is_dir() and not any(made.iterdir()):
                 made.rmdir()
+
+
+def _make(partial: Path) -> None:
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise OutputError(
+            f"output folder {partial}: cannot be made ({error.strerror or error}): choose another folder"
+        ) from None

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -195,6 +196,14 @@ def test_torn_weights(train: Train, model: Path, output: Path) -> None:
     whole = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     refused(train(model=model), output, str(model))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc takes no folders")
+def test_a_place_that_takes_no_folders(balora: Balora, checkpoint: Path, data: Path) -> None:
+    words = ("--model", checkpoint, "--task", "cola", "--data", data, "--output", "/proc/balora/run")
+    ended = balora("train", *words)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert "output folder /proc/balora/run: cannot be " in ended.err
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"model_type": "no-such-type"}'])

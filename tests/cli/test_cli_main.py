@@ -146,6 +146,13 @@ def test_no_verb_shows_the_help(capsys) -> None:
     assert all(verb in out for verb in ("train", "evaluate", "export", "study", "doctor", "--debug"))
 
 
+def test_study_without_a_verb_shows_its_help_and_nothing_else(capsys) -> None:
+    assert main(["study"]) == 2
+    out, err = capsys.readouterr()
+    assert "report" in out + err
+    assert "balora: error" not in err
+
+
 @pytest.mark.parametrize(
     "verb",
     [["train"], ["evaluate"], ["export"], ["doctor"], *(["study", verb] for verb in ("list", "plan", "run", "report"))],

@@ -34,6 +34,11 @@ def test_options_not_given_leave_the_file_alone(config) -> None:
     assert (spec.method, spec.task, spec.model, spec.trust_remote_code) == ("lora", "sst2", "other", True)
 
 
+def test_an_empty_option_is_not_a_missing_one() -> None:
+    with pytest.raises(ConfigError, match=r"data\.folder: an empty text was given"):
+        gather(None, {**BASE, "data.folder": ""}, [])
+
+
 def test_the_last_of_two_assignments_wins() -> None:
     assert gather(None, BASE, ["adapter.rank=2", "adapter.rank=3"]).adapter.rank == 3
 

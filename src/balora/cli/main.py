@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if len(args) < len(given):
             traceback.print_exc()
         line, code = explain(error)
-        print(f"balora: {line}", file=sys.stderr)
+        if line:
+            print(f"balora: {line}", file=sys.stderr)
         return code
     if code == 130:
         print("balora: interrupted", file=sys.stderr)
@@ -48,10 +49,12 @@ def _run(args: list[str]) -> int:
 
 
 def explain(error: Exception) -> tuple[str, int]:
-    """Return the line that tells a person about ``error``, and the exit code."""
+    """Return the line that tells a person about ``error`` (empty: nothing is left to tell), and the exit code."""
     if isinstance(error, BaloraError):
         return f"error: {_one_line(str(error))}", error.exit_code
     if isinstance(error, typer.TyperException):
+        if not error.format_message():  # a group without a verb: its help was printed
+            return "", 2
         return f"error: {_one_line(error.format_message())} (see --help)", 2
     if NO_SPACE in str(error):  # also from libraries that wrap the system's error in one of their own
         return f"error: {_one_line(str(error))}: free some disk space or choose another output folder", 2

@@ -19,6 +19,9 @@ def gather(config: Path | None, options: Mapping[str, Any], assignments: Sequenc
         ConfigError: whatever is wrong; where it stands in ``config``, with file and line.
     """
     document = read_config(config) if config else Document({}, {}, [])
+    for key, value in options.items():
+        if value == "":
+            raise ConfigError(f"{key}: an empty text was given (a shell variable that is not set?)")
     given = {key: value for key, value in options.items() if value is not None}
     over = merge(nest(given), parse_assignments(assignments))
     try:

@@ -22,7 +22,7 @@ def deliver(run_folder: Path, output: Path, *, merged: bool = False, model: str 
         InputError: no finished run there, a base that is not the one trained on, or an output that cannot be taken.
     """
     record = finished_run(run_folder)
-    folder = claim_output(output)
+    folder = claim_output(output, kind="export")
     adapter, trained = run_folder / "adapter", run_folder / "model"
     if record.spec.adapter is None and not merged:
         raise AdapterError(
@@ -67,7 +67,4 @@ def _merge(record: RunRecord, adapter: Path, work: Path, model: str) -> None:
     tokenizer = load_tokenizer(spec)
     adapted = put_on(load_model(spec, task, tokenizer), adapter)
     with quiet():
-        export_merged(adapted, work / "merged", tokenizer)
-    for entry in (work / "merged").iterdir():
-        entry.rename(work / entry.name)
-    (work / "merged").rmdir()
+        export_merged(adapted, work, tokenizer)

@@ -32,7 +32,7 @@ def run_in(spec: RunSpec, output: Path, *, on_progress: OnProgress | None = None
         OutputError: ``output`` holds something else or another run, or cannot be written.
         TrainingError: the run failed; its record says why.
     """
-    folder = claim_output(output, own=KEPT if (output / RECORD).is_file() else ())
+    folder = claim_output(output, kind="run", own=KEPT if (output / RECORD).is_file() else ())
     earlier = read_record(folder)
     if earlier is not None:
         from balora.training.fingerprint import fingerprints
