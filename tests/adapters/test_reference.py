@@ -47,6 +47,13 @@ def test_logits_of_the_base_with_its_initial_head(tuned):
         assert torch.equal(found.logits, logits(build("bert"), inputs))
 
 
+def test_no_gradient_even_where_the_inputs_ask_for_one(tuned):
+    tuned.enable_input_require_grads()  # as for gradient checkpointing: the embeddings' output requires a gradient
+    assert tuned(**batch("bert")).logits.requires_grad
+    with reference_of(tuned) as reference:
+        assert not reference(**batch("bert")).logits.requires_grad
+
+
 def test_state_is_restored_also_after_an_error(tuned):
     before = state(tuned)
     with reference_of(tuned):

@@ -101,7 +101,7 @@ def _adapter_state(model: PeftModel, adapter: str) -> dict[str, Tensor]:
 
 def _publish(folder: Path, write: Callable[[Path], None]) -> Path:
     """Fill a sibling of ``folder`` and give it the name at the end: complete or not at all."""
-    claim_output(folder, kind="exported model")
+    claim_output(folder, kind="export")
     try:
         with staged(folder) as fresh:
             write(fresh)
