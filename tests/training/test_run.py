@@ -1,0 +1,206 @@
+"""One run from its settings to what it leaves behind."""
+
+import json
+import math
+
+import peft
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_cases import real_spec
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+from balora.errors import ConfigError, DataError, InputError, ModelError, OutputError
+from balora.tasks.catalogue import find_task
+from balora.tasks.nlg import evaluate_nlg, prepare_nlg
+from balora.tasks.nlu import evaluate_nlu, prepare_nlu
+from balora.training import run as run_module
+from balora.training.fingerprint import fingerprints
+from balora.training.progress import Progress
+from balora.training.record import read_record, run_id
+from balora.training.run import run, versions
+
+QUIET = pytest.mark.filterwarnings("ignore:`.*` is deprecated and will be removed in v6:FutureWarning")
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_classification_run_leaves_all_that_a_report_needs(tmp_path, checkpoint, data):
+    spec, signs = real_spec(checkpoint, data), []
+    record = run(spec, tmp_path / "run", on_progress=signs.append)
+    folder = tmp_path / "run"
+    assert sorted(path.name for path in folder.iterdir()) == ["adapter", "items.jsonl", "run.json", "series.jsonl"]
+    assert read_record(folder) == record
+    assert (record.status, record.error, record.spec) == ("ok", None, spec)
+    assert record.id == run_id(spec, record.fingerprints)
+    assert record.fingerprints == fingerprints(spec)
+    assert record.versions == versions()
+    assert record.versions["torch"].startswith("2.")
+    assert set(record.metrics) == {"matthews_correlation"}
+    assert record.score == 100 * record.metrics["matthews_correlation"]
+    assert set(record.terms) == {"task", "consistency", "diversity", "spectral"}
+    assert {name: term.weight for name, term in record.terms.items()} == {
+        "task": 1.0,
+        "consistency": 0.15,
+        "diversity": 0.03,
+        "spectral": 0.03,
+    }
+    assert record.terms["task"].gradient_share > 0.5
+    assert record.inactive == {"spectral": "k = 5 ≥ min(N, D) = 2: the nuclear ratio is -1 whatever the logits are"}
+    assert record.terms["spectral"].mean is None
+    series = lines(folder / "series.jsonl")
+    assert [row["step"] for row in series] == [1, 2, 3]
+    assert series[0]["task"] == record.terms["task"].first
+    items = lines(folder / "items.jsonl")
+    assert [item["index"] for item in items] == list(range(12))
+    assert record.cost.steps == 3
+    # rank 2 on five blocks of q, k, v, o (64 to 64 or 32) and three layers of 64 to 172, and a head of 64 to 2
+    assert record.cost.trained_parameters == 5 * 2 * (2 * 128 + 2 * 96 + 3 * 236) + 128
+    assert 50 < record.cost.peak_memory_mb < 5000
+    assert min(record.cost.train_seconds, record.cost.eval_seconds, record.cost.setup_seconds) > 0
+    assert signs[0] == Progress("load", 0, 1)
+    assert [(s.step, s.steps) for s in signs if s.phase == "train"] == [(1, 3), (2, 3), (3, 3)]
+    assert math.isfinite([s for s in signs if s.phase == "train"][-1].loss)
+    assert signs[-1] == Progress("evaluate", 12, 12)
+
+
+@QUIET
+@pytest.mark.parametrize("method", ["ba-lora", "lora"])
+def test_plain_peft_predicts_the_same_from_the_adapter(tmp_path, checkpoint, data, method):
+    spec = real_spec(checkpoint, data, task="stsb", method=method)
+    record = run(spec, tmp_path / "run")
+    torch.manual_seed(999)  # the head comes from the file, not from a seed
+    base = AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=1, pad_token_id=0)
+    model = peft.PeftModel.from_pretrained(base, tmp_path / "run" / "adapter").eval()
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    prepared = prepare_nlu(find_task("stsb"), spec.data, tokenizer, seed=42, max_positions=512)
+    again = evaluate_nlu(model, prepared, batch_size=64)
+    items = lines(tmp_path / "run" / "items.jsonl")
+    assert [item["prediction"] for item in again.items] == pytest.approx(
+        [item["prediction"] for item in items], abs=1e-5
+    )
+    assert again.score == pytest.approx(record.score, abs=1e-3)
+
+
+@QUIET
+def test_a_generation_run_and_its_adapter(tmp_path, checkpoint, data):
+    spec = real_spec(checkpoint, data, task="gsm8k")
+    record = run(spec, tmp_path / "run")
+    assert set(record.metrics) == {"exact_match", "answer_loss"}
+    assert record.metrics["answer_loss"] > 1
+    assert record.score == 100 * record.metrics["exact_match"]
+    model = AutoModelForCausalLM.from_pretrained(checkpoint)
+    model = peft.PeftModel.from_pretrained(model, tmp_path / "run" / "adapter").eval()
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    prepared = prepare_nlg(find_task("gsm8k"), spec.data, tokenizer, seed=42, max_positions=512)
+    again = evaluate_nlg(model, tokenizer, prepared, batch_size=64, max_new_tokens=6)
+    assert again.metrics["answer_loss"] == pytest.approx(record.metrics["answer_loss"], rel=1e-5)
+    assert [item["text"] for item in again.items] == [item["text"] for item in lines(tmp_path / "run" / "items.jsonl")]
+
+
+def test_full_fine_tuning_saves_the_whole_model(tmp_path, checkpoint, data):
+    record = run(real_spec(checkpoint, data, task="gsm8k", method="full"), tmp_path / "run")
+    assert record.cost.trained_parameters == 260_032
+    assert record.terms["consistency"].mean is None
+    assert record.inactive == dict.fromkeys(("consistency", "diversity", "spectral"), "λ = 0")
+    assert any(note.startswith("logits are materialised, since the output head is trained") for note in record.notes)
+    assert not any("frozen copy" in note for note in record.notes)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model")
+    start = AutoModelForCausalLM.from_pretrained(checkpoint)
+    assert not torch.equal(model.lm_head.weight, start.lm_head.weight)
+    AutoTokenizer.from_pretrained(tmp_path / "run" / "model")
+
+
+@pytest.mark.parametrize("task", ["cola", "gsm8k"])
+def test_full_fine_tuning_with_regularizers_holds_a_copy_and_says_so(tmp_path, checkpoint, data, task):
+    record = run(real_spec(checkpoint, data, task=task, method="full+reg"), tmp_path / "run")
+    assert "full fine-tuning with consistency holds a frozen copy of the model" in record.notes
+    assert record.terms["consistency"].first == pytest.approx(0.0, abs=1e-6)
+    assert record.terms["consistency"].last > 1e-6
+
+
+@pytest.mark.parametrize("task", ["cola", "gsm8k"])
+def test_half_precision_and_checkpointing_stay_close_to_float32(tmp_path, checkpoint, data, task):
+    changes = {
+        "plain": {},
+        "checkpointing": {"training.gradient_checkpointing": True},
+        "bfloat16": {"training.precision": "bfloat16"},
+        "accumulated": {"training.batch_size": 2, "training.accumulation": 2},
+    }
+    records, steps = {}, {}
+    for name, change in changes.items():
+        short = {"training.steps": 2, "data.max_length": 128, "data.eval_rows": 1, "data.max_new_tokens": 2}
+        records[name] = run(real_spec(checkpoint, data, task=task, **short, **change), tmp_path / name)
+        steps[name] = [row["task"] for row in lines(tmp_path / name / "series.jsonl")]
+    assert {record.cost.steps for record in records.values()} == {2}
+    assert steps["checkpointing"] == pytest.approx(steps["plain"], rel=1e-5)
+    assert steps["bfloat16"] == pytest.approx(steps["plain"], rel=3e-2)
+    assert steps["bfloat16"] != pytest.approx(steps["plain"], rel=1e-5)
+    for other in ("checkpointing", "bfloat16"):
+        for term in ("consistency", "diversity"):
+            assert records[other].terms[term].mean == pytest.approx(
+                records["plain"].terms[term].mean, rel=0.2, abs=1e-4
+            )
+
+
+def test_trained_weights_stay_in_float32_on_a_half_precision_base(tmp_path, checkpoint, data):
+    run(real_spec(checkpoint, data, **{"training.precision": "bfloat16"}), tmp_path / "run")
+    saved = load_file(tmp_path / "run" / "adapter" / "adapter_model.safetensors")
+    assert {tensor.dtype for tensor in saved.values()} == {torch.float32}
+    assert any("score" in name for name in saved)
+
+
+def test_full_fine_tuning_in_half_precision_starts_at_its_reference(tmp_path, checkpoint, data):
+    changes = {"method": "full+reg", "training.precision": "bfloat16"}
+    record = run(real_spec(checkpoint, data, task="gsm8k", **changes), tmp_path / "run")
+    # the copy computes in the student's precision: in float32 its KL to a bfloat16 student would be 1e-4
+    assert record.terms["consistency"].first == pytest.approx(0.0, abs=1e-6)
+
+
+REFUSED = [
+    ({"adapter.rank": 500}, InputError, "rank"),
+    ({"data.folder": "/nowhere"}, DataError, "/nowhere"),
+    ({"model": "/nowhere"}, ModelError, "no such folder"),
+    ({"adapter.target_modules": ["q_prj"]}, InputError, "did you mean 'q_proj'"),
+    (
+        {"task": "gsm8k", "objective.diversity.top_k": 600},
+        InputError,
+        "must be at most the vocabulary V = 512, got 600",
+    ),
+    ({"task": "gsm8k", "data.max_new_tokens": 600}, ConfigError, "leaves no room"),
+]
+
+
+@pytest.mark.parametrize(("changes", "kind", "text"), REFUSED)
+def test_a_refused_input_leaves_nothing(tmp_path, checkpoint, data, changes, kind, text):
+    changes = {"objective.diversity.schedule": "constant", **changes}
+    with pytest.raises(kind, match=text) as caught:
+        run(real_spec(checkpoint, data, **changes), tmp_path / "deep" / "run")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_something_is_refused_before_any_work(tmp_path, checkpoint, data, monkeypatch):
+    (tmp_path / "notes.txt").write_text("mine")
+    monkeypatch.setattr(run_module, "load_model", None)
+    with pytest.raises(OutputError, match=r"notes\.txt"):
+        run(real_spec(checkpoint, data), tmp_path)
+
+
+def test_a_disk_that_is_full_is_not_a_failed_run(tmp_path, checkpoint, data, monkeypatch):
+    def full(model, folder):
+        raise OSError(28, "No space left on device", str(folder))
+
+    monkeypatch.setattr(run_module, "export_adapter", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(real_spec(checkpoint, data), tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_the_peak_is_of_this_run_and_not_of_earlier_work(tmp_path, checkpoint, data):
+    before = run(real_spec(checkpoint, data), tmp_path / "a").cost.peak_memory_mb
+    torch.ones(120_000_000).sum()  # 480 MB, gone again
+    after = run(real_spec(checkpoint, data), tmp_path / "b").cost.peak_memory_mb
+    assert after < before + 200
