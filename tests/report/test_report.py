@@ -227,6 +227,15 @@ def test_every_number_survives_json() -> None:
     assert content["differences"][0]["paired"]["verdict"] == report.differences[0].paired.verdict
 
 
+def test_records_of_different_library_versions_are_pointed_out() -> None:
+    plan = plan_of()
+    runs = records(plan, additive)
+    assert not any("library versions" in caution for caution in report_of(plan, runs).cautions)
+    first = plan.runs[0].id
+    runs[first] = runs[first].replace(versions={"torch": "2.6"})
+    assert any("2 different sets of library versions" in caution for caution in report_of(plan, runs).cautions)
+
+
 def test_only_the_declared_metrics_are_compared() -> None:
     plan = plan_of()
     study = plan.study.replace(metrics=("nlu_avg",))
