@@ -131,7 +131,7 @@ def test_half_precision_and_checkpointing_stay_close_to_float32(tmp_path, checkp
     }
     records, steps = {}, {}
     for name, change in changes.items():
-        short = {"training.steps": 2, "data.max_length": 128, "data.eval_rows": 1, "data.max_new_tokens": 2}
+        short = {"training.steps": 2, "data.eval_rows": 1, "data.max_new_tokens": 2}
         records[name] = run(real_spec(checkpoint, data, task=task, **short, **change), tmp_path / name)
         steps[name] = [row["task"] for row in lines(tmp_path / name / "series.jsonl")]
     assert {record.cost.steps for record in records.values()} == {2}

@@ -94,7 +94,7 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
     """
     given = nest(settings)
     _check_types(given)
-    method = given.setdefault("method", "ba-lora")
+    method = given["method"] = given.get("method") or "ba-lora"
     if method not in METHODS:
         raise ConfigError(unknown_name("method", method, METHODS))
     for key in ("task", "model"):

@@ -1,0 +1,161 @@
+"""`run.json`: whole or not there, and an identity that depends on what is computed."""
+
+import json
+import shutil
+
+import pytest
+
+from balora.errors import DataError, InputError
+from balora.training.fingerprint import fingerprints
+from balora.training.record import Cost, RunError, RunRecord, TermSummary, read_record, run_id, write_record
+from balora.training.spec import resolve
+
+SPEC = resolve({"task": "cola", "model": "m", "training.seed": 7})
+MARKS = {"model": "a", "data": "b", "code": "1"}
+
+
+def record(**changes):
+    content = {
+        "id": run_id(SPEC, MARKS),
+        "spec": SPEC,
+        "status": "ok",
+        "score": 12.345678901234567,
+        "metrics": {"matthews_correlation": 0.12345678901234568},
+        "terms": {"spectral": TermSummary(weight=0.03, gradient_share=1e-17)},
+        "inactive": {"diversity": "k ≥ min(N, D)"},
+        "notes": ["a", "b"],
+        "cost": Cost(train_seconds=1.5, steps=3),
+        "versions": {"torch": "2"},
+        "fingerprints": MARKS,
+    }
+    return RunRecord(**{**content, **changes})
+
+
+def test_a_record_comes_back_as_it_was(tmp_path):
+    for one in (record(), record(status="failed", score=None, error=RunError(kind="TrainingError", message="nan"))):
+        path = write_record(one, tmp_path / "deep" / "run")
+        assert path == tmp_path / "deep" / "run" / "run.json"
+        assert read_record(tmp_path / "deep" / "run") == one
+        assert [entry.name for entry in path.parent.iterdir()] == ["run.json"]  # no partial file is left
+
+
+def test_where_there_is_none(tmp_path):
+    assert read_record(tmp_path) is None
+    (tmp_path / ".run.json.77").write_text("{")  # what a crash while writing leaves does not count
+    assert read_record(tmp_path) is None
+
+
+def torn(text):
+    return text[: len(text) // 2]
+
+
+def edited(text, **changes):
+    return json.dumps({**json.loads(text), **changes})
+
+
+BROKEN = {
+    "torn": (torn, "not a whole run record"),
+    "list": (lambda text: "[]", "not a run record of format 1"),
+    "other format": (lambda text: edited(text, format=2), "not a run record of format 1"),
+    "unknown field": (lambda text: edited(text, stattus="ok"), "unknown key 'stattus': did you mean 'status'?"),
+    "unknown status": (lambda text: edited(text, status="okay"), "status: input should be 'ok', 'failed'"),
+    "no spec": (lambda text: edited(text, spec=None), "spec: expected a group of settings, got None"),
+    "edited spec": (
+        lambda text: edited(text, spec={**json.loads(text)["spec"], "task": "colla"}),
+        "spec: unknown task 'colla'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("damage", "text"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_record_is_one_line_that_says_what_to_do(tmp_path, damage, text):
+    path = write_record(record(), tmp_path)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(InputError) as caught:
+        read_record(tmp_path)
+    message = str(caught.value)
+    assert text in message
+    assert message.startswith(str(path))
+    assert message.endswith("delete the folder to run it again")
+    assert "\n" not in message
+
+
+def test_binary_rubbish_is_torn(tmp_path):
+    (tmp_path / "run.json").write_bytes(b"\xff\x00\xfe")
+    with pytest.raises(InputError, match="not a whole run record"):
+        read_record(tmp_path)
+
+
+def test_identity_is_what_is_computed_and_not_where():
+    here = resolve({"task": "cola", "model": "/a/m", "data.folder": "/a/d"})
+    there = resolve({"task": "cola", "model": "/b/m", "data.folder": "/b/d"})
+    assert run_id(here, MARKS) == run_id(there, MARKS)
+    seeds = {run_id(resolve({"task": "cola", "model": "m", "training.seed": seed}), MARKS) for seed in range(5)}
+    assert len(seeds) == 5
+    assert run_id(SPEC, MARKS) != run_id(SPEC, {**MARKS, "data": "c"})
+    assert run_id(SPEC, MARKS) != run_id(SPEC, {**MARKS, "model": "c"})
+    assert len(run_id(SPEC, MARKS)) == 16
+
+
+@pytest.fixture
+def inputs(tmp_path, checkpoint, data):
+    """Copies of the model and of one task's data."""
+    shutil.copytree(checkpoint, tmp_path / "model")
+    shutil.copytree(data / "glue" / "RTE", tmp_path / "data" / "RTE")
+    return tmp_path
+
+
+def marks(folder, model="model", data="data"):
+    spec = resolve({"task": "rte", "model": str(folder / model), "data.folder": str(folder / data)})
+    return fingerprints(spec)
+
+
+def test_fingerprints_follow_bytes_and_not_names(inputs):
+    first = marks(inputs)
+    assert set(first) == {"model", "data", "code"}
+    assert marks(inputs) == first
+    (inputs / "model").rename(inputs / "renamed")
+    (inputs / "data").rename(inputs / "elsewhere")
+    assert marks(inputs, "renamed", "elsewhere") == first
+    weights = inputs / "renamed" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    changed = marks(inputs, "renamed", "elsewhere")
+    assert changed["model"] != first["model"]
+    assert changed["data"] == first["data"]
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json"])
+def test_configuration_and_tokenizer_belong_to_the_model(inputs, name):
+    first = marks(inputs)
+    with (inputs / "model" / name).open("a") as file:
+        file.write("\n")
+    assert marks(inputs)["model"] != first["model"]
+
+
+def test_a_row_more_is_other_data(inputs):
+    first = marks(inputs)
+    train = next(path for path in (inputs / "data" / "RTE").iterdir() if path.stem == "train")
+    kept = train.read_bytes().rstrip(b"\n").rsplit(b"\n", 1)[0] + b"\n"
+    train.write_bytes(kept)
+    changed = marks(inputs)
+    assert changed["data"] != first["data"]
+    assert changed["model"] == first["model"]
+
+
+def test_files_that_the_task_does_not_read_do_not_count(inputs):
+    first = marks(inputs)
+    (inputs / "data" / "RTE" / "notes.md").write_text("mine")
+    (inputs / "model" / "picture.png").write_bytes(b"1")
+    assert marks(inputs) == first
+
+
+def test_names_on_a_hub_stand_for_themselves():
+    assert fingerprints(SPEC)["model"] == "hub:m"
+    assert fingerprints(SPEC)["data"].startswith("hub:")
+
+
+def test_missing_data_is_told(inputs):
+    with pytest.raises(DataError):
+        marks(inputs, data="nothing")

@@ -1,0 +1,153 @@
+"""BA-LoRA in TRL's trainer: TRL's data, the same loss as in ours."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from training_cases import arguments, losses, moved, objective, trained_weights, trainer
+from transformers import AutoTokenizer
+from trl import SFTConfig, SFTTrainer
+
+from balora import BALoraSFTTrainer
+from balora.adapters import AdapterConfig, attach
+from balora.errors import AdapterError, ConfigError
+from balora.tasks.catalogue import find_task
+from balora.training.loading import load_model
+from balora.training.spec import resolve
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`.*` is deprecated and will be removed in v6:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*padding-free.*:UserWarning"),
+]
+
+PAIRS = [
+    ("Once upon a time", " there was a little girl named Lily."),
+    ("Tom had a", " ball."),
+    ("The sun was", " very bright and the birds sang in the big green tree all day long."),
+    ("One day, a dog", " ran away."),
+]
+CONFIG = objective("nlg", consistency=0.5, diversity=0.3, spectral=0.2)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(checkpoint):
+    return AutoTokenizer.from_pretrained(checkpoint)
+
+
+@pytest.fixture
+def model(checkpoint, tokenizer):
+    spec = resolve({"task": "gsm8k", "model": str(checkpoint)})
+    return moved(attach(load_model(spec, find_task("gsm8k"), tokenizer), AdapterConfig(rank=2)), size=0.02)
+
+
+def sft_arguments(folder, **changes):
+    settings = arguments(folder).to_dict()
+    kept = ("per_device_train_batch_size", "max_steps", "learning_rate", "lr_scheduler_type", "use_cpu", "report_to")
+    kept += ("disable_tqdm", "save_strategy", "logging_steps", "dataloader_pin_memory", "seed")
+    chosen = {name: settings[name] for name in kept}
+    return SFTConfig(
+        output_dir=str(folder),
+        **{**chosen, "bf16": False, "gradient_checkpointing": False, "max_length": None, **changes},
+    )
+
+
+def sft(model, tokenizer, folder, config=CONFIG, kind=BALoraSFTTrainer, **changes):
+    rows = Dataset.from_list([{"prompt": prompt, "completion": completion} for prompt, completion in PAIRS])
+    balora = {"objective": config, "telemetry_every": 1} if kind is BALoraSFTTrainer else {}
+    return kind(
+        model,
+        sft_arguments(folder, **changes),
+        train_dataset=rows,
+        eval_dataset=rows,
+        processing_class=tokenizer,
+        **balora,
+    )
+
+
+def same_rows(made):
+    """The rows as TRL encoded them, for our own trainer."""
+    rows = []
+    for index, row in enumerate(made.train_dataset):
+        batch = made.data_collator([row])
+        ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
+        rows.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels, "index": index})
+    return rows
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_losses_and_weights_are_those_of_our_trainer(tmp_path, model, tokenizer, accumulation):
+    twin = deepcopy(model)
+    split = {"per_device_train_batch_size": 4 // accumulation, "gradient_accumulation_steps": accumulation}
+    made = sft(model, tokenizer, tmp_path / "sft", **split)
+    rows = same_rows(made)
+    assert rows[0]["labels"][0] == -100  # the prompt is masked, the answer and its end are not
+    assert rows[0]["labels"][-1] == tokenizer.eos_token_id
+    made.train()
+    ours = trainer(twin, CONFIG, rows, tmp_path / "ours", **split)
+    ours.train()
+    assert losses(made) == pytest.approx(losses(ours), rel=1e-5)
+    other = trained_weights(twin)
+    for name, value in trained_weights(model).items():
+        torch.testing.assert_close(value, other[name], rtol=1e-4, atol=1e-5)
+    assert [row["step"] for row in made.telemetry.series()] == [1, 2, 3]
+    assert made.state.log_history[0]["consistency_share"] > 0
+
+
+def test_the_task_loss_alone_trains_as_trl_does(tmp_path, model, tokenizer):
+    twin = deepcopy(model)
+    made = sft(model, tokenizer, tmp_path / "ours", objective("nlg"))
+    theirs = sft(twin, tokenizer, tmp_path / "trl", kind=SFTTrainer)
+    made.train()
+    theirs.train()
+    assert losses(made) == pytest.approx(losses(theirs), rel=1e-5)
+
+
+def test_evaluation_is_trls(tmp_path, model, tokenizer):
+    made = sft(model, tokenizer, tmp_path / "ours", max_steps=1)
+    theirs = sft(model, tokenizer, tmp_path / "trl", kind=SFTTrainer, max_steps=1)
+    one, other = made.evaluate(), theirs.evaluate()
+    names = {"eval_loss", "eval_entropy", "eval_mean_token_accuracy"}
+    assert {name: one[name] for name in names} == {name: other[name] for name in names}
+
+
+def test_padding_free_batches_count_the_same_tokens(tmp_path, model, tokenizer):
+    padded = sft(model, tokenizer, tmp_path / "a")
+    flat = sft(model, tokenizer, tmp_path / "b", padding_free=True)
+    batches = [next(iter(made.get_train_dataloader())) for made in (padded, flat)]
+    tokens = [made.model_loss.read(model, batch)[2] for made, batch in zip((padded, flat), batches, strict=True)]
+    assert batches[1]["input_ids"].shape[0] == 1
+    assert sorted(tokens[0].tolist()) == sorted(tokens[1].tolist())
+    assert len(tokens[0]) == sum(label >= 0 for row in same_rows(padded) for label in row["labels"])
+
+
+def test_the_default_is_the_published_objective(tmp_path, model, tokenizer):
+    made = sft(model, tokenizer, tmp_path, None)
+    assert made.model_loss.config.consistency.weight == 0.025
+    assert made.model_loss.config.spectral.norm == "frobenius"
+
+
+@pytest.mark.filterwarnings("ignore:`label_smoothing_factor` is deprecated in `SFTTrainer`:FutureWarning")
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"loss_type": "dft"}, "loss_type = 'dft': the objective's task loss is the negative log-likelihood"),
+        ({"label_smoothing_factor": 0.1}, "label_smoothing_factor = 0.1: the objective has no label smoothing"),
+    ],
+)
+def test_another_loss_is_refused(tmp_path, model, tokenizer, changes, text):
+    with pytest.raises(ConfigError, match=text) as caught:
+        sft(model, tokenizer, tmp_path, **changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_trls_own_pissa_is_refused(tmp_path, checkpoint, tokenizer):
+    spec = resolve({"task": "gsm8k", "model": str(checkpoint)})
+    model = load_model(spec, find_task("gsm8k"), tokenizer)
+    rows = Dataset.from_list([{"prompt": prompt, "completion": completion} for prompt, completion in PAIRS])
+    pissa = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights="pissa")
+    with pytest.raises(AdapterError, match="overwrote the base"):
+        BALoraSFTTrainer(
+            model, sft_arguments(tmp_path), train_dataset=rows, processing_class=tokenizer, peft_config=pissa
+        )

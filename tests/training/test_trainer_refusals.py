@@ -1,0 +1,75 @@
+"""BALoraTrainer as a transformers Trainer: evaluation is the task's, and what would be ignored is refused."""
+
+import pytest
+import torch
+from training_cases import adapted, answers, arguments, collate, examples, objective, trainer
+
+from balora.errors import ConfigError
+from balora.training.trainer import BALoraTrainer, refuse_other_losses
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"), [("llama", answers()), ("bert", examples(8)), ("regressor", examples(8, regression=True))]
+)
+def test_evaluation_is_the_tasks_loss_alone(tmp_path, name, rows):
+    model = adapted(name)
+    family = "nlg" if name == "llama" else "nlu"
+    made = trainer(model, objective(family, consistency=0.5), rows, tmp_path, per_device_eval_batch_size=8)
+    found = made.evaluate(rows)["eval_loss"]
+    batch = collate(rows)
+    batch.pop("index")
+    with torch.no_grad():
+        assert found == pytest.approx(model.eval()(**batch).loss.item(), rel=1e-6)
+
+
+def test_a_model_that_takes_no_counts_is_not_given_any(tmp_path, monkeypatch):
+    model = adapted("bert")
+    base = model.get_base_model()
+    true = base.forward
+
+    def strict(
+        input_ids=None,
+        attention_mask=None,
+        inputs_embeds=None,
+        labels=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+    ):
+        return true(input_ids=input_ids, attention_mask=attention_mask, labels=labels)
+
+    monkeypatch.setattr(base, "forward", strict)
+    made = trainer(model, objective("nlu", consistency=0.5), examples(8), tmp_path)
+    made.train()
+    assert made.evaluate(examples(8))["eval_loss"] > 0
+
+
+def test_the_default_objective_is_the_task_loss(tmp_path):
+    for name, family in (("llama", "nlg"), ("bert", "nlu")):
+        made = trainer(adapted(name), None, answers() if name == "llama" else examples(), tmp_path)
+        assert made.model_loss.config.family == family
+        assert not made.model_loss.config.regularized
+
+
+def test_label_smoothing_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"label_smoothing_factor = 0\.2: .*: set it to 0"):
+        trainer(adapted("llama"), None, answers(), tmp_path, label_smoothing_factor=0.2)
+
+
+def test_a_loss_function_of_ones_own_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="compute_loss_func: the loss is the objective's"):
+        BALoraTrainer(adapted("llama"), arguments(tmp_path), compute_loss_func=lambda *args, **kwargs: None)
+
+
+def test_several_gpus_in_one_process_are_refused(tmp_path):
+    made = trainer(adapted("llama"), None, answers(), tmp_path)
+    made.args._n_gpu = 2
+    with pytest.raises(ConfigError, match="2 GPUs in one process"):
+        refuse_other_losses(made)
+
+
+def test_rows_keep_their_order_and_numbers(tmp_path):
+    made = trainer(adapted("bert"), None, examples(8), tmp_path)
+    batches = list(made.get_train_dataloader())
+    assert sorted(number for batch in batches for number in batch["index"]) == list(range(8))
+    assert all(isinstance(batch["index"], tuple) for batch in batches)
