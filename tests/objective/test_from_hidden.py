@@ -48,6 +48,11 @@ def test_agrees_with_from_logits(edition, formulation, shape, bias, dtype) -> No
     assert_agree(Objective(config_of(edition, formulation, outputs=shape[1]), chunk_bytes=chunk(17, batch)), batch)
 
 
+def test_agrees_with_from_logits_where_the_head_takes_several_blocks() -> None:
+    batch = batch_of(9, 20_000, 3, bias=True)  # W is read 8,192 rows at a time
+    assert_agree(Objective(config_of("arxiv-v5", "nlu")), batch)
+
+
 @pytest.mark.parametrize(("edition", "formulation"), FORMULATIONS)
 def test_agrees_with_from_logits_on_a_real_vocabulary_50257(edition, formulation) -> None:  # type: ignore[no-untyped-def]
     batch = batch_of(130, 50257, 64, bias=formulation == "nlu", dtype=torch.float32)
