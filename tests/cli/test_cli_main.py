@@ -169,3 +169,11 @@ def test_the_version_is_the_packages(capsys) -> None:
 
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"balora {balora.__version__}\n"
+
+
+def test_the_help_of_train_names_every_method(capsys) -> None:
+    from balora.training.spec import METHODS
+
+    main(["train", "--help"])
+    words = capsys.readouterr().out.replace(",", " ").split()
+    assert set(METHODS) <= set(words)
