@@ -138,6 +138,7 @@ def test_one_seed_one_answer_and_no_draw_from_the_global_state():
 def test_schedules_do_not_hide_a_term_from_the_comparison():
     config = swapped("nlg", "iclr-2026")  # diversity waits for 20 % of the steps
     found, _ = matched_config(ModelLoss(adapted("llama"), config), batches(answers(6)), seed=0)
+    assert found.consistency.weight == pytest.approx(config.consistency.weight)  # one formula, one noise: ratio 1
     assert found.diversity.schedule == "two-phase"
     assert found.diversity.weight not in (0.0, config.diversity.weight)
 

@@ -79,6 +79,7 @@ def test_a_run_with_a_probe_starts_better(tmp_path, checkpoint, data, monkeypatc
         return true(model, rows, make, seed)
 
     monkeypatch.setattr(run_module, "fit_head", watched)
+    monkeypatch.setattr(probe, "STEPS", 20)
     changes = {"objective.reference_head": "probe", "training.precision": precision, "training.learning_rate": 1e-6}
     record = run(real_spec(checkpoint, data, **changes), tmp_path / "run")
     assert record.status == "ok"

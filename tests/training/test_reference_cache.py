@@ -89,6 +89,17 @@ def test_the_base_and_the_reference_are_untouched_by_training(tmp_path, name):
     assert not torch.allclose(model(**inputs).logits, before)
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_the_reference_has_no_dropout(full):
+    model = build("bert") if full else adapted("bert")
+    copy = frozen_copy(model).train() if full else None
+    loss, batch = ModelLoss(model.train(), CONFIG, copy), collate(examples())
+    batch.pop("index")
+    (one, known, _), (other, again, _) = (loss.read(model, batch) for _ in range(2))
+    assert torch.equal(known.logits, again.logits)
+    assert not torch.equal(one.logits, other.logits)  # the student does have some
+
+
 def test_logits_are_known_only_if_all_are():
     kept = ReferenceLogits()
     logits = torch.arange(6.0).reshape(3, 2)

@@ -70,7 +70,6 @@ ARMS = [
     {"method": "ba-lora"},
     {"method": "pissa"},
     {"method": "lora"},
-    {"method": "lora+reg"},
     {"method": "full"},
     {"method": "ba-lora", "objective.formulation": "nlg", "objective.matching": "gradient"},
     {"method": "ba-lora", "adapter.rank": 4},
@@ -79,9 +78,9 @@ ARMS = [
 
 def test_every_arm_of_a_seed_starts_alike(tmp_path, checkpoint, data, seen):
     for number, arm in enumerate(ARMS):
-        run(real_spec(checkpoint, data, **arm), tmp_path / str(number))
+        run(real_spec(checkpoint, data, **arm, **{"training.steps": 2}), tmp_path / str(number))
     first, *others = seen
-    assert len(first["rows"]) == 3
+    assert len(first["rows"]) == 2
     assert len(first["head"]) == 1
     (head,) = first["head"].values()
     for arm, other in zip(ARMS[1:], others, strict=True):

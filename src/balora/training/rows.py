@@ -111,10 +111,7 @@ class CausalRows:
             made = self.head(hidden[:, -1].to(self.head.weight.dtype)).double()
         if not (last.isfinite().all() and made.isfinite().all()):
             return  # the loss will say so; a later batch may decide
-        half = torch.bfloat16 in (hidden.dtype, self.head.weight.dtype) or torch.float16 in (
-            hidden.dtype,
-            self.head.weight.dtype,
-        )
+        half = min(torch.finfo(tensor.dtype).bits for tensor in (hidden, self.head.weight)) < 32
         if (made - last).abs().max() > (5e-2 if half else 1e-4) * last.abs().max():
             self.fallback = "the logits are not the head applied to the last hidden state (soft-capped or scaled?)"
         self._checked = True
