@@ -99,6 +99,7 @@ MUTANTS = {
         ("value-missing-1-over-N", "(sums / N)", "sums"),
         ("gradient-missing-1-over-N", "@ weight).to(dtype) / N", "@ weight).to(dtype)"),
         ("gradient-divided-too-early", "(dz.to(weight.dtype) @ weight).to(dtype) / N", "((dz / N).to(weight.dtype) @ weight).to(dtype)"),
+        ("gradient-rounded-before-the-loss-scale", "torch.empty_like(hidden, dtype=dtype)", "torch.empty_like(hidden)"),
         ("incoming-gradient-lost", "(ctx.gradient * grad)", "(ctx.gradient)"),
         ("chunk-loses-its-last-row", "slice(start, start + settings.rows)", "slice(start, start + max(1, settings.rows - 1))"),
         ("labels-of-the-first-chunk", "labels[rows], settings", "labels[: len(z)], settings"),

@@ -11,6 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from balora.objective import Objective
+from balora.objective.head import FrozenHead
+from balora.objective.vocabulary import parts_from_hidden
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 
@@ -89,18 +91,19 @@ def test_half_precision_error_against_float64(  # type: ignore[no-untyped-def]
     assert relative(gradient, expected) < gradient_error
 
 
-def test_small_probabilities_do_not_vanish_in_float16() -> None:
-    # p/N is about 2e-4/1024 here, below the least float16; only the product with W may be divided by N
-    made = batch_of(1024, 5000, 8, dtype=torch.float32)
-    hidden = made.hidden.detach().half().requires_grad_()
-    batch = made._replace(hidden=hidden, reference=made.reference.half(), head=made.head.half())
-    objective = Objective(weighted(config_of("arxiv-v5", "nlg"), diversity=1.0))
-    gradients = objective.gradients_from_hidden(*batch)
-    single = objective.gradients_from_hidden(
-        made.hidden.detach().half().float(), batch.reference.float(), made.head.float(), made.labels
-    )
-    # An element of the gradient is rounded to 6e-8 absolute (least float16), 1e-2 of its size here.
-    assert relative(gradients["diversity"], single["diversity"]) < 0.03
+def test_small_probabilities_do_not_vanish_in_float16_when_the_loss_is_scaled() -> None:
+    # λ·p is about 2e-5, λ·p/N 2e-8: below the least float16 (6e-8), and so is the gradient before the loss scale
+    N, scale = 1024, 2.0**14
+    made = batch_of(N, 500, 8, dtype=torch.float32)
+    gradients = []
+    for dtype in (torch.float16, torch.float64):
+        hidden = made.hidden.detach().half().to(dtype).requires_grad_()
+        head = FrozenHead(made.head.weight.half().to(dtype), None)
+        config, weights = config_of("arxiv-v5", "nlg"), {"diversity": 0.01}
+        loss, _ = parts_from_hidden(config, head, hidden, None, made.labels, weights, 10**6)
+        gradients.append(torch.autograd.grad(scale * loss, hidden)[0])
+    assert gradients[0].dtype == torch.float16
+    assert relative(*gradients) < 5e-3  # logits and probabilities are rounded to 11 bits, some below 6e-5 to fewer
 
 
 # --- masked, repeated and vanishing values ----------------------------------------------------------------------------
