@@ -96,6 +96,21 @@ def test_effects_of_a_two_by_two() -> None:
     }
 
 
+def test_effects_are_judged_by_their_direction_and_interactions_are_not() -> None:
+    report = report_of(plan_of(), records(plan_of(), additive))
+    assert [(e.measure, e.paired.verdict) for e in report.effects] == [
+        ("nlu_avg", "leans worse"),
+        ("nlu_avg", "leans worse"),
+        ("nlu_avg", "leans above 0"),
+        ("nlg_avg", "leans worse"),
+        ("nlg_avg", "leans worse"),
+        ("nlg_avg", "leans above 0"),
+        ("nlg_answer_loss", "leans better"),
+        ("nlg_answer_loss", "leans better"),
+        ("nlg_answer_loss", "leans above 0"),
+    ]
+
+
 def test_families_as_a_factor() -> None:
     def score(arm: str, task: str, seed: int) -> float:
         lost = {"ba-lora": 0, "swapped": 6 if task == "gsm8k" else 2, "swapped-matched": 1, "no-regularizers": 0}[arm]

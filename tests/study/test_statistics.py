@@ -94,6 +94,11 @@ def test_a_smaller_loss_is_better() -> None:
     assert compare([-1.0, -1.1, -0.9], higher_is_better=False).verdict == "leans better"
 
 
+def test_an_interaction_is_neither_better_nor_worse() -> None:
+    assert compare([1.0, 1.1, 0.9], higher_is_better=None).verdict == "leans above 0"
+    assert compare([-1.0, -1.1, -0.9, -1.0, -1.05, -0.95], higher_is_better=None).verdict == "below 0"
+
+
 def test_one_seed_has_neither_interval_nor_p() -> None:
     alone = compare([2.0])
     assert (alone.mean, alone.low, alone.p, alone.smallest_p) == (2.0, None, None, None)

@@ -10,7 +10,16 @@ from balora.report.runs import Cost, Failure, Inactive, Note, Share, costs, fail
 from balora.report.scores import MEASURES, BySeed, Measure, averages, differences, task_scores
 from balora.study.arms import DesignedArm, design_arms, suites_factor
 from balora.study.folder import StudyRecord, read_runs, read_study_record
-from balora.study.statistics import Comparison, Levels, Summary, compare, contrast_values, contrasts, summarize
+from balora.study.statistics import (
+    Comparison,
+    Contrast,
+    Levels,
+    Summary,
+    compare,
+    contrast_values,
+    contrasts,
+    summarize,
+)
 from balora.tasks.catalogue import find_task
 from balora.training.record import RunRecord
 
@@ -186,7 +195,7 @@ def _effects(record: StudyRecord, arms: tuple[ArmRow, ...], measures: list[Measu
     cells = {tuple(arm.cell.values()): arm for arm in arms if arm.cell}
     if family is None:
         return [
-            Effect(contrast.name, measure.key, compare(values, higher_is_better=measure.higher_is_better))
+            Effect(contrast.name, measure.key, _judged(contrast, values, measure.higher_is_better))
             for measure in measures
             for contrast in contrasts(levels)
             for values in [contrast_values(contrast, {cell: arm.by_seed[measure.key] for cell, arm in cells.items()})]
@@ -198,10 +207,15 @@ def _effects(record: StudyRecord, arms: tuple[ArmRow, ...], measures: list[Measu
         (suite, *cell): arm.by_seed[average] for cell, arm in cells.items() for suite, average in averaged.items()
     }
     return [
-        Effect(contrast.name, "avg", compare(contrast_values(contrast, scores)))
+        Effect(contrast.name, "avg", _judged(contrast, contrast_values(contrast, scores), True))
         for contrast in contrasts({family: record.study.suites, **levels})
         if contrast.factors != (family,)  # that NLG scores differ from NLU scores is no finding
     ]
+
+
+def _judged(contrast: Contrast, values: list[float], higher_is_better: bool) -> Comparison:
+    """Compare with 0: a main effect is better or worse, an interaction only above or below."""
+    return compare(values, higher_is_better=higher_is_better if len(contrast.factors) == 1 else None)
 
 
 def _counts(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[str, str]) -> Counts:

@@ -91,7 +91,7 @@ def _effects(report: Report) -> str:
     rows = []
     for effect in report.effects:
         measure = MEASURES.get(effect.measure)
-        label, unit = (measure.label, measure.unit) if measure else ("mean of NLU and NLG Avg", "points")
+        label, unit = (measure.label, measure.unit) if measure else ("NLU and NLG Avg", "points")
         rows.append([escape(effect.name), label, *_paired(effect.paired, unit)])
     explained = (
         "`b − a`: what going from a to b changes, averaged over the other factors. "

@@ -22,13 +22,18 @@ Verdict = Literal[
     "worse",
     "leans better",
     "leans worse",
+    "above 0",
+    "below 0",
+    "leans above 0",
+    "leans below 0",
     "no difference found",
     "the same in every seed",
     "cannot tell from one seed",
     "no seed in common",
 ]
 """The only words for a paired difference. *better*, *worse*: the interval leaves out 0 and p ≤ 0.05. *leans*: the
-interval leaves out 0, but p does not reach 0.05. *no difference found* is not *no difference*."""
+interval leaves out 0, but p does not reach 0.05. *above*, *below*: the same for an interaction, where neither side is
+the good one. *no difference found* is not *no difference*."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,11 @@ def summarize(values: Sequence[float]) -> Summary:
     return Summary(len(values), float(np.mean(values)), sd)
 
 
-def compare(differences: Sequence[float], *, higher_is_better: bool = True) -> Comparison:
-    """Return what the paired ``differences`` (one a seed) say about their mean."""
+def compare(differences: Sequence[float], *, higher_is_better: bool | None = True) -> Comparison:
+    """Return what the paired ``differences`` (one a seed) say about their mean.
+
+    ``higher_is_better`` is none for an interaction, which is neither good nor bad.
+    """
     n = len(differences)
     if n == 0:
         return Comparison(0, None, None, None, None, None, "no seed in common")
@@ -75,19 +83,23 @@ def compare(differences: Sequence[float], *, higher_is_better: bool = True) -> C
         return Comparison(1, mean, None, None, None, None, "cannot tell from one seed")
     low, high = t_interval(differences)
     p = sign_flip_p(differences)
-    verdict = _verdict(differences, low, high, p, 1 if higher_is_better else -1)
+    verdict = _verdict(differences, low, high, p, higher_is_better)
     return Comparison(n, mean, low, high, p, smallest_p(n), verdict)
 
 
-def _verdict(differences: Sequence[float], low: float, high: float, p: float, sign: int) -> Verdict:
+def _verdict(differences: Sequence[float], low: float, high: float, p: float, higher_is_better: bool | None) -> Verdict:
     if not np.any(differences):
         return "the same in every seed"
     if low <= 0 <= high:
         return "no difference found"
-    good = (low + high) * sign > 0
-    if p > 1 - CONFIDENCE:
-        return "leans better" if good else "leans worse"
-    return "better" if good else "worse"
+    leans = p > 1 - CONFIDENCE
+    if higher_is_better is None:
+        if low > 0:
+            return "leans above 0" if leans else "above 0"
+        return "leans below 0" if leans else "below 0"
+    if (low > 0) is higher_is_better:
+        return "leans better" if leans else "better"
+    return "leans worse" if leans else "worse"
 
 
 def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
