@@ -95,6 +95,15 @@ def test_losses_and_weights_are_those_of_our_trainer(tmp_path, model, tokenizer,
     assert made.state.log_history[0]["consistency_share"] > 0
 
 
+def test_gradient_checkpointing_trains_the_same(tmp_path, model, tokenizer):
+    twin = deepcopy(model)
+    plain = sft(model, tokenizer, tmp_path / "a")
+    plain.train()
+    saving = sft(twin, tokenizer, tmp_path / "b", gradient_checkpointing=True)  # TRL's default
+    saving.train()
+    assert losses(saving) == pytest.approx(losses(plain), rel=1e-5)
+
+
 def test_the_task_loss_alone_trains_as_trl_does(tmp_path, model, tokenizer):
     twin = deepcopy(model)
     made = sft(model, tokenizer, tmp_path / "ours", objective("nlg"))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from training_cases import adapted, answers, arguments, collate, examples, objective, trainer
+from training_cases import adapted, answers, arguments, collate, examples, losses, objective, trainer
 
 from balora.errors import ConfigError
 from balora.training.trainer import BALoraTrainer, refuse_other_losses
@@ -73,3 +73,16 @@ def test_rows_keep_their_order_and_numbers(tmp_path):
     batches = list(made.get_train_dataloader())
     assert sorted(number for batch in batches for number in batch["index"]) == list(range(8))
     assert all(isinstance(batch["index"], tuple) for batch in batches)
+
+
+@pytest.mark.parametrize("name", ["llama", "bert"])
+def test_gradient_checkpointing_trains_the_same(tmp_path, name):
+    family, rows = ("nlg", answers()) if name == "llama" else ("nlu", examples())
+    made = []
+    for saving in (False, True):
+        config = objective(family, consistency=0.5, diversity=0.3)
+        made.append(trainer(adapted(name), config, rows, tmp_path, activation_checkpointing=saving))
+        made[-1].train()
+    assert losses(made[1]) == pytest.approx(losses(made[0]), rel=1e-5)
+    shares = [[row["consistency_share"] for row in one.telemetry.series()] for one in made]
+    assert shares[1] == pytest.approx(shares[0], rel=1e-3)

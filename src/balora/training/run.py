@@ -133,7 +133,7 @@ class _Run:
             self._match()
 
     def _precision(self) -> Any:
-        """Compute inside as the Trainer does; without autocast's cache, which would hide a head's updates from itself."""
+        """Compute inside as the Trainer does; without autocast's cache, which would hide a head's own updates."""
         half = self.spec.training.precision == "bfloat16"
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half, cache_enabled=False)
 
