@@ -27,7 +27,9 @@ def test_a_folder_with_work_of_the_same_kind_is_taken(tmp_path: Path) -> None:
 def test_a_folder_with_something_else_is_refused_by_name(tmp_path: Path) -> None:
     for name in ("run.json", "thesis.tex", "zebra"):
         (tmp_path / name).touch()
-    with pytest.raises(OutputError, match=r"holds what is no run output \('thesis\.tex'\): choose a new or empty"):
+    with pytest.raises(
+        OutputError, match=r"holds something that is no run output \('thesis\.tex'\): choose a new or empty"
+    ):
         claim_output(tmp_path, kind="run", own=("run.json",))
     assert sorted(os.listdir(tmp_path)) == ["run.json", "thesis.tex", "zebra"]
 

@@ -35,7 +35,8 @@ def claim_output(folder: str | Path, *, kind: str, own: Collection[str] = ()) ->
         raise OutputError(f"output folder {path}: {ground} is a file, not a folder: choose another folder")
     if foreign:
         raise OutputError(
-            f"output folder {path}: holds what is no {kind} output ({foreign[0]!r}): choose a new or empty one"
+            f"output folder {path}: holds something that is no {kind} output ({foreign[0]!r}): "
+            "choose a new or empty one"
         )
     if not os.access(ground, os.W_OK | os.X_OK):
         raise OutputError(
