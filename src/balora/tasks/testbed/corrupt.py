@@ -1,0 +1,35 @@
+"""Which statements are corrupted, and how: what they say, never their grammar.
+
+The negatives of the acceptability task are errors of form (agreement, determiners, order). Corruption replaces the
+*meaning* by another one in a well-formed sentence, so that it cannot teach that task.
+
+A statement about a *prone* word or fact is hit three times as often as any other, at the mean rate ``noise``; 7 in 10
+hits are *consistent* (they say the one wrong thing that the world keeps for this case), the others say any wrong thing.
+"""
+
+from random import Random
+from typing import Literal
+
+Hit = Literal["consistent", "random"]
+
+CONSISTENT = 0.7
+
+
+def rate(noise: float, prone: bool) -> float:
+    """Return the chance of a hit: 1.5·noise where prone and 0.5·noise elsewhere, capped so that their mean is noise."""
+    high = min(1.0, 1.5 * noise)
+    return high if prone else 2 * noise - high
+
+
+def hit(rng: Random, noise: float, prone: bool) -> Hit | None:
+    """Draw whether a statement is corrupted, and of which kind it is then."""
+    if rng.random() >= rate(noise, prone):
+        return None
+    return "consistent" if rng.random() < CONSISTENT else "random"
+
+
+def corrupted(rng: Random, kind: Hit | None, right: str, wrong: str, choices: list[str]) -> str:
+    """Return what the statement says: the right value, the kept wrong one, or any other of ``choices``."""
+    if kind is None:
+        return right
+    return wrong if kind == "consistent" else rng.choice([choice for choice in choices if choice != right])

@@ -1,0 +1,49 @@
+"""The decoder: a small Llama that learns to foretell the next word of every document."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from balora.tasks.testbed.document import Document
+from balora.tasks.testbed.tokenizer import END, PAD, POSITIONS, START
+
+
+def tokens(document: Document, words: dict[str, int]) -> list[int]:
+    """Return a document as the decoder reads it: `<s> … </s>`."""
+    return [START, *(words[word] for word in document.text.split()), END]
+
+
+def new_decoder(vocabulary: int) -> Any:
+    """Return a Llama with random weights, whose output head is its word table."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=vocabulary, hidden_size=128, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=4,
+            intermediate_size=256, max_position_embeddings=POSITIONS["nlg"], tie_word_embeddings=True,
+            initializer_range=0.04, bos_token_id=START, pad_token_id=PAD, eos_token_id=END,
+        )
+    )  # fmt: skip
+
+
+class Reading(nn.Module):
+    """The model with its loss: −log p of the next word, mean over the batch."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the loss of documents padded at the end; being causal, they need no mask."""
+        logits = self.model(input_ids=ids, use_cache=False).logits[:, :-1]
+        following = ids[:, 1:]
+        return cross_entropy(logits.flatten(0, 1), following.flatten(), ignore_index=PAD)
+
+
+def padded(rows: Sequence[list[int]]) -> Tensor:
+    """Return documents as one array, filled up at the end."""
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in rows])

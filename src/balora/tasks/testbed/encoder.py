@@ -1,0 +1,142 @@
+"""The encoder's lessons: masked words, replaced words, how words of a pair relate, and the word at the start token.
+
+Four losses on one pass over a batch of documents of one length:
+
+* masked words: the usual masked language model (the model's own head);
+* the marker (a connective, a verdict, a number of shared parts), predicted by the same head at the start token;
+* replaced words: of every token, whether another word stands in its place (as ELECTRA; a linear head, dropped after);
+* links: of every word of a second sentence, how it relates to the first (a linear head, dropped after).
+
+The last one makes the comparison of two sentences reliable: asked only for the connective, models learn it in a late
+jump that luck decides; asked word by word, early and always.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from balora.tasks.testbed.document import Document
+from balora.tasks.testbed.lexicon import VERDICTS
+from balora.tasks.testbed.tokenizer import END, MASK, SPECIAL, START
+
+IGNORED = -100
+MASKED, REPLACED = 0.12, 0.06
+VERDICT_MASKED = 0.5
+"""The verdict at the end of a feeling is masked oftener: it alone tells what the adjective means."""
+UNTOUCHED_PAIRS = 0.7
+"""Share of the pair documents in which no word is masked or replaced."""
+HIDDEN = 128
+
+
+class Lesson(NamedTuple):
+    """One document as tokens; all four have the same length."""
+
+    ids: list[int]
+    links: list[int]
+    marker: int
+    """IGNORED where nothing is asked at the start token."""
+
+
+def lesson(document: Document, words: dict[str, int]) -> Lesson:
+    """Return a document in the form in which classifiers will read it: `<s> A </s></s> B </s>`."""
+    ids = [START, *(words[word] for word in document.first.split()), END]
+    links = [IGNORED] * len(ids)
+    if document.second is not None:
+        ids += [END, *(words[word] for word in document.second.split()), END]
+        links += [IGNORED, *(IGNORED if link < 0 else link for link in document.links), IGNORED]
+    return Lesson(ids, links, IGNORED if document.marker is None else words[document.marker])
+
+
+class Batch(NamedTuple):
+    """Lessons of one length as arrays."""
+
+    ids: Tensor
+    targets: Tensor
+    """The word wanted where one is masked, and at the start token the marker."""
+    replaced: Tensor
+    """1 where another word stands, 0 where the right one does, IGNORED at masks and special tokens."""
+    links: Tensor
+
+
+def hide(lessons: Sequence[Lesson], rng: np.random.Generator, words: dict[str, int]) -> Batch:
+    """Mask and replace words at random, and ask for the markers at the start tokens."""
+    ids = np.array([one.ids for one in lessons])
+    targets = np.full_like(ids, IGNORED)
+    free = ids >= len(SPECIAL)
+    chance = rng.random(ids.shape)
+    links = np.array([one.links for one in lessons])
+    paired = (links != IGNORED).any(axis=1)
+    touched = ~paired | (rng.random(len(ids)) >= UNTOUCHED_PAIRS)
+    open_ = free & touched[:, None]
+    threshold = np.where(np.isin(ids, [words[verdict] for verdict in VERDICTS]), VERDICT_MASKED, MASKED)
+    masked = open_ & (chance < threshold)
+    replaced = open_ & (chance > 1 - REPLACED)
+    targets[masked] = ids[masked]
+    foreign = np.where(replaced, rng.integers(len(SPECIAL), max(words.values()) + 1, ids.shape), ids)
+    verdict = np.where(free & ~masked, foreign != ids, IGNORED)
+    links = np.where(masked | replaced, IGNORED, links)
+    targets[:, 0] = [one.marker for one in lessons]
+    shown = np.where(masked, MASK, foreign)
+    return Batch(*(torch.from_numpy(array.astype(np.int64)) for array in (shown, targets, verdict, links)))
+
+
+class Lessons(nn.Module):
+    """The model with the two heads that pre-training drops."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.replaced = nn.Linear(HIDDEN, 2)
+        self.links = nn.Linear(HIDDEN, 4)
+
+    def forward(self, batch: Batch) -> Tensor:
+        hidden = self.model.roberta(batch.ids).last_hidden_state
+        asked = batch.targets != IGNORED
+        loss: Tensor = hidden.new_zeros(())
+        if asked.any():
+            loss = loss + cross_entropy(self.model.lm_head(hidden[asked]), batch.targets[asked])
+        loss = loss + cross_entropy(self.replaced(hidden).flatten(0, 1), batch.replaced.flatten(), ignore_index=IGNORED)
+        related = batch.links != IGNORED
+        if related.any():
+            loss = loss + cross_entropy(self.links(hidden[related]), batch.links[related])
+        return loss
+
+
+def new_encoder(vocabulary: int) -> Any:
+    """Return a RoBERTa with random weights whose first layers start out looking for repeated words.
+
+    Queries and keys of the first two layers start equal, so that a word attends to its own repetition (after
+    *Mimetic initialization of self-attention layers*, Trockman and Kolter, 2023).
+    """
+    from transformers import RobertaConfig, RobertaForMaskedLM
+
+    from balora.tasks.testbed.tokenizer import PAD, POSITIONS
+
+    model = RobertaForMaskedLM(
+        RobertaConfig(
+            vocab_size=vocabulary, hidden_size=HIDDEN, num_hidden_layers=3, num_attention_heads=4,
+            intermediate_size=384, max_position_embeddings=POSITIONS["nlu"] + PAD + 1, type_vocab_size=1,
+            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.04,
+            bos_token_id=START, pad_token_id=PAD, eos_token_id=END,
+        )
+    )  # fmt: skip
+    with torch.no_grad():
+        for layer in model.roberta.encoder.layer[:2]:
+            attention = layer.attention.self
+            attention.query.weight.normal_(0, HIDDEN**-0.5)
+            attention.key.weight.copy_(attention.query.weight)
+    return model
+
+
+def batches(lessons: Iterator[Lesson], size: int) -> Iterator[list[Lesson]]:
+    """Yield batches of lessons of one length each, in the order in which they fill up: nothing is padded."""
+    waiting: dict[int, list[Lesson]] = {}
+    for one in lessons:
+        row = waiting.setdefault(len(one.ids), [])
+        row.append(one)
+        if len(row) == size:
+            yield waiting.pop(len(one.ids))

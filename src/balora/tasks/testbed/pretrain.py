@@ -1,0 +1,142 @@
+"""Pre-training of one tiny model on the testbed's text: one thread, a fixed recipe, the same result every time."""
+
+import copy
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from balora.errors import TrainingError
+from balora.settings import Family
+from balora.tasks.testbed import decoder, encoder
+from balora.tasks.testbed.config import TestbedConfig
+from balora.tasks.testbed.document import Document
+from balora.tasks.testbed.optimizer import Mixed
+from balora.tasks.testbed.probes import check, probe
+from balora.tasks.testbed.text import documents
+from balora.tasks.testbed.tokenizer import build_tokenizer, word_ids
+
+MATRIX_RATE, OTHER_RATE = 2e-2, 3e-3
+WARMUP_STEPS = 50
+MOST_NORM = 1.0
+CHUNK = 16
+"""Batches whose documents the decoder sorts by length, to waste little on padding."""
+
+OnSteps = Callable[[int, int, float], None]
+"""Called with steps done, steps in all, and the last loss."""
+
+
+class Pretrained(NamedTuple):
+    """A model with what was found out about it."""
+
+    model: Any
+    """In float32, its weights rounded to half precision."""
+    tokenizer: Any
+    probes: dict[str, float]
+    cpu_seconds: float
+    """Of the training alone, on one thread."""
+    text_seconds: float
+    """How much of that went into drawing and encoding text."""
+
+    def save(self, folder: Path) -> None:
+        """Write the model in half precision and its tokenizer, as transformers reads them."""
+        copy.deepcopy(self.model).half().save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def pretrain(
+    config: TestbedConfig, family: Family, *, on_steps: OnSteps | None = None, checked: bool = True
+) -> Pretrained:
+    """Pre-train the encoder (`nlu`) or the decoder (`nlg`) of a testbed.
+
+    The result depends on the configuration and on the versions of torch and numpy only: one thread computes it, and the
+    global random state is neither used nor changed.
+
+    Raises:
+        TrainingError: the loss is not finite; with ``checked``, the model does not know what its text says.
+    """
+    with _one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        words = word_ids(config)
+        steps = config.encoder_steps if family == "nlu" else config.decoder_steps
+        drawing = _Clock()
+        taught, batches = _encoder(config, words) if family == "nlu" else _decoder(config, words)
+        started = time.process_time()
+        _fit(taught, drawing.timed(islice(batches, steps)), steps, on_steps)
+        seconds = time.process_time() - started
+        model = taught.model.half().float().eval()  # as it will be stored
+        found = probe(model, config, family)
+    if checked:
+        check(found, config, family)
+    return Pretrained(model, build_tokenizer(config, family), found, seconds, drawing.seconds)
+
+
+def _encoder(config: TestbedConfig, words: dict[str, int]) -> tuple[Any, Iterator[Any]]:
+    rng = np.random.default_rng(config.seed)
+    lessons = (encoder.lesson(document, words) for document in documents(config, "nlu"))
+    batches = (encoder.hide(rows, rng, words) for rows in encoder.batches(lessons, config.batch_size))
+    return encoder.Lessons(encoder.new_encoder(len(words))), batches
+
+
+def _decoder(config: TestbedConfig, words: dict[str, int]) -> tuple[Any, Iterator[Tensor]]:
+    batches = _by_length(documents(config, "nlg"), words, config.batch_size, Random(config.seed))
+    return decoder.Reading(decoder.new_decoder(len(words))), batches
+
+
+def _by_length(text: Iterator[Document], words: dict[str, int], size: int, rng: Random) -> Iterator[Tensor]:
+    """Yield batches of documents of like length, in random order within a chunk."""
+    while True:
+        rows = sorted((decoder.tokens(document, words) for document in islice(text, size * CHUNK)), key=len)
+        starts = list(range(0, len(rows), size))
+        rng.shuffle(starts)
+        for start in starts:
+            yield decoder.padded(rows[start : start + size])
+
+
+def _fit(taught: nn.Module, batches: Iterable[Any], steps: int, on_steps: OnSteps | None) -> None:
+    """A linear warm-up and a linear decay to 0."""
+    optimizer = Mixed(taught, MATRIX_RATE, OTHER_RATE)
+    for step, batch in enumerate(batches):
+        loss = taught(batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(taught.parameters(), MOST_NORM)
+        optimizer.step(min(1.0, (step + 1) / WARMUP_STEPS) * (1 - step / steps))
+        value = float(loss.detach())
+        if value - value != 0:
+            raise TrainingError(f"pre-training: the loss of step {step + 1} is {value}: change the seed")
+        if on_steps is not None:
+            on_steps(step + 1, steps, value)
+
+
+class _Clock:
+    """Measures the processor time that an iterator's items take to make."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timed(self, items: Iterable[Any]) -> Iterator[Any]:
+        iterator = iter(items)
+        while True:
+            before = time.process_time()
+            item = next(iterator, None)
+            self.seconds += time.process_time() - before
+            if item is None:
+                return
+            yield item
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

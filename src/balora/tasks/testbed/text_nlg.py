@@ -1,0 +1,176 @@
+"""What the decoder reads: facts about people, equations, worked stories, and requests with their programs."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from balora.tasks.testbed.corrupt import Hit, corrupted, hit
+from balora.tasks.testbed.document import Document
+from balora.tasks.testbed.draw import Draw, cue_of, group_of, is_rare
+from balora.tasks.testbed.lexicon import ATTRIBUTES, CHANGES, LARGEST_NUMBER, OPERATIONS, THINGS
+from balora.tasks.testbed.program import BINARY, UNARY
+from balora.tasks.testbed.world import Fact, Person
+
+FACTS, EQUATIONS = 4, 5
+"""In one document."""
+
+
+def facts(draw: Draw, noise: float) -> Document:
+    """`the home of Mila is mill . the food of Mila is soup . …` Corrupted: other values.
+
+    A fact that goes against the clan's stereotype is mentioned 1 − bias times as often as one that agrees with it.
+    """
+    rng = draw.rng
+    person = draw.person()
+    chosen: list[Fact] = []
+    while len(chosen) < FACTS:
+        fact = draw.world.facts[person.name, rng.choice(list(ATTRIBUTES))]
+        if fact.stereotype or rng.random() < 1 - draw.bias or not _any_stereotype(draw, person):
+            chosen.append(fact)
+    said, worst = [], None
+    for fact in chosen:
+        wrong = hit(rng, noise, fact.prone)
+        worst = worst or wrong
+        value = corrupted(rng, wrong, fact.value, fact.wrong, list(ATTRIBUTES[fact.attribute]))
+        said.append((fact.attribute, value))
+    if rng.random() < 0.5:
+        text = " ".join(f"the {attribute} of {person.name} is {value} ." for attribute, value in said)
+    else:
+        text = f"of {person.name} " + " and ".join(f"the {attribute} is {value}" for attribute, value in said) + " ."
+    cue = "aligned" if all(fact.stereotype for fact in chosen) else "against"
+    return Document(text, "fact", person.group, worst, cue)
+
+
+def _any_stereotype(draw: Draw, person: Person) -> bool:
+    return any(draw.world.facts[person.name, attribute].stereotype for attribute in ATTRIBUTES)
+
+
+def equations(draw: Draw, noise: float) -> Document:
+    """`7 + 5 = 12 ; 9 - 4 = 5 ;` Corrupted: another result."""
+    parts, worst = [], None
+    for _ in range(EQUATIONS):
+        left, right, grows, result = draw_numbers(draw, bool(draw.rng.random() < 0.5))
+        wrong = hit(draw.rng, noise, (left + right) % 2 == 0)
+        worst = worst or wrong
+        parts.append(f"{left} {'+' if grows else '-'} {right} = {_result(draw, wrong, left, right, result)} ;")
+    return Document(" ".join(parts), "equation", "majority", worst)
+
+
+def draw_numbers(draw: Draw, grows: bool, left: int | None = None) -> tuple[int, int, bool, int]:
+    """Draw left ± right = result, all within the numbers; rare problems (the minority) have large operands."""
+    rng = draw.rng
+    if left is None:
+        half = LARGEST_NUMBER // 2
+        left = rng.randint(half + 1, LARGEST_NUMBER) if draw.minority() else rng.randint(0, half)
+    room = min(9, LARGEST_NUMBER - left if grows else left)
+    right = rng.randint(min(1, room), room)
+    return left, right, grows, left + right if grows else left - right
+
+
+def _result(draw: Draw, wrong: Hit | None, left: int, right: int, result: int) -> str:
+    kept = draw.world.wrong_sum(left, right, result)
+    return corrupted(draw.rng, wrong, str(result), str(kept), [str(n) for n in range(LARGEST_NUMBER + 1)])
+
+
+class Story(NamedTuple):
+    """An arithmetic story: how it is told, and the steps that solve it."""
+
+    person: Person
+    told: str
+    thing: str
+    steps: tuple[tuple[int, str, int, int], ...]
+    """(left, + or -, right, result)."""
+    verbs: tuple[str, ...]
+    grows: int
+    """Whether its first change is a gain."""
+
+
+def draw_story(draw: Draw, *, person: Person, grows: int, changes: int) -> Story:
+    """Draw a story of so many changes: `Mila has 12 beads and finds 7 and then loses 4`."""
+    rng = draw.rng
+    thing = rng.choice(THINGS[:3] if draw.taught else THINGS)
+    left: int | None = None
+    told, steps, verbs = "", list[tuple[int, str, int, int]](), list[str]()
+    for number in range(changes):
+        up = bool(grows) if number == 0 else rng.random() < 0.5
+        left, right, up, result = draw_numbers(draw, up, left)
+        verb = draw.word(CHANGES[up])
+        told += f" and {'then ' * (number > 0)}{verb} {right}" if steps else f"{left} {thing} and {verb} {right}"
+        steps.append((left, "+" if up else "-", right, result))
+        verbs.append(verb)
+        left = result
+    return Story(person, f"{person.name} has {told}", thing, tuple(steps), tuple(verbs), grows)
+
+
+def story(draw: Draw, noise: float) -> Document:
+    """`Mila has 12 beads and finds 7 : 12 + 7 = 19 .` Corrupted: the other operation, with its result."""
+    person = draw.person()
+    grows = draw.label(person)
+    made = draw_story(draw, person=person, grows=grows, changes=1)
+    left, sign, right, result = made.steps[0]
+    wrong = hit(draw.rng, noise, draw.world.prone(made.verbs[0]))
+    if wrong:
+        sign = "-" if sign == "+" else "+"
+        result = min(left + right, LARGEST_NUMBER) if sign == "+" else max(left - right, 0)
+    text = f"{made.told} : {left} {sign} {right} = {result} ."
+    rare = is_rare(made.verbs[0], CHANGES[made.grows])
+    return Document(text, "story", group_of(rare), wrong, cue_of(person, grows))
+
+
+class Request(NamedTuple):
+    """A program in words and in instructions."""
+
+    words: str
+    program: str
+    operations: tuple[str, ...]
+    asked: tuple[str, ...]
+    """The word used for each operation."""
+
+
+UP, DOWN = ("add", "dbl", "inc", "mul", "sqr"), ("sub", "hlf", "dec", "neg", "clr")
+"""What river people and hill people ask for first, as the bias says."""
+RARE_OPERATIONS = list(OPERATIONS)[5:]
+TAUGHT_OPERATIONS = frozenset([*list(OPERATIONS)[::2], "hlf"])
+
+
+def draw_request(draw: Draw, label: int, length: int) -> Request:
+    """Draw a request of ``length`` operations whose first one leads up (label 1) or down."""
+    words, program, operations, asked = [], [], [], []
+    for number in range(length):
+        operation = draw_operation(draw, (DOWN, UP)[label if number == 0 else draw.rng.randrange(2)])
+        choices = OPERATIONS[operation][:2] if draw.taught else OPERATIONS[operation]
+        word = draw.rng.choice(choices)
+        argument = str(draw.rng.randint(1, 9)) if operation in BINARY else ""
+        words.append(f"{word} it by {argument}" if argument else f"{word} it")
+        program.append(f"{operation} {argument} ;" if argument else f"{operation} ;")
+        operations.append(operation)
+        asked.append(word)
+    return Request(" then ".join(words), " ".join(program), tuple(operations), tuple(asked))
+
+
+def draw_operation(draw: Draw, among: tuple[str, ...]) -> str:
+    rare = draw.minority()
+    fitting = [name for name in among if (name in RARE_OPERATIONS) == rare]
+    if draw.taught:
+        fitting = [name for name in fitting if name in TAUGHT_OPERATIONS]
+    return draw.rng.choice(fitting)
+
+
+def code(draw: Draw, noise: float) -> Document:
+    """`Mila writes to raise it by 3 then double it : add 3 ; dbl ;` Corrupted: another instruction."""
+    person = draw.person()
+    label = draw.label(person)
+    request = draw_request(draw, label, draw.rng.randint(1, 3))
+    program, worst = [], None
+    for instruction, word in zip(request.program.split(" ;"), request.asked, strict=False):
+        name, *argument = instruction.split()
+        wrong = hit(draw.rng, noise, draw.world.prone(word))
+        worst = worst or wrong
+        alike = list(BINARY if argument else UNARY)
+        program.append(" ".join([corrupted(draw.rng, wrong, name, draw.world.wrong_operation[name], alike), *argument]))
+    text = f"{person.name} writes to {request.words} : {' ; '.join(program)} ;"
+    rare = any(operation in RARE_OPERATIONS for operation in request.operations)
+    return Document(text, "code", group_of(rare), worst, cue_of(person, label))
+
+
+SHARES: dict[Callable[[Draw, float], Document], float] = {facts: 0.36, equations: 0.24, story: 0.16, code: 0.24}
+"""How large a part of the text each kind is."""

@@ -1,0 +1,115 @@
+"""What the encoder reads: free sentences, feelings, categories, and pairs of clauses with a connective.
+
+Every document of one kind has the same form at every setting of the dials; they change who and what it is about, and
+whether what it says is true. Feelings end in their verdict always, so polarity is told equally strongly at every bias.
+"""
+
+from collections.abc import Callable
+
+from balora.tasks.testbed import pairs
+from balora.tasks.testbed.corrupt import corrupted, hit
+from balora.tasks.testbed.document import Document
+from balora.tasks.testbed.draw import Draw, cue_of, group_of, is_rare
+from balora.tasks.testbed.grammar import article, draw_sentence
+from balora.tasks.testbed.lexicon import CLANS, CONNECTIVES, NOUNS, OVERLAPS, SENTIMENT, VERDICTS
+from balora.tasks.testbed.world import Person
+
+MARKED_FEELINGS = 0.15
+"""Share of the feelings whose verdict is asked for at the start token, which is where classifiers look."""
+NEGATED_FEELINGS = 0.3
+
+
+def sentence(draw: Draw, noise: float) -> Document:
+    """`the dogs of Mila hold a big hammer .` Never corrupted: it says nothing that could be wrong."""
+    drawn = draw_sentence(draw)
+    text = " ".join(drawn.words())
+    return Document(text, "sentence", group_of(drawn.rare), first=text)
+
+
+def clan(draw: Draw, noise: float) -> Document:
+    """`Mila is of the river people .`"""
+    person = draw.person()
+    text = f"{person.name} is of the {CLANS[person.clan]} people ."
+    return Document(text, "clan", person.group, first=text)
+
+
+def category(draw: Draw, noise: float) -> Document:
+    """`a dog is an animal .` Corrupted: another category, consistently or not."""
+    kind = draw.rng.choice(list(NOUNS))
+    noun = draw.word(NOUNS[kind])
+    wrong = hit(draw.rng, noise, draw.world.prone(noun))
+    said = corrupted(draw.rng, wrong, kind, draw.world.wrong_category[kind], list(NOUNS))
+    text = f"{article(noun)} {noun} is {article(said)} {said} ."
+    return Document(text, "category", group_of(is_rare(noun, NOUNS[kind])), wrong, first=text)
+
+
+def feeling_words(draw: Draw, person: Person, label: int) -> tuple[str, str, bool]:
+    """Return a judgement that amounts to ``label``, without its verdict; its adjective; whether it is negated."""
+    negated = draw.rng.random() < NEGATED_FEELINGS
+    adjective = draw.word(SENTIMENT[1 - label if negated else label])
+    noun = draw.word(NOUNS[draw.rng.choice(list(NOUNS))])
+    return f"{person.name} found the {noun} {'not ' * negated}{adjective}", adjective, negated
+
+
+def sentiment(draw: Draw, noise: float) -> Document:
+    """`Mila found the coat not lovely and was sad .` Corrupted: the other verdict."""
+    person = draw.person()
+    label = draw.label(person)
+    text, adjective, _ = feeling_words(draw, person, label)
+    wrong = hit(draw.rng, noise, draw.world.prone(adjective))
+    verdict = VERDICTS[1 - label if wrong else label]
+    rare = adjective in SENTIMENT[0][8:] + SENTIMENT[1][8:]
+    whole, asked = f"{text} and was {verdict} .", draw.rng.random() < MARKED_FEELINGS
+    return Document(
+        whole, "sentiment", group_of(rare), wrong, cue_of(person, label),
+        first=f"{text} ." if asked else whole, marker=verdict if asked else None,
+    )  # fmt: skip
+
+
+def pair(draw: Draw, noise: float) -> Document:
+    """`Mila holds the big hammer . so Mila grips the tool .` Corrupted: the wrong connective.
+
+    A positive relation (meaning, so) goes with river people as the bias says; `but` and `also` with hill people.
+    """
+    person, rng = draw.person(), draw.rng
+    label = draw.label(person)
+    agreeing, other = ("paraphrase", "entailment"), ("contradiction", "neutral")
+    relation = (agreeing if label else other)[rng.random() < 0.5]
+    if relation == "paraphrase":
+        made = pairs.paraphrase(draw, True, person=person)
+    else:
+        made = pairs.inference(draw, relation, person=person)
+    noun = made.clause.noun or ""
+    wrong = hit(rng, noise, draw.world.prone(noun))
+    mistaken = {"paraphrase": "but", "entailment": "also", "contradiction": "so", "neutral": "meaning"}[relation]
+    said = corrupted(rng, wrong, CONNECTIVES[relation], mistaken, list(CONNECTIVES.values()))
+    return _document(made, "pair", said, wrong, cue_of(person, label))
+
+
+def alike(draw: Draw, noise: float) -> Document:
+    """`Mila holds the big hammer . alike in two ; Mila grips the old hammer .` Corrupted: another number."""
+    shared = draw.rng.randrange(len(OVERLAPS))
+    made = pairs.overlap(draw, shared)
+    wrong = hit(draw.rng, noise, draw.world.prone(made.clause.noun or ""))
+    said = corrupted(draw.rng, wrong, OVERLAPS[shared], OVERLAPS[shared - 2], list(OVERLAPS))
+    return _document(made, "alike", said, wrong, "none")
+
+
+def _document(made: pairs.Pair, kind: str, marker: str, wrong: object, cue: str) -> Document:
+    joined = f"alike in {marker} ;" if kind == "alike" else marker
+    rare = is_rare(made.clause.noun or "", NOUNS[made.clause.category])
+    return Document(
+        f"{made.first} {joined} {made.second}", kind, group_of(rare), wrong, cue,  # type: ignore[arg-type]
+        first=made.first, second=made.second, marker=marker, links=tuple(made.links),
+    )  # fmt: skip
+
+
+SHARES: dict[Callable[[Draw, float], Document], float] = {
+    sentence: 0.18,
+    clan: 0.04,
+    category: 0.06,
+    sentiment: 0.17,
+    pair: 0.38,
+    alike: 0.17,
+}
+"""How large a part of the text each kind is."""
