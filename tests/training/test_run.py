@@ -159,6 +159,28 @@ def test_full_fine_tuning_in_half_precision_starts_at_its_reference(tmp_path, ch
     assert record.terms["consistency"].first == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "ratios"),
+    [
+        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]),
+        ("linear", [0.5, 1.0, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]),
+        ("cosine", [0.5, 1.0, *((1 + math.cos(math.pi * step / 6)) / 2 for step in range(1, 6))]),
+    ],
+)
+def test_the_learning_rate_warms_up_and_follows_its_schedule(tmp_path, checkpoint, data, monkeypatch, schedule, ratios):
+    made = []
+    true = run_module.BALoraTrainer
+    monkeypatch.setattr(
+        run_module, "BALoraTrainer", lambda *args, **kwargs: made.append(true(*args, **kwargs)) or made[0]
+    )
+    changes = {"training.lr_schedule": schedule, "training.warmup": 0.25, "training.steps": 8}
+    record = run(real_spec(checkpoint, data, method="lora", **changes), tmp_path / "run")
+    assert record.cost.steps == 8
+    rates = [entry["learning_rate"] for entry in made[0].state.log_history if "loss" in entry]
+    assert [rate / 1e-3 for rate in rates[1:]] == pytest.approx(ratios)
+    assert rates[0] == 0.0
+
+
 REFUSED = [
     ({"adapter.rank": 500}, InputError, "rank"),
     ({"data.folder": "/nowhere"}, DataError, "/nowhere"),

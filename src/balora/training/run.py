@@ -32,6 +32,8 @@ from balora.training.spec import RunSpec
 from balora.training.trainer import BALoraTrainer
 
 MATCHING_BATCHES = 4
+LR_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+"""transformers' names; its plain `constant` would leave the warm-up out."""
 
 
 def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None) -> RunRecord:
@@ -154,7 +156,7 @@ class _Run:
             max_steps=training.steps or -1,
             num_train_epochs=training.epochs,
             learning_rate=training.learning_rate,
-            lr_scheduler_type=training.lr_schedule,
+            lr_scheduler_type=LR_SCHEDULES[training.lr_schedule],
             warmup_steps=training.warmup,
             weight_decay=training.weight_decay,
             max_grad_norm=training.max_grad_norm,
@@ -162,7 +164,7 @@ class _Run:
             data_seed=training.seed,
             use_cpu=not torch.cuda.is_available(),
             bf16=training.precision == "bfloat16",
-            logging_steps=max(training.telemetry_every, 1),
+            logging_steps=training.telemetry_every or 10,
             logging_nan_inf_filter=False,
             save_strategy="no",
             report_to="none",
