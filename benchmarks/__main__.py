@@ -1,6 +1,6 @@
 """Measure what balora costs, as ratios within one run; write JSON and a Markdown table.
 
-python benchmarks/run.py [NAME …] [--output benchmarks/results/FILE.json]
+python -m benchmarks [NAME …] [--output benchmarks/results/FILE.json]
 """
 
 import argparse
@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from typing import NamedTuple
 
 import torch
 
-from benchmarks.measure import in_process, interleaved
+from benchmarks.measure import interleaved, peak_memory
 from benchmarks.steps import causal_step, classification_step
 
 
@@ -52,15 +51,16 @@ def offset_time() -> list[Row]:
 
 
 def step_memory() -> list[Row]:
-    """Extra memory of one step against PiSSA's with transformers' own loss, hidden size 64."""
+    """Peak memory of the tensors of one step against PiSSA's with transformers' own loss, hidden size 64."""
     rows = []
     for vocabulary in (512, 32_000):
-        taken = {
-            name: median(in_process("benchmarks.steps", name, str(vocabulary)) for _ in range(3))
-            for name in ("pissa", "ba-lora")
-        }
-        detail = ", ".join(f"{name} {extra:.0f} MiB" for name, extra in taken.items())
-        what = f"peak extra memory of a BA-LoRA step ÷ PiSSA step (V = {vocabulary:,})"
+        steps = {name: causal_step(name, vocabulary, width=64, rank=2) for name in ("pissa", "ba-lora")}
+        taken = {}
+        for name, step in steps.items():
+            step()  # optimizer state and cached factors of the head are there from the first step on
+            taken[name] = peak_memory(step)
+        detail = ", ".join(f"{name} {peak:.1f} MiB" for name, peak in taken.items())
+        what = f"peak memory of a BA-LoRA step ÷ PiSSA step (V = {vocabulary:,})"
         rows.append(Row(what, taken["ba-lora"] / taken["pissa"], 1.15, detail))
     return rows
 

@@ -1,15 +1,13 @@
 """Measuring side by side: what is compared runs interleaved in one process, and only ratios are reported."""
 
-import gc
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
+from torch.profiler import ProfilerActivity, profile
 
-def interleaved(functions: dict[str, Callable[[], object]], rounds: int = 15, warmup: int = 3) -> dict[str, float]:
+
+def interleaved(functions: dict[str, Callable[[], object]], rounds: int = 9, warmup: int = 2) -> dict[str, float]:
     """Return the median seconds of each function; every round calls all of them, each time in the next order."""
     names = list(functions)
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -23,25 +21,17 @@ def interleaved(functions: dict[str, Callable[[], object]], rounds: int = 15, wa
     return {name: median(taken) for name, taken in seconds.items()}
 
 
-def extra_memory(function: Callable[[], object]) -> float:
-    """Return by how many MiB resident memory rises at most above its level before ``function`` (Linux).
+def peak_memory(function: Callable[[], object]) -> float:
+    """Return the most MiB of tensors that ``function`` held at once, beside those that lived before it.
 
-    Call it in a process of its own (`in_process`): freed memory that the process keeps would hide the rise.
+    Counted from the allocator's own events (torch.profiler), so that what Python or malloc keep does not matter.
     """
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmRSS")
-    function()
-    return _status("VmHWM") - before
-
-
-def in_process(module: str, *arguments: str) -> float:
-    """Run ``python -m MODULE ARGUMENTS`` in a fresh interpreter and return the number that it prints."""
-    command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
-    return float(done.stdout.strip().splitlines()[-1])
-
-
-def _status(key: str) -> float:
-    text = Path("/proc/self/status").read_text()
-    return int(text.split(f"{key}:")[1].split()[0]) / 1024
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        function()
+    held, peak = 0, 0
+    events = recorded.profiler.kineto_results.events()  # type: ignore[union-attr]
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak / 2**20

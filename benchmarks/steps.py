@@ -1,9 +1,5 @@
-"""Whole training steps of small Llama and BERT shapes under several methods, ready to be called and timed.
+"""Whole training steps of small Llama and BERT shapes under several methods, ready to be called and measured."""
 
-`python -m benchmarks.steps METHOD VOCABULARY` prints the extra memory of one step in MiB.
-"""
-
-import sys
 from collections.abc import Callable
 
 import torch
@@ -13,7 +9,6 @@ from transformers import BertConfig, BertForSequenceClassification, LlamaConfig,
 
 from balora import AdapterConfig, ObjectiveConfig, attach
 from balora.training.loss import ModelLoss
-from benchmarks.measure import extra_memory
 
 ROWS, LENGTH = 8, 128
 
@@ -100,10 +95,3 @@ def _step(model: nn.Module, loss_of: Callable[[], torch.Tensor]) -> Callable[[],
         optimizer.step()
 
     return step
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(2)
-    one_step = causal_step(sys.argv[1], int(sys.argv[2]), width=64, rank=2)
-    one_step()
-    print(extra_memory(one_step))

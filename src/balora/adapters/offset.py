@@ -41,7 +41,7 @@ def put_offset(layer: LoraLayer, adapter: str, A0: Tensor, B0: Tensor) -> None:
     """Replace the factors of one adapter of one layer by a pair in the offset form, started at (A0, B0)."""
     device, active = layer.lora_A[adapter].weight.device, adapter in layer.active_adapters
     for factors, start in ((layer.lora_A, OffsetA(A0)), (layer.lora_B, OffsetB(B0))):
-        factors[adapter] = start.to(device).requires_grad_(active)
+        factors[adapter] = start.to(device).requires_grad_(active).train(layer.training)
     refresh_magnitude(layer, adapter)
 
 

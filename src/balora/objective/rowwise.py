@@ -19,6 +19,8 @@ from balora.objective.terms import top_k_of
 BUFFERS = 5
 """n×V buffers alive at once in a chunk: logits, probabilities and gradient of one model, two of the other."""
 
+CPU_ROWS, CPU_BYTES = 64, 4 * 2**20
+
 LEAST = -1e30
 """The logarithm of a probability that is 0: finite, so that 0·log 0 is 0, while nan still comes through."""
 
@@ -36,9 +38,16 @@ class Rowwise(NamedTuple):
 
     @classmethod
     def of(
-        cls, config: ObjectiveConfig, outputs: int, weights: dict[str, float], chunk_bytes: int, logit_size: int
+        cls, config: ObjectiveConfig, outputs: int, weights: dict[str, float], chunk_bytes: int, like: Tensor
     ) -> Self:
-        """Read ``config`` and choose the rows of a chunk such that its buffers take about ``chunk_bytes``."""
+        """Read ``config`` and choose the rows of a chunk: its buffers take at most ``chunk_bytes``.
+
+        On the CPU products gain nothing from more than some dozen rows, and small buffers stay in the caches.
+        """
+        row_bytes = BUFFERS * like.element_size() * outputs
+        rows = chunk_bytes // row_bytes
+        if like.device.type == "cpu":
+            rows = min(rows, max(CPU_ROWS, CPU_BYTES // row_bytes))
         return cls(
             task=weights.get("task", 0.0),
             consistency=weights.get("consistency", 0.0),
@@ -46,7 +55,7 @@ class Rowwise(NamedTuple):
             form=config.consistency.form,
             temperature=config.consistency.temperature,
             top_k=top_k_of(config, outputs) if "diversity" in weights else None,
-            rows=max(1, chunk_bytes // (BUFFERS * logit_size * outputs)),
+            rows=max(1, rows),
         )
 
 

@@ -37,7 +37,7 @@ def parts_from_hidden(
     loss = hidden.new_zeros((), dtype=accurate(hidden.new_empty(0)).dtype)
     parts = {term: value.detach().to(loss.dtype) for term, value in matrix_terms.items()}
     if row_weights:
-        rows = Rowwise.of(config, head.outputs, row_weights, chunk_bytes, logit_size=loss.element_size())
+        rows = Rowwise.of(config, head.outputs, row_weights, chunk_bytes, like=loss)
         loss, row_parts = rowwise_parts(hidden, reference, head, labels, rows)
         parts |= row_parts
     for term, value in matrix_terms.items():
