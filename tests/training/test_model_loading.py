@@ -8,10 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from training_cases import build
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from balora.errors import ModelError
 from balora.tasks.catalogue import find_task
-from balora.training.loading import load_model, load_tokenizer
+from balora.training.loading import load_model, load_tokenizer, usable_positions
 from balora.training.spec import resolve
 
 TOKENIZER = SimpleNamespace(pad_token_id=0, eos_token_id=2)
@@ -211,3 +212,21 @@ def test_a_backbone_alone_gets_a_head(tmp_path):
     assert load_saved(tmp_path / "backbone", "cola").classifier.weight.shape == (2, 16)
     build("gpt2").save_pretrained(tmp_path / "gpt2")
     assert load_saved(tmp_path / "gpt2", "mnli").score.weight.shape == (3, 16)
+
+
+@pytest.mark.parametrize(("kind", "usable"), [("roberta", 30), ("bert", 32), ("gpt2", 32)])
+def test_positions_that_a_model_can_really_read(kind, usable):
+    sizes = {
+        "vocab_size": 50,
+        "hidden_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 8,
+    }
+    config = AutoConfig.for_model(kind, max_position_embeddings=32, pad_token_id=1, **sizes)
+    model = AutoModelForSequenceClassification.from_config(config)
+    assert usable_positions(model) == usable
+    tokens = torch.full((1, usable), 5)
+    assert model(tokens).logits.isfinite().all()
+    with pytest.raises((IndexError, RuntimeError)):
+        model(torch.full((1, usable + 1), 5))

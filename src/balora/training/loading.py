@@ -165,3 +165,17 @@ def _needs_code(folder: Path) -> bool:
 def _one_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (" ".join(lines[:2]) or type(error).__name__)[:400]
+
+
+def usable_positions(model: Any) -> int | None:
+    """Return the longest sequence that ``model`` can read; None where nothing limits it.
+
+    RoBERTa and its kin number positions from the padding token's on, so that the first few are never used.
+    """
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if limit is None:
+        return None
+    for name, module in model.base_model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return int(limit) - int(module.padding_idx) - 1
+    return int(limit)

@@ -23,7 +23,7 @@ from balora.tasks.prepared import Prepared
 from balora.tasks.scores import Evaluation
 from balora.training.clock import Clock
 from balora.training.fingerprint import fingerprints
-from balora.training.loading import load_model, load_tokenizer
+from balora.training.loading import load_model, load_tokenizer, usable_positions
 from balora.training.matching import matched_config
 from balora.training.probe import fit_head
 from balora.training.progress import OnProgress, Progress
@@ -113,7 +113,7 @@ class _Run:
         transformers.set_seed(seed)  # a new classification head is drawn from the global state
         self.tokenizer = load_tokenizer(spec)
         model = load_model(spec, self.task, self.tokenizer)
-        self.prepared = self._prepare(getattr(model.config, "max_position_embeddings", None))
+        self.prepared = self._prepare(usable_positions(model))
         self.notes += self.prepared.notes
         model.to(self.device)
         self.collate = Collator(self.prepared.pad_id)

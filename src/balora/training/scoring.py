@@ -7,6 +7,7 @@ from typing import Any
 from balora.errors import AdapterError, ModelError
 from balora.tasks.catalogue import Task, find_task
 from balora.tasks.scores import Evaluation
+from balora.training.loading import usable_positions
 from balora.training.progress import OnProgress, Progress
 from balora.training.spec import RunSpec
 
@@ -30,10 +31,9 @@ def score(spec: RunSpec, adapter: Path | None = None, *, on_progress: OnProgress
     task, tell = find_task(spec.task), on_progress or (lambda sign: None)
     tell(Progress("load", 0, 1))
     model, tokenizer = load_scored(spec, task, adapter)
-    positions = getattr(model.config, "max_position_embeddings", None)
     prepare = prepare_nlu if task.family == "nlu" else prepare_nlg
-    data = _scored_rows_only(spec, task)
-    prepared = prepare(task, data, tokenizer, seed=spec.training.seed, max_positions=positions)
+    positions = usable_positions(model)
+    prepared = prepare(task, spec.data, tokenizer, seed=spec.training.seed, max_positions=positions, train=False)
 
     def on_rows(done: int, total: int) -> None:
         tell(Progress("evaluate", done, total))
@@ -42,20 +42,9 @@ def score(spec: RunSpec, adapter: Path | None = None, *, on_progress: OnProgress
     if task.family == "nlu":
         result = evaluate_nlu(model, prepared, batch_size=size, on_rows=on_rows)
     else:
-        new = data.max_new_tokens
+        new = spec.data.max_new_tokens
         result = evaluate_nlg(model, tokenizer, prepared, batch_size=size, max_new_tokens=new, on_rows=on_rows)
-    notes = [note for note in dict.fromkeys(prepared.notes) if "training rows" not in note and "trained on" not in note]
-    return result._replace(notes=(*notes, *result.notes))
-
-
-def _scored_rows_only(spec: RunSpec, task: Task) -> Any:
-    """Return the data settings that read no training split: the scored one stands in, with a single row."""
-    from balora.tasks.reading import eval_split
-
-    changes: dict[str, Any] = {"train_split": eval_split(task, spec.data), "train_rows": 1}
-    if task.family == "nlg":  # the limit is on training rows alone
-        changes["max_length"] = 2**31
-    return spec.data.replace(**changes)
+    return result._replace(notes=(*prepared.notes, *result.notes))
 
 
 def load_scored(spec: RunSpec, task: Task, adapter: Path | None) -> tuple[Any, Any]:
