@@ -8,6 +8,7 @@ from balora.cli.doctor import doctor
 from balora.cli.evaluate import evaluate
 from balora.cli.export import export
 from balora.cli.study import app as study
+from balora.cli.testbed import app as testbed
 from balora.cli.train import train
 
 EXAMPLE = "Example: [bold]{}[/bold]"
@@ -46,4 +47,5 @@ app.command(epilog=EXAMPLE.format("balora evaluate --model MODEL --adapter runs/
 )
 app.command(epilog=EXAMPLE.format("balora export runs/cola --output lora [--merged]").replace("[-", "\\[-"))(export)
 app.add_typer(study, name="study")
+app.add_typer(testbed, name="testbed")
 app.command(epilog=EXAMPLE.format("balora doctor --json"))(doctor)

@@ -38,7 +38,7 @@ class TestbedConfig(Settings):
     """How strongly a person's clan goes with a label: P(label | clan) = 0.5 ± 0.5·bias."""
     people: int = 128
     """How many people there are, half of them river people, half hill people."""
-    encoder_steps: int = Field(default=500, ge=1)
+    encoder_steps: int = Field(default=600, ge=1)
     """Optimizer steps of the encoder's pre-training."""
     decoder_steps: int = Field(default=600, ge=1)
     """Optimizer steps of the decoder's pre-training."""
