@@ -9,7 +9,7 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.
 # The main job's input. BALORA_DATA may name one folder that holds `models/stories260K` and `data`.
 MODEL ?= $(if $(BALORA_DATA),$(BALORA_DATA)/models/stories260K)
 DATA ?= $(if $(BALORA_DATA),$(BALORA_DATA)/data)
-PROFILE ?= quick
+PROFILE ?= glance
 OUTPUT ?= runs
 WORKERS ?=
 STUDIES := pissa-initialization formulation-swap
@@ -30,7 +30,7 @@ endif
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-study: $(VENV)/.ready-run  ## run both shipped studies (MODEL=… DATA=… [PROFILE=quick] [OUTPUT=runs] [WORKERS=N]) and print their tables
+study: $(VENV)/.ready-run  ## run both shipped studies (MODEL=… DATA=… [PROFILE=glance] [OUTPUT=runs] [WORKERS=N]) and print their tables
 	@set -e; for study in $(STUDIES); do \
 	  $(BIN)/balora study run $$study --model "$(MODEL)" --data "$(DATA)" \
 	    --profile $(PROFILE) $(if $(WORKERS),--workers $(WORKERS)) --output "$(OUTPUT)/$$study"; \

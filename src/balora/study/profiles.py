@@ -39,7 +39,7 @@ PROFILES: dict[str, Profile] = {
         },
     ),
     "quick": Profile(
-        "a first impression: about an hour on two cores with a tiny model",
+        "a first impression with a tiny model; ten times the steps of `glance` and longer rows",
         seeds=3,
         shared={"training": {"steps": 150, "learning_rate": 1e-3}, "adapter": {"rank": 8}},
         suites={
