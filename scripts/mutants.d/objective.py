@@ -95,11 +95,9 @@ MUTANTS = {
         ("k-lost", "config.spectral.k, config.spectral.norm)", "1, config.spectral.norm)"),
         ("weight-lost", "loss + weights[term] * value", "loss + value"),
     ],
-    ("objective/rowwise.py", "objective/test_from_hidden.py objective/test_from_hidden_limits.py"): [
+    ("objective/rowwise.py", "objective/test_from_hidden.py"): [
         ("value-missing-1-over-N", "(sums / N)", "sums"),
         ("gradient-missing-1-over-N", "@ weight).to(dtype) / N", "@ weight).to(dtype)"),
-        ("gradient-divided-too-early", "(dz.to(weight.dtype) @ weight).to(dtype) / N", "((dz / N).to(weight.dtype) @ weight).to(dtype)"),
-        ("gradient-rounded-before-the-loss-scale", "torch.empty_like(hidden, dtype=dtype)", "torch.empty_like(hidden)"),
         ("incoming-gradient-lost", "(ctx.gradient * grad)", "(ctx.gradient)"),
         ("chunk-loses-its-last-row", "slice(start, start + settings.rows)", "slice(start, start + max(1, settings.rows - 1))"),
         ("labels-of-the-first-chunk", "labels[rows], settings", "labels[: len(z)], settings"),
@@ -109,8 +107,6 @@ MUTANTS = {
         ("scatter-in-the-wrong-column", "dz.scatter_add_(1, target,", "dz.scatter_add_(1, (target + 1) % z.shape[-1],"),
         ("target-not-subtracted", "torch.full_like(target, -settings.task,", "torch.full_like(target, 0.0,"),
         ("task-gradient-unweighted", "dz.add_(p, alpha=settings.task)", "dz.add_(p, alpha=0.5 * settings.task)"),
-        ("impossible-label-is-finite", "log_p = torch.log_softmax(z, dim=-1)\n", "log_p = torch.log_softmax(z, dim=-1).clamp_min_(LEAST)\n"),
-        ("masked-token-is-nan", "LEAST = -1e30", 'LEAST = -float("inf")'),
         ("entropy-gradient-without-its-mean", "log_p.sub_(row).mul_(settings.diversity)", "log_p.mul_(settings.diversity)"),
         ("entropy-gradient-unweighted", "log_p.sub_(row).mul_(settings.diversity)", "log_p.sub_(row)"),
         ("entropy-sign", "minus_entropy = row.sum()", "minus_entropy = -row.sum()"),
@@ -131,8 +127,15 @@ MUTANTS = {
         ("mse-gradient-halved", "alpha=2 * weight / V", "alpha=weight / V"),
         ("mse-gradient-not-projected", "u.mul_((u * v).sum(dim=-1, keepdim=True)).sub_(v)", "u.sub_(v)"),
         ("mse-gradient-not-scaled", ".sub_(v).mul_(inverse)", ".sub_(v)"),
+    ],
+    ("objective/rowwise.py", "objective/test_from_hidden_limits.py"): [
+        ("gradient-divided-too-early", "(dz.to(weight.dtype) @ weight).to(dtype) / N", "((dz / N).to(weight.dtype) @ weight).to(dtype)"),
+        ("gradient-rounded-before-the-loss-scale", "torch.empty_like(hidden, dtype=dtype)", "torch.empty_like(hidden)"),
+        ("impossible-label-is-finite", "log_p = torch.log_softmax(z, dim=-1)\n", "log_p = torch.log_softmax(z, dim=-1).clamp_min_(LEAST)\n"),
+        ("masked-token-is-nan", "LEAST = -1e30", 'LEAST = -float("inf")'),
         ("mse-zero-row-is-nan", "inverse = torch.where(length > 0, 1 / length, 0.0)", "inverse = 1 / length"),
-        ("chunk-of-all-rows", "rows=max(1, chunk_bytes //", "rows=max(10**9, chunk_bytes //"),
+        ("chunk-of-one-buffer", "row_bytes = BUFFERS * like", "row_bytes = like"),
+        ("chunk-of-all-rows", "rows=max(1, rows)", "rows=10**9"),
     ],
     ("objective/rowwise.py", "objective/test_inactive_terms.py"): [
         ("unused-top-k-refused", ' if "diversity" in weights else None', ""),

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from balora.objective import Objective
 from balora.objective.head import FrozenHead
+from balora.objective.rowwise import Rowwise
 from balora.objective.vocabulary import parts_from_hidden
 
 # --- memory -----------------------------------------------------------------------------------------------------------
@@ -46,6 +47,20 @@ def test_nothing_as_large_as_the_logits_is_ever_made(edition, formulation, bias)
     with LargestTensor() as largest:  # the recorder sees what it should
         objective.from_logits(batch.logits, batch.reference_logits, batch.labels)
     assert largest.numel >= N * V
+
+
+@pytest.mark.parametrize(
+    ("V", "chunk_bytes", "rows"),
+    [
+        (32_000, 256 * 2**20, 64),  # 419 rows would fit; on the CPU some dozen are as fast
+        (32_000, 10 * 640_000, 10),  # a row takes 5 buffers · 4 bytes · 32,000 = 640,000 bytes
+        (32_000, 1, 1),
+        (100, 256 * 2**20, 2097),  # 4 MiB of 2,000 bytes a row
+    ],
+)
+def test_rows_of_a_chunk(V: int, chunk_bytes: int, rows: int) -> None:
+    config = config_of("arxiv-v5", "nlg")
+    assert Rowwise.of(config, V, {"task": 1.0}, chunk_bytes, like=torch.zeros(())).rows == rows
 
 
 # --- half precision ---------------------------------------------------------------------------------------------------
