@@ -6,7 +6,7 @@ from typing import NamedTuple
 from balora.tasks.testbed.corrupt import Hit, corrupted, hit
 from balora.tasks.testbed.document import Document
 from balora.tasks.testbed.draw import Draw, cue_of, group_of, is_rare
-from balora.tasks.testbed.lexicon import ATTRIBUTES, CHANGES, LARGEST_NUMBER, OPERATIONS, THINGS
+from balora.tasks.testbed.lexicon import ATTRIBUTES, CHANGES, CLANS, LARGEST_NUMBER, OPERATIONS, THINGS
 from balora.tasks.testbed.program import BINARY, UNARY
 from balora.tasks.testbed.world import Fact, Person
 
@@ -172,5 +172,29 @@ def code(draw: Draw, noise: float) -> Document:
     return Document(text, "code", group_of(rare), worst, cue_of(person, label))
 
 
-SHARES: dict[Callable[[Draw, float], Document], float] = {facts: 0.36, equations: 0.24, story: 0.16, code: 0.24}
+def talk(draw: Draw, noise: float) -> Document:
+    """`Mila has 7 beads . Question: how many beads has Mila ? Answer: #### 7`, or about the clan of a person.
+
+    It gives the words of the prompts a meaning. Words that text never holds drift together (the softmax pushes them all
+    the same way), and a frozen model could then neither read nor write them. Never corrupted, and about nothing that
+    the tasks ask.
+    """
+    person = draw.person()
+    number, thing = draw.rng.randint(0, LARGEST_NUMBER), draw.rng.choice(THINGS)
+    if draw.rng.random() < 0.5:
+        told = (
+            f"{person.name} has {number} {thing} . Question: how many {thing} has {person.name} ? Answer: #### {number}"
+        )
+    else:
+        told = f"Instruction: what people is {person.name} of ? Response: {CLANS[person.clan]}"
+    return Document(told, "talk", person.group)
+
+
+SHARES: dict[Callable[[Draw, float], Document], float] = {
+    facts: 0.34,
+    equations: 0.23,
+    story: 0.15,
+    code: 0.22,
+    talk: 0.06,
+}
 """How large a part of the text each kind is."""
