@@ -122,27 +122,24 @@ def test_full_fine_tuning_with_regularizers_holds_a_copy_and_says_so(tmp_path, c
     assert record.terms["consistency"].last > 1e-6
 
 
-@pytest.mark.parametrize("task", ["cola", "gsm8k"])
-def test_half_precision_and_checkpointing_stay_close_to_float32(tmp_path, checkpoint, data, task):
-    changes = {
-        "plain": {},
-        "checkpointing": {"training.gradient_checkpointing": True},
-        "bfloat16": {"training.precision": "bfloat16"},
-    }
-    records, steps = {}, {}
-    for name, change in changes.items():
-        short = {"training.steps": 2, "data.eval_rows": 1, "data.max_new_tokens": 2}
-        records[name] = run(real_spec(checkpoint, data, task=task, **short, **change), tmp_path / name)
-        steps[name] = [row["task"] for row in lines(tmp_path / name / "series.jsonl")]
-    assert {record.cost.steps for record in records.values()} == {2}
-    assert steps["checkpointing"] == pytest.approx(steps["plain"], rel=1e-5)
-    assert steps["bfloat16"] == pytest.approx(steps["plain"], rel=3e-2)
-    assert steps["bfloat16"] != pytest.approx(steps["plain"], rel=1e-5)
-    for other in ("checkpointing", "bfloat16"):
-        for term in ("consistency", "diversity"):
-            assert records[other].terms[term].mean == pytest.approx(
-                records["plain"].terms[term].mean, rel=0.2, abs=1e-4
-            )
+@pytest.mark.parametrize(
+    ("task", "change", "tolerance"),
+    [
+        ("cola", {"training.precision": "bfloat16"}, 3e-2),
+        ("gsm8k", {"training.precision": "bfloat16"}, 3e-2),
+        ("gsm8k", {"training.gradient_checkpointing": True}, 1e-5),
+    ],
+)
+def test_half_precision_and_checkpointing_stay_close_to_float32(tmp_path, checkpoint, data, task, change, tolerance):
+    short = {"training.steps": 2, "data.eval_rows": 1, "data.max_new_tokens": 2}
+    plain = run(real_spec(checkpoint, data, task=task, **short), tmp_path / "plain")
+    other = run(real_spec(checkpoint, data, task=task, **short, **change), tmp_path / "other")
+    steps = [[row["task"] for row in lines(tmp_path / name / "series.jsonl")] for name in ("plain", "other")]
+    assert len(steps[1]) == 2
+    assert steps[1] == pytest.approx(steps[0], rel=tolerance)
+    assert (steps[1] == pytest.approx(steps[0], rel=1e-5)) == (tolerance == 1e-5)
+    for term in ("consistency", "diversity"):
+        assert other.terms[term].mean == pytest.approx(plain.terms[term].mean, rel=0.2, abs=1e-4)
 
 
 def test_trained_weights_stay_in_float32_on_a_half_precision_base(tmp_path, checkpoint, data):
