@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import TrainerCallback, TrainingArguments
+from transformers import TrainingArguments
 
 from balora.adapters import attach, export_adapter, frozen_copy
 from balora.errors import InputError
@@ -21,6 +21,7 @@ from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.nlu import evaluate_nlu, prepare_nlu
 from balora.tasks.prepared import Prepared
 from balora.tasks.scores import Evaluation
+from balora.training.callback import Tell
 from balora.training.clock import Clock
 from balora.training.fingerprint import fingerprints
 from balora.training.loading import load_model, load_tokenizer, usable_positions
@@ -182,7 +183,7 @@ class _Run:
             telemetry_every=training.telemetry_every,
             train_dataset=self.prepared.train,
             data_collator=self.collate,
-            callbacks=[_Tell(self.tell)],
+            callbacks=[Tell(self.tell)],
         )
         trainer.remove_callback(transformers.PrinterCallback)
         return trainer
@@ -237,16 +238,3 @@ class _Run:
         trained = sum(p.numel() for p in self.trainer.model.parameters() if p.requires_grad)
         steps = self.trainer.state.global_step
         return spent.replace(steps=steps, trained_parameters=trained)
-
-
-class _Tell(TrainerCallback):  # type: ignore[misc]
-    """Passes the Trainer's steps on."""
-
-    def __init__(self, tell: OnProgress) -> None:
-        self.tell, self.loss = tell, None
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.tell(Progress("train", state.global_step, state.max_steps, self.loss))
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        self.loss = (logs or {}).get("loss", self.loss)
