@@ -40,7 +40,7 @@ class TestbedConfig(Settings):
     """How many people there are, half of them river people, half hill people."""
     encoder_steps: int = Field(default=600, ge=1)
     """Optimizer steps of the encoder's pre-training."""
-    decoder_steps: int = Field(default=600, ge=1)
+    decoder_steps: int = Field(default=700, ge=1)
     """Optimizer steps of the decoder's pre-training."""
     batch_size: int = Field(default=32, ge=2)
     """Documents per step."""

@@ -191,10 +191,10 @@ def talk(draw: Draw, noise: float) -> Document:
 
 
 SHARES: dict[Callable[[Draw, float], Document], float] = {
-    facts: 0.34,
-    equations: 0.23,
-    story: 0.15,
-    code: 0.22,
+    facts: 0.33,
+    equations: 0.20,
+    story: 0.22,
+    code: 0.19,
     talk: 0.06,
 }
 """How large a part of the text each kind is."""
