@@ -172,8 +172,9 @@ def gradients_or_zeros(model, loss):
     return [torch.zeros_like(p) if g is None else g for p, g in zip(chosen, found, strict=True)]
 
 
-def test_bad_hidden_states_do_not_settle_how_logits_are_made():
-    model, batch = adapted("llama"), collate(answers())
+@pytest.mark.parametrize(("name", "settled"), [("llama", None), ("granite", FALLBACKS["granite"])])
+def test_bad_hidden_states_do_not_settle_how_logits_are_made(name, settled):
+    model, batch = adapted(name), collate(answers())
     loss = ModelLoss(model, objective("nlg"))
     weight = model.get_base_model().model.norm.weight
     with torch.no_grad():
@@ -183,6 +184,15 @@ def test_bad_hidden_states_do_not_settle_how_logits_are_made():
         assert loss.causal_rows().fallback is None
         weight.copy_(kept)
         assert loss(model, batch)[0].task.isfinite()
+    assert (loss.causal_rows().fallback or "").startswith("the logits are") == (settled is not None)
+
+
+def test_a_head_that_full_fine_tuning_trains_is_materialised():
+    model, batch = build("llama", dtype=torch.float64), collate(answers())
+    loss = ModelLoss(model, objective("nlg"))
+    terms, _, _ = loss(model, batch)
+    assert loss.causal_rows().fallback == "the output head is trained"
+    assert torch.autograd.grad(terms.loss, model.lm_head.weight)[0].norm() > 1e-3
 
 
 def test_one_output_is_regression_even_with_whole_numbers():
