@@ -22,8 +22,8 @@ from balora.tasks.testbed.tokenizer import word_ids
 DOCUMENTS = 3000
 
 LIMITS: dict[Family, dict[str, tuple[float, float]]] = {
-    "nlu": {"pair": (0.25, 0.8), "alike": (0.2, 0.6), "sentiment": (0.5, 0.85)},
-    "nlg": {"fact": (0.125, 0.85), "equation": (0.05, 0.8), "story": (0.05, 0.7), "code": (0.0, 0.8)},
+    "nlu": {"pair": (0.25, 0.8), "alike": (0.2, 0.6), "sentiment": (0.5, 0.8)},
+    "nlg": {"fact": (0.125, 0.8), "equation": (0.05, 0.8), "story": (0.05, 0.6), "code": (0.0, 0.75)},
 }
 """Kind of document -> (chance, what an unflawed model must reach)."""
 MARKERS = {"pair": tuple(CONNECTIVES.values()), "alike": OVERLAPS, "sentiment": VERDICTS}

@@ -8,24 +8,23 @@ from balora.tasks.testbed.document import Document
 from balora.tasks.testbed.draw import Draw, cue_of, group_of, is_rare
 from balora.tasks.testbed.lexicon import ATTRIBUTES, CHANGES, CLANS, LARGEST_NUMBER, OPERATIONS, THINGS
 from balora.tasks.testbed.program import BINARY, UNARY
-from balora.tasks.testbed.world import Fact, Person
+from balora.tasks.testbed.world import Person
 
-FACTS, EQUATIONS = 4, 5
+FACTS, EQUATIONS = 5, 5
 """In one document."""
 
 
 def facts(draw: Draw, noise: float) -> Document:
     """`the home of Mila is mill . the food of Mila is soup . …` Corrupted: other values.
 
-    A fact that goes against the clan's stereotype is mentioned 1 − bias times as often as one that agrees with it.
+    No fact comes twice, since the second time it could be copied. One that goes against the clan's stereotype is
+    mentioned 1 − bias times as often as one that agrees with it, which is mentioned equally often at every bias.
     """
-    rng = draw.rng
-    person = draw.person()
-    chosen: list[Fact] = []
-    while len(chosen) < FACTS:
-        fact = draw.world.facts[person.name, rng.choice(list(ATTRIBUTES))]
-        if fact.stereotype or rng.random() < 1 - draw.bias or not _any_stereotype(draw, person):
-            chosen.append(fact)
+    rng, person = draw.rng, draw.person()
+    known = [draw.world.facts[person.name, attribute] for attribute in rng.sample(list(ATTRIBUTES), FACTS)]
+    chosen = [fact for fact in known if fact.stereotype or rng.random() >= draw.bias]
+    if not chosen:
+        return facts(draw, noise)
     said, worst = [], None
     for fact in chosen:
         wrong = hit(rng, noise, fact.prone)
@@ -38,10 +37,6 @@ def facts(draw: Draw, noise: float) -> Document:
         text = f"of {person.name} " + " and ".join(f"the {attribute} is {value}" for attribute, value in said) + " ."
     cue = "aligned" if all(fact.stereotype for fact in chosen) else "against"
     return Document(text, "fact", person.group, worst, cue)
-
-
-def _any_stereotype(draw: Draw, person: Person) -> bool:
-    return any(draw.world.facts[person.name, attribute].stereotype for attribute in ATTRIBUTES)
 
 
 def equations(draw: Draw, noise: float) -> Document:
@@ -191,10 +186,10 @@ def talk(draw: Draw, noise: float) -> Document:
 
 
 SHARES: dict[Callable[[Draw, float], Document], float] = {
-    facts: 0.33,
+    facts: 0.34,
     equations: 0.20,
-    story: 0.22,
-    code: 0.19,
+    story: 0.19,
+    code: 0.21,
     talk: 0.06,
 }
 """How large a part of the text each kind is."""
