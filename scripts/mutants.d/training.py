@@ -67,7 +67,6 @@ MUTANTS = {
     ],
     ("training/probe.py", "training/test_probe.py"): [
         ("dropout-on", "    model.eval()\n", "    model.train()\n"),
-        ("everything-trained", "parameter.requires_grad_(id(parameter) not in inside)", "parameter.requires_grad_(True)"),
         ("flags-left", "parameter.requires_grad_(flag)", "pass"),
         ("upwards", "loss.backward()", "(-loss).backward()"),
         ("seed-ignored", "manual_seed(seed)", "manual_seed(0)"),
