@@ -1,6 +1,5 @@
 """Wrong versions of `balora.training`; one line each."""
 
-# ruff: noqa: E501
 # fmt: off
 MUTANTS = {
     ("training/rows.py", "training/test_counted_rows.py"): [
