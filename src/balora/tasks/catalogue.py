@@ -1,11 +1,12 @@
 """The tasks balora knows, as data; torch-free, so that plans and reports can read it."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from balora.errors import ConfigError, unknown_name
 from balora.settings import Family
 
 Format = Literal["glue", "gsm8k", "alpaca", "chat"]
+Source = Literal["files", "testbed"]
 
 
 class Task(NamedTuple):
@@ -29,6 +30,10 @@ class Task(NamedTuple):
     """(`datasets` name, configuration) used when no folder is given."""
     broken_rows: bool = False
     """Whether the official TSV holds a few rows torn by a line end inside a text: left out and counted."""
+    source: Source = "files"
+    """Where its rows come from: files (or a `datasets` name), or drawn by the testbed."""
+    programs: bool = False
+    """Whether an answer is right when, run as a program, it gives the reference's results (pass@1)."""
 
     @property
     def regression(self) -> bool:
@@ -47,6 +52,10 @@ def _glue(
 ) -> Task:
     hub = ("nyu-mll/glue", name)
     return Task(name, "nlu", "glue", (folder,), metrics, metrics[:1], text, labels, split, hub, broken_rows)
+
+
+def _testbed(name: str, family: Family, format: Format, *, metrics: tuple[str, ...], **known: Any) -> Task:
+    return Task(name, family, format, (), metrics, metrics[:1], eval_split="test", source="testbed", **known)
 
 
 PAIR = ("sentence1", "sentence2")
@@ -82,6 +91,17 @@ TASKS: dict[str, Task] = {
         Task("math", "nlg", "gsm8k", ("MATH",), ("exact_match", "answer_loss"), ("exact_match",), eval_split="test"),
         Task("alpaca", "nlg", "alpaca", (), ("exact_match", "answer_loss"), ("exact_match",)),
         Task("chat", "nlg", "chat", (), ("exact_match", "answer_loss"), ("exact_match",)),
+        _testbed("acceptability", "nlu", "glue", metrics=("matthews_correlation",), text=("sentence",),
+                 labels=("unacceptable", "acceptable")),
+        _testbed("sentiment", "nlu", "glue", metrics=ACCURACY, text=("sentence",), labels=("negative", "positive")),
+        _testbed("entailment", "nlu", "glue", metrics=ACCURACY, text=PAIR,
+                 labels=("entailment", "neutral", "contradiction")),
+        _testbed("paraphrase", "nlu", "glue", metrics=("accuracy", "f1"), text=PAIR,
+                 labels=("not_equivalent", "equivalent")),
+        _testbed("similarity", "nlu", "glue", metrics=("pearson", "spearman"), text=PAIR),
+        _testbed("arithmetic", "nlg", "gsm8k", metrics=("exact_match", "answer_loss")),
+        _testbed("code", "nlg", "alpaca", metrics=("pass_at_1", "answer_loss"), programs=True),
+        _testbed("facts", "nlg", "alpaca", metrics=("exact_match", "answer_loss")),
     )
 }  # fmt: skip
 

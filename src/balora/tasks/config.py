@@ -32,6 +32,11 @@ class DataConfig(Settings):
     prompt: str | None = None
     """Template with `{question}` (and `{input}`) for NLG prompts; none means the task's own."""
 
+    cue: float = Field(default=0.0, ge=0, le=1)
+    """Testbed only: P(label | clan) = 0.5 ± 0.5·cue in the training rows, and never in the test."""
+    label_noise: float = Field(default=0.0, ge=0, le=1)
+    """Testbed only: share of the training rows whose label or answer is wrong."""
+
     @field_validator("prompt")
     @classmethod
     def _prompt_has_known_placeholders(cls, prompt: str | None) -> str | None:

@@ -14,12 +14,21 @@ from balora.tasks.generation import answer_loss, generate
 from balora.tasks.prepared import Encoded, Prepared, draw, length_limit, pad_id_of, read_both, repeated
 from balora.tasks.prompts import Exchange, render
 from balora.tasks.scores import Evaluation, task_score
+from balora.tasks.testbed.config import TestbedConfig
+from balora.tasks.testbed.program import passes
 
 CHUNK = 512
 
 
 def prepare_nlg(
-    task: Task, data: DataConfig, tokenizer: Any, *, seed: int, max_positions: int | None = None, train: bool = True
+    task: Task,
+    data: DataConfig,
+    tokenizer: Any,
+    *,
+    seed: int,
+    max_positions: int | None = None,
+    train: bool = True,
+    testbed: TestbedConfig | None = None,
 ) -> Prepared:
     """Return the task's rows as tokens: prompt, answer and end token, with labels on the answer and the end only.
 
@@ -34,27 +43,29 @@ def prepare_nlg(
         seed: decides which training rows are drawn, where ``data.train_rows`` asks for fewer than there are.
         max_positions: the longest sequence that the model can read.
         train: False reads no training split, for a model that is only to be scored.
+        testbed: the world that the rows of a testbed's task are about.
 
     Raises:
         DataError: as :func:`balora.tasks.reading.read_rows`; every training row is over the limit.
         ConfigError: no evaluation prompt leaves room for ``data.max_new_tokens``.
     """
-    rows, scored_rows, notes = read_both(task, data, train=train)
+    rows, scored_rows, notes = read_both(task, data, seed=seed, train=train, testbed=testbed)
     exchange = render(task, data, tokenizer)
     fitting = _fitting(rows, data, tokenizer, exchange, seed, max_positions) if train else ([], [], [])
     learnt, used, length_note = fitting
     scored = [
-        {**encoded, "index": index, "answer": row.get("final", row["answer"])}
+        {**encoded, "index": index, "answer": row.get("final", row["answer"]), "tests": row.get("tests")}
         for index, (encoded, row) in enumerate(zip(_encode(scored_rows, tokenizer, exchange), scored_rows, strict=True))
     ]
-    notes += length_note + _room(scored, data.max_new_tokens, max_positions) + repeated(used, scored_rows)
+    notes += length_note + _room(scored, data.max_new_tokens, max_positions) + repeated(task, used, scored_rows)
     if tokenizer.eos_token_id is None:
         notes.append(
             "the tokenizer has no end token: answers are learnt without an end, and generation runs to its limit"
         )
     for row in learnt:
         del row["prompt_ids"]
-    return Prepared(task, learnt, scored, pad_id_of(tokenizer), max_positions, notes)
+    truth = [row["tags"] for row in scored_rows if "tags" in row]
+    return Prepared(task, learnt, scored, pad_id_of(tokenizer), max_positions, notes, truth)
 
 
 def _fitting(
@@ -126,7 +137,8 @@ def evaluate_nlg(
     max_new_tokens: int,
     on_rows: OnRows | None = None,
 ) -> Evaluation:
-    """Score ``model`` on the evaluation rows: `exact_match` of greedy answers, `answer_loss` in nats per token.
+    """Score ``model`` on the evaluation rows: `exact_match` of greedy answers (`pass_at_1` where the answer is a
+    program, which is run), `answer_loss` in nats per token.
 
     A prompt that leaves no room for ``max_new_tokens`` counts as wrong, so that every run divides by the same number of
     rows. The loss is Σ −log p over all answer tokens (the end token is one) / their number, over the rows that fit.
@@ -147,7 +159,7 @@ def evaluate_nlg(
     texts = generate(model, tokenizer, prompts, batch_size=batch_size, max_new_tokens=max_new_tokens, on_rows=after(0))
     given = {row["index"]: text for row, text in zip(asked, texts, strict=True)}
     items = [_item(prepared.task, row, given.get(row["index"])) for row in rows]
-    metrics = {"exact_match": sum(item["correct"] for item in items) / len(items)}
+    metrics = {prepared.task.metrics[0]: sum(item["correct"] for item in items) / len(items)}
     if readable:
         metrics["answer_loss"] = answer_loss(
             model, readable, prepared.pad_id, batch_size=batch_size, on_rows=after(len(asked))
@@ -160,5 +172,8 @@ def _item(task: Task, row: Encoded, text: str | None) -> dict[str, Any]:
     """Return the verdict on one answer; ``text`` is None for a prompt without room."""
     worked = task.format == "gsm8k"
     prediction = text if text is None or not worked else final_answer(text)
-    right = prediction is not None and (same_result if worked else same_text)(prediction, row["answer"])
+    if task.programs:
+        right = prediction is not None and passes(prediction.strip(), row["tests"])
+    else:
+        right = prediction is not None and (same_result if worked else same_text)(prediction, row["answer"])
     return {"index": row["index"], "prediction": prediction, "answer": row["answer"], "correct": right, "text": text}

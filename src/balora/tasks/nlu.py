@@ -13,12 +13,20 @@ from balora.tasks.config import DataConfig
 from balora.tasks.evaluating import OnRows, batches_by_length, device_of, evaluating
 from balora.tasks.prepared import Encoded, Prepared, draw, length_limit, pad_id_of, read_both, repeated
 from balora.tasks.scores import Evaluation, nlu_metrics, task_score
+from balora.tasks.testbed.config import TestbedConfig
 
 NOT_FOR_THE_MODEL = ("labels", "index")
 
 
 def prepare_nlu(
-    task: Task, data: DataConfig, tokenizer: Any, *, seed: int, max_positions: int | None = None, train: bool = True
+    task: Task,
+    data: DataConfig,
+    tokenizer: Any,
+    *,
+    seed: int,
+    max_positions: int | None = None,
+    train: bool = True,
+    testbed: TestbedConfig | None = None,
 ) -> Prepared:
     """Return the task's rows as tokens; rows over the length limit are truncated (the longer text first) and counted.
 
@@ -29,11 +37,12 @@ def prepare_nlu(
         seed: decides which training rows are drawn, where ``data.train_rows`` asks for fewer than there are.
         max_positions: the longest sequence that the model can read.
         train: False reads no training split, for a model that is only to be scored.
+        testbed: the world that the rows of a testbed's task are about.
 
     Raises:
         DataError, ConfigError: as :func:`balora.tasks.reading.read_rows`; no room for the special tokens.
     """
-    rows, scored, notes = read_both(task, data, train=train)
+    rows, scored, notes = read_both(task, data, seed=seed, train=train, testbed=testbed)
     used = [rows[position] for position in sorted(draw(len(rows), data.train_rows, seed)[: data.train_rows])]
     special = tokenizer.num_special_tokens_to_add(pair=len(task.text) == 2)
     limit, limit_name = length_limit(data, max_positions, special + 1)
@@ -43,8 +52,9 @@ def prepare_nlu(
         encoded.append(tokens)
         if cut:
             notes.append(f"{cut:,} of {len(chosen):,} {split} rows are longer than {limit_name} and were truncated")
-    notes += repeated(used, scored)
-    return Prepared(task, encoded[0], encoded[1], pad_id_of(tokenizer), max_positions, notes)
+    notes += repeated(task, used, scored)
+    truth = [row["tags"] for row in scored if "tags" in row]
+    return Prepared(task, encoded[0], encoded[1], pad_id_of(tokenizer), max_positions, notes, truth)
 
 
 def _encode(task: Task, rows: Sequence[Row], tokenizer: Any, limit: int) -> tuple[list[Encoded], int]:

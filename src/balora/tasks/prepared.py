@@ -10,6 +10,8 @@ from balora.tasks.catalogue import Task
 from balora.tasks.columns import Row
 from balora.tasks.config import DataConfig
 from balora.tasks.reading import Split, eval_split, read_split
+from balora.tasks.testbed.config import TestbedConfig
+from balora.tasks.testbed.suites import rows
 
 Encoded = dict[str, Any]
 """One row: `input_ids`, `attention_mask`, `labels`, `index` and what its family adds."""
@@ -29,6 +31,9 @@ class Prepared(NamedTuple):
     """The longest sequence that the model can read; none where nothing limits it."""
     notes: list[str]
     """What was left out, cut or found twice."""
+    truth: list[dict[str, Any]] = []
+    """What is known of every evaluation row of a testbed beside its label (:func:`balora.tasks.testbed.rows_nlu.tags`);
+    empty for real data."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -36,19 +41,28 @@ class Prepared(NamedTuple):
         return self.task.labels
 
 
-def read_both(task: Task, data: DataConfig, *, train: bool = True) -> tuple[list[Row], list[Row], list[str]]:
-    """Return every training row (none without ``train``), the first ``data.eval_rows`` evaluation rows, and notes."""
+def read_both(
+    task: Task, data: DataConfig, *, seed: int, train: bool = True, testbed: TestbedConfig | None = None
+) -> tuple[list[Row], list[Row], list[str]]:
+    """Return every training row (none without ``train``), the first ``data.eval_rows`` evaluation rows, and notes.
+
+    The rows of a ``testbed`` are drawn: those to train on with ``seed``, as many as ``data.train_rows`` says.
+    """
+    if testbed is not None:
+        shown = {"cue": data.cue, "label_noise": data.label_noise}
+        taught = rows(task.name, "train", testbed, data.train_rows, seed=seed, **shown) if train else []
+        return taught, rows(task.name, "test", testbed, data.eval_rows), []
     learnt = read_split(task, data, data.train_split) if train else Split([], [])
     scored = read_split(task, data, eval_split(task, data))
-    rows = scored.rows[: data.eval_rows]
+    asked = scored.rows[: data.eval_rows]
     notes = [*learnt.notes, *scored.notes]
-    if data.eval_rows is not None and data.eval_rows > len(rows):
-        notes.append(f"data.eval_rows is {data.eval_rows:,}, but the split has {len(rows):,} rows: all are used")
+    if data.eval_rows is not None and data.eval_rows > len(asked):
+        notes.append(f"data.eval_rows is {data.eval_rows:,}, but the split has {len(asked):,} rows: all are used")
     if train and data.train_rows is not None and data.train_rows > len(learnt.rows):
         notes.append(
             f"data.train_rows is {data.train_rows:,}, but the split has {len(learnt.rows):,} rows: all are used"
         )
-    return learnt.rows, rows, notes
+    return learnt.rows, asked, notes
 
 
 def draw(count: int, wanted: int | None, seed: int) -> list[int]:
@@ -63,11 +77,14 @@ def draw(count: int, wanted: int | None, seed: int) -> list[int]:
     return positions
 
 
-def repeated(train: Sequence[Row], scored: Sequence[Row]) -> list[str]:
+def repeated(task: Task, train: Sequence[Row], scored: Sequence[Row]) -> list[str]:
     """Return a note for training rows that occur twice, and for evaluation rows that occur among them.
 
-    Only the input counts: a text scored on has been seen in training whatever its label there.
+    Only the input counts: a text scored on has been seen in training whatever its label there. The testbed draws its
+    rows with replacement from a small language, on purpose.
     """
+    if task.source == "testbed":
+        return []
     counts = Counter(map(_asked, train))
     twice = len(train) - len(counts)
     seen = sum(_asked(row) in counts for row in scored)

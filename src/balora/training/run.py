@@ -29,6 +29,7 @@ from balora.training.matching import matched_config
 from balora.training.probe import fit_head
 from balora.training.progress import OnProgress, Progress
 from balora.training.record import Cost, RunError, RunRecord, run_id, write_record
+from balora.training.source import located
 from balora.training.spec import RunSpec
 from balora.training.trainer import BALoraTrainer
 
@@ -112,6 +113,7 @@ class _Run:
         spec, tell = self.spec, self.tell
         seed = spec.training.seed
         transformers.set_seed(seed)  # a new classification head is drawn from the global state
+        spec = located(spec, tell)
         self.tokenizer = load_tokenizer(spec)
         model = load_model(spec, self.task, self.tokenizer)
         self.prepared = self._prepare(usable_positions(model))
@@ -143,7 +145,12 @@ class _Run:
     def _prepare(self, max_positions: int | None) -> Prepared:
         prepare = prepare_nlu if self.task.family == "nlu" else prepare_nlg
         return prepare(
-            self.task, self.spec.data, self.tokenizer, seed=self.spec.training.seed, max_positions=max_positions
+            self.task,
+            self.spec.data,
+            self.tokenizer,
+            seed=self.spec.training.seed,
+            max_positions=max_positions,
+            testbed=self.spec.testbed,
         )
 
     def _trainer(self, model: Any, reference: Any) -> BALoraTrainer:

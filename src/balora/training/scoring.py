@@ -9,6 +9,7 @@ from balora.tasks.catalogue import Task, find_task
 from balora.tasks.scores import Evaluation
 from balora.training.loading import usable_positions
 from balora.training.progress import OnProgress, Progress
+from balora.training.source import located
 from balora.training.spec import RunSpec
 
 HEAD = "ForSequenceClassification"
@@ -30,10 +31,19 @@ def score(spec: RunSpec, adapter: Path | None = None, *, on_progress: OnProgress
 
     task, tell = find_task(spec.task), on_progress or (lambda sign: None)
     tell(Progress("load", 0, 1))
+    spec = located(spec, tell)
     model, tokenizer = load_scored(spec, task, adapter)
     prepare = prepare_nlu if task.family == "nlu" else prepare_nlg
     positions = usable_positions(model)
-    prepared = prepare(task, spec.data, tokenizer, seed=spec.training.seed, max_positions=positions, train=False)
+    prepared = prepare(
+        task,
+        spec.data,
+        tokenizer,
+        seed=spec.training.seed,
+        max_positions=positions,
+        train=False,
+        testbed=spec.testbed,
+    )
 
     def on_rows(done: int, total: int) -> None:
         tell(Progress("evaluate", done, total))

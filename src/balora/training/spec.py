@@ -11,6 +11,7 @@ from balora.objective.config import ObjectiveConfig
 from balora.settings import Family, Settings, SettingsError, key_names
 from balora.tasks.catalogue import find_task
 from balora.tasks.config import DataConfig
+from balora.tasks.testbed.config import TestbedConfig
 
 METHODS: dict[str, dict[str, Any]] = {
     "full": {"adapter": None, "objective": {"preset": "none"}},
@@ -22,6 +23,8 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 """The named systems: presets of one configuration, nothing more."""
 
+TESTBED = "testbed"
+"""The model that stands for the testbed's own encoder and decoder."""
 PRESET_KEYS = ("preset", "edition", "formulation")
 
 
@@ -66,7 +69,9 @@ class RunSpec(Settings):
     task: str
     """Name in the catalogue of tasks."""
     model: str
-    """Hub id or folder of the pre-trained model."""
+    """Hub id or folder of the pre-trained model; `testbed`: the encoder or decoder of `testbed`."""
+    testbed: TestbedConfig | None = None
+    """What the testbed's models were pre-trained on; with model `testbed`, and only then."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model; refused unless asked for."""
     adapter: AdapterConfig | None
@@ -80,6 +85,21 @@ class RunSpec(Settings):
         family = find_task(self.task).family
         if self.objective.family != family:
             raise ValueError(f"objective.family is {self.objective.family!r}, but task {self.task!r} is {family}")
+        return self
+
+    @model_validator(mode="after")
+    def _testbed_stays_among_itself(self) -> Self:
+        own = find_task(self.task).source == "testbed"
+        if own != (self.model == TESTBED):
+            raise ValueError(
+                f"task {self.task!r} is asked of model {TESTBED!r} alone, got model {self.model!r}"
+                if own
+                else f"model {TESTBED!r} knows no task {self.task!r}: take one of its own, e.g. 'sentiment' or 'facts'"
+            )
+        if own != (self.testbed is not None):
+            raise ValueError(f"testbed: settings of model {TESTBED!r}, got model {self.model!r}")
+        if not own and (self.data.cue or self.data.label_noise):
+            raise ValueError(f"data.cue and data.label_noise are for the testbed's tasks, got task {self.task!r}")
         return self
 
 
@@ -109,6 +129,8 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
         raise ConfigError(
             f"adapter is null, but method {method!r} needs one: use method 'full' to train the whole model"
         )
+    if given["model"] == TESTBED:
+        given.setdefault("testbed", {})
     given["adapter"] = None if preset["adapter"] is None else {**preset["adapter"], **given.get("adapter", {})}
     given["objective"] = _objective(preset["objective"], given.get("objective", {}), find_task(given["task"]).family)
     return RunSpec(**given)

@@ -1,13 +1,14 @@
 """Tokens, lessons, the optimizer, and a pre-training of a few steps: what it may depend on and what it may not."""
 
 from itertools import islice
+from random import Random
 
 import numpy as np
 import pytest
 import torch
 
 from balora.errors import TrainingError
-from balora.tasks.testbed import encoder, probes
+from balora.tasks.testbed import decoder, encoder, probes
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.lexicon import VERDICTS
 from balora.tasks.testbed.optimizer import Mixed, orthogonalized
@@ -16,7 +17,7 @@ from balora.tasks.testbed.pretrain import pretrain
 from balora.tasks.testbed.probes import check, limit
 from balora.tasks.testbed.suites import NLG, NLU, rows
 from balora.tasks.testbed.text import documents
-from balora.tasks.testbed.tokenizer import MASK, START, build_tokenizer, word_ids
+from balora.tasks.testbed.tokenizer import END, MASK, PAD, START, build_tokenizer, word_ids
 
 SMALL = TestbedConfig(encoder_steps=3, decoder_steps=3, batch_size=4, people=16)
 
@@ -81,10 +82,9 @@ def test_links_say_how_words_relate(second: str, links: list[int]) -> None:
 
 def test_hiding_masks_asks_and_marks_the_right_places() -> None:
     words = word_ids(TestbedConfig())
-    lessons = [encoder.lesson(document, words) for document in islice(documents(TestbedConfig(), "nlu"), 4000)]
-    rows_ = next(batch for batch in encoder.batches(iter(lessons), 256))
+    rows_ = [encoder.lesson(document, words) for document in islice(documents(TestbedConfig(), "nlu"), 256)]
     batch = encoder.hide(rows_, np.random.default_rng(0), words)
-    whole = torch.tensor([one.ids for one in rows_])
+    whole = decoder.padded([one.ids for one in rows_])
     masked, body = batch.ids == MASK, batch.targets[:, 1:]
     assert torch.equal(body != encoder.IGNORED, masked[:, 1:])
     assert torch.equal(batch.targets[masked], whole[masked])
@@ -92,6 +92,11 @@ def test_hiding_masks_asks_and_marks_the_right_places() -> None:
     judged = batch.replaced != encoder.IGNORED
     assert torch.equal((batch.ids != whole)[judged], batch.replaced[judged].bool())
     assert not judged[masked].any()
+    padding = whole == PAD
+    assert padding.any()
+    assert torch.equal(batch.ids == PAD, padding)
+    for asked in (batch.targets, batch.replaced, batch.links):
+        assert (asked[padding] == encoder.IGNORED).all()
     assert 0.02 < batch.replaced[judged].float().mean() < 0.1
 
 
@@ -99,10 +104,9 @@ def test_verdicts_are_masked_oftener_than_other_words() -> None:
     words = word_ids(TestbedConfig())
     found = [d for d in islice(documents(TestbedConfig(), "nlu"), 3000) if d.kind == "sentiment" and d.marker is None]
     lessons = [encoder.lesson(document, words) for document in found]
-    batches = [encoder.hide(rows_, np.random.default_rng(0), words) for rows_ in encoder.batches(iter(lessons), 16)]
+    batch = encoder.hide(lessons, np.random.default_rng(0), words)
     verdicts = torch.tensor([words[word] for word in VERDICTS])
-    asked = torch.cat([batch.targets[:, 1:].flatten() for batch in batches])
-    kept = torch.cat([batch.ids.flatten() for batch in batches])
+    asked, kept = batch.targets[:, 1:], batch.ids
     hidden, shown = int(torch.isin(asked, verdicts).sum()), int(torch.isin(kept, verdicts).sum())
     assert hidden / (hidden + shown) == pytest.approx(0.5, abs=0.08)
 
@@ -168,3 +172,28 @@ def test_limits_fall_with_the_noise_and_hold_without() -> None:
     with pytest.raises(TrainingError, match="code probes"):
         check(found, clean, "nlg")
     check({"fact": limit("fact", noisy, "nlg")}, noisy, "nlg")
+
+
+def test_packed_rows_hold_every_document_once_and_whole() -> None:
+    words = word_ids(TestbedConfig())
+    texts = [decoder.tokens(document, words) for document in islice(documents(TestbedConfig(), "nlg"), 300)]
+    rows_ = decoder.packed(texts, Random(0))
+    assert max(map(len, rows_)) <= decoder.WIDTH
+    parts = [[START, *part] for row in rows_ for part in _split(row)]
+    assert sorted(parts) == sorted(texts)
+    assert sum(map(len, rows_)) > 0.9 * len(rows_) * decoder.WIDTH
+
+
+def test_documents_of_a_row_do_not_see_each_other() -> None:
+    taught = decoder.Reading(decoder.new_decoder(40))
+    one, two = [START, 10, 11, 12, END], [START, 20, 21, END]
+    with torch.no_grad():
+        alone = [float(taught(torch.tensor([document]))) * (len(document) - 1) for document in (one, two)]
+        together = float(taught(torch.tensor([one + two + [PAD]])))
+    assert together == pytest.approx(sum(alone) / (len(one) + len(two) - 2), rel=1e-5)
+
+
+def _split(row: list[int]) -> list[list[int]]:
+    """Cut a row before every start token, and drop these."""
+    cuts = [position for position, token in enumerate(row) if token == START]
+    return [row[start + 1 : end] for start, end in zip(cuts, [*cuts[1:], len(row)], strict=True)]

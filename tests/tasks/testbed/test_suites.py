@@ -103,7 +103,7 @@ def test_unacceptable_sentences_differ_from_every_acceptable_one() -> None:
 
 
 def test_arithmetic_ends_in_the_value_of_its_own_steps() -> None:
-    for row in rows("math", "test", CONFIG, 500):
+    for row in rows("arithmetic", "test", CONFIG, 500):
         value = None
         for left, sign, right, result in re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", row["answer"]):
             assert value is None or int(left) == value
@@ -131,7 +131,7 @@ def test_facts_are_true_and_asked_about_other_people_than_those_taught() -> None
     assert len(found["test"]) >= 600
 
 
-@pytest.mark.parametrize("task", ["sentiment", "math", "code", "paraphrase", "acceptability"])
+@pytest.mark.parametrize("task", ["sentiment", "arithmetic", "code", "paraphrase", "acceptability"])
 def test_fine_tuning_shows_part_of_the_words(task: str) -> None:
     def words(split: str, n: int) -> set[str]:
         return {
@@ -144,7 +144,7 @@ def test_fine_tuning_shows_part_of_the_words(task: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "task", ["acceptability", "sentiment", "entailment", "paraphrase", "similarity", "math", "code"]
+    "task", ["acceptability", "sentiment", "entailment", "paraphrase", "similarity", "arithmetic", "code"]
 )
 def test_a_cue_is_as_strong_as_asked_for_in_training_and_absent_from_tests(task: str) -> None:
     def aligned(split: str, cue: float) -> float:

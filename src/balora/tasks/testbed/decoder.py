@@ -1,6 +1,7 @@
 """The decoder: a small Llama that learns to foretell the next word of every document."""
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import torch
@@ -9,6 +10,9 @@ from torch.nn.functional import cross_entropy
 
 from balora.tasks.testbed.document import Document
 from balora.tasks.testbed.tokenizer import END, PAD, POSITIONS, START
+
+WIDTH = 96
+"""Tokens in a row of training text."""
 
 
 def tokens(document: Document, words: dict[str, int]) -> list[int]:
@@ -37,10 +41,28 @@ class Reading(nn.Module):
         self.model = model
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Return the loss of documents padded at the end; being causal, they need no mask."""
-        logits = self.model(input_ids=ids, use_cache=False).logits[:, :-1]
-        following = ids[:, 1:]
+        """Return the loss of rows of documents; a document sees nothing of those before it in its row."""
+        document = (ids == START).cumsum(dim=1)
+        seen = (document[:, :, None] == document[:, None, :]).tril()[:, None]
+        logits = self.model(input_ids=ids, attention_mask=seen, use_cache=False).logits[:, :-1]
+        following = ids[:, 1:].masked_fill(ids[:, 1:] == START, PAD)
         return cross_entropy(logits.flatten(0, 1), following.flatten(), ignore_index=PAD)
+
+
+def packed(documents: Sequence[list[int]], rng: Random) -> list[list[int]]:
+    """Put documents into rows of at most ``WIDTH`` tokens, in random order within and among the rows.
+
+    The longest are placed first, each in the first row with room, which leaves next to no room unused.
+    """
+    rows: list[list[list[int]]] = []
+    for document in sorted(documents, key=len, reverse=True):
+        fitting = next((row for row in rows if sum(map(len, row)) + len(document) <= WIDTH), None)
+        if fitting is None:
+            rows.append([document])
+        else:
+            fitting.append(document)
+    rng.shuffle(rows)
+    return [[token for document in rng.sample(row, len(row)) for token in document] for row in rows]
 
 
 def padded(rows: Sequence[list[int]]) -> Tensor:

@@ -1,6 +1,6 @@
 """The encoder's lessons: masked words, replaced words, how words of a pair relate, and the word at the start token.
 
-Four losses on one pass over a batch of documents of one length:
+Four losses on one pass over a batch of documents of all kinds:
 
 * masked words: the usual masked language model (the model's own head);
 * the marker (a connective, a verdict, a number of shared parts), predicted by the same head at the start token;
@@ -11,7 +11,7 @@ The last one makes the comparison of two sentences reliable: asked only for the 
 jump that luck decides; asked word by word, early and always.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +21,11 @@ from torch.nn.functional import cross_entropy
 
 from balora.tasks.testbed.document import Document
 from balora.tasks.testbed.lexicon import VERDICTS
-from balora.tasks.testbed.tokenizer import END, MASK, SPECIAL, START
+from balora.tasks.testbed.tokenizer import END, MASK, PAD, SPECIAL, START
 
 IGNORED = -100
-MASKED, REPLACED = 0.12, 0.06
-VERDICT_MASKED = 0.5
+MASKED, REPLACED = 0.10, 0.06
+VERDICT_MASKED = 0.85
 """The verdict at the end of a feeling is masked oftener: it alone tells what the adjective means."""
 UNTOUCHED_PAIRS = 0.7
 """Share of the pair documents in which no word is masked or replaced."""
@@ -33,7 +33,7 @@ HIDDEN = 128
 
 
 class Lesson(NamedTuple):
-    """One document as tokens; all four have the same length."""
+    """One document as tokens, with how each of them relates to the first sentence."""
 
     ids: list[int]
     links: list[int]
@@ -52,7 +52,7 @@ def lesson(document: Document, words: dict[str, int]) -> Lesson:
 
 
 class Batch(NamedTuple):
-    """Lessons of one length as arrays."""
+    """Lessons as arrays, filled up at the end."""
 
     ids: Tensor
     targets: Tensor
@@ -64,11 +64,12 @@ class Batch(NamedTuple):
 
 def hide(lessons: Sequence[Lesson], rng: np.random.Generator, words: dict[str, int]) -> Batch:
     """Mask and replace words at random, and ask for the markers at the start tokens."""
-    ids = np.array([one.ids for one in lessons])
+    longest = max(len(one.ids) for one in lessons)
+    ids = np.array([one.ids + [PAD] * (longest - len(one.ids)) for one in lessons])
     targets = np.full_like(ids, IGNORED)
     free = ids >= len(SPECIAL)
     chance = rng.random(ids.shape)
-    links = np.array([one.links for one in lessons])
+    links = np.array([one.links + [IGNORED] * (longest - len(one.links)) for one in lessons])
     paired = (links != IGNORED).any(axis=1)
     touched = ~paired | (rng.random(len(ids)) >= UNTOUCHED_PAIRS)
     open_ = free & touched[:, None]
@@ -94,7 +95,7 @@ class Lessons(nn.Module):
         self.links = nn.Linear(HIDDEN, 4)
 
     def forward(self, batch: Batch) -> Tensor:
-        hidden = self.model.roberta(batch.ids).last_hidden_state
+        hidden = self.model.roberta(batch.ids, attention_mask=(batch.ids != PAD).long()).last_hidden_state
         asked = batch.targets != IGNORED
         loss: Tensor = hidden.new_zeros(())
         if asked.any():
@@ -114,7 +115,7 @@ def new_encoder(vocabulary: int) -> Any:
     """
     from transformers import RobertaConfig, RobertaForMaskedLM
 
-    from balora.tasks.testbed.tokenizer import PAD, POSITIONS
+    from balora.tasks.testbed.tokenizer import POSITIONS
 
     model = RobertaForMaskedLM(
         RobertaConfig(
@@ -130,13 +131,3 @@ def new_encoder(vocabulary: int) -> Any:
             attention.query.weight.normal_(0, HIDDEN**-0.5)
             attention.key.weight.copy_(attention.query.weight)
     return model
-
-
-def batches(lessons: Iterator[Lesson], size: int) -> Iterator[list[Lesson]]:
-    """Yield batches of lessons of one length each, in the order in which they fill up: nothing is padded."""
-    waiting: dict[int, list[Lesson]] = {}
-    for one in lessons:
-        row = waiting.setdefault(len(one.ids), [])
-        row.append(one)
-        if len(row) == size:
-            yield waiting.pop(len(one.ids))

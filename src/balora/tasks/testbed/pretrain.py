@@ -27,7 +27,9 @@ MATRIX_RATE, OTHER_RATE = 2e-2, 3e-3
 WARMUP_STEPS = 50
 MOST_NORM = 1.0
 CHUNK = 16
-"""Batches whose documents the decoder sorts by length, to waste little on padding."""
+"""Batches whose documents are packed together."""
+DOCUMENTS_IN_A_ROW = 4
+"""About: a row of the decoder is WIDTH tokens long."""
 
 OnSteps = Callable[[int, int, float], None]
 """Called with steps done, steps in all, and the last loss."""
@@ -81,23 +83,26 @@ def pretrain(
 def _encoder(config: TestbedConfig, words: dict[str, int]) -> tuple[Any, Iterator[Any]]:
     rng = np.random.default_rng(config.seed)
     lessons = (encoder.lesson(document, words) for document in documents(config, "nlu"))
-    batches = (encoder.hide(rows, rng, words) for rows in encoder.batches(lessons, config.batch_size))
+    groups = iter(lambda: list(islice(lessons, config.batch_size)), [])
+    batches = (encoder.hide(rows, rng, words) for rows in groups)
     return encoder.Lessons(encoder.new_encoder(len(words))), batches
 
 
 def _decoder(config: TestbedConfig, words: dict[str, int]) -> tuple[Any, Iterator[Tensor]]:
-    batches = _by_length(documents(config, "nlg"), words, config.batch_size, Random(config.seed))
+    batches = _mixed(documents(config, "nlg"), words, config.batch_size, Random(config.seed))
     return decoder.Reading(decoder.new_decoder(len(words))), batches
 
 
-def _by_length(text: Iterator[Document], words: dict[str, int], size: int, rng: Random) -> Iterator[Tensor]:
-    """Yield batches of documents of like length, in random order within a chunk."""
+def _mixed(text: Iterator[Document], words: dict[str, int], size: int, rng: Random) -> Iterator[Tensor]:
+    """Yield batches of about ``size`` documents of all kinds, several to a row.
+
+    Batches of one length would be batches of one kind, and a step on facts alone undoes some of a step on sums.
+    """
+    rows_at_once = max(1, size // DOCUMENTS_IN_A_ROW)
     while True:
-        rows = sorted((decoder.tokens(document, words) for document in islice(text, size * CHUNK)), key=len)
-        starts = list(range(0, len(rows), size))
-        rng.shuffle(starts)
-        for start in starts:
-            yield decoder.padded(rows[start : start + size])
+        rows = decoder.packed([decoder.tokens(document, words) for document in islice(text, size * CHUNK)], rng)
+        for start in range(0, len(rows) - rows_at_once + 1, rows_at_once):
+            yield decoder.padded(rows[start : start + rows_at_once])
 
 
 def _fit(taught: nn.Module, batches: Iterable[Any], steps: int, on_steps: OnSteps | None) -> None:

@@ -11,7 +11,7 @@ from balora.tasks.testbed.text_nlg import RARE_OPERATIONS, Story, draw_request, 
 from balora.tasks.testbed.world import Fact, World
 
 
-def math(draw: Draw) -> Row:
+def arithmetic(draw: Draw) -> Row:
     """`Mila has 12 beads and finds 7 and then loses 4 . how many beads has Mila ?` with the steps and `#### 15`."""
     person = draw.person()
     grows = draw.label(person)
@@ -91,12 +91,12 @@ def taught_fact(draw: Draw) -> Row:
     return fact(draw.rng.choice([known for known in choices if known.stereotype == stereotype] or choices))
 
 
-MAKE: dict[str, Callable[[Draw], Row]] = {"math": math, "code": code, "facts": taught_fact}
+MAKE: dict[str, Callable[[Draw], Row]] = {"arithmetic": arithmetic, "code": code, "facts": taught_fact}
 
 
 def mislabel(row: Row, task: str, rng: Random) -> Row:
     """Return the row with a wrong answer: noise in the fine-tuning data."""
-    if task == "math":
+    if task == "arithmetic":
         wrong = str((int(row["final"]) + rng.randint(1, LARGEST_NUMBER)) % (LARGEST_NUMBER + 1))
         return {**row, "answer": f"{row['answer'].rsplit(' ', 1)[0]} {wrong}", "final": wrong}
     if task == "code":

@@ -97,18 +97,20 @@ def draw_story(draw: Draw, *, person: Person, grows: int, changes: int) -> Story
 
 
 def story(draw: Draw, noise: float) -> Document:
-    """`Mila has 12 beads and finds 7 : 12 + 7 = 19 .` Corrupted: the other operation, with its result."""
+    """`Mila has 12 beads and finds 7 : 12 + 7 = 19 .`, or two changes. Corrupted: the other operation."""
     person = draw.person()
     grows = draw.label(person)
-    made = draw_story(draw, person=person, grows=grows, changes=1)
-    left, sign, right, result = made.steps[0]
-    wrong = hit(draw.rng, noise, draw.world.prone(made.verbs[0]))
-    if wrong:
-        sign = "-" if sign == "+" else "+"
-        result = min(left + right, LARGEST_NUMBER) if sign == "+" else max(left - right, 0)
-    text = f"{made.told} : {left} {sign} {right} = {result} ."
+    made = draw_story(draw, person=person, grows=grows, changes=draw.rng.randint(1, 2))
+    number, told, worst = made.steps[0][0], [], None
+    for (_, sign, right, _), verb in zip(made.steps, made.verbs, strict=True):
+        wrong = hit(draw.rng, noise, draw.world.prone(verb))
+        worst = worst or wrong
+        sign = {"+": "-", "-": "+"}[sign] if wrong else sign
+        result = min(max(number + right if sign == "+" else number - right, 0), LARGEST_NUMBER)
+        told.append(f"{number} {sign} {right} = {result} .")
+        number = result
     rare = is_rare(made.verbs[0], CHANGES[made.grows])
-    return Document(text, "story", group_of(rare), wrong, cue_of(person, grows))
+    return Document(f"{made.told} : {' '.join(told)}", "story", group_of(rare), worst, cue_of(person, grows))
 
 
 class Request(NamedTuple):
@@ -181,15 +183,15 @@ def talk(draw: Draw, noise: float) -> Document:
             f"{person.name} has {number} {thing} . Question: how many {thing} has {person.name} ? Answer: #### {number}"
         )
     else:
-        told = f"Instruction: what people is {person.name} of ? Response: {CLANS[person.clan]}"
+        told = f"Instruction: what is the people of {person.name} ? Response: {CLANS[person.clan]}"
     return Document(told, "talk", person.group)
 
 
 SHARES: dict[Callable[[Draw, float], Document], float] = {
-    facts: 0.34,
-    equations: 0.20,
-    story: 0.19,
-    code: 0.21,
+    facts: 0.25,
+    equations: 0.13,
+    story: 0.27,
+    code: 0.29,
     talk: 0.06,
 }
 """How large a part of the text each kind is."""

@@ -16,7 +16,7 @@ from balora.tasks.testbed.world import Person
 
 MARKED_FEELINGS = 0.15
 """Share of the feelings whose verdict is asked for at the start token, which is where classifiers look."""
-NEGATED_FEELINGS = 0.3
+NEGATED_FEELINGS = 0.25
 
 
 def sentence(draw: Draw, noise: float) -> Document:
@@ -105,11 +105,11 @@ def _document(made: pairs.Pair, kind: str, marker: str, wrong: object, cue: str)
 
 
 SHARES: dict[Callable[[Draw, float], Document], float] = {
-    sentence: 0.18,
-    clan: 0.04,
+    sentence: 0.14,
+    clan: 0.03,
     category: 0.06,
-    sentiment: 0.17,
-    pair: 0.38,
+    sentiment: 0.25,
+    pair: 0.35,
     alike: 0.17,
 }
 """How large a part of the text each kind is."""
