@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from balora.errors import TrainingError
+from balora.tasks.behaviour import Behaviour
 from balora.tasks.collate import Collator
 from balora.tasks.encoding import IGNORED
 from balora.tasks.evaluating import OnRows, batches_by_length, device_of, evaluating
@@ -80,12 +81,19 @@ def _text(tokens: list[int], tokenizer: Any) -> str:
 
 
 def answer_loss(
-    model: Any, rows: Sequence[Encoded], pad_id: int, *, batch_size: int, on_rows: OnRows | None = None
+    model: Any,
+    rows: Sequence[Encoded],
+    pad_id: int,
+    *,
+    batch_size: int,
+    on_rows: OnRows | None = None,
+    behaviour: Behaviour | None = None,
 ) -> float:
     """Return the mean negative log-likelihood of the answers in nats per token: Σ −log p / number of answer tokens.
 
     The sum runs over every position whose *next* label counts, of all rows together (no mean of means). Batches are cut
     so that no more than ``LOGITS_AT_ONCE`` logits exist at a time (one row's at the least).
+    ``behaviour`` sees every answer token's logits, and for its effective rank those of every row's first one.
 
     Raises:
         TrainingError: a loss is not finite.
@@ -100,12 +108,16 @@ def answer_loss(
         for batch_positions in batches_by_length(lengths, batch_size):
             for positions in _portions(batch_positions, lengths[batch_positions[0]] * model.config.vocab_size):
                 batch = collate([rows[position] for position in positions])
-                loss, tokens = _summed_loss(model, {name: value.to(device) for name, value in batch.items()})
+                logits, targets, counts = _answers(model, {name: value.to(device) for name, value in batch.items()})
+                loss = float(cross_entropy(logits, targets, reduction="sum"))
                 if not math.isfinite(loss):
                     raise TrainingError(
                         f"the answer loss of evaluation rows {sorted(positions)[:4]}… is not finite: {loss}"
                     )
-                total, count, done = total + loss, count + tokens, done + len(positions)
+                if behaviour is not None:
+                    behaviour.add_texts(logits, targets, counts.tolist(), positions)
+                total, count, done = total + loss, count + len(targets), done + len(positions)
+                del logits  # the next ones come before it is bound again
                 if on_rows is not None:
                     on_rows(done, len(rows))
     return total / count
@@ -116,10 +128,12 @@ def _portions(positions: list[int], logits_per_row: int) -> list[list[int]]:
     return [positions[start : start + size] for start in range(0, len(positions), size)]
 
 
-def _summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[float, int]:
-    """Return Σ −log p of the labels in ``batch`` and their number; logits at position t foretell token t+1."""
+def _answers(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the logits of every answer token of a batch, the tokens, and how many of them each row has.
+
+    Logits at position t foretell token t+1.
+    """
     logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False).logits
     targets = batch["labels"][:, 1:]
     counted = targets != IGNORED
-    picked = logits[:, :-1][counted].float()
-    return float(cross_entropy(picked, targets[counted], reduction="sum")), int(counted.sum())
+    return logits[:, :-1][counted].float(), targets[counted], counted.sum(dim=1)

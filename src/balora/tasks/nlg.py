@@ -5,6 +5,7 @@ from typing import Any
 
 from balora.errors import ConfigError, DataError
 from balora.tasks.answers import final_answer, same_result, same_text
+from balora.tasks.behaviour import Behaviour
 from balora.tasks.catalogue import Task
 from balora.tasks.columns import Row
 from balora.tasks.config import DataConfig
@@ -160,12 +161,13 @@ def evaluate_nlg(
     given = {row["index"]: text for row, text in zip(asked, texts, strict=True)}
     items = [_item(prepared.task, row, given.get(row["index"])) for row in rows]
     metrics = {prepared.task.metrics[0]: sum(item["correct"] for item in items) / len(items)}
+    behaviour = Behaviour()
     if readable:
         metrics["answer_loss"] = answer_loss(
-            model, readable, prepared.pad_id, batch_size=batch_size, on_rows=after(len(asked))
+            model, readable, prepared.pad_id, batch_size=batch_size, on_rows=after(len(asked)), behaviour=behaviour
         )
     notes = () if readable else ("answer_loss is missing: no evaluation row fits into the model's positions",)
-    return Evaluation(metrics, task_score(prepared.task, metrics), items, notes)
+    return Evaluation(metrics, task_score(prepared.task, metrics), items, notes, behaviour.measures())
 
 
 def _item(task: Task, row: Encoded, text: str | None) -> dict[str, Any]:

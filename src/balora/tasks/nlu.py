@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from balora.errors import DataError, ModelError, TrainingError
+from balora.tasks.behaviour import Behaviour
 from balora.tasks.catalogue import Task
 from balora.tasks.collate import Collator
 from balora.tasks.columns import Row
@@ -134,7 +135,17 @@ def _evaluation(prepared: Prepared, outputs: list[list[float]]) -> Evaluation:
         {"index": index, "prediction": prediction, "label": label, **_verdict(task, prediction, label)}
         for index, (prediction, label) in enumerate(zip(predictions, labels, strict=True))
     ]
-    return Evaluation(metrics, task_score(task, metrics), items, notes)
+    return Evaluation(metrics, task_score(task, metrics), items, notes, _behaviour(task, outputs, labels))
+
+
+def _behaviour(task: Task, outputs: list[list[float]], labels: Sequence[int]) -> dict[str, float]:
+    """Return how the model answers; a regression gives no probabilities."""
+    if task.regression:
+        return {}
+    behaviour, logits = Behaviour(), torch.tensor(outputs)
+    behaviour.add(logits, torch.tensor(labels))
+    behaviour.keep(logits, range(len(outputs)))
+    return behaviour.measures()
 
 
 def _verdict(task: Task, prediction: float, label: float) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class Evaluation(NamedTuple):
     """One per evaluation row, in the file's order: `index`, `prediction`, `label` or `answer`, `correct` or `score`."""
     notes: tuple[str, ...] = ()
     """Metrics that were undefined, rows that could not be scored."""
+    behaviour: dict[str, float] = {}
+    """How it answers (:class:`balora.tasks.behaviour.Behaviour`), by measure; nothing for regression."""
 
 
 def nlu_metrics(task: Task, predictions: Numbers, labels: Numbers) -> tuple[dict[str, float], tuple[str, ...]]:
