@@ -204,7 +204,7 @@ def test_the_page_shows_what_the_data_holds() -> None:
         "| cola (matthews\\_correlation) | 53.33 ± 3.51 |",
         "- spectral (cola; 12 runs): k ≥ D",
         "balora study run x",
-        "seeds 42, 1024, 2024; profile glance",
+        "3 seeds: 42, 1024, 2024; profile glance",
     ):
         assert part in text, part
 

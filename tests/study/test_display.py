@@ -6,7 +6,7 @@ import fakes
 import pytest
 
 from balora.study import display
-from balora.study.display import PlainWatcher, Tally, clock, describe_run, opening, result
+from balora.study.display import PlainWatcher, Tally, clock, describe, opening, result
 from balora.study.finding import find_study
 from balora.study.plan import Choices, PlannedRun, make_plan
 from balora.study.suites import Tasks
@@ -70,8 +70,8 @@ def test_plain_lines_never_stand_still(runs: tuple[PlannedRun, ...], now: list[f
 def test_words(runs: tuple[PlannedRun, ...]) -> None:
     assert [clock(seconds) for seconds in (None, 0, 61, 3723)] == ["–", "0:00", "1:01", "1:02:03"]
     assert opening(1, 0, 0, 1) == "1 run to do with 1 worker"
-    assert describe_run(runs[0], None) == "ba-lora · cola · seed 42 · starting"
-    assert describe_run(runs[0], Progress("load", 0, 0)) == "ba-lora · cola · seed 42 · load"
+    assert describe(runs[0], None) == "ba-lora · cola · seed 42 · starting"
+    assert describe(runs[0], Progress("load", 0, 0)) == "ba-lora · cola · seed 42 · load"
     failed = fakes.record_of(runs[0].spec, status="failed", score=None, error=RunError(kind="E", message="m"))
     assert result(runs[0], failed) == "ba-lora · cola · seed 42: FAILED: E: m"
 

@@ -13,9 +13,10 @@ import fakes
 import pytest
 
 from balora.errors import InputError, OutputError
-from balora.study.execute import Outcome, execute
+from balora.study.execute import Outcome, Work, execute
 from balora.study.finding import find_study, read_study
 from balora.study.folder import read_runs, read_study_record
+from balora.study.models import PlannedModel
 from balora.study.plan import Choices, Plan, PlannedRun, make_plan
 from balora.study.suites import Tasks
 from balora.training.progress import Progress
@@ -30,13 +31,19 @@ class Notebook:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
+    def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
+        self.lines.append(f"pretraining {len(models)}")
+
+    def pretrained(self, model: PlannedModel) -> None:
+        self.lines.append(f"pretrained {model.task}")
+
     def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
         self.lines.append(f"began {len(todo)} {skipped} {left}")
 
-    def started(self, run: PlannedRun) -> None:
-        self.lines.append(f"started {run.arm} {run.task} {run.seed}")
+    def started(self, work: Work) -> None:
+        self.lines.append(f"started {work.label}")
 
-    def told(self, run: PlannedRun, progress: Progress) -> None:
+    def told(self, work: Work, progress: Progress) -> None:
         self.lines.append(f"told {progress.phase}")
 
     def ended(self, run: PlannedRun, record: RunRecord) -> None:
@@ -162,10 +169,10 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
 
 def test_two_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:
     class Intruder(Notebook):
-        def started(self, run: PlannedRun) -> None:
+        def started(self, work: Work) -> None:
             with pytest.raises(OutputError, match="another `balora study run` is working here"):
                 go(plan_of(), tmp_path)
-            super().started(run)
+            super().started(work)
 
     watcher = Intruder()
     outcome = execute(plan_of(), tmp_path, watcher, command="", run=fakes.quick)

@@ -64,7 +64,10 @@ def test_a_study_of_real_runs_from_file_to_report(study: Path, checkpoint: Path,
     ("words", "expected"),
     [
         (["run", "pissa-initialisation", "--output", "{}/o"], "did you mean 'pissa-initialization'"),
-        (["run", "formulation-swap", "--output", "{}/o"], "names no model: pass --model"),
+        (
+            ["run", "formulation-swap", "--data", "{}", "--output", "{}/o"],
+            "the testbed draws its own rows: leave it out",
+        ),
         (["plan", "formulation-swap", "--model", "m", "--data", "{}/none"], "no such folder"),
         (["plan", "formulation-swap", "--model", "m", "--set", "adapter.rnak=3"], "did you mean 'adapter.rank'"),
         (["plan", "formulation-swap", "--model", "m", "--profile", "galnce"], "did you mean 'glance'"),

@@ -1,6 +1,5 @@
 """`balora study`: list, plan, run and report. Verbs only; heavy imports happen in the workers."""
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,10 +13,18 @@ app = typer.Typer(no_args_is_help=True, help="Ablation studies: what is compared
 STUDY = Annotated[
     str, typer.Argument(metavar="STUDY|FILE", help="A shipped study (see `list`), or a study file (.yaml).")
 ]
-MODEL = Annotated[str | None, typer.Option(help="Hub id or folder of the pre-trained model.")]
-DATA = Annotated[str | None, typer.Option(help="Folder above the tasks' folders (glue/CoLA, gsm8k, …).")]
+MODEL = Annotated[
+    str | None,
+    typer.Option(help="Hub id or folder of the pre-trained model; without it the study's, or the testbed's."),
+]
+DATA = Annotated[
+    str | None,
+    typer.Option(help="Folder above the tasks' folders (glue/CoLA, gsm8k, …); the testbed needs none."),
+]
 PROFILE = Annotated[str, typer.Option(help="How much to spend: glance, quick, standard or thorough.")]
-SEEDS = Annotated[int | None, typer.Option(min=1, max=1000, help="Seeds per arm; fixed in advance, from 42 on.")]
+SEEDS = Annotated[
+    int | None, typer.Option(min=1, max=1000, help="Seeds (blocks) per arm; fixed in advance, from 42 on.")
+]
 SET = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting for every arm, e.g. training.steps=50; repeatable."),
@@ -33,7 +40,10 @@ def list_(as_json: JSON = False) -> None:
     _print(list_studies(), studies_text, as_json)
 
 
-@app.command(epilog="Example: [bold]balora study plan pissa-initialization --model MODEL --data DATA[/bold]")
+@app.command(
+    epilog="Example: [bold]balora study plan pissa-initialization[/bold] (on the testbed), or with "
+    "[bold]--model MODEL --data DATA[/bold]"
+)
 def plan(
     study: STUDY,
     model: MODEL = None,
@@ -54,8 +64,8 @@ def plan(
 
 
 @app.command(
-    epilog="Example: [bold]balora study run pissa-initialization --model MODEL --data DATA --profile glance "
-    "--output runs/pissa[/bold]  Interrupted? The same command goes on where it stopped."
+    epilog="Example: [bold]balora study run pissa-initialization --profile quick --output runs/pissa[/bold] (on the "
+    "testbed), or with [bold]--model MODEL --data DATA[/bold].  Interrupted? The same command goes on where it stopped."
 )
 def run(
     study: STUDY,
@@ -65,7 +75,8 @@ def run(
     profile: PROFILE = "glance",
     seeds: SEEDS = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Runs at a time; by default two, on two cores or more.")
+        int | None,
+        typer.Option(min=1, help="Runs at a time; by default two, on two cores or more; on the testbed one a core."),
     ] = None,
     assignments: SET = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run again what failed before.")] = False,
@@ -74,7 +85,7 @@ def run(
     """Carry out a study, skipping what is finished, and print its report."""
     from balora.cli.settings import parse_assignments
     from balora.study.display import watching
-    from balora.study.execute import execute
+    from balora.study.execute import execute, usable_cores
     from balora.study.prepare import command, prepare
 
     given = tuple(assignments or ())
@@ -88,7 +99,7 @@ def run(
                 output,
                 watcher,
                 command=repeat,
-                workers=workers or min(2, os.cpu_count() or 1),
+                workers=workers or (usable_cores() if made.choices.on_testbed else min(2, usable_cores())),
                 retry_failed=retry_failed,
             )
     except KeyboardInterrupt:

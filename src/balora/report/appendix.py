@@ -91,7 +91,7 @@ def repeat(report: Report) -> str:
         for kind in ("model", "code")
     }
     lines = [
-        f"- seeds {', '.join(map(str, report.seeds))}; profile {escape(report.profile)}; model {escape(report.model)}",
+        f"- {escape(report.blocks)}; profile {escape(report.profile)}; model {escape(report.model)}",
         f"- versions: {escape(', '.join(f'{name} {version}' for name, version in report.versions.items()))}",
     ]
     lines += [

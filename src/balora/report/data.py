@@ -6,9 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from balora.report import words
-from balora.report.runs import Cost, Failure, Inactive, Note, Share, costs, failures, inactive_terms, notes, shares
+from balora.report.runs import (
+    Cost,
+    Failure,
+    Inactive,
+    Note,
+    Share,
+    costs,
+    failures,
+    inactive_terms,
+    learning_rates,
+    notes,
+    shares,
+)
 from balora.report.scores import MEASURES, BySeed, Measure, averages, differences, task_scores
 from balora.study.arms import DesignedArm, design_arms, suites_factor
+from balora.study.blocks import in_words
 from balora.study.folder import StudyRecord, read_runs, read_study_record
 from balora.study.statistics import (
     Comparison,
@@ -44,6 +57,8 @@ class ArmRow:
     """Score of each task, in points."""
     task_losses: dict[str, Summary]
     """Answer loss of each generation task, in nats a token."""
+    rates: dict[str, tuple[float, ...]]
+    """Learning rates of its finished runs, by family of tasks."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +103,8 @@ class Report:
     model: str
     profile: str
     seeds: tuple[int, ...]
+    blocks: str
+    """What the blocks are, in words."""
     tasks: tuple[str, ...]
     absent: tuple[str, ...]
     measures: tuple[str, ...]
@@ -124,12 +141,15 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
     return Report(
         study=record.study.study,
         question=record.study.question,
-        answer=words.answer(arms[0].name, record.seeds, [(d.arm, MEASURES[d.measure], d.paired) for d in compared]),
+        answer=words.answer(
+            arms[0].name, words.block_count(record), [(d.arm, MEASURES[d.measure], d.paired) for d in compared]
+        ),
         cautions=tuple(words.cautions(record, runs, counts.planned - counts.ok, {a.name: a.averages for a in arms})),
         base=arms[0].name,
         model=record.model,
         profile=record.profile,
         seeds=record.seeds,
+        blocks=in_words(record.seeds, record.pretrainings),
         tasks=record.tasks,
         absent=record.absent,
         measures=tuple(measure.key for measure in measures),
@@ -166,6 +186,7 @@ def _arm_row(arm: DesignedArm, record: StudyRecord, runs: Mapping[str, RunRecord
         by_seed=by_seed,
         tasks={task: summarize(list(scores.get(task, {}).values())) for task in record.tasks},
         task_losses={task: summarize(list(values.values())) for task, values in losses.items()},
+        rates=learning_rates(record, runs, arm.name),
     )
 
 

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+from balora.report.words import rates_in_words
 from balora.study.arms import design_arms
+from balora.study.blocks import in_words
 from balora.study.finding import find_study, shipped
 from balora.study.layers import dotted
 from balora.study.plan import Plan
 from balora.study.profiles import PROFILES
+from balora.study.testbed_profiles import TESTBED_PROFILES
+from balora.tasks.catalogue import find_task
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class StudyList:
 
     studies: tuple[StudyLine, ...]
     profiles: dict[str, str]
+    """On the testbed."""
+    model_profiles: dict[str, str]
+    """Of a model of one's own."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class PlanArm:
     method: str | None
     changes: dict[str, Any]
     """Dotted settings in which it differs from the base."""
+    rates: dict[str, tuple[float, ...]]
+    """Learning rates of its runs, by family of tasks."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,8 @@ class PlanList:
     model: str
     profile: str
     seeds: tuple[int, ...]
+    pretrainings: tuple[int, ...]
+    """Pre-training seed of each block; none for a given model."""
     tasks: tuple[str, ...]
     absent: tuple[str, ...]
     arms: tuple[PlanArm, ...]
@@ -73,7 +84,8 @@ def list_studies() -> StudyList:
         StudyLine(s.study, s.question, s.suites, s.base_name, tuple(arm.name for arm in design_arms(s)[1:]))
         for s in studies
     ]
-    return StudyList(tuple(lines), {name: profile.about for name, profile in PROFILES.items()})
+    on_testbed = {name: profile.about for name, profile in TESTBED_PROFILES.items()}
+    return StudyList(tuple(lines), on_testbed, {name: profile.about for name, profile in PROFILES.items()})
 
 
 def studies_text(content: StudyList) -> str:
@@ -81,8 +93,9 @@ def studies_text(content: StudyList) -> str:
     lines = []
     for one in content.studies:
         lines += [one.study, f"    {one.question}", f"    {one.base} against {', '.join(one.arms)}"]
-    lines += ["", "profiles"]
-    lines += [f"    {name:<10}{about}" for name, about in content.profiles.items()]
+    for title, profiles in (("on the testbed", content.profiles), ("with --model", content.model_profiles)):
+        lines += ["", f"profiles {title}"]
+        lines += [f"    {name:<10}{about}" for name, about in profiles.items()]
     return "\n".join(lines)
 
 
@@ -94,12 +107,21 @@ def describe_plan(plan: Plan) -> PlanList:
         model=plan.choices.model,
         profile=plan.choices.profile,
         seeds=plan.seeds,
+        pretrainings=plan.pretrainings,
         tasks=plan.tasks.present,
         absent=plan.tasks.absent,
-        arms=tuple(PlanArm(arm.name, arm.method, dotted(arm.delta)) for arm in plan.arms),
+        arms=tuple(PlanArm(arm.name, arm.method, dotted(arm.delta), _rates(plan, arm.name)) for arm in plan.arms),
         distinct=len(plan.distinct),
         runs=tuple(PlanRun(run.id, run.seed, run.task, run.arm) for run in plan.runs),
     )
+
+
+def _rates(plan: Plan, arm: str) -> dict[str, tuple[float, ...]]:
+    found: dict[str, set[float]] = {}
+    for run in plan.runs:
+        if run.arm == arm:
+            found.setdefault(find_task(run.task).family, set()).add(run.spec.training.learning_rate)
+    return {family: tuple(sorted(rates)) for family, rates in found.items()}
 
 
 def plan_text(content: PlanList) -> str:
@@ -110,7 +132,7 @@ def plan_text(content: PlanList) -> str:
         f"{content.study}: {content.question}",
         f"model    {content.model}",
         f"profile  {content.profile}",
-        f"seeds    {', '.join(map(str, content.seeds))}",
+        f"blocks   {in_words(content.seeds, content.pretrainings)}",
         f"tasks    {', '.join(content.tasks)}"
         + (f"   not found: {', '.join(content.absent)}" if content.absent else ""),
         f"runs     {content.distinct}{sharing}",
@@ -119,7 +141,8 @@ def plan_text(content: PlanList) -> str:
     for arm in content.arms:
         changes = ", ".join(f"{key}={value}" for key, value in arm.changes.items()) or "the base"
         method = f"   (method {arm.method})" if arm.method and arm.method != arm.name else ""
-        lines.append(f"    {arm.name:<26}{changes}{method}")
-    lines += ["", f"{'id':<18}{'seed':<7}{'task':<8}arm"]
-    lines += [f"{run.id:<18}{run.seed:<7}{run.task:<8}{run.arm}" for run in content.runs]
+        lines.append(f"    {arm.name:<26}{changes}{method}; {rates_in_words(arm.rates)}")
+    width = max(map(len, (*content.tasks, "task"))) + 2
+    lines += ["", f"{'id':<18}{'seed':<7}{'task':<{width}}arm"]
+    lines += [f"{run.id:<18}{run.seed:<7}{run.task:<{width}}{run.arm}" for run in content.runs]
     return "\n".join(lines)

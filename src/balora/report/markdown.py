@@ -7,7 +7,7 @@ from balora.report.appendix import cost_table, repeat, terms, trouble
 from balora.report.cells import escape, spread, table
 from balora.report.data import ArmRow, Report
 from balora.report.scores import MEASURES
-from balora.report.words import number
+from balora.report.words import number, rates_in_words
 from balora.study.folder import write_text, writing
 from balora.study.statistics import Comparison
 from balora.tasks.catalogue import find_task
@@ -68,13 +68,16 @@ def _arms(report: Report) -> str:
 
 def _arm_line(arm: ArmRow) -> str:
     called = f" (the method `{arm.method}`)" if arm.method and arm.method != arm.name else ""
+    return f"- {escape(arm.name)}{called}: {escape(_change(arm))}{rates_in_words(arm.rates, '; ')}"
+
+
+def _change(arm: ArmRow) -> str:
     if arm.is_base:
-        return f"- {escape(arm.name)}{called}: the base, which the others are compared with"
+        return "the base, which the others are compared with"
     if arm.ablation is None:
-        levels = ", ".join(f"{factor} {level}" for factor, level in (arm.cell or {}).items())
-        return f"- {escape(arm.name)}{called}: {escape(levels)}"
+        return ", ".join(f"{factor} {level}" for factor, level in (arm.cell or {}).items())
     instead = f" by {arm.ablation['replacement']}" if "replacement" in arm.ablation else ""
-    return f"- {escape(arm.name)}{called}: {arm.ablation['action']} {escape(arm.ablation['part'] + instead)}"
+    return f"{arm.ablation['action']} {arm.ablation['part'] + instead}"
 
 
 def _differences(report: Report) -> str:

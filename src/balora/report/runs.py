@@ -115,6 +115,14 @@ def shares(record: StudyRecord, runs: Runs) -> tuple[Share, ...]:
     )
 
 
+def learning_rates(record: StudyRecord, runs: Runs, arm: str) -> dict[str, tuple[float, ...]]:
+    """Return the learning rates that the finished runs of ``arm`` had, by family of tasks."""
+    found: dict[str, set[float]] = {}
+    for _, task, run in finished(record, runs, arm):
+        found.setdefault(find_task(task).family, set()).add(run.spec.training.learning_rate)
+    return {family: tuple(sorted(rates)) for family, rates in found.items()}
+
+
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return fmean(known) if known else None

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from balora.report.scores import MEASURES, Measure
+from balora.study.blocks import in_words
 from balora.study.folder import StudyRecord
 from balora.study.profiles import PROFILES
+from balora.study.testbed_profiles import find_profile
 from balora.study.statistics import CONFIDENCE, Comparison, Summary, smallest_p
 from balora.training.record import RunRecord
 
@@ -19,7 +21,19 @@ def number(value: float | None, unit: str, sign: bool = False) -> str:
     return text.replace("-", "−")
 
 
-def answer(base: str, seeds: Sequence[int], compared: Sequence[tuple[str, Measure, Comparison]]) -> str:
+def rates_in_words(rates: Mapping[str, Sequence[float]], lead: str = "") -> str:
+    """Return ``learning rate 0.002 (NLU), 0.003 (NLG)`` after ``lead``; nothing where none is known."""
+    if len({tuple(found) for found in rates.values()}) == 1:
+        return f"{lead}learning rate {_numbers(next(iter(rates.values())))}"
+    parts = [f"{_numbers(found)} ({family.upper()})" for family, found in rates.items()]
+    return f"{lead}learning rate {', '.join(parts)}" if parts else ""
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " and ".join(f"{value:g}" for value in values)
+
+
+def answer(base: str, blocks: str, compared: Sequence[tuple[str, Measure, Comparison]]) -> str:
     """Return the answer in one sentence: per measure, the verdicts with the arms that earned them."""
     parts = []
     for measure in MEASURES.values():
@@ -33,7 +47,12 @@ def answer(base: str, seeds: Sequence[int], compared: Sequence[tuple[str, Measur
         if found:
             rank = "" if measure.higher_is_better else " (secondary)"
             parts.append(f"in {measure.label}{rank}, {', '.join(found)}")
-    return f"Compared with {base} over {_count(len(seeds), 'seed')}: {'; '.join(parts)}."
+    return f"Compared with {base} over {blocks}: {'; '.join(parts)}."
+
+
+def block_count(record: StudyRecord) -> str:
+    """Return how many blocks there are, in the words for this kind of model."""
+    return _count(len(record.seeds), "block" if record.pretrainings else "seed")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -51,8 +70,8 @@ def cautions(
     if unfinished:
         yield f"{_count(unfinished, 'planned run')} without a result: only seeds with every task count for an average."
     if record.profile in PROFILES:
-        yield f"Profile {record.profile}: {PROFILES[record.profile].about}."
-    yield _seeds(len(record.seeds))
+        yield f"Profile {record.profile}: {find_profile(record.profile, record.model).about}."
+    yield from _blocks(record)
     for suite in record.study.suites:
         summaries = [summary.get(f"{suite}_avg") for summary in averages.values()]
         if all(summary and summary.mean == 0 for summary in summaries):
@@ -69,10 +88,21 @@ def cautions(
     yield "Intervals and p are per comparison, not corrected for their number."
 
 
-def _seeds(n: int) -> str:
+def _blocks(record: StudyRecord) -> Iterator[str]:
+    n, models = len(record.seeds), len(set(record.pretrainings))
+    if record.pretrainings:
+        yield f"{in_words(record.seeds, record.pretrainings)}."
+    if 0 < models < n:
+        yield (
+            "Blocks on one pre-trained model share its luck, which the intervals take for independent: they hold for "
+            f"{'this model' if models == 1 else 'these models'} rather than for others; profile standard gives every "
+            "block its own."
+        )
     if n == 1:
-        return "One seed: nothing can be said about spread, intervals or chance."
-    least = smallest_p(n)
+        yield f"One {'block' if models else 'seed'}: nothing can be said about spread, intervals or chance."
+        return
+    least, count = smallest_p(n), block_count(record)
     if least <= 1 - CONFIDENCE:
-        return f"{n} seeds: the smallest p that the exact test can give is {least:.2g}."
-    return f"{n} seeds: the exact test cannot give a p below {least:.2g}, so nothing is confirmed; 6 seeds reach 0.031."
+        yield f"{count}: the smallest p that the exact test can give is {least:.2g}."
+    else:
+        yield f"{count}: the exact test cannot give a p below {least:.2g}, so nothing is confirmed; 6 reach 0.031."

@@ -9,10 +9,14 @@ from balora.errors import ConfigError
 from balora.settings import Family, SettingsError
 from balora.study.design import SUITES_FACTOR, Ablation, Study
 from balora.study.layers import checked, dotted, for_family, lay
-from balora.training.spec import METHODS, RunSpec, nest, resolve
+from balora.training.spec import METHODS, TESTBED, RunSpec, nest, resolve
 
-STANDINS: dict[Family, str] = {"nlu": "cola", "nlg": "gsm8k"}
-"""A task of each family on which settings are compared; what an arm changes depends on the family alone."""
+STANDINS: dict[Family, dict[str, str]] = {
+    "nlu": {"task": "sentiment", "model": TESTBED},
+    "nlg": {"task": "facts", "model": TESTBED},
+}
+"""A task of each family on which settings are compared; what an arm changes depends on the family alone. The testbed's
+take every setting, its own ones too; whether a given model can use them is seen when the plan is made."""
 
 
 class DesignedArm(NamedTuple):
@@ -112,15 +116,13 @@ def _report_overlaps(study: Study, found: list[tuple[str, str]]) -> None:
 def specifications(study: Study, delta: Mapping[str, Any]) -> tuple[RunSpec, ...]:
     """Return what ``delta`` on the base means for one task of each family of the study."""
     settings = lay(checked(study.base_settings), delta)
-    return tuple(
-        resolve({**for_family(settings, family), "task": STANDINS[family], "model": "-"}) for family in study.suites
-    )
+    return tuple(resolve({**for_family(settings, family), **STANDINS[family]}) for family in study.suites)
 
 
 def _method(study: Study, specs: tuple[RunSpec, ...]) -> str | None:
     same = [spec.model_copy(update={"method": ""}) for spec in specs]
     for method in METHODS:
-        presets = [resolve({"method": method, "task": STANDINS[family], "model": "-"}) for family in study.suites]
+        presets = [resolve({"method": method, **STANDINS[family]}) for family in study.suites]
         if [preset.model_copy(update={"method": ""}) for preset in presets] == same:
             return method
     return None

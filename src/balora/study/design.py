@@ -49,15 +49,15 @@ class Study(Settings):
     question: str = Field(min_length=1)
     """What it asks."""
     model: str | None = None
-    """Hub id or folder of the pre-trained model; `--model` overrides it."""
+    """Hub id or folder of the pre-trained model, or `testbed`; `--model` overrides it. None means `testbed`."""
     suites: tuple[Family, ...] = Field(default=("nlu", "nlg"), min_length=1)
-    """Families of tasks: `nlu` (GLUE), `nlg` (GSM8K, MATH)."""
+    """Families of tasks: `nlu` and `nlg`; of a real model GLUE and GSM8K with MATH, of the testbed its own."""
     tasks: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Only these tasks of the suites; none means all that are there."""
+    """Only these tasks of the suites; none means all that are there (on the testbed: those of the profile)."""
     metrics: tuple[Metric, ...] = ()
     """What arms are compared by; by default the averages of the suites."""
     seeds: int | None = Field(default=None, ge=1, le=1000)
-    """How many seeds every arm runs with; none means the profile's number."""
+    """How many blocks (seeds) every arm runs with; none means the profile's number."""
     base: str | Delta
     """A method by name, or its settings: what every arm is compared with."""
     arms: dict[str, Arm] = {}
@@ -85,6 +85,9 @@ class Study(Settings):
             if metric[:3] not in self.suites
         ]
         found += [("tasks", unknown_name("task", task, TASKS)) for task in self.tasks or () if task not in TASKS]
+        sources = {TASKS[task].source for task in self.tasks or () if task in TASKS}
+        if len(sources) > 1:
+            found.append(("tasks", "the testbed's tasks and real ones cannot be in one study"))
         if not self.arms and not self.factors:
             found.append(("arms", "nothing to compare: give at least one arm or factor"))
         if self.base_name in self.arms:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from balora.study.execute import Watcher
+from balora.study.execute import Watcher, Work
+from balora.study.models import PlannedModel
 from balora.study.plan import PlannedRun
 from balora.training.progress import Progress
 from balora.training.record import RunRecord
@@ -14,32 +15,34 @@ from balora.training.record import RunRecord
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-HEARTBEAT = 30.0
-"""Seconds after which plain output says that it is still alive."""
+SHORTEST, LONGEST, SHARE = 4.0, 60.0, 1 / 60
+"""Plain output gives a sign of life after this share of the time gone, and these seconds at least and at most."""
+
+MODELS = "models pre-trained"
 
 
 class Tally:
-    """Counts runs and estimates the time left from what each task has taken so far."""
+    """Counts runs (or models) and estimates the time left from what each task has taken so far."""
 
-    def __init__(self, todo: Sequence[PlannedRun], workers: int) -> None:
-        self.total, self.done, self.failed = len(todo), 0, 0
+    def __init__(self, todo: Sequence[Work], workers: int, noun: str = "runs") -> None:
+        self.total, self.done, self.failed, self.noun = len(todo), 0, 0, noun
         self.began, self.workers = time.monotonic(), workers
         self._waiting: dict[str, int] = {}
-        for run in todo:
-            self._waiting[run.task] = self._waiting.get(run.task, 0) + 1
+        for work in todo:
+            self._waiting[work.task] = self._waiting.get(work.task, 0) + 1
         self._started: dict[str, float] = {}
         self._seconds: dict[str, list[float]] = {}
 
-    def started(self, run: PlannedRun) -> None:
-        self._started[run.id] = time.monotonic()
+    def started(self, work: Work) -> None:
+        self._started[work.id] = time.monotonic()
 
-    def ended(self, run: PlannedRun, record: RunRecord) -> float:
-        """Count a run and return the seconds it took."""
-        seconds = time.monotonic() - self._started.pop(run.id, time.monotonic())
+    def ended(self, work: Work, record: RunRecord | None = None) -> float:
+        """Count a run (or a model, which has no record) and return the seconds it took."""
+        seconds = time.monotonic() - self._started.pop(work.id, time.monotonic())
         self.done += 1
-        self.failed += record.status != "ok"
-        self._waiting[run.task] -= 1
-        self._seconds.setdefault(run.task, []).append(seconds)
+        self.failed += record is not None and record.status != "ok"
+        self._waiting[work.task] -= 1
+        self._seconds.setdefault(work.task, []).append(seconds)
         return seconds
 
     def elapsed(self) -> float:
@@ -68,46 +71,59 @@ def clock(seconds: float | None) -> str:
 
 
 def status(tally: Tally) -> str:
-    """Return one line on the whole study."""
+    """Return one line on all the work."""
     failed = f", {tally.failed} failed" if tally.failed else ""
-    return f"{tally.done}/{tally.total} runs{failed} · {clock(tally.elapsed())} gone · about {clock(tally.left())} left"
+    return f"{tally.done}/{tally.total} {tally.noun}{failed} · {clock(tally.elapsed())} gone · about {clock(tally.left())} left"
 
 
-def describe_run(run: PlannedRun, progress: Progress | None) -> str:
-    """Return one line on a run under way."""
-    line = f"{run.arm} · {run.task} · seed {run.seed}"
+def describe(work: Work, progress: Progress | None) -> str:
+    """Return one line on what is under way."""
     if progress is None:
-        return f"{line} · starting"
+        return f"{work.label} · starting"
     loss = f" · loss {progress.loss:.3f}" if progress.loss is not None else ""
     steps = f" {progress.step}/{progress.steps}" if progress.steps else ""
-    return f"{line} · {progress.phase}{steps}{loss}"
+    if isinstance(work, PlannedModel):
+        return f"{work.label}:{steps}{loss}"
+    return f"{work.label} · {progress.phase}{steps}{loss}"
 
 
 class PlainWatcher:
-    """One line a finished run, and a sign of life where none finishes for half a minute."""
+    """One line a finished run, and a sign of life where none finishes for a while."""
 
     def __init__(self, write: "Console") -> None:
         self._console = write
-        self._last = time.monotonic()
+        self._began = self._last = time.monotonic()
+
+    def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
+        self.tally = Tally(models, workers, MODELS)
+        self._say(announcement(len(models), workers))
 
     def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
         self.tally = Tally(todo, workers)
         self._say(opening(len(todo), skipped, left, workers))
 
-    def started(self, run: PlannedRun) -> None:
-        self.tally.started(run)
+    def started(self, work: Work) -> None:
+        self.tally.started(work)
 
-    def told(self, run: PlannedRun, progress: Progress) -> None:
-        if time.monotonic() - self._last > HEARTBEAT:
-            self._say(f"  {describe_run(run, progress)}")
+    def told(self, work: Work, progress: Progress) -> None:
+        if self._is_due():
+            self._say(f"  {describe(work, progress)}")
+
+    def pretrained(self, model: PlannedModel) -> None:
+        seconds = self.tally.ended(model)
+        self._say(f"{status(self.tally)} · {model.label} in {seconds:.1f} s")
 
     def ended(self, run: PlannedRun, record: RunRecord) -> None:
         seconds = self.tally.ended(run, record)
         self._say(f"{status(self.tally)} · {result(run, record)} in {seconds:.1f} s")
 
     def idle(self) -> None:
-        if time.monotonic() - self._last > HEARTBEAT:
+        if self._is_due():
             self._say(status(self.tally))
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        return now - self._last > max(SHORTEST, min(LONGEST, SHARE * (now - self._began)))
 
     def _say(self, line: str) -> None:
         self._last = time.monotonic()
@@ -122,19 +138,27 @@ class LiveWatcher:
 
         self._console = console
         self._spinner = Spinner("dots")
-        self._under_way: dict[str, tuple[PlannedRun, Progress | None]] = {}
+        self._under_way: dict[str, tuple[Work, Progress | None]] = {}
         self.tally = Tally((), 1)
+
+    def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
+        self.tally = Tally(models, workers, MODELS)
+        self._console.print(announcement(len(models), workers), markup=False, highlight=False)
 
     def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
         self.tally = Tally(todo, workers)
         self._console.print(opening(len(todo), skipped, left, workers), markup=False, highlight=False)
 
-    def started(self, run: PlannedRun) -> None:
-        self.tally.started(run)
-        self._under_way[run.id] = (run, None)
+    def started(self, work: Work) -> None:
+        self.tally.started(work)
+        self._under_way[work.id] = (work, None)
 
-    def told(self, run: PlannedRun, progress: Progress) -> None:
-        self._under_way[run.id] = (run, progress)
+    def told(self, work: Work, progress: Progress) -> None:
+        self._under_way[work.id] = (work, progress)
+
+    def pretrained(self, model: PlannedModel) -> None:
+        self.tally.ended(model)
+        self._under_way.pop(model.id, None)
 
     def ended(self, run: PlannedRun, record: RunRecord) -> None:
         self.tally.ended(run, record)
@@ -150,10 +174,18 @@ class LiveWatcher:
         from rich.progress_bar import ProgressBar
         from rich.text import Text
 
-        runs = [describe_run(run, progress) for run, progress in list(self._under_way.values())]
-        lines = [Text(f"  {line}", overflow="ellipsis", no_wrap=True) for line in runs]
+        under_way = [describe(work, progress) for work, progress in list(self._under_way.values())]
+        lines = [Text(f"  {line}", overflow="ellipsis", no_wrap=True) for line in under_way]
         self._spinner.update(text=status(self.tally))
         return Group(ProgressBar(total=max(1, self.tally.total), completed=self.tally.done), self._spinner, *lines)
+
+
+def announcement(models: int, workers: int) -> str:
+    """Return the first line where models are missing."""
+    return (
+        f"{models} of the testbed's models {'has' if models == 1 else 'have'} to be pre-trained first, about a minute "
+        f"each, with {workers} worker{'s' * (workers > 1)}; they are kept for other studies"
+    )
 
 
 def opening(todo: int, skipped: int, left: int, workers: int) -> str:
@@ -166,11 +198,10 @@ def opening(todo: int, skipped: int, left: int, workers: int) -> str:
 
 def result(run: PlannedRun, record: RunRecord) -> str:
     """Return one line on a run that ended."""
-    name = f"{run.arm} · {run.task} · seed {run.seed}"
     if record.status == "ok":
-        return name if record.score is None else f"{name}: {record.score:.2f}"
+        return run.label if record.score is None else f"{run.label}: {record.score:.2f}"
     reason = f"{record.error.kind}: {record.error.message}" if record.error else record.status
-    return f"{name}: FAILED: {reason}"
+    return f"{run.label}: FAILED: {reason}"
 
 
 @contextmanager

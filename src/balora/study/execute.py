@@ -1,12 +1,15 @@
 """Carrying a plan out: what is finished is skipped, what is torn is done again, what fails is recorded; torch-free."""
 
+import os
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from balora.errors import InputError, OutputError
 from balora.study.folder import describe, opened, read_runs, writing
+from balora.study.models import PlannedModel, missing_models, pretrain
 from balora.study.plan import Plan, PlannedRun
 from balora.study.workers import Event, Job, RunFunction, carry_out
 from balora.training.progress import OnProgress, Progress
@@ -27,17 +30,26 @@ class Outcome(NamedTuple):
     """Failed before and left alone; `--retry-failed` runs them again."""
 
 
+Work = PlannedRun | PlannedModel
+
+
 class Watcher(Protocol):
     """Someone who looks on."""
 
+    def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
+        """Before the runs, ``models`` have to be pre-trained."""
+
     def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
-        """Work begins on ``todo``."""
+        """Work begins on the runs ``todo``."""
 
-    def started(self, run: PlannedRun) -> None:
-        """A worker took the run."""
+    def started(self, work: Work) -> None:
+        """A worker took it."""
 
-    def told(self, run: PlannedRun, progress: Progress) -> None:
-        """A run gave a sign of life."""
+    def told(self, work: Work, progress: Progress) -> None:
+        """A sign of life."""
+
+    def pretrained(self, model: PlannedModel) -> None:
+        """The model is there."""
 
     def ended(self, run: PlannedRun, record: RunRecord) -> None:
         """A run left its record."""
@@ -63,11 +75,13 @@ def execute(
     workers: int = 1,
     retry_failed: bool = False,
 ) -> Outcome:
-    """Carry out what of ``plan`` is not yet in ``output``.
+    """Carry out what of ``plan`` is not yet in ``output``; models that are missing are pre-trained first.
+
+    On the testbed each worker has one thread, because tiny models gain nothing from more; otherwise they share the cores.
 
     Raises:
         OutputError: the folder holds something else, is in use, or cannot be written.
-        InputError: a run refused its input; runs finished by then are kept.
+        InputError: a run refused its input, or a model could not be pre-trained; runs finished by then are kept.
         KeyboardInterrupt: passed on, after the runs under way were stopped and their folders removed.
     """
     record = describe(plan, command)
@@ -76,21 +90,61 @@ def execute(
         done = {id for id, run_record in found.items() if run_record.status == "ok"}
         left = set() if retry_failed else set(found) - done
         todo = [planned for planned in plan.distinct if planned.id not in done | left]
+        models = missing_models(todo)
         with writing(output):
             for planned in todo:
                 _remove(output / planned.folder)
-        watcher.began(todo, len(done), len(left), workers)
-        ok = _carry_out(todo, plan, output, watcher, run, workers)
+        if models:
+            watcher.pretraining(models, min(workers, len(models)))
+        else:
+            watcher.began(todo, len(done), len(left), workers)
+        stages = [
+            [Job(model.id, model.spec, output, pretrain) for model in models],
+            [Job(one.id, one.spec, output / one.folder, run) for one in todo],
+        ]
+        threads = 1 if plan.choices.on_testbed else max(1, usable_cores() // workers)
+        events = carry_out(stages, workers, threads, output / "log.txt")
+        try:
+            _follow_models(events, models, watcher)
+            if models:
+                watcher.began(todo, len(done), len(left), workers)
+            ok = _follow_runs(events, todo, plan, output, watcher)
+        finally:
+            events.close()
         return Outcome(len(plan.distinct), len(done), ok, len(todo) - ok, len(left))
 
 
-def _carry_out(
-    todo: Sequence[PlannedRun], plan: Plan, output: Path, watcher: Watcher, run: RunFunction, workers: int
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _follow_models(events: Generator[Event], models: Sequence[PlannedModel], watcher: Watcher) -> None:
+    """Pass on what is told until the last model is there."""
+    missing = {model.id: model for model in models}
+    while missing:
+        event = next(events)
+        if event.job is None:
+            watcher.idle()
+            continue
+        model = missing[event.job.id]
+        if event.kind == "started":
+            watcher.started(model)
+        elif event.progress is not None:
+            watcher.told(model, event.progress)
+        elif event.kind == "done":
+            watcher.pretrained(missing.pop(model.id))
+        else:
+            raise InputError(f"{model.label}: {event.error[1]} (no run was begun)")
+
+
+def _follow_runs(
+    events: Generator[Event], todo: Sequence[PlannedRun], plan: Plan, output: Path, watcher: Watcher
 ) -> int:
+    """Pass on what is told until the last run has ended; return how many went well."""
     planned = {one.id: one for one in todo}
     under_way: set[str] = set()
     ok = 0
-    events = carry_out([Job(one.id, one.spec, output / one.folder) for one in todo], run, workers, output / "log.txt")
     try:
         for event in events:
             if event.job is None:
@@ -108,7 +162,7 @@ def _carry_out(
                 ok += record.status == "ok"
                 watcher.ended(one, record)
     finally:
-        events.close()  # type: ignore[attr-defined]
+        events.close()
         for id in under_way:
             _remove(output / planned[id].folder)
     return ok

@@ -38,6 +38,8 @@ class StudyRecord(Settings):
     settings: Delta
     """What `--set` gave."""
     seeds: tuple[int, ...]
+    pretrainings: tuple[int, ...] = ()
+    """Pre-training seed of each block; none for a given model."""
     tasks: tuple[str, ...]
     absent: tuple[str, ...]
     fingerprints: dict[str, dict[str, str]]
@@ -62,6 +64,7 @@ def describe(plan: Plan, command: str) -> StudyRecord:
         profile=plan.choices.profile,
         settings=dict(plan.choices.settings),
         seeds=plan.seeds,
+        pretrainings=plan.pretrainings,
         tasks=plan.tasks.present,
         absent=plan.tasks.absent,
         fingerprints=plan.fingerprints,

@@ -16,6 +16,7 @@ RESERVED = {
     "task": "a study runs every arm on the same tasks: use `tasks` or `suites`",
     "model": "a study runs every arm on the same model: use `model` or --model",
     "training.seed": "seeds are the study's paired blocks: use `seeds` or --seeds",
+    "testbed.seed": "pre-training seeds belong to the study's paired blocks: use `seeds` or --seeds",
     "data.folder": "a study reads all its data from one place: use --data",
 }
 """Settings that belong to the study as a whole, with where to set them."""

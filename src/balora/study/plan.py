@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 from balora.errors import ConfigError
 from balora.settings import SettingsError
 from balora.study.arms import DesignedArm, design_arms
+from balora.study.blocks import Block, blocks, testbed_blocks
 from balora.study.design import Study
 from balora.study.layers import checked, for_family, lay, trains_everything, without_adapter
-from balora.study.profiles import find_profile
-from balora.study.seeds import seeds
+from balora.study.profiles import Profile
 from balora.study.suites import Tasks
+from balora.study.testbed_profiles import find_profile
 from balora.tasks.catalogue import find_task
 from balora.training.record import run_id
-from balora.training.spec import RunSpec, resolve
+from balora.training.spec import TESTBED, RunSpec, resolve
 
 Fingerprints = Callable[[RunSpec], dict[str, str]]
 """SHA-256 of the model, the data and the code that a run reads."""
@@ -24,12 +25,23 @@ class Choices(NamedTuple):
     """What the caller adds to a study."""
 
     model: str
+    """Hub id or folder, or `testbed`."""
     data: str | None = None
     """Folder above the tasks' folders; none reads them by their public names."""
     profile: str = "glance"
     seeds: int | None = None
     settings: Mapping[str, Any] = {}
     """Settings for every arm, above the profile and below the arms' deltas."""
+
+    @property
+    def on_testbed(self) -> bool:
+        """Whether the model is the testbed's."""
+        return self.model == TESTBED
+
+    @property
+    def effort(self) -> Profile:
+        """What the profile means for this kind of model; :class:`ConfigError` where there is none of that name."""
+        return find_profile(self.profile, self.model)
 
 
 class PlannedRun(NamedTuple):
@@ -40,6 +52,11 @@ class PlannedRun(NamedTuple):
     seed: int
     spec: RunSpec
     id: str
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return f"{self.arm} · {self.task} · seed {self.seed}"
 
     @property
     def folder(self) -> Path:
@@ -54,10 +71,20 @@ class Plan(NamedTuple):
     choices: Choices
     arms: tuple[DesignedArm, ...]
     tasks: Tasks
-    seeds: tuple[int, ...]
+    blocks: tuple[Block, ...]
     runs: tuple[PlannedRun, ...]
     fingerprints: dict[str, dict[str, str]]
     """Per task."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The fine-tuning seeds, one a block."""
+        return tuple(block.seed for block in self.blocks)
+
+    @property
+    def pretrainings(self) -> tuple[int, ...]:
+        """The pre-training seeds, one a block; none for a given model."""
+        return tuple(block.pretraining for block in self.blocks if block.pretraining is not None)
 
     @property
     def distinct(self) -> tuple[PlannedRun, ...]:
@@ -68,24 +95,24 @@ class Plan(NamedTuple):
         return tuple(first.values())
 
 
-def seed_count(study: Study, choices: Choices) -> int:
-    """Return how many seeds run: the command line's, else the smaller of what the study and the profile allow."""
-    if choices.seeds is not None:
-        return choices.seeds
-    profile = find_profile(choices.profile).seeds
-    return profile if study.seeds is None else min(study.seeds, profile)
+def chosen_blocks(study: Study, choices: Choices) -> tuple[Block, ...]:
+    """Return the blocks; as many as the command line says, else the smaller of what study and profile allow."""
+    effort = choices.effort
+    usual = effort.seeds if study.seeds is None else min(study.seeds, effort.seeds)
+    count = usual if choices.seeds is None else choices.seeds
+    return testbed_blocks(count, effort.pretrainings) if choices.on_testbed else blocks(count)
 
 
 def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Fingerprints) -> Plan:
     """Return every run in the order it is to be carried out.
 
-    All arms of one task with one seed come together, and one seed is finished before the next begins, so that paired
+    All arms of one task in one block come together, and one block is finished before the next begins, so that paired
     differences can be read early.
 
     Raises:
         ConfigError: settings that are unknown, out of range, or that make two arms the same everywhere.
     """
-    arms, chosen = design_arms(study), seeds(seed_count(study, choices))
+    arms, chosen = design_arms(study), chosen_blocks(study, choices)
     prints: dict[str, dict[str, str]] = {}
     columns: dict[str, list[tuple[DesignedArm, RunSpec]]] = {}
     for task in tasks.present:
@@ -93,8 +120,8 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
         prints[task] = fingerprints(columns[task][0][1])
     _refuse_twins(columns)
     runs = tuple(
-        _planned(arm, task, seed, spec, prints[task])
-        for seed in chosen
+        _planned(arm, task, block, spec, prints[task])
+        for block in chosen
         for task in tasks.present
         for arm, spec in columns[task]
     )
@@ -102,23 +129,29 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
 
 
 def specification(study: Study, choices: Choices, arm: DesignedArm, task: str) -> RunSpec:
-    """Return the run of ``arm`` on ``task``, its seed still open: base, profile, `--set`, then the arm's delta."""
-    family, profile = find_task(task).family, find_profile(choices.profile)
-    settings, given = checked(study.base_settings), checked(choices.settings)
-    method = arm.delta.get("method") or given.get("method") or settings.get("method")
-    shared = without_adapter(profile.shared) if trains_everything(method) else profile.shared
-    for layer in (shared, profile.suites[family], given, arm.delta):
-        settings = lay(settings, layer)
-    settings = lay(settings, {"data": {"folder": choices.data}})
+    """Return the run of ``arm`` on ``task``, its block still open: base, profile, `--set`, then the arm's delta."""
     try:
-        return resolve({**for_family(settings, family), "task": task, "model": choices.model})
+        spec = _resolved(study, choices, arm, task, {})
+        rate = choices.effort.rate(spec)
+        return spec if rate is None else _resolved(study, choices, arm, task, {"training": {"learning_rate": rate}})
     except SettingsError as error:
         raise ConfigError(f"arm {arm.name!r} on {task}: {error}") from None
 
 
-def _planned(arm: DesignedArm, task: str, seed: int, spec: RunSpec, prints: dict[str, str]) -> PlannedRun:
-    seeded = spec.model_copy(update={"training": spec.training.model_copy(update={"seed": seed})})
-    return PlannedRun(arm.name, task, seed, seeded, run_id(seeded, prints))
+def _resolved(study: Study, choices: Choices, arm: DesignedArm, task: str, rate: Mapping[str, Any]) -> RunSpec:
+    family, effort = find_task(task).family, choices.effort
+    settings, given = checked(study.base_settings), checked(choices.settings)
+    method = arm.delta.get("method") or given.get("method") or settings.get("method")
+    shared = without_adapter(effort.shared) if trains_everything(method) else effort.shared
+    for layer in (shared, effort.suites[family], rate, given, arm.delta):
+        settings = lay(settings, layer)
+    settings = lay(settings, {"data": {"folder": choices.data}})
+    return resolve({**for_family(settings, family), "task": task, "model": choices.model})
+
+
+def _planned(arm: DesignedArm, task: str, block: Block, spec: RunSpec, prints: dict[str, str]) -> PlannedRun:
+    placed = block.placed(spec)
+    return PlannedRun(arm.name, task, block.seed, placed, run_id(placed, prints))
 
 
 def _refuse_twins(columns: Mapping[str, Sequence[tuple[DesignedArm, RunSpec]]]) -> None:

@@ -9,10 +9,10 @@ from balora.errors import ConfigError, DataError
 from balora.study.design import Study
 from balora.study.finding import find_study
 from balora.study.plan import Choices, Fingerprints, Plan, make_plan
-from balora.study.profiles import find_profile
-from balora.study.suites import Tasks, choose_tasks
+from balora.study.suites import Tasks, choose_tasks, testbed_tasks
 from balora.tasks.catalogue import Task
 from balora.tasks.folders import find_data_folder
+from balora.training.spec import TESTBED
 
 
 def prepare(
@@ -27,20 +27,25 @@ def prepare(
 ) -> Plan:
     """Return the plan of the study called ``name`` (shipped, or a file) for this model and this data.
 
+    Without a model, here or in the study, it is the testbed's, which needs no data.
+
     Raises:
         InputError: the study, profile, model, data or a setting is unknown, missing or cannot be used.
     """
     study = find_study(name)
-    find_profile(profile)
-    chosen = model or study.model
-    if not chosen:
-        raise ConfigError(f"study {study.study!r} names no model: pass --model with a Hub id or a folder")
-    choices = Choices(chosen, data, profile, seeds, settings or {})
-    return make_plan(study, choices, tasks_of(study, data), fingerprints or _fingerprints())
+    choices = Choices(model or study.model or TESTBED, data, profile, seeds, settings or {})
+    return make_plan(study, choices, tasks_of(study, choices), fingerprints or _fingerprints())
 
 
-def tasks_of(study: Study, data: str | None) -> Tasks:
-    """Return the study's tasks that are there: in ``data``, or known by a public name where no folder is given."""
+def tasks_of(study: Study, choices: Choices) -> Tasks:
+    """Return the study's tasks that are there: the testbed's, those in a folder, or those known by a public name."""
+    effort, data = choices.effort, choices.data
+    if choices.on_testbed:
+        if data is not None:
+            raise ConfigError(
+                f"--data {data}: the testbed draws its own rows: leave it out, or pass --model with a Hub id or a folder"
+            )
+        return testbed_tasks(study.suites, study.tasks, effort.tasks)
     if data is None:
         return choose_tasks(study.suites, study.tasks, lambda task: task.hub is not None, "by a public name")
     if not Path(data).expanduser().is_dir():

@@ -1,13 +1,19 @@
-"""How much a study spends: seeds, steps and rows, as data.
+"""How much a study of a real model spends: seeds, steps and rows, as data. The testbed's are in `testbed_profiles`.
 
-A profile lies over the study's base and under `--set` and the arms. The learning rate is the same for every arm, so
-that an arm differs in what its name says and in nothing else; sweep it with `--set training.learning_rate=…`.
+A profile lies over the study's base and under `--set` and the arms. The learning rate is the same for every arm of a
+real model, so that an arm differs in what its name says and in nothing else; sweep it with
+`--set training.learning_rate=…`. The testbed is small enough to have found a rate for each start of the adapter.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from balora.errors import ConfigError, unknown_name
 from balora.settings import Family
+from balora.training.spec import RunSpec
+
+Rates = Mapping[Family, Mapping[str, float]]
+"""Family → `standard`, `pissa` (how the adapter starts) or `full` (no adapter) → learning rate."""
 
 
 class Profile(NamedTuple):
@@ -15,11 +21,23 @@ class Profile(NamedTuple):
 
     about: str
     seeds: int
-    """Seeds per arm, unless the study or the command line says otherwise."""
+    """Blocks per arm, unless the study or the command line says otherwise."""
     shared: dict[str, Any]
     """Settings of every run."""
     suites: dict[Family, dict[str, Any]]
     """Settings of the runs of one family."""
+    rates: Rates | None = None
+    """Learning rates by family and start of the adapter; none: one rate, among the settings above."""
+    tasks: tuple[str, ...] | None = None
+    """The testbed's tasks that are asked, unless the study names its own; none means all."""
+    pretrainings: int | None = None
+    """How many pre-training seeds the testbed's blocks take turns with; none means one for each block."""
+
+    def rate(self, spec: RunSpec) -> float | None:
+        """Return the learning rate found for runs like ``spec``; none where all have the same."""
+        if self.rates is None:
+            return None
+        return self.rates[spec.objective.family]["full" if spec.adapter is None else spec.adapter.init]
 
 
 PROFILES: dict[str, Profile] = {
@@ -68,8 +86,8 @@ PROFILES: dict[str, Profile] = {
 }
 
 
-def find_profile(name: str) -> Profile:
+def checked_profile(name: str, profiles: Mapping[str, Profile] = PROFILES) -> Profile:
     """Return the profile called ``name``; raise :class:`ConfigError` with the nearest match otherwise."""
-    if name not in PROFILES:
-        raise ConfigError(unknown_name("profile", name, PROFILES))
-    return PROFILES[name]
+    if name not in profiles:
+        raise ConfigError(unknown_name("profile", name, profiles))
+    return profiles[name]

@@ -1,17 +1,24 @@
-"""Which tasks make up NLU Avg and NLG Avg, and which of them are there."""
+"""Which tasks make up NLU Avg and NLG Avg, for real models and on the testbed, and which of them are there."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from balora.errors import ConfigError, DataError
 from balora.settings import Family
-from balora.tasks.catalogue import TASKS, Task, find_task
+from balora.tasks.catalogue import TASKS, Source, Task, find_task
 
-SUITES: dict[Family, tuple[str, ...]] = {
-    "nlu": tuple(task.name for task in TASKS.values() if task.format == "glue"),
-    "nlg": ("gsm8k", "math"),
+SUITES: dict[Source, dict[Family, tuple[str, ...]]] = {
+    "files": {
+        "nlu": tuple(task.name for task in TASKS.values() if task.format == "glue" and task.source == "files"),
+        "nlg": ("gsm8k", "math"),
+    },
+    "testbed": {
+        "nlu": tuple(task.name for task in TASKS.values() if task.source == "testbed" and task.family == "nlu"),
+        "nlg": tuple(task.name for task in TASKS.values() if task.source == "testbed" and task.family == "nlg"),
+    },
 }
-"""The tasks of each suite. Data of one's own (`alpaca`, `chat`) joins a suite when the study's `tasks` names it."""
+"""The tasks of each suite: of real models, and the testbed's own. Data of one's own (`alpaca`, `chat`) joins a suite when
+the study's `tasks` names it."""
 
 Present = Callable[[Task], bool]
 """Whether a task's files can be read."""
@@ -26,16 +33,13 @@ class Tasks(NamedTuple):
 
 
 def choose_tasks(suites: Sequence[Family], names: Sequence[str] | None, present: Present, where: str) -> Tasks:
-    """Return the tasks of ``suites`` (or those ``names``) that are there.
+    """Return the tasks of ``suites`` (or those ``names``) that are there, for a real model.
 
     Raises:
-        ConfigError: a name is unknown or belongs to none of the suites.
+        ConfigError: a name is unknown, the testbed's, or belongs to none of the suites.
         DataError: a suite has no task at all, or a task asked for by name is not there.
     """
-    wanted = [name for suite in suites for name in SUITES[suite]] if names is None else list(names)
-    strangers = [name for name in wanted if find_task(name).family not in suites]
-    if strangers:
-        raise ConfigError(f"tasks: {', '.join(strangers)} belong to none of the suites {', '.join(suites)}")
+    wanted = _wanted(suites, names, "files")
     there = tuple(name for name in wanted if present(find_task(name)))
     absent = tuple(name for name in wanted if name not in there)
     if names is not None and absent:
@@ -45,3 +49,36 @@ def choose_tasks(suites: Sequence[Family], names: Sequence[str] | None, present:
             missing = ", ".join(name for name in wanted if find_task(name).family == suite) or "none named"
             raise DataError(f"no task of suite {suite!r} found {where} (looked for: {missing}): pass --data FOLDER")
     return Tasks(there, absent)
+
+
+def testbed_tasks(suites: Sequence[Family], names: Sequence[str] | None, usual: Sequence[str] | None) -> Tasks:
+    """Return the testbed's tasks of ``suites``: those ``names``, else the ``usual`` ones, else all.
+
+    Raises:
+        ConfigError: a name is unknown, not the testbed's, or of none of the suites; a suite is left without a task.
+    """
+    if names is None and usual is not None:
+        names = [name for name in usual if find_task(name).family in suites]
+    wanted = _wanted(suites, names, "testbed")
+    for suite in suites:
+        if not any(find_task(name).family == suite for name in wanted):
+            raise ConfigError(
+                f"tasks: none of suite {suite!r}: add one of {', '.join(SUITES['testbed'][suite])}, or drop the suite"
+            )
+    return Tasks(tuple(wanted), ())
+
+
+def _wanted(suites: Sequence[Family], names: Sequence[str] | None, source: Source) -> list[str]:
+    if names is None:
+        return [name for suite in suites for name in SUITES[source][suite]]
+    foreign = [name for name in names if find_task(name).source != source]
+    if foreign:
+        own = ", ".join(name for suite in suites for name in SUITES[source][suite])
+        asked = f"{', '.join(foreign)} cannot be asked of "
+        if source == "testbed":
+            raise ConfigError(f"tasks: {asked}the testbed: pass --model and --data, or take its own tasks: {own}")
+        raise ConfigError(f"tasks: {asked}a real model: leave out --model for the testbed, or take some of: {own}")
+    strangers = [name for name in names if find_task(name).family not in suites]
+    if strangers:
+        raise ConfigError(f"tasks: {', '.join(strangers)} belong to none of the suites {', '.join(suites)}")
+    return list(names)

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -25,8 +25,9 @@ from balora.training.progress import OnProgress, Progress
 from balora.training.record import RunRecord
 from balora.training.spec import RunSpec
 
-RunFunction = Callable[[RunSpec, Path, OnProgress], RunRecord]
-"""Carries out one run in a folder. Importable by name, because workers are fresh processes."""
+RunFunction = Callable[[RunSpec, Path, OnProgress], RunRecord | None]
+"""Carries out one run in a folder (or only gets its model ready, and returns none). Importable by name, because workers
+are fresh processes."""
 
 TELL_EVERY = 0.2
 """Seconds between two signs of life of one worker."""
@@ -34,11 +35,12 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM
 
 
 class Job(NamedTuple):
-    """One run for a worker."""
+    """One piece of work for a worker."""
 
     id: str
     spec: RunSpec
     folder: Path
+    run: RunFunction
 
 
 class Event(NamedTuple):
@@ -53,10 +55,10 @@ class Event(NamedTuple):
 
 
 class _Worker:
-    def __init__(self, run: RunFunction, threads: int, log: Path) -> None:
+    def __init__(self, threads: int, log: Path) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_work, args=(theirs, run, threads, log), daemon=True)
+        self.process: SpawnProcess = context.Process(target=_work, args=(theirs, threads, log), daemon=True)
         self.process.start()
         theirs.close()
         self.job: Job | None = None
@@ -86,33 +88,42 @@ class _Worker:
         self.process.join()
 
 
-def carry_out(jobs: Sequence[Job], run: RunFunction, workers: int, log: Path) -> Iterator[Event]:
-    """Carry out ``jobs`` in order with ``workers`` processes and yield every event; closing the iterator stops all."""
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    waiting = list(reversed(jobs))
+def carry_out(stages: Sequence[Sequence[Job]], workers: int, threads: int, log: Path) -> Generator[Event]:
+    """Carry out one stage of jobs after the other, each in order, and yield every event; closing the iterator stops all.
+
+    The same ``workers`` processes, of ``threads`` threads each, serve all stages. No job of a stage begins before the
+    last of the stage before has ended.
+    """
     staff: list[_Worker] = []
     try:
-        staff += [_Worker(run, threads, log) for _ in range(min(workers, len(jobs)))]
-        while waiting or any(worker.job for worker in staff):
-            for worker in staff:
-                if worker.job is None and waiting:
-                    worker.give(waiting.pop())
-                    yield Event("started", worker.job)
-            busy = {worker.connection: worker for worker in staff if worker.job}
-            heard = [busy[connection] for connection in wait(list(busy), timeout=1.0)]  # type: ignore[index]
-            if not heard:
-                yield Event("idle")
-            for worker in heard:
-                event = worker.hear()
-                if event.kind != "progress":
-                    worker.job = None
-                if event.error[0] == "WorkerDied":
-                    worker.stop()
-                    staff[staff.index(worker)] = _Worker(run, threads, log)
-                yield event
+        staff += [_Worker(threads, log) for _ in range(min(workers, max(map(len, stages), default=0)))]
+        for stage in stages:
+            waiting = list(reversed(stage))
+            while waiting or any(worker.job for worker in staff):
+                for worker in staff:
+                    if worker.job is None and waiting:
+                        worker.give(waiting.pop())
+                        yield Event("started", worker.job)
+                yield from _heard(staff, threads, log)
     finally:
         for worker in staff:
             worker.stop()
+
+
+def _heard(staff: list[_Worker], threads: int, log: Path) -> Iterator[Event]:
+    """Yield what busy workers tell within a second; replace those that died."""
+    busy = {worker.connection: worker for worker in staff if worker.job}
+    heard = [busy[connection] for connection in wait(list(busy), timeout=1.0)]  # type: ignore[index]
+    if not heard:
+        yield Event("idle")
+    for worker in heard:
+        event = worker.hear()
+        if event.kind != "progress":
+            worker.job = None
+        if event.error[0] == "WorkerDied":
+            worker.stop()
+            staff[staff.index(worker)] = _Worker(threads, log)
+        yield event
 
 
 def _cause(exitcode: int | None) -> str:
@@ -123,7 +134,7 @@ def _cause(exitcode: int | None) -> str:
     return f"the worker process ended by itself with code {exitcode}; its last words are in log.txt"
 
 
-def _work(connection: Connection, run: RunFunction, threads: int, log: Path) -> None:
+def _work(connection: Connection, threads: int, log: Path) -> None:
     """Carry out jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)  # read when torch is imported
@@ -133,11 +144,11 @@ def _work(connection: Connection, run: RunFunction, threads: int, log: Path) -> 
         os.dup2(file.fileno(), sys.stderr.fileno() if sys.stderr else 2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):
-        connection.send(_answer(connection.recv(), run, connection))
+        connection.send(_answer(connection.recv(), connection))
         gc.collect()
         gc.freeze()  # a million objects of the libraries: no need to look through them again after every run
         while True:
-            connection.send(_answer(connection.recv(), run, connection))
+            connection.send(_answer(connection.recv(), connection))
 
 
 def _end_with_parent() -> None:
@@ -148,9 +159,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _answer(job: Job, run: RunFunction, connection: Connection) -> tuple[str, object]:
+def _answer(job: Job, connection: Connection) -> tuple[str, object]:
     try:
-        return "done", run(job.spec, job.folder, _teller(connection))
+        return "done", job.run(job.spec, job.folder, _teller(connection))
     except InputError as error:
         return "refused", (type(error).__name__, str(error))
     except Exception as error:

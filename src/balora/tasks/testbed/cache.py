@@ -9,8 +9,9 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,11 @@ CARD = "testbed.json"
 WEIGHTS = "model.safetensors"
 SHIPPED = Path(__file__).with_name("models")
 CACHE_VARIABLE = "BALORA_CACHE"
+PARTIAL = ".partial-"
+STALE = 3600.0
+"""Seconds after which an entry that is still being written belongs to a process that was killed: writing takes one."""
+ROOM = 2 * 2**20
+"""Bytes that must be free before a model is pre-trained: it takes a little less."""
 
 
 def cache_folder() -> Path:
@@ -44,20 +50,36 @@ def model_folder(config: TestbedConfig, family: Family, *, on_steps: "OnSteps | 
         OutputError: the cache cannot be written.
         TrainingError: the model was pre-trained, but does not know what its text says.
     """
+    found = find_model(config, family)
+    if found is not None:
+        return found
+    make_writable()
+    from balora.tasks.testbed.pretrain import pretrain
+
+    made = pretrain(config, family, on_steps=on_steps)
+    folder = _entry(config, family)
+    with _new_entry(folder, config) as partial:
+        store(made, config, partial)
+    return folder
+
+
+def find_model(config: TestbedConfig, family: Family) -> Path | None:
+    """Return the folder of a testbed's model, shipped or cached; none if it has yet to be pre-trained.
+
+    Raises:
+        ModelError: a shipped model is damaged.
+    """
     shipped = SHIPPED / f"{NAMES[family]}-{config.seed}"
     if _card(shipped).get("key") == config.key():
         if not complete(shipped, config):
             raise ModelError(f"shipped model {shipped}: {WEIGHTS} is damaged: install balora again")
         return shipped
-    folder = cache_folder() / "testbed" / f"{NAMES[family]}-{config.key()}"
-    if not complete(folder, config):
-        _make_writable(folder.parent)
-        from balora.tasks.testbed.pretrain import pretrain
+    folder = _entry(config, family)
+    return folder if complete(folder, config) else None
 
-        made = pretrain(config, family, on_steps=on_steps)
-        with _new_entry(folder, config) as partial:
-            store(made, config, partial)
-    return folder
+
+def _entry(config: TestbedConfig, family: Family) -> Path:
+    return cache_folder() / "testbed" / f"{NAMES[family]}-{config.key()}"
 
 
 def complete(folder: Path, config: TestbedConfig) -> bool:
@@ -68,7 +90,12 @@ def complete(folder: Path, config: TestbedConfig) -> bool:
 
 def store(made: "Pretrained", config: TestbedConfig, folder: Path) -> None:
     """Write a model, its tokenizer and its card into ``folder``."""
-    made.save(folder)
+    from safetensors import SafetensorError
+
+    try:
+        made.save(folder)
+    except SafetensorError as error:  # its way to say that the disk is full
+        raise OSError(None, str(error)) from None
     card = {
         "key": config.key(),
         "recipe": RECIPE,
@@ -92,19 +119,29 @@ def _checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _make_writable(folder: Path) -> None:
+def make_writable() -> None:
+    """Make the folder of the cache's entries, and remove what a killed process left there.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    folder = cache_folder() / "testbed"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"0" * ROOM)
     except OSError as error:
         raise _unusable(folder, error) from None
+    for partial in folder.glob(f"{PARTIAL}*"):
+        with suppress(OSError):  # gone meanwhile
+            if time.time() - partial.stat().st_mtime > STALE:
+                shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextmanager
 def _new_entry(folder: Path, config: TestbedConfig) -> Iterator[Path]:
     """Give a folder to write into that becomes ``folder`` at the end, unless another process was faster."""
-    partial = Path(tempfile.mkdtemp(prefix=f".partial-{folder.name}-", dir=folder.parent))
+    partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{folder.name}-", dir=folder.parent))
     try:
         yield partial
         partial.chmod(0o755)
