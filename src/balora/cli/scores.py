@@ -19,7 +19,12 @@ def scores_document(model: str, adapter: Path | None, results: Mapping[str, Eval
         "model": model,
         "adapter": str(adapter) if adapter else None,
         "tasks": {
-            name: {"score": result.score, "metrics": result.metrics, "notes": list(result.notes)}
+            name: {
+                "score": result.score,
+                "metrics": result.metrics,
+                "behaviour": result.behaviour,
+                "notes": list(result.notes),
+            }
             for name, result in results.items()
         },
         "averages": {

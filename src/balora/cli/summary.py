@@ -35,7 +35,7 @@ def _score(record: RunRecord) -> str:
 
 def _outcome(record: RunRecord) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in record.metrics.items():
+    for name, value in {**record.metrics, **record.behaviour, **record.inheritance}.items():
         table.add_row(name, f"{value:.4f}")
     cost = record.cost
     table.add_row("steps", f"{cost.steps:,}")

@@ -31,7 +31,8 @@ class Behaviour:
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Count the answers that ``logits`` give."""
         size = max(1, LOGITS_AT_ONCE // logits.shape[-1])
-        for some, wanted in zip(logits.split(size), labels.split(size), strict=True):
+        for start in range(0, len(logits), size):
+            some, wanted = logits[start : start + size], labels[start : start + size]
             p = some.float().softmax(dim=-1)
             top, guess = p.max(dim=-1)
             confidence, right = top.double().cpu(), (guess == wanted).double().cpu()

@@ -55,6 +55,11 @@ class RunRecord(Settings):
     """The task's score in NLU Avg or NLG Avg, in points of 100."""
     metrics: dict[str, float] = {}
     """Every metric of the task, in its own unit."""
+    behaviour: dict[str, float] = {}
+    """How the model answers: calibration error, entropy, effective rank (:mod:`balora.tasks.behaviour`)."""
+    inheritance: dict[str, float] = {}
+    """What a testbed's model kept of its planted flaws (:mod:`balora.tasks.testbed.inheritance`) and of what it knew
+    (:mod:`balora.training.forgetting`); empty for any other model."""
     terms: dict[str, TermSummary] = {}
     inactive: dict[str, str] = {}
     """Terms that cannot act, with the reason."""

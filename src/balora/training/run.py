@@ -17,10 +17,9 @@ from balora.folders import claim_output
 from balora.objective.config import TERMS, ObjectiveConfig
 from balora.tasks.catalogue import find_task
 from balora.tasks.collate import Collator
-from balora.tasks.nlg import evaluate_nlg, prepare_nlg
-from balora.tasks.nlu import evaluate_nlu, prepare_nlu
 from balora.tasks.prepared import Prepared
 from balora.tasks.scores import Evaluation
+from balora.training.assessing import evaluate, inherited, prepare
 from balora.training.callback import Tell
 from balora.training.clock import Clock
 from balora.training.fingerprint import fingerprints
@@ -69,7 +68,8 @@ def _carry_out(made: "_Run", folder: Path, clock: Clock, identity: dict[str, Any
         clock.lap("setup_seconds")
         made.train()
         clock.lap("train_seconds")
-        evaluation = made.evaluate()
+        evaluation = evaluate(made.trainer.model, made.tokenizer, made.prepared, made.spec, made.tell)
+        kept = inherited(made.trainer.model, made.spec, made.source, made.prepared, evaluation)
         clock.lap("eval_seconds")
         made.save(folder, evaluation)
     except (OSError, InputError):
@@ -82,6 +82,8 @@ def _carry_out(made: "_Run", folder: Path, clock: Clock, identity: dict[str, Any
         status="ok",
         score=evaluation.score,
         metrics=evaluation.metrics,
+        behaviour=evaluation.behaviour,
+        inheritance=kept,
         terms=telemetry.summary({term: getattr(made.objective, term).weight for term in TERMS}),
         inactive=telemetry.inactive(),
         notes=[*made.notes, *made.trainer.model_loss.notes(), *telemetry.notes(), *evaluation.notes],
@@ -101,6 +103,8 @@ class _Run:
     tokenizer: Any
     prepared: Prepared
     trainer: BALoraTrainer
+    source: str
+    """Folder or name of the pre-trained model."""
 
     def __init__(self, spec: RunSpec, tell: OnProgress, scratch: Path) -> None:
         self.spec, self.tell, self.scratch, self.task = spec, tell, scratch, find_task(spec.task)
@@ -114,9 +118,10 @@ class _Run:
         seed = spec.training.seed
         transformers.set_seed(seed)  # a new classification head is drawn from the global state
         spec = located(spec, tell)
+        self.source = spec.model
         self.tokenizer = load_tokenizer(spec)
         model = load_model(spec, self.task, self.tokenizer)
-        self.prepared = self._prepare(usable_positions(model))
+        self.prepared = prepare(spec, self.tokenizer, usable_positions(model))
         self.notes += self.prepared.notes
         model.to(self.device)
         self.collate = Collator(self.prepared.pad_id)
@@ -141,17 +146,6 @@ class _Run:
         """Compute inside as the Trainer does; without autocast's cache, which would hide a head's own updates."""
         half = self.spec.training.precision == "bfloat16"
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half, cache_enabled=False)
-
-    def _prepare(self, max_positions: int | None) -> Prepared:
-        prepare = prepare_nlu if self.task.family == "nlu" else prepare_nlg
-        return prepare(
-            self.task,
-            self.spec.data,
-            self.tokenizer,
-            seed=self.spec.training.seed,
-            max_positions=max_positions,
-            testbed=self.spec.testbed,
-        )
 
     def _trainer(self, model: Any, reference: Any) -> BALoraTrainer:
         training = self.spec.training
@@ -210,22 +204,6 @@ class _Run:
 
     def train(self) -> None:
         self.trainer.train()
-
-    def evaluate(self) -> Evaluation:
-        def on_rows(done: int, total: int) -> None:
-            self.tell(Progress("evaluate", done, total))
-
-        size = self.spec.training.eval_batch_size
-        if self.task.family == "nlu":
-            return evaluate_nlu(self.trainer.model, self.prepared, batch_size=size, on_rows=on_rows)
-        return evaluate_nlg(
-            self.trainer.model,
-            self.tokenizer,
-            self.prepared,
-            batch_size=size,
-            max_new_tokens=self.spec.data.max_new_tokens,
-            on_rows=on_rows,
-        )
 
     def save(self, folder: Path, evaluation: Evaluation) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -26,34 +26,14 @@ def score(spec: RunSpec, adapter: Path | None = None, *, on_progress: OnProgress
         InputError: model, adapter or data cannot be used; a classification task without a trained head.
         TrainingError: an output is not finite.
     """
-    from balora.tasks.nlg import evaluate_nlg, prepare_nlg
-    from balora.tasks.nlu import evaluate_nlu, prepare_nlu
+    from balora.training.assessing import evaluate, prepare
 
     task, tell = find_task(spec.task), on_progress or (lambda sign: None)
     tell(Progress("load", 0, 1))
     spec = located(spec, tell)
     model, tokenizer = load_scored(spec, task, adapter)
-    prepare = prepare_nlu if task.family == "nlu" else prepare_nlg
-    positions = usable_positions(model)
-    prepared = prepare(
-        task,
-        spec.data,
-        tokenizer,
-        seed=spec.training.seed,
-        max_positions=positions,
-        train=False,
-        testbed=spec.testbed,
-    )
-
-    def on_rows(done: int, total: int) -> None:
-        tell(Progress("evaluate", done, total))
-
-    size = spec.training.eval_batch_size
-    if task.family == "nlu":
-        result = evaluate_nlu(model, prepared, batch_size=size, on_rows=on_rows)
-    else:
-        new = spec.data.max_new_tokens
-        result = evaluate_nlg(model, tokenizer, prepared, batch_size=size, max_new_tokens=new, on_rows=on_rows)
+    prepared = prepare(spec, tokenizer, usable_positions(model), train=False)
+    result = evaluate(model, tokenizer, prepared, spec, tell)
     return result._replace(notes=(*prepared.notes, *result.notes))
 
 
