@@ -6,8 +6,8 @@ from balora.report.scores import MEASURES, Measure
 from balora.study.blocks import in_words
 from balora.study.folder import StudyRecord
 from balora.study.profiles import PROFILES
-from balora.study.testbed_profiles import find_profile
 from balora.study.statistics import CONFIDENCE, Comparison, Summary, smallest_p
+from balora.study.testbed_profiles import find_profile
 from balora.training.record import RunRecord
 
 DECIMALS = {"points": 2, "nats/token": 4}

@@ -73,7 +73,8 @@ def clock(seconds: float | None) -> str:
 def status(tally: Tally) -> str:
     """Return one line on all the work."""
     failed = f", {tally.failed} failed" if tally.failed else ""
-    return f"{tally.done}/{tally.total} {tally.noun}{failed} · {clock(tally.elapsed())} gone · about {clock(tally.left())} left"
+    times = f"{clock(tally.elapsed())} gone · about {clock(tally.left())} left"
+    return f"{tally.done}/{tally.total} {tally.noun}{failed} · {times}"
 
 
 def describe(work: Work, progress: Progress | None) -> str:

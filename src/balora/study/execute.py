@@ -77,7 +77,7 @@ def execute(
 ) -> Outcome:
     """Carry out what of ``plan`` is not yet in ``output``; models that are missing are pre-trained first.
 
-    On the testbed each worker has one thread, because tiny models gain nothing from more; otherwise they share the cores.
+    On the testbed each worker has one thread: tiny models gain nothing from more. Otherwise they share the cores.
 
     Raises:
         OutputError: the folder holds something else, is in use, or cannot be written.

@@ -43,7 +43,7 @@ def tasks_of(study: Study, choices: Choices) -> Tasks:
     if choices.on_testbed:
         if data is not None:
             raise ConfigError(
-                f"--data {data}: the testbed draws its own rows: leave it out, or pass --model with a Hub id or a folder"
+                f"--data {data}: the testbed draws its own rows: leave it out, or pass --model with a Hub id or folder"
             )
         return testbed_tasks(study.suites, study.tasks, effort.tasks)
     if data is None:

@@ -17,8 +17,8 @@ SUITES: dict[Source, dict[Family, tuple[str, ...]]] = {
         "nlg": tuple(task.name for task in TASKS.values() if task.source == "testbed" and task.family == "nlg"),
     },
 }
-"""The tasks of each suite: of real models, and the testbed's own. Data of one's own (`alpaca`, `chat`) joins a suite when
-the study's `tasks` names it."""
+"""The tasks of each suite: of real models, and the testbed's own. Data of one's own (`alpaca`, `chat`) joins a suite
+when the study's `tasks` names it."""
 
 Present = Callable[[Task], bool]
 """Whether a task's files can be read."""

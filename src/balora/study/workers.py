@@ -89,7 +89,7 @@ class _Worker:
 
 
 def carry_out(stages: Sequence[Sequence[Job]], workers: int, threads: int, log: Path) -> Generator[Event]:
-    """Carry out one stage of jobs after the other, each in order, and yield every event; closing the iterator stops all.
+    """Carry out stage after stage of jobs, each in order, and yield every event; closing the iterator stops all.
 
     The same ``workers`` processes, of ``threads`` threads each, serve all stages. No job of a stage begins before the
     last of the stage before has ended.
