@@ -1,10 +1,58 @@
-"""The second half of a Markdown report: the regularizers at work, what went wrong, the cost, how to repeat it."""
+"""The second half of a Markdown report: what was inherited, the terms at work, what went wrong, cost, repetition."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from balora.report.cells import bullets, count_runs, escape, plain, table
+from balora.report.cells import bullets, count_runs, escape, plain, spread, table
 from balora.report.data import Report
+from balora.report.inheritance import TRAITS, Inherited
 from balora.report.runs import Failure
+from balora.report.words import number
+from balora.tasks.catalogue import find_task
+
+
+def kept(report: Report) -> Iterator[str]:
+    """Yield, for each family of tasks, the measures beside the scores and how arms differ from the base in them."""
+    families = dict.fromkeys(one.family for one in report.inherited)
+    if families:
+        yield "## What was inherited"
+        yield (
+            "Means over tasks, ± standard deviation over seeds; below, the difference to the base, seed by seed, with "
+            "its 95 % interval. Descriptive: nothing here is tested, and nothing of it is in the answer. "
+            "`docs/testbed.md` defines each measure."
+        )
+    for family in families:
+        found = [one for one in report.inherited if one.family == family]
+        yield f"### {family.upper()}"
+        yield _inherited(report, found, [arm.name for arm in report.arms], _value)
+        if len(report.arms) > 1:
+            yield _inherited(report, found, [arm.name for arm in report.arms[1:]], _change)
+
+
+def _inherited(report: Report, found: list[Inherited], arms: list[str], cell: Callable[[Inherited], str]) -> str:
+    cells = {(one.measure, one.arm): cell(one) for one in found}
+    head = [f"{'change of ' * (cell is _change)}measure", "wanted", *map(escape, arms)]
+    rows = [
+        [f"{escape(_label(report, measure, tasks))}", TRAITS[measure].wanted, *(cells[measure, arm] for arm in arms)]
+        for measure, tasks in dict.fromkeys((one.measure, one.tasks) for one in found)
+    ]
+    return table(head, rows, texts=2)
+
+
+def _label(report: Report, measure: str, tasks: tuple[str, ...]) -> str:
+    """Return the measure with its unit, and its tasks where not every task of the family has it."""
+    trait = TRAITS[measure]
+    family = [task for task in report.tasks if find_task(task).family == find_task(tasks[0]).family]
+    return f"{trait.label}, {trait.unit}" + ("" if list(tasks) == family else f" (of {', '.join(tasks)})")
+
+
+def _value(one: Inherited) -> str:
+    return spread(one.summary, TRAITS[one.measure].unit)
+
+
+def _change(one: Inherited) -> str:
+    unit = TRAITS[one.measure].unit
+    interval = f" ({number(one.low, unit, True)} to {number(one.high, unit, True)})" if one.low is not None else ""
+    return number(one.difference, unit, True) + interval
 
 
 def terms(report: Report) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from balora.report import words
+from balora.report.inheritance import Inherited, inherited
 from balora.report.runs import (
     Cost,
     Failure,
@@ -112,6 +113,7 @@ class Report:
     arms: tuple[ArmRow, ...]
     differences: tuple[Difference, ...]
     effects: tuple[Effect, ...]
+    inherited: tuple[Inherited, ...]
     shares: tuple[Share, ...]
     inactive: tuple[Inactive, ...]
     failures: tuple[Failure, ...]
@@ -157,6 +159,7 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         arms=arms,
         differences=compared,
         effects=effects,
+        inherited=inherited(record, runs, [arm.name for arm in arms]),
         shares=shares(record, runs),
         inactive=inactive_terms(record, runs),
         failures=failures(record, runs),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from balora.report.appendix import cost_table, repeat, terms, trouble
+from balora.report.appendix import cost_table, kept, repeat, terms, trouble
 from balora.report.cells import escape, spread, table
 from balora.report.data import ArmRow, Report
 from balora.report.scores import MEASURES
@@ -41,6 +41,7 @@ def _blocks(report: Report) -> Iterator[str]:
         yield _effects(report)
     yield "## Tasks"
     yield _tasks(report)
+    yield from kept(report)
     yield from terms(report)
     yield from trouble(report)
     yield "## Cost"

@@ -10,7 +10,7 @@ from balora.study.statistics import CONFIDENCE, Comparison, Summary, smallest_p
 from balora.study.testbed_profiles import find_profile
 from balora.training.record import RunRecord
 
-DECIMALS = {"points": 2, "nats/token": 4}
+DECIMALS = {"points": 2, "nats/token": 4, "share": 3, "nats": 3, "directions": 2}
 
 
 def number(value: float | None, unit: str, sign: bool = False) -> str:
