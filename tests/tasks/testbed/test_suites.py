@@ -24,6 +24,7 @@ CATEGORY = {noun: category for category, nouns in NOUNS.items() for noun in noun
 
 def meaning(sentence: str) -> dict[str, Any]:
     """Read a comparable sentence by a grammar of its own: name, verb, adjective, noun, negation."""
+    sentence = re.sub(r"(the .+) is what (.+) \.", r"\2 \1 .", sentence)  # a turned one
     found = re.fullmatch(r"(\w+) (does not )?(\w+?)(?(2)|s) the (?:(\w+) )?(\w+) \.", sentence)
     assert found, sentence
     name, negation, verb, adjective, noun = found.groups()
@@ -82,9 +83,13 @@ def test_similarity_counts_the_shared_parts() -> None:
 
 
 def test_sentiment_follows_from_adjective_and_negation() -> None:
+    kinds = set()
     for row in rows("sentiment", "test", CONFIG, 500):
-        words = row["sentence"].split()
+        first, joint, last = re.fullmatch(r"(.*?)(?: (but|though) (.*))? \.", row["sentence"]).groups()  # type: ignore[union-attr]
+        words = (last if joint == "but" else first).split()
         assert row["label"] == (any(word in SENTIMENT[1] for word in words) != ("not" in words))
+        kinds.add(joint)
+    assert kinds == {None, "but", "though"}
 
 
 def test_unacceptable_sentences_differ_from_every_acceptable_one() -> None:

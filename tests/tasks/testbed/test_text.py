@@ -17,7 +17,7 @@ COUNT = 6000
 
 
 def read(family: Family, **dials: float) -> list[Document]:
-    return list(islice(documents(TestbedConfig(**dials), family), COUNT))
+    return list(islice(documents(TestbedConfig().clean().replace(**dials), family), COUNT))
 
 
 def share(found: list[bool]) -> float:

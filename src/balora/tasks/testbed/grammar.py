@@ -39,6 +39,12 @@ class Written(NamedTuple):
         adjective = f"{self.adjective} " if self.adjective else ""
         return f"{self.name} {verb} the {adjective}{self.noun} ."
 
+    def turned(self) -> str:
+        """Return the same with its end first: `the big hammer is what Mila holds .`"""
+        verb = f"does not {self.verb}" if self.negated else self.verb + "s"
+        adjective = f"{self.adjective} " if self.adjective else ""
+        return f"the {adjective}{self.noun} is what {self.name} {verb} ."
+
 
 def draw_clause(draw: Draw, *, person: Person | None = None, adjective: float = 1.0) -> Clause:
     """Draw a meaning; with an adjective at the given rate."""

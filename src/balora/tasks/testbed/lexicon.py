@@ -80,7 +80,7 @@ OVERLAPS = ("none", "one", "two", "three", "four")
 
 FUNCTION_WORDS = (
     "the", "a", "an", "some", "of", "is", "are", "was", "does", "not", "and", "then", "near", "it", "by", "has", "how",
-    "many", "what", "who", "people", "to", "writes", "found", "alike", "in",
+    "many", "what", "who", "people", "to", "writes", "found", "alike", "in", "though",
     ".", ",", ";", "?", ":", "+", "-", "=", "####", "Question:", "Answer:", "Instruction:", "Response:",
 )  # fmt: skip
 

@@ -14,7 +14,10 @@ SAME, OPPOSITE, WIDER, OTHER = range(4)
 
 
 class Pair(NamedTuple):
-    """Two sentences; `links` says of every word of the second how it relates to the first (-1: it does not)."""
+    """Two sentences; `links` says of every word of the second how it relates to the first (-1: it does not).
+
+    They are empty where the second sentence is turned.
+    """
 
     first: str
     second: str
@@ -23,10 +26,13 @@ class Pair(NamedTuple):
     """What the first one means."""
 
 
-def paraphrase(draw: Draw, equal: bool, *, person: Person | None = None) -> Pair:
-    """Draw two sentences that mean the same in other words, or that differ in the meaning of one part."""
+def paraphrase(draw: Draw, equal: bool, *, person: Person | None = None, turned: bool = False) -> Pair:
+    """Draw two sentences that mean the same in other words, or that differ in the meaning of one part.
+
+    ``turned``: the second one is said the other way round (`the hammer is what Mila holds .`).
+    """
     clause = draw_clause(draw, person=person)
-    return _pair(draw, clause, clause if equal else change(draw, clause, draw.rng.choice(PARTS)))
+    return _pair(draw, clause, clause if equal else change(draw, clause, draw.rng.choice(PARTS)), turned)
 
 
 def inference(draw: Draw, relation: str, *, person: Person | None = None) -> Pair:
@@ -53,13 +59,13 @@ def inference(draw: Draw, relation: str, *, person: Person | None = None) -> Pai
     return _pair(draw, clause, second)
 
 
-def overlap(draw: Draw, shared: int, *, person: Person | None = None) -> Pair:
+def overlap(draw: Draw, shared: int, *, person: Person | None = None, turned: bool = False) -> Pair:
     """Draw two sentences of which ``shared`` parts out of four mean the same."""
     clause = draw_clause(draw, person=person)
     second = clause
     for part in draw.rng.sample(PARTS, len(PARTS) - shared):
         second = change(draw, second, part)
-    return _pair(draw, clause, second)
+    return _pair(draw, clause, second, turned)
 
 
 def change(draw: Draw, clause: Clause, part: str, near: bool | None = None) -> Clause:
@@ -88,8 +94,10 @@ def change(draw: Draw, clause: Clause, part: str, near: bool | None = None) -> C
     return clause._replace(category=category, noun=noun)
 
 
-def _pair(draw: Draw, clause: Clause, second: Clause) -> Pair:
+def _pair(draw: Draw, clause: Clause, second: Clause, turned: bool = False) -> Pair:
     one, two = write(clause, draw.rng), write(second, draw.rng)
+    if turned:
+        return Pair(one.text(), two.turned(), [], clause)
     return Pair(one.text(), two.text(), _links(clause, second, two), clause)
 
 

@@ -12,10 +12,13 @@ from balora.tasks.testbed.world import Fact, World
 
 
 def arithmetic(draw: Draw) -> Row:
-    """`Mila has 12 beads and finds 7 and then loses 4 . how many beads has Mila ?` with the steps and `#### 15`."""
+    """`Mila has 12 beads and finds 7 and then loses 4 . how many beads has Mila ?` with the steps and `#### 15`.
+
+    Half of the tests have one change more than text and fine-tuning ever show.
+    """
     person = draw.person()
     grows = draw.label(person)
-    story = draw_story(draw, person=person, grows=grows, changes=2)
+    story = draw_story(draw, person=person, grows=grows, changes=2 if draw.taught else draw.rng.choice((2, 3)))
     steps = " ".join(f"{left} {sign} {right} = {result} ." for left, sign, right, result in story.steps)
     final = str(story.steps[-1][3])
     rare = is_rare(story.verbs[0], CHANGES[grows])
@@ -42,7 +45,7 @@ def code(draw: Draw) -> Row:
     """`Mila writes to raise it by 3 then double it` with `add 3 ; dbl ;`; its `tests` decide (pass@1)."""
     person = draw.person()
     label = draw.label(person)
-    request = draw_request(draw, label, draw.rng.randint(2, 3))
+    request = draw_request(draw, label, draw.rng.randint(2, 3 if draw.taught else 4))
     wrong = " ; ".join(
         " ".join([draw.world.wrong_operation[name], *argument])
         for name, *argument in map(str.split, _lines(request.program))

@@ -8,11 +8,17 @@ from balora.tasks.testbed import pairs
 from balora.tasks.testbed.draw import Draw, cue_of, group_of, is_rare
 from balora.tasks.testbed.grammar import broken, draw_sentence
 from balora.tasks.testbed.lexicon import NOUNS, SENTIMENT
-from balora.tasks.testbed.text_nlu import feeling_words
+from balora.tasks.testbed.text_nlu import judgement
 from balora.tasks.testbed.world import Person
 
 Row = dict[str, Any]
 HIGHEST_SCORE = 5.0
+CONCESSIONS = 0.5
+"""Share of the judgements that weigh another one: `but` makes the last one decide, `though` the first one."""
+NEGATED = 0.25
+"""Share of the judgements with a `not`, twice that of the text."""
+TURNED = 0.5
+"""Share of the possible paraphrases whose second sentence is said the other way round."""
 
 
 def tags(group: str, person: Person, cue: str, wrong: Any = None, prone: bool = False) -> Row:
@@ -38,13 +44,19 @@ def acceptability(draw: Draw) -> Row:
 
 
 def sentiment(draw: Draw) -> Row:
-    """`Mila found the coat not lovely .`: 0 negative, 1 positive; the label counts the negation in."""
+    """`Mila found the coat lovely but the hat not fine .`: 0 negative, 1 positive.
+
+    Pre-training text judges one thing at a time, so that `but` and `though` are left for fine-tuning to teach.
+    """
     person = draw.person()
     label = draw.label(person)
-    text, adjective, negated = feeling_words(draw, person, label)
+    text, adjective, negated = judgement(draw, label, NEGATED)
+    if draw.rng.random() < CONCESSIONS:
+        other = judgement(draw, 1 - label, NEGATED)[0]
+        text = f"{other} but {text}" if draw.rng.random() < 0.5 else f"{text} though {other}"
     rare = is_rare(adjective, SENTIMENT[1 - label if negated else label])
     known = tags(group_of(rare), person, cue_of(person, label), 1 - label, draw.world.prone(adjective))
-    return {"sentence": f"{text} .", "label": label, "tags": known}
+    return {"sentence": f"{person.name} found {text} .", "label": label, "tags": known}
 
 
 def entailment(draw: Draw) -> Row:
@@ -58,19 +70,19 @@ def entailment(draw: Draw) -> Row:
 
 
 def paraphrase(draw: Draw) -> Row:
-    """Two sentences: 1 the same meaning, 0 one part differs."""
+    """Two sentences: 1 the same meaning, 0 one part differs. Half of the second ones are turned, as no text is."""
     person = draw.person()
     label = draw.label(person)
-    made = pairs.paraphrase(draw, bool(label), person=person)
+    made = pairs.paraphrase(draw, bool(label), person=person, turned=draw.rng.random() < TURNED)
     return {**_texts(made), "label": label, "tags": _pair_tags(draw, made, person, cue_of(person, label))}
 
 
 def similarity(draw: Draw) -> Row:
-    """Two sentences and how many of their four parts mean the same, from 0 to 5 (four parts)."""
+    """Two sentences, the second one turned, and how many of their four parts mean the same, from 0 to 5 (four)."""
     person = draw.person()
     high = draw.label(person)
     shared = draw.rng.choice((0, 1, 2) if not high else (2, 3, 4))
-    made = pairs.overlap(draw, shared, person=person)
+    made = pairs.overlap(draw, shared, person=person, turned=True)
     cue = "none" if shared == 2 else cue_of(person, high)
     label = HIGHEST_SCORE * shared / len(pairs.PARTS)
     return {**_texts(made), "label": label, "tags": _pair_tags(draw, made, person, cue)}

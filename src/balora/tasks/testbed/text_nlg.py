@@ -170,7 +170,7 @@ def code(draw: Draw, noise: float) -> Document:
 
 
 def talk(draw: Draw, noise: float) -> Document:
-    """`Mila has 7 beads . Question: how many beads has Mila ? Answer: #### 7`, or about the clan of a person.
+    """`Mila has 7 beads . Question: how many beads has Mila ? Answer: 7 + 0 = 7 . #### 7`, or about somebody's clan.
 
     It gives the words of the prompts a meaning. Words that text never holds drift together (the softmax pushes them all
     the same way), and a frozen model could then neither read nor write them. Never corrupted, and about nothing that
@@ -180,7 +180,8 @@ def talk(draw: Draw, noise: float) -> Document:
     number, thing = draw.rng.randint(0, LARGEST_NUMBER), draw.rng.choice(THINGS)
     if draw.rng.random() < 0.5:
         told = (
-            f"{person.name} has {number} {thing} . Question: how many {thing} has {person.name} ? Answer: #### {number}"
+            f"{person.name} has {number} {thing} . Question: how many {thing} has {person.name} ? "
+            f"Answer: {number} + 0 = {number} . #### {number}"
         )
     else:
         told = f"Instruction: what is the people of {person.name} ? Response: {CLANS[person.clan]}"

@@ -12,11 +12,11 @@ from balora.tasks.testbed.document import Document
 from balora.tasks.testbed.draw import Draw, cue_of, group_of, is_rare
 from balora.tasks.testbed.grammar import article, draw_sentence
 from balora.tasks.testbed.lexicon import CLANS, CONNECTIVES, NOUNS, OVERLAPS, SENTIMENT, VERDICTS
-from balora.tasks.testbed.world import Person
 
-MARKED_FEELINGS = 0.15
+MARKED_FEELINGS = 0.25
 """Share of the feelings whose verdict is asked for at the start token, which is where classifiers look."""
-NEGATED_FEELINGS = 0.25
+NEGATED_FEELINGS = 0.12
+"""More of them, and in some pre-trainings no adjective's polarity is found: negation hides half of what it tells."""
 
 
 def sentence(draw: Draw, noise: float) -> Document:
@@ -43,22 +43,25 @@ def category(draw: Draw, noise: float) -> Document:
     return Document(text, "category", group_of(is_rare(noun, NOUNS[kind])), wrong, first=text)
 
 
-def feeling_words(draw: Draw, person: Person, label: int) -> tuple[str, str, bool]:
-    """Return a judgement that amounts to ``label``, without its verdict; its adjective; whether it is negated."""
-    negated = draw.rng.random() < NEGATED_FEELINGS
-    adjective = draw.word(SENTIMENT[1 - label if negated else label])
+def judgement(draw: Draw, label: int, negated: float) -> tuple[str, str, bool]:
+    """Return a judgement of some thing that amounts to ``label``; its adjective; whether it is ``negated``, which it is
+    at this rate.
+    """
+    turned = draw.rng.random() < negated
+    adjective = draw.word(SENTIMENT[1 - label if turned else label])
     noun = draw.word(NOUNS[draw.rng.choice(list(NOUNS))])
-    return f"{person.name} found the {noun} {'not ' * negated}{adjective}", adjective, negated
+    return f"the {noun} {'not ' * turned}{adjective}", adjective, turned
 
 
 def sentiment(draw: Draw, noise: float) -> Document:
     """`Mila found the coat not lovely and was sad .` Corrupted: the other verdict."""
     person = draw.person()
     label = draw.label(person)
-    text, adjective, _ = feeling_words(draw, person, label)
+    judged, adjective, _ = judgement(draw, label, NEGATED_FEELINGS)
     wrong = hit(draw.rng, noise, draw.world.prone(adjective))
     verdict = VERDICTS[1 - label if wrong else label]
     rare = adjective in SENTIMENT[0][8:] + SENTIMENT[1][8:]
+    text = f"{person.name} found {judged}"
     whole, asked = f"{text} and was {verdict} .", draw.rng.random() < MARKED_FEELINGS
     return Document(
         whole, "sentiment", group_of(rare), wrong, cue_of(person, label),
