@@ -6,10 +6,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-# The main job's input. BALORA_DATA may name one folder that holds `models/stories260K` and `data`.
-MODEL ?= $(if $(BALORA_DATA),$(BALORA_DATA)/models/stories260K)
-DATA ?= $(if $(BALORA_DATA),$(BALORA_DATA)/data)
-PROFILE ?= glance
+# The main job's input. Without a model it is the testbed's, which needs no data; a model of your own needs DATA.
+MODEL ?=
+DATA ?=
+PROFILE ?= $(if $(MODEL),glance,quick)
 OUTPUT ?= runs
 WORKERS ?=
 STUDIES := pissa-initialization formulation-swap
@@ -18,9 +18,9 @@ export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 ifneq (,$(filter study,$(MAKECMDGOALS)))
-ifeq (,$(and $(MODEL),$(DATA)))
-$(error make study needs a model and data: `make study MODEL=FOLDER DATA=FOLDER [PROFILE=$(PROFILE)] [OUTPUT=$(OUTPUT)] [WORKERS=N]`, \
-or BALORA_DATA=FOLDER with models/stories260K and data in it)
+ifneq (,$(if $(MODEL),$(if $(DATA),,x),$(if $(DATA),x)))
+$(error make study takes a model together with its data, `make study MODEL=FOLDER DATA=FOLDER [PROFILE=glance] [OUTPUT=$(OUTPUT)] \
+[WORKERS=N]`, or neither: `make study` runs on the testbed)
 endif
 endif
 
@@ -30,11 +30,12 @@ endif
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-study: $(VENV)/.ready-run  ## run both shipped studies (MODEL=… DATA=… [PROFILE=glance] [OUTPUT=runs] [WORKERS=N]) and print their tables
+study: $(VENV)/.ready-run  ## run both shipped studies on the testbed, or on MODEL=… DATA=… ([PROFILE=quick] [OUTPUT=runs] [WORKERS=N])
 	@set -e; for study in $(STUDIES); do \
-	  $(BIN)/balora study run $$study --model "$(MODEL)" --data "$(DATA)" \
+	  $(BIN)/balora study run $$study $(if $(MODEL),--model "$(MODEL)" --data "$(DATA)") \
 	    --profile $(PROFILE) $(if $(WORKERS),--workers $(WORKERS)) --output "$(OUTPUT)/$$study"; \
-	done
+	done; \
+	for study in $(STUDIES); do $(BIN)/balora study report "$(OUTPUT)/$$study" --answer; done
 
 test: $(VENV)/.ready-test  ## run the whole test suite but the slow tests
 	$(BIN)/pytest -q -m "not slow" $(ARGS)

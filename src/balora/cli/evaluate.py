@@ -7,7 +7,9 @@ import typer
 
 
 def evaluate(
-    model: Annotated[str, typer.Option(help="Hub id or folder of the model; with --adapter, of its base.")],
+    model: Annotated[
+        str, typer.Option(help="Hub id or folder of the model, or `testbed`; with --adapter, of its base.")
+    ],
     task: Annotated[list[str], typer.Option(help="Task to score on, e.g. cola; repeatable.")],
     data: Annotated[str | None, typer.Option(help="Folder with the tasks' files, or a folder above them.")] = None,
     adapter: Annotated[Path | None, typer.Option(help="Folder of a plain PEFT adapter, e.g. of a run.")] = None,

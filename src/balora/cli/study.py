@@ -114,10 +114,24 @@ def run(
 @app.command(epilog="Example: [bold]balora study report runs/pissa[/bold]")
 def report(
     folder: Annotated[Path, typer.Argument(help="The --output folder of `balora study run`.")],
+    answer: Annotated[
+        bool, typer.Option("--answer", help="Print only the answer in words and where the report is.")
+    ] = False,
     as_json: JSON = False,
 ) -> None:
     """Rebuild a study's report from its records, write it to report.md, and print it."""
-    _report(folder, as_json)
+    if answer:
+        _answer(folder)
+    else:
+        _report(folder, as_json)
+
+
+def _answer(folder: Path) -> None:
+    from balora.report.data import read_report
+    from balora.report.markdown import save
+
+    made = read_report(folder)
+    typer.echo(f"{made.question}\n{made.answer}\nreport: {save(made, folder)}\n")
 
 
 def _report(folder: Path, as_json: bool) -> None:

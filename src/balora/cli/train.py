@@ -8,8 +8,10 @@ import typer
 
 def train(
     output: Annotated[Path, typer.Option(help="Folder for the run: its record, series and adapter; new or empty.")],
-    model: Annotated[str | None, typer.Option(help="Hub id or folder of the pre-trained model.")] = None,
-    task: Annotated[str | None, typer.Option(help="Task to train and score, e.g. cola or gsm8k.")] = None,
+    model: Annotated[str | None, typer.Option(help="Hub id or folder of the pre-trained model, or `testbed`.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Task to train and score, e.g. cola or gsm8k; on the testbed e.g. facts.")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Folder with the task's files, or a folder above it.")] = None,
     method: Annotated[
         str | None, typer.Option(help="full, full+reg, lora, pissa, lora+reg or ba-lora (the default).")

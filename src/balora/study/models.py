@@ -7,6 +7,7 @@ from typing import NamedTuple
 from balora.settings import Family
 from balora.study.plan import PlannedRun
 from balora.tasks.catalogue import find_task
+from balora.tasks.testbed.config import TestbedConfig
 from balora.training.progress import OnProgress
 from balora.training.spec import RunSpec
 
@@ -28,11 +29,12 @@ class PlannedModel(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its name for people; pre-training seeds tell models apart, and where they share one, the flaws do."""
+        """Its name for people: its seed, and what else is not as usual."""
         assert self.spec.testbed is not None
-        flaws = {name: getattr(self.spec.testbed, name) for name in ("noise", "imbalance", "bias")}
-        planted = "".join(f", {name} {value:g}" for name, value in flaws.items() if value)
-        return f"pretrain {self.task} {self.spec.testbed.seed}{planted}"
+        usual = TestbedConfig().model_dump()
+        others = {key: value for key, value in self.spec.testbed.model_dump().items() if value != usual[key]}
+        seed = others.pop("seed", 0)
+        return f"pretrain {self.task} {seed}" + "".join(f", {key} {value}" for key, value in others.items())
 
 
 def missing_models(runs: Iterable[PlannedRun]) -> tuple[PlannedModel, ...]:

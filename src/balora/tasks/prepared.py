@@ -51,7 +51,11 @@ def read_both(
     if testbed is not None:
         shown = {"cue": data.cue, "label_noise": data.label_noise}
         taught = rows(task.name, "train", testbed, data.train_rows, seed=seed, **shown) if train else []
-        return taught, rows(task.name, "test", testbed, data.eval_rows), []
+        asked = rows(task.name, "test", testbed, data.eval_rows)
+        for name, drawn in (("data.train_rows", taught), ("data.eval_rows", asked)):
+            if drawn:
+                _refuse_empty_classes(task, drawn, name)
+        return taught, asked, []
     learnt = read_split(task, data, data.train_split) if train else Split([], [])
     scored = read_split(task, data, eval_split(task, data))
     asked = scored.rows[: data.eval_rows]
@@ -63,6 +67,18 @@ def read_both(
             f"data.train_rows is {data.train_rows:,}, but the split has {len(learnt.rows):,} rows: all are used"
         )
     return learnt.rows, asked, notes
+
+
+def _refuse_empty_classes(task: Task, drawn: list[Row], name: str) -> None:
+    """Raise ConfigError where a class has no row, or a number to predict is the same in all: nothing can be learnt."""
+    found = {row["label"] for row in drawn} if task.family == "nlu" else set()
+    empty = [label for index, label in enumerate(task.labels) if index not in found]
+    if empty:
+        raise ConfigError(
+            f"{name} = {len(drawn)} leaves class {empty[0]!r} of task {task.name!r} without a row: ask for more"
+        )
+    if task.regression and len(found) < 2:
+        raise ConfigError(f"{name} = {len(drawn)} leaves task {task.name!r} one value to predict: ask for more rows")
 
 
 def draw(count: int, wanted: int | None, seed: int) -> list[int]:

@@ -25,6 +25,8 @@ METHODS: dict[str, dict[str, Any]] = {
 
 TESTBED = "testbed"
 """The model that stands for the testbed's own encoder and decoder."""
+TESTBED_DATA = {"max_length": 128, "max_new_tokens": 24}
+"""Its defaults: its models read 256 tokens, its longest answer has 20."""
 PRESET_KEYS = ("preset", "edition", "formulation")
 
 
@@ -98,6 +100,10 @@ class RunSpec(Settings):
             )
         if own != (self.testbed is not None):
             raise ValueError(f"testbed: settings of model {TESTBED!r}, got model {self.model!r}")
+        if own and (self.data.folder or self.data.subset):
+            raise ValueError(
+                f"data.folder {self.data.folder!r}: model {TESTBED!r} draws its own rows: leave --data out"
+            )
         if not own and (self.data.cue or self.data.label_noise):
             raise ValueError(f"data.cue and data.label_noise are for the testbed's tasks, got task {self.task!r}")
         return self
@@ -130,7 +136,7 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
             f"adapter is null, but method {method!r} needs one: use method 'full' to train the whole model"
         )
     if given["model"] == TESTBED:
-        given.setdefault("testbed", {})
+        given = merge({"testbed": {}, "data": TESTBED_DATA}, given)
     given["adapter"] = None if preset["adapter"] is None else {**preset["adapter"], **given.get("adapter", {})}
     given["objective"] = _objective(preset["objective"], given.get("objective", {}), find_task(given["task"]).family)
     return RunSpec(**given)
