@@ -35,7 +35,7 @@ def blocks(count: int) -> tuple[Block, ...]:
     return tuple(Block(seed) for seed in seeds(count))
 
 
-def testbed_blocks(count: int, pretrainings: int | None) -> tuple[Block, ...]:
+def blocks_of_testbed(count: int, pretrainings: int | None) -> tuple[Block, ...]:
     """Return the testbed's blocks: block i has pre-training seed i mod ``pretrainings``, or one of its own (none).
 
     As with seeds, more blocks only add to fewer.

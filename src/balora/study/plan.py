@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from balora.errors import ConfigError
 from balora.settings import SettingsError
 from balora.study.arms import DesignedArm, design_arms
-from balora.study.blocks import Block, blocks, testbed_blocks
+from balora.study.blocks import Block, blocks, blocks_of_testbed
 from balora.study.design import Study
 from balora.study.layers import checked, for_family, lay, trains_everything, without_adapter
 from balora.study.profiles import Profile
@@ -100,7 +100,7 @@ def chosen_blocks(study: Study, choices: Choices) -> tuple[Block, ...]:
     effort = choices.effort
     usual = effort.seeds if study.seeds is None else min(study.seeds, effort.seeds)
     count = usual if choices.seeds is None else choices.seeds
-    return testbed_blocks(count, effort.pretrainings) if choices.on_testbed else blocks(count)
+    return blocks_of_testbed(count, effort.pretrainings) if choices.on_testbed else blocks(count)
 
 
 def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Fingerprints) -> Plan:

@@ -9,7 +9,7 @@ from balora.errors import ConfigError, DataError
 from balora.study.design import Study
 from balora.study.finding import find_study
 from balora.study.plan import Choices, Fingerprints, Plan, make_plan
-from balora.study.suites import Tasks, choose_tasks, testbed_tasks
+from balora.study.suites import Tasks, choose_tasks, tasks_of_testbed
 from balora.tasks.catalogue import Task
 from balora.tasks.folders import find_data_folder
 from balora.training.spec import TESTBED
@@ -45,7 +45,7 @@ def tasks_of(study: Study, choices: Choices) -> Tasks:
             raise ConfigError(
                 f"--data {data}: the testbed draws its own rows: leave it out, or pass --model with a Hub id or folder"
             )
-        return testbed_tasks(study.suites, study.tasks, effort.tasks)
+        return tasks_of_testbed(study.suites, study.tasks, effort.tasks)
     if data is None:
         return choose_tasks(study.suites, study.tasks, lambda task: task.hub is not None, "by a public name")
     if not Path(data).expanduser().is_dir():

@@ -51,7 +51,7 @@ def choose_tasks(suites: Sequence[Family], names: Sequence[str] | None, present:
     return Tasks(there, absent)
 
 
-def testbed_tasks(suites: Sequence[Family], names: Sequence[str] | None, usual: Sequence[str] | None) -> Tasks:
+def tasks_of_testbed(suites: Sequence[Family], names: Sequence[str] | None, usual: Sequence[str] | None) -> Tasks:
     """Return the testbed's tasks of ``suites``: those ``names``, else the ``usual`` ones, else all.
 
     Raises:

@@ -20,8 +20,6 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tqdm import tqdm
-
 from balora.errors import InputError
 from balora.training.progress import OnProgress, Progress
 from balora.training.record import RunRecord
@@ -145,6 +143,8 @@ def _work(connection: Connection, threads: int, log: Path) -> None:
         os.dup2(file.fileno(), sys.stdout.fileno() if sys.stdout else 1)
         os.dup2(file.fileno(), sys.stderr.fileno() if sys.stderr else 2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
     tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a worker that is killed would leave behind
     with suppress(EOFError, OSError):
         connection.send(_answer(connection.recv(), connection))
