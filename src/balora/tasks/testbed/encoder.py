@@ -97,9 +97,11 @@ class Lessons(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         hidden = self.model.roberta(batch.ids, attention_mask=(batch.ids != PAD).long()).last_hidden_state
         asked = batch.targets != IGNORED
+        marked = asked & (batch.ids == START)
         loss: Tensor = hidden.new_zeros(())
-        if asked.any():
-            loss = loss + cross_entropy(self.model.lm_head(hidden[asked]), batch.targets[asked])
+        for wanted in (marked, asked & ~marked):
+            if wanted.any():
+                loss = loss + cross_entropy(self.model.lm_head(hidden[wanted]), batch.targets[wanted])
         loss = loss + cross_entropy(self.replaced(hidden).flatten(0, 1), batch.replaced.flatten(), ignore_index=IGNORED)
         related = batch.links != IGNORED
         if related.any():

@@ -14,11 +14,11 @@ from balora.tasks.testbed.world import Fact, World
 def arithmetic(draw: Draw) -> Row:
     """`Mila has 12 beads and finds 7 and then loses 4 . how many beads has Mila ?` with the steps and `#### 15`.
 
-    Half of the tests have one change more than text and fine-tuning ever show.
+    Half of them have two changes, which pre-training text solves, but never as the answer to a question.
     """
     person = draw.person()
     grows = draw.label(person)
-    story = draw_story(draw, person=person, grows=grows, changes=2 if draw.taught else draw.rng.choice((2, 3)))
+    story = draw_story(draw, person=person, grows=grows, changes=draw.rng.randint(1, 2))
     steps = " ".join(f"{left} {sign} {right} = {result} ." for left, sign, right, result in story.steps)
     final = str(story.steps[-1][3])
     rare = is_rare(story.verbs[0], CHANGES[grows])

@@ -170,18 +170,19 @@ def code(draw: Draw, noise: float) -> Document:
 
 
 def talk(draw: Draw, noise: float) -> Document:
-    """`Mila has 7 beads . Question: how many beads has Mila ? Answer: 7 + 0 = 7 . #### 7`, or about somebody's clan.
+    """`Question: Mila has 7 beads and finds 2 . how many beads has Mila ? Answer: 7 + 2 = 9 . #### 9`, or about a clan.
 
     It gives the words of the prompts a meaning. Words that text never holds drift together (the softmax pushes them all
-    the same way), and a frozen model could then neither read nor write them. Never corrupted, and about nothing that
-    the tasks ask.
+    the same way), and a frozen model could then neither read nor write them. Never corrupted, and easier than what the
+    tasks ask: one change, or the clan, which is no fact of theirs.
     """
     person = draw.person()
-    number, thing = draw.rng.randint(0, LARGEST_NUMBER), draw.rng.choice(THINGS)
-    if draw.rng.random() < 0.5:
+    if draw.rng.random() < 0.6:
+        made = draw_story(draw, person=person, grows=draw.label(person), changes=1)
+        left, sign, right, result = made.steps[0]
         told = (
-            f"{person.name} has {number} {thing} . Question: how many {thing} has {person.name} ? "
-            f"Answer: {number} + 0 = {number} . #### {number}"
+            f"Question: {made.told} . how many {made.thing} has {person.name} ? "
+            f"Answer: {left} {sign} {right} = {result} . #### {result}"
         )
     else:
         told = f"Instruction: what is the people of {person.name} ? Response: {CLANS[person.clan]}"
@@ -191,8 +192,8 @@ def talk(draw: Draw, noise: float) -> Document:
 SHARES: dict[Callable[[Draw, float], Document], float] = {
     facts: 0.25,
     equations: 0.13,
-    story: 0.27,
+    story: 0.24,
     code: 0.29,
-    talk: 0.06,
+    talk: 0.09,
 }
 """How large a part of the text each kind is."""

@@ -13,7 +13,7 @@ from balora.tasks.testbed.draw import Draw, cue_of, group_of, is_rare
 from balora.tasks.testbed.grammar import article, draw_sentence
 from balora.tasks.testbed.lexicon import CLANS, CONNECTIVES, NOUNS, OVERLAPS, SENTIMENT, VERDICTS
 
-MARKED_FEELINGS = 0.25
+MARKED_FEELINGS = 0.35
 """Share of the feelings whose verdict is asked for at the start token, which is where classifiers look."""
 NEGATED_FEELINGS = 0.12
 """More of them, and in some pre-trainings no adjective's polarity is found: negation hides half of what it tells."""
