@@ -33,7 +33,8 @@ help:  ## show this list
 study: $(VENV)/.ready-run  ## run both shipped studies on the testbed, or on MODEL=… DATA=… ([PROFILE=quick] [OUTPUT=runs] [WORKERS=N])
 	@set -e; for study in $(STUDIES); do \
 	  $(BIN)/balora study run $$study $(if $(MODEL),--model "$(MODEL)" --data "$(DATA)") \
-	    --profile $(PROFILE) $(if $(WORKERS),--workers $(WORKERS)) --output "$(OUTPUT)/$$study"; \
+	    --profile $(PROFILE) $(if $(WORKERS),--workers $(WORKERS)) --output "$(OUTPUT)/$$study" \
+	    $(STUDIES:%=--reuse "$(OUTPUT)/%"); \
 	done; \
 	for study in $(STUDIES); do $(BIN)/balora study report "$(OUTPUT)/$$study" --answer; done
 

@@ -85,6 +85,16 @@ def test_seeds_can_be_added_to_a_study(tmp_path: Path) -> None:
     assert read_study_record(tmp_path).seeds == (42, 1024)
 
 
+def test_runs_that_another_study_has_finished_are_taken_over_and_failed_ones_are_not(tmp_path: Path) -> None:
+    tasks = Tasks(("rte", "gsm8k"), ())
+    go(plan_of(tasks), tmp_path / "one", fakes.unlucky)  # every run of rte fails
+    swap = make_plan(find_study("formulation-swap"), Choices("m", seeds=1), tasks, fakes.fingerprints)
+    outcome, lines = go(swap, tmp_path / "two", reuse=[tmp_path / "one", tmp_path / "none", tmp_path / "two"])
+    assert outcome == Outcome(planned=8, skipped=2, ok=6, failed=0, left=0)
+    assert not [line for line in lines if line == "started ba-lora · gsm8k · seed 42"]
+    assert len(list((tmp_path / "two" / "runs").glob("*/series.jsonl"))) == 8
+
+
 def test_a_dead_worker_costs_its_own_run_alone(tmp_path: Path) -> None:
     plan = plan_of(Tasks(("cola", "sst2", "rte", "stsb", "gsm8k"), ()), seeds=2)
     outcome, _ = go(plan, tmp_path, fakes.unlucky, workers=2)

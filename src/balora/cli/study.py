@@ -80,6 +80,12 @@ def run(
     ] = None,
     assignments: SET = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run again what failed before.")] = False,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of another study: runs that it has finished and that are the same are taken from it."
+        ),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Carry out a study, skipping what is finished, and print its report."""
@@ -101,6 +107,7 @@ def run(
                 command=repeat,
                 workers=workers or (usable_cores() if made.choices.on_testbed else min(2, usable_cores())),
                 retry_failed=retry_failed,
+                reuse=tuple(reuse or ()),
             )
     except KeyboardInterrupt:
         print(f"finished runs are kept in {output}; to go on: {repeat}", file=sys.stderr)

@@ -13,7 +13,7 @@ from balora.study.models import PlannedModel, missing_models, pretrain
 from balora.study.plan import Plan, PlannedRun
 from balora.study.workers import Event, Job, RunFunction, carry_out
 from balora.training.progress import OnProgress, Progress
-from balora.training.record import RunError, RunRecord, write_record
+from balora.training.record import RunError, RunRecord, read_record, write_record
 from balora.training.spec import RunSpec
 
 
@@ -74,9 +74,11 @@ def execute(
     run: RunFunction = train,
     workers: int = 1,
     retry_failed: bool = False,
+    reuse: Sequence[Path] = (),
 ) -> Outcome:
     """Carry out what of ``plan`` is not yet in ``output``; models that are missing are pre-trained first.
 
+    What a study in one of the folders ``reuse`` has finished is copied: a run's id says all that it depends on.
     On the testbed each worker has one thread: tiny models gain nothing from more. Otherwise they share the cores.
 
     Raises:
@@ -86,6 +88,7 @@ def execute(
     """
     record = describe(plan, command)
     with opened(output, record):
+        take_over(reuse, output, plan.distinct)
         found, _ = read_runs(output, record)
         done = {id for id, run_record in found.items() if run_record.status == "ok"}
         left = set() if retry_failed else set(found) - done
@@ -112,6 +115,27 @@ def execute(
         finally:
             events.close()
         return Outcome(len(plan.distinct), len(done), ok, len(todo) - ok, len(left))
+
+
+def take_over(others: Sequence[Path], output: Path, runs: Sequence[PlannedRun]) -> None:
+    """Copy what ``others`` have finished of ``runs`` and ``output`` has not."""
+    for planned in runs:
+        for source in (other / planned.folder for other in others):
+            if not (output / planned.folder / "run.json").exists() and _is_finished(source, planned.id):
+                partial = output / "runs" / f".{planned.id}"
+                with writing(output):
+                    _remove(partial)
+                    _remove(output / planned.folder)
+                    shutil.copytree(source, partial)
+                    partial.rename(output / planned.folder)
+
+
+def _is_finished(folder: Path, id: str) -> bool:
+    try:
+        record = read_record(folder)
+    except InputError:
+        return False
+    return record is not None and record.id == id and record.status == "ok"
 
 
 def usable_cores() -> int:
