@@ -275,10 +275,10 @@ def test_no_space_while_the_adapter_is_saved(train: Train, output: Path, monkeyp
 def test_an_interruption_leaves_nothing(train: Train, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from balora.training import run as run_file
 
-    def interrupted(self: object) -> None:
+    def interrupted(self: object, *args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_file._Run, "evaluate", interrupted)
+    monkeypatch.setattr(run_file._Run, "save", interrupted)
     ended = train()
     assert ended.code == 130
     assert ended.err.endswith("balora: interrupted\n")
