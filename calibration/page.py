@@ -1,0 +1,139 @@
+"""`docs/calibration.md` and its plots, made from the results; a part that was not measured says so."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from balora.settings import Family
+from balora.tasks.testbed.suites import NLG, NLU
+from calibration import plots, rates
+from calibration.dose import DIALS
+
+DOCS = Path("docs")
+FIGURES = DOCS / "figures"
+SUITES: dict[Family, tuple[str, ...]] = {"nlu": NLU, "nlg": NLG}
+WANTED_WAY = (0.3, 0.9)
+WANTED_HALF_WIDTH = 2.5
+Row = Mapping[str, Any]
+
+HEAD = """# Calibration: what the testbed can show
+
+Made by `python -m calibration` from `calibration/results`; the numbers are what it measured, met or not. A block is a
+pre-training seed with a fine-tuning seed. Points are of 100.
+"""
+
+
+def write(results: Path) -> None:
+    """Write the page and its plots."""
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))}
+    parts = [HEAD]
+    for title, name, draw in (
+        ("Learning rates", "rates", _rates),
+        ("Dose and response", "dose", _doses),
+        ("Head-room", "study", _headroom),
+        ("Precision", "study", _precision),
+    ):
+        body = "\n".join(draw(found[name])) if name in found else "Not measured yet."
+        parts.append(f"## {title}\n\n{body}\n")
+    (DOCS / "calibration.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def _rates(found: Row) -> Iterator[str]:
+    """The same grid, tasks, blocks and steps for every method."""
+    averaged = [
+        {"method": row["method"], "rate": row["rate"], "family": f"{family.upper()} Avg",
+         "score": fmean(row[task] for task in tasks)}
+        for family, tasks in SUITES.items()
+        for row in found["rows"]
+    ]  # fmt: skip
+    plots.rates(averaged, FIGURES / "rates.svg")
+    yield (
+        f"Every method had the same grid, all eight tasks, {found['blocks']} blocks (fine-tuning seeds that no study "
+        "uses) and the steps of the profile `standard`. **Bold**: the best. For each family and start of the adapter, "
+        "a study takes the rate that is best for the mean of the two methods of that start, without and with "
+        "regularizers, so that an ablation of the regularizers changes nothing else.\n"
+    )
+    yield from _table(
+        ["family", "method", *(f"{rate:g}" for rate in found["grid"])],
+        [_rate_row(family, method, averaged) for family in ("NLU Avg", "NLG Avg") for method in rates.METHODS],
+    )
+    yield "\n![Average score over the learning rate, by method](figures/rates.svg)"
+
+
+def _rate_row(family: str, method: str, averaged: Sequence[Row]) -> list[str]:
+    scores = [row["score"] for row in averaged if row["family"] == family and row["method"] == method]
+    return [family, method, *(f"**{s:.1f}**" if s == max(scores) else f"{s:.1f}" for s in scores)]
+
+
+def _doses(found: Row) -> Iterator[str]:
+    yield (
+        "Plain LoRA, one dial turned and the other two at 0; 3 pre-trained models × 3 fine-tunings for every cell. "
+        "Mean over all nine, ± the standard deviation between the three pre-trainings (in brackets: within them, over "
+        "fine-tunings). *rises* or *falls*: every step goes that way; the last column compares the whole way from the "
+        "first dose to the last with the larger of the two standard deviations between pre-trainings."
+    )
+    for dial in DIALS:
+        rows = [row for row in found["rows"] if row["dial"] == dial.name]
+        if not rows:
+            continue
+        plots.doses(rows, FIGURES / f"dose-{dial.name}.svg")
+        cue = "".join(f" ({key} {value:g} in fine-tuning)" for key, value in dial.data.items())
+        yield f"\n### {dial.name}{cue}\n"
+        keys = list(dict.fromkeys((row["task"], row["measure"]) for row in rows))
+        yield from _table(
+            ["task", "measure", *(f"{dose:g}" for dose in dial.doses), "order", "way ÷ spread"],
+            [_dose_row([row for row in rows if (row["task"], row["measure"]) == key]) for key in keys],
+        )
+        yield f"\n![Response to {dial.name}](figures/dose-{dial.name}.svg)"
+
+
+def _dose_row(rows: Sequence[Row]) -> list[str]:
+    cells = [f"{row['mean']:.3f} ± {row['sd_pretraining']:.3f} ({row['sd_fine_tuning']:.3f})" for row in rows]
+    steps = [b["mean"] - a["mean"] for a, b in pairwise(rows)]
+    order = "rises" if min(steps) > 0 else "falls" if max(steps) < 0 else "not monotone"
+    spread = max(rows[0]["sd_pretraining"], rows[-1]["sd_pretraining"])
+    way = (rows[-1]["mean"] - rows[0]["mean"]) / spread if spread else float("inf")
+    return [rows[0]["task"], rows[0]["measure"], *cells, order, f"{way:+.1f}"]
+
+
+def _headroom(found: Row) -> Iterator[str]:
+    low, high = WANTED_WAY
+    yield (
+        "How far plain LoRA goes from a guess to the best there is (100 points: every task can be solved from what "
+        f"its rows say). Wanted: {low:.0%} to {high:.0%}.\n"
+    )
+    rows = {row["task"]: row for row in found["headroom"]}.values()
+    yield from _table(
+        ["task", "guess", "plain LoRA", "SD over blocks", "blocks", "of the way", "within"],
+        [
+            [row["task"], f"{row['chance']:.1f}", f"{row['score']:.1f}", f"{row['sd']:.1f}", str(row["blocks"]),
+             f"{row['way']:.0%}", "yes" if low <= row["way"] <= high else "**no**"]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _precision(found: Row) -> Iterator[str]:
+    yield (
+        "95 % half-widths of paired differences to BA-LoRA, and how many blocks would bring one down to 1 point if "
+        f"the spread stayed as it is. Wanted with 8 blocks: {WANTED_HALF_WIDTH:g} points or less.\n"
+    )
+    yield from _table(
+        ["study", "arm", "measure", "blocks", "half-width", "within", "blocks for 1 point"],
+        [
+            [row["study"], row["arm"], row["measure"], str(row["blocks"]), f"{row['half_width']:.2f}",
+             "yes" if row["half_width"] <= WANTED_HALF_WIDTH else "**no**", str(row["blocks_for_a_point"])]
+            for row in found["precision"]
+        ],
+    )  # fmt: skip
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"

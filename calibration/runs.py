@@ -1,0 +1,74 @@
+"""Many fine-tunings on the testbed, each carried out once by warm workers and kept below `build/calibration`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from balora.errors import TrainingError
+from balora.study.execute import train, usable_cores
+from balora.study.models import missing_models
+from balora.study.models import pretrain as pretrain_model
+from balora.study.testbed_profiles import find_profile
+from balora.study.workers import Event, Job, carry_out
+from balora.tasks.catalogue import find_task
+from balora.training.fingerprint import fingerprints
+from balora.training.record import RunRecord, read_record, run_id
+from balora.training.spec import RunSpec, merge, nest, resolve
+
+WORK = Path("build/calibration")
+SEEDS = tuple(range(9001, 9017))
+"""Fine-tuning seeds of calibrations: none is a study's, so that nothing is tuned on what is judged."""
+
+
+class Planned(NamedTuple):
+    """One run, in the shape that the search for missing models reads."""
+
+    task: str
+    spec: RunSpec
+
+
+def planned(task: str, method: str, settings: Mapping[str, Any], *, seed: int, pretraining: int) -> Planned:
+    """Return a run under the profile `standard`'s settings for its task, with ``settings`` over them."""
+    profile = find_profile("standard", "testbed")
+    below = merge(profile.shared, profile.suites[find_task(task).family])
+    own = nest({"training.seed": seed, "testbed.seed": pretraining, "training.telemetry_every": 0})
+    given = {"task": task, "model": "testbed", "method": method, **merge(merge(below, own), nest(settings))}
+    spec = resolve(given)
+    rate = profile.rate(spec)
+    if "learning_rate" not in nest(settings).get("training", {}) and rate is not None:
+        spec = spec.model_copy(update={"training": spec.training.model_copy(update={"learning_rate": rate})})
+    return Planned(task, spec)
+
+
+def carried_out(runs: Sequence[Planned]) -> list[RunRecord]:
+    """Return the records of ``runs`` in their order; those kept from before are not repeated.
+
+    Raises:
+        TrainingError: a run failed; the others are kept.
+    """
+    folders = [WORK / "runs" / run_id(run.spec, fingerprints(run.spec)) for run in runs]
+    todo = {str(folder): run for folder, run in zip(folders, runs, strict=True) if read_record(folder) is None}
+    models = missing_models(todo.values())  # type: ignore[arg-type]  # reads task and spec alone
+    jobs = [Job(folder, run.spec, Path(folder), train) for folder, run in todo.items()]
+    stages = [[Job(model.id, model.spec, WORK, pretrain_model) for model in models], jobs]
+    WORK.mkdir(parents=True, exist_ok=True)
+    with Progress(console=Console(stderr=True)) as bar:
+        line = bar.add_task("runs", total=len(jobs) + len(models))
+        for event in carry_out(stages, usable_cores(), 1, WORK / "log.txt"):
+            _follow(event, bar, line)
+    records = [read_record(folder) for folder in folders]
+    failed = [record.error.message for record in records if record and record.error]
+    if failed or None in records:
+        raise TrainingError(f"{len(failed)} calibration runs failed, the first: {failed[:1]}")
+    return [record for record in records if record is not None]
+
+
+def _follow(event: Event, bar: Progress, line: TaskID) -> None:
+    if event.job is None or event.kind in ("started", "progress"):
+        return
+    if event.error[1]:
+        bar.console.print(f"{event.job.id}: {event.error[1]}")
+    bar.advance(line)

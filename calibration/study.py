@@ -1,0 +1,73 @@
+"""Head-room and precision, read off the folders of studies that have run."""
+
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from balora.report.data import Report, read_report
+
+CHANCE = {
+    "acceptability": 0.0, "sentiment": 50.0, "entailment": 100 / 3, "paraphrase": 50.0, "similarity": 0.0,
+    "arithmetic": 100 / 21, "code": 0.0, "facts": 12.5,
+}  # fmt: skip
+"""Points of a guess: 1 of the 2, 3, 8 or 21 possible answers."""
+BEST = 100.0
+"""Every task can be solved from what its rows say."""
+WANTED = 1.0
+"""The difference, in points, for which the number of blocks is stated."""
+
+
+def measure(folders: Sequence[Path]) -> dict[str, Any]:
+    """Return the head-room of plain LoRA and the half-widths of all paired differences, of every study's folder."""
+    reports = [read_report(folder) for folder in folders]
+    return {
+        "headroom": [row for report in reports for row in headroom(report)],
+        "precision": [row for report in reports for row in precision(report)],
+    }
+
+
+def headroom(report: Report) -> list[dict[str, Any]]:
+    """Return, for plain LoRA on every task, how much of the way from chance to the best it goes."""
+    return [
+        {"task": task, "chance": CHANCE[task], "score": score.mean, "sd": score.sd, "blocks": score.n,
+         "way": (score.mean - CHANCE[task]) / (BEST - CHANCE[task])}
+        for arm in report.arms
+        if arm.method == "lora"
+        for task, score in arm.tasks.items()
+        if score.mean is not None
+    ]  # fmt: skip
+
+
+def precision(report: Report) -> list[dict[str, Any]]:
+    """Return the half-width of every paired difference of an average, and the blocks that one of 1 point would take."""
+    rows = []
+    for difference in report.differences:
+        paired = difference.paired
+        if paired.low is None or paired.high is None or not difference.measure.endswith("_avg"):
+            continue
+        half = (paired.high - paired.low) / 2
+        rows.append(
+            {"study": report.study, "arm": difference.arm, "measure": difference.measure, "blocks": paired.n,
+             "half_width": half, "blocks_for_a_point": blocks_for(half, paired.n, WANTED)}
+        )  # fmt: skip
+    return rows
+
+
+def blocks_for(half_width: float, blocks: int, wanted: float) -> int:
+    """Return how many blocks bring a t-interval's half-width down to ``wanted``, the standard deviation being equal."""
+    from scipy.stats import t
+
+    def width(n: int) -> float:
+        return half_width * float(t.ppf(0.975, n - 1)) / sqrt_ratio(n, blocks) / float(t.ppf(0.975, blocks - 1))
+
+    n = max(2, ceil(blocks * (half_width / wanted) ** 2))
+    while n > 2 and width(n - 1) <= wanted:
+        n -= 1
+    while width(n) > wanted:
+        n += 1
+    return n
+
+
+def sqrt_ratio(n: int, blocks: int) -> float:
+    return float((n / blocks) ** 0.5)

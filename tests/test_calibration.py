@@ -1,0 +1,92 @@
+"""The calibration: which runs it plans, how it reads studies, and the page it makes."""
+
+from pathlib import Path
+
+import pytest
+from scipy.stats import t
+
+from calibration import dose, page, rates
+from calibration.runs import SEEDS, planned
+from calibration.study import blocks_for
+
+ROWS = [
+    {"dial": "noise", "task": task, "measure": measure, "dose": value, "mean": value * scale, "sd_pretraining": 0.01,
+     "sd_fine_tuning": 0.02, "models": [value] * 3}
+    for task in ("facts", "code")
+    for measure, scale in (("memorised_noise", 1.0), ("score", -1.0))
+    for value in (0.0, 0.15, 0.3, 0.45, 0.6)
+]  # fmt: skip
+
+
+def test_runs_take_the_rate_of_their_start_unless_one_is_given() -> None:
+    lora, pissa = (planned("facts", method, {}, seed=SEEDS[0], pretraining=2).spec for method in ("lora", "pissa"))
+    assert lora.training.learning_rate != pissa.training.learning_rate
+    given = planned("facts", "lora", {"training.learning_rate": 0.5}, seed=SEEDS[0], pretraining=2).spec
+    assert given.training.learning_rate == 0.5
+    assert given.testbed is not None
+    assert (given.testbed.seed, given.training.seed) == (2, SEEDS[0])
+
+
+def test_calibrations_use_no_seed_of_a_study() -> None:
+    from balora.study.seeds import seeds
+
+    assert not set(SEEDS) & set(seeds(1000))
+
+
+def test_a_dial_is_turned_alone() -> None:
+    for dial in dose.DIALS:
+        spec = dose._run(dial, dial.doses[-1], dial.tasks[0], 1, SEEDS[0]).spec
+        assert spec.testbed is not None
+        flaws = {name: getattr(spec.testbed, name) for name in ("noise", "imbalance", "bias")}
+        assert flaws == {"noise": 0.0, "imbalance": 0.0, "bias": 0.0} | {dial.name: dial.doses[-1]}
+        assert len(dial.doses) >= 5
+
+
+@pytest.mark.parametrize(("half", "blocks"), [(2.0, 8), (0.4, 8), (5.0, 3), (1.0, 16)])
+def test_blocks_for_a_point_is_the_smallest_number_that_does(half: float, blocks: int) -> None:
+    sd = half * blocks**0.5 / t.ppf(0.975, blocks - 1)
+
+    def width(n: int) -> float:
+        return float(t.ppf(0.975, n - 1) * sd / n**0.5)
+
+    n = blocks_for(half, blocks, 1.0)
+    assert width(n) <= 1.0 + 1e-9
+    assert n == 2 or width(n - 1) > 1.0
+
+
+def test_a_dose_row_names_its_order_and_the_way_against_the_spread() -> None:
+    rising = page._dose_row([row for row in ROWS if (row["task"], row["measure"]) == ("facts", "memorised_noise")])
+    assert rising[-2:] == ["rises", "+60.0"]
+    falling = page._dose_row([row for row in ROWS if (row["task"], row["measure"]) == ("code", "score")])
+    assert falling[-2:] == ["falls", "-60.0"]
+    bent = [*ROWS[:4], {**ROWS[4], "mean": 0.0}]
+    assert page._dose_row(bent)[-2] == "not monotone"
+
+
+def test_the_page_holds_what_was_measured_and_says_what_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import json
+
+    monkeypatch.setattr(page, "DOCS", tmp_path)
+    monkeypatch.setattr(page, "FIGURES", tmp_path / "figures")
+    tasks = [task for suite in page.SUITES.values() for task in suite]
+    scores = [
+        {"method": method, "rate": rate, **dict.fromkeys(tasks, 50.0 + (rate == 4e-3))}
+        for method in rates.METHODS
+        for rate in rates.GRID
+    ]
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "rates.json").write_text(json.dumps({"grid": rates.GRID, "blocks": 2, "rows": scores}))
+    (results / "dose.json").write_text(json.dumps({"rows": ROWS}))
+    page.write(results)
+    text = (tmp_path / "calibration.md").read_text()
+    assert "| NLU Avg | lora | 50.0 | 50.0 | **51.0** | 50.0 | 50.0 |" in text
+    assert "| facts | memorised_noise | 0.000 ± 0.010 (0.020) |" in text
+    assert text.count("Not measured yet.") == 2
+    for figure in (tmp_path / "figures").iterdir():
+        drawn = figure.read_text()
+        assert drawn.startswith("<svg")
+        assert "href" not in drawn
+    assert {figure.name for figure in (tmp_path / "figures").iterdir()} == {"rates.svg", "dose-noise.svg"}
