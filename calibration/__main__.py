@@ -1,11 +1,11 @@
-"""`python -m calibration rates|dose|study …`: measure, and write the figures below `calibration/results`."""
+"""`python -m calibration rates|dose|weights|study …`: measure, and write the figures below `calibration/results`."""
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from calibration import dose, page, rates, study
+from calibration import dose, page, rates, study, weights
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -15,6 +15,7 @@ def main() -> None:
     parts = parser.add_subparsers(dest="part", required=True)
     parts.add_parser("rates", help="scores over the grid of learning rates").add_argument("tasks", nargs="*")
     parts.add_parser("dose", help="what each dial does to plain LoRA").add_argument("dials", nargs="*")
+    parts.add_parser("weights", help="the regularizers at 0, 1, 10 and 100 times the published weights")
     studies = parts.add_parser("study", help="head-room and precision, from the folders of studies")
     studies.add_argument("folders", nargs="+", type=Path)
     parts.add_parser("page", help="docs/calibration.md and its plots, from the results")
@@ -23,6 +24,8 @@ def main() -> None:
         _keep("rates", rates.measure(given.tasks))
     elif given.part == "dose":
         _keep("dose", dose.measure(given.dials))
+    elif given.part == "weights":
+        _keep("weights", weights.measure())
     elif given.part == "study":
         _keep("study", study.measure(given.folders))
     page.write(RESULTS)

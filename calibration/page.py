@@ -36,6 +36,7 @@ def write(results: Path) -> None:
         ("Dose and response", "dose", _doses),
         ("Head-room", "study", _headroom),
         ("Precision", "study", _precision),
+        ("The weights of the regularizers", "weights", _weights),
     ):
         body = "\n".join(draw(found[name])) if name in found else "Not measured yet."
         parts.append(f"## {title}\n\n{body}\n")
@@ -130,6 +131,31 @@ def _precision(found: Row) -> Iterator[str]:
             for row in found["precision"]
         ],
     )  # fmt: skip
+
+
+def _weights(found: Row) -> Iterator[str]:
+    yield (
+        f"BA-LoRA with the published weights times 0, 1, 10 and 100, {found['blocks']} paired blocks, tasks "
+        f"{', '.join(found['tasks'])}. The mean, and the paired difference to × 0 with its 95 % interval (not "
+        "corrected for their number). Scores in points, other measures as docs/testbed.md defines them.\n"
+    )
+    keys = list(dict.fromkeys((row["family"], row["measure"]) for row in found["rows"]))
+    factors = list(dict.fromkeys(row["factor"] for row in found["rows"]))
+    cells = {(row["family"], row["measure"], row["factor"]): _weight_cell(row) for row in found["rows"]}
+    yield from _table(
+        ["family", "measure", *(f"× {factor}" for factor in factors)],
+        [[family, measure, *(cells[family, measure, factor] for factor in factors)] for family, measure in keys],
+    )
+
+
+def _weight_cell(row: Row) -> str:
+    digits = 1 if row["measure"] == "score" else 3
+    mean, paired = f"{row['mean']:.{digits}f}", row["paired"]
+    if paired is None:
+        return mean
+    low, high = (f"{paired[end]:+.{digits}f}" for end in ("low", "high"))
+    clear = "**" if paired["low"] > 0 or paired["high"] < 0 else ""
+    return f"{mean} ({clear}{paired['mean']:+.{digits}f}{clear}, {low} to {high})"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -23,7 +23,7 @@ NLG_DATA = {"train_rows": 320, "max_length": 128, "max_new_tokens": 24}
 
 
 def _suites(nlu_steps: int, nlg_steps: int, telemetry_every: int, rows: int = 1) -> dict[Family, dict[str, Any]]:
-    """Return both families' settings: 5 passes over 160·``rows`` rows (NLU) are 50 steps, 3 over 320·``rows`` (NLG) are 60."""
+    """Return both families' settings; 5 passes over 160·``rows`` (NLU) are 50 steps, 3 over 320·``rows`` (NLG) 60."""
     of: dict[Family, tuple[int, dict[str, int]]] = {"nlu": (nlu_steps, NLU_DATA), "nlg": (nlg_steps, NLG_DATA)}
     return {
         family: {

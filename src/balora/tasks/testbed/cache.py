@@ -102,6 +102,7 @@ def store(made: "Pretrained", config: TestbedConfig, folder: Path) -> None:
         "config": config.model_dump(),
         "probes": {kind: round(share, 4) for kind, share in made.probes.items()},
         "cpu_seconds": round(made.cpu_seconds, 1),
+        "attempts": made.attempts,
         "sha256": _checksum(folder / WEIGHTS),
     }
     (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

@@ -51,13 +51,16 @@ def limit(kind: str, config: TestbedConfig, family: Family) -> float:
 def check(found: dict[str, float], config: TestbedConfig, family: Family) -> None:
     """Raise :class:`TrainingError` if a probe lies under its limit."""
     name = "encoder" if family == "nlu" else "decoder"
-    for kind, share in found.items():
-        wanted = limit(kind, config, family)
-        if share < wanted:
-            raise TrainingError(
-                f"the pre-trained {name} (seed {config.seed}) gets {share:.2f} of the {kind} probes right, at least "
-                f"{wanted:.2f} is needed: take another seed or more {name}_steps"
-            )
+    for kind in failures(found, config, family):
+        raise TrainingError(
+            f"the pre-trained {name} (seed {config.seed}) gets {found[kind]:.2f} of the {kind} probes right, at least "
+            f"{limit(kind, config, family):.2f} is needed: take another seed or more {name}_steps"
+        )
+
+
+def failures(found: dict[str, float], config: TestbedConfig, family: Family) -> list[str]:
+    """Return the probes that lie under their limit."""
+    return [kind for kind, share in found.items() if share < limit(kind, config, family)]
 
 
 Answer = Callable[[Sequence[Document]], list[bool]]

@@ -1,0 +1,52 @@
+"""The published weights of the regularizers times 1, 10 and 100, against none: does anything measurable happen?"""
+
+from dataclasses import asdict
+from statistics import fmean
+from typing import Any
+
+from balora.objective.config import TERMS, ObjectiveConfig
+from balora.settings import Family
+from balora.study.statistics import compare
+from balora.study.testbed_profiles import SHIPPED, TESTBED_PROFILES
+from balora.tasks.catalogue import find_task
+from balora.training.record import RunRecord
+from calibration.runs import SEEDS, Planned, carried_out, planned
+
+FACTORS = (0, 1, 10, 100)
+BLOCKS = 8
+FAMILIES: tuple[Family, ...] = ("nlu", "nlg")
+MEASURES = ("score", "minority_recall", "aligned_minus_robust", "memorised_noise", "forgetting", "drift")
+
+
+def measure() -> dict[str, Any]:
+    """Return, for each family and factor, the averages and the paired differences to no regularizer at all."""
+    tasks = TESTBED_PROFILES["quick"].tasks or ()
+    cells = [(block, task, factor) for block in range(BLOCKS) for task in tasks for factor in FACTORS]
+    records = dict(zip(cells, carried_out([_run(*cell) for cell in cells]), strict=True))
+    rows = []
+    for family in FAMILIES:
+        own = [task for task in tasks if find_task(task).family == family]
+        for measure in MEASURES:
+            by_factor = {
+                factor: [
+                    fmean(_value(records[block, task, factor], measure) for task in own) for block in range(BLOCKS)
+                ]
+                for factor in FACTORS
+            }
+            for factor, values in by_factor.items():
+                differences = [one - none for one, none in zip(values, by_factor[0], strict=True)]
+                rows.append(
+                    {"family": family, "measure": measure, "factor": factor, "mean": fmean(values),
+                     "paired": asdict(compare(differences, higher_is_better=None)) if factor else None}
+                )  # fmt: skip
+    return {"blocks": BLOCKS, "tasks": tasks, "rows": rows}
+
+
+def _run(block: int, task: str, factor: int) -> Planned:
+    preset = ObjectiveConfig.preset("ba-lora", family=find_task(task).family)
+    weights = {f"objective.{term}.weight": factor * getattr(preset, term).weight for term in TERMS}
+    return planned(task, "ba-lora", weights, seed=SEEDS[block], pretraining=block % SHIPPED)
+
+
+def _value(record: RunRecord, measure: str) -> float:
+    return record.score or 0.0 if measure == "score" else record.inheritance[measure]
