@@ -11,6 +11,7 @@ from balora.settings import Family
 from balora.tasks.testbed.suites import NLG, NLU
 from calibration import plots, rates
 from calibration.dose import DIALS
+from calibration.study import SECONDS
 
 DOCS = Path("docs")
 FIGURES = DOCS / "figures"
@@ -36,6 +37,7 @@ def write(results: Path) -> None:
         ("Dose and response", "dose", _doses),
         ("Head-room", "study", _headroom),
         ("Precision", "study", _precision),
+        ("What a run takes", "study", _costs),
         ("The weights of the regularizers", "weights", _weights),
     ):
         body = "\n".join(draw(found[name])) if name in found else "Not measured yet."
@@ -131,6 +133,22 @@ def _precision(found: Row) -> Iterator[str]:
             for row in found["precision"]
         ],
     )  # fmt: skip
+
+
+def _costs(found: Row) -> Iterator[str]:
+    yield (
+        "Seconds of a run in a warm worker of one thread, mean over all arms, as measured in these studies while a "
+        "worker ran on every core. Scoring holds the answers, their loss and the measures of inheritance.\n"
+    )
+    yield from _table(
+        ["task", "runs", "set-up", "training steps", "scoring", "all", "steps' share"],
+        [_cost_row(row, [row[key] for key in SECONDS]) for row in found["costs"]],
+    )
+
+
+def _cost_row(row: Row, seconds: Sequence[float]) -> list[str]:
+    each = [f"{second:.2f}" for second in seconds]
+    return [row["task"], str(row["runs"]), *each, f"{sum(seconds):.2f}", f"{row['train_seconds'] / sum(seconds):.0%}"]
 
 
 def _weights(found: Row) -> Iterator[str]:

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from balora.report.data import Report, read_report
+from balora.study.folder import read_runs, read_study_record
+from balora.training.record import Cost
 
 CHANCE = {
     "acceptability": 0.0, "sentiment": 50.0, "entailment": 100 / 3, "paraphrase": 50.0, "similarity": 0.0,
@@ -14,6 +17,7 @@ CHANCE = {
 """Points of a guess: 1 of the 2, 3, 8 or 21 possible answers."""
 BEST = 100.0
 """Every task can be solved from what its rows say."""
+SECONDS = ("setup_seconds", "train_seconds", "eval_seconds")
 WANTED = 1.0
 """The difference, in points, for which the number of blocks is stated."""
 
@@ -24,7 +28,21 @@ def measure(folders: Sequence[Path]) -> dict[str, Any]:
     return {
         "headroom": [row for report in reports for row in headroom(report)],
         "precision": [row for report in reports for row in precision(report)],
+        "costs": costs(folders),
     }
+
+
+def costs(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return what a run of each task took, in seconds, mean over the runs of all arms."""
+    spent: dict[str, list[Cost]] = {}
+    for folder in folders:
+        runs, _ = read_runs(folder, read_study_record(folder))
+        for run in runs.values():
+            spent.setdefault(run.spec.task, []).append(run.cost)
+    return [
+        {"task": task, "runs": len(found), **{key: fmean(getattr(one, key) for one in found) for key in SECONDS}}
+        for task, found in spent.items()
+    ]
 
 
 def headroom(report: Report) -> list[dict[str, Any]]:

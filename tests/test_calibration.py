@@ -83,7 +83,7 @@ def test_the_page_holds_what_was_measured_and_says_what_was_not(
     text = (tmp_path / "calibration.md").read_text()
     assert "| NLU Avg | lora | 50.0 | 50.0 | **51.0** | 50.0 | 50.0 |" in text
     assert "| facts | memorised_noise | 0.000 ± 0.010 (0.020) |" in text
-    assert text.count("Not measured yet.") == 3
+    assert text.count("Not measured yet.") == 4
     for figure in (tmp_path / "figures").iterdir():
         drawn = figure.read_text()
         assert drawn.startswith("<svg")

@@ -18,6 +18,7 @@ from balora.study.execute import Outcome
 from balora.study.models import missing_models
 from balora.study.plan import Plan
 from balora.study.prepare import prepare
+from balora.study.testbed_profiles import RATES
 from balora.tasks.testbed.cache import NAMES, find_model, store
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.pretrain import pretrain
@@ -95,7 +96,7 @@ def test_a_study_from_the_command_line_to_its_answer(cached: Make, tmp_path: Pat
     report = json.loads(done.stdout)
     assert report["counts"] == {"planned": 8, "ok": 8, "failed": 0, "unreadable": 0, "missing": 0}
     assert report["blocks"] == "1 block: fine-tuning seed 42, on one pre-trained model (pre-training seed 0)"
-    assert report["arms"][1]["rates"] == {"nlu": [0.005], "nlg": [0.007]}
+    assert report["arms"][1]["rates"] == {family: [RATES[family]["standard"]] for family in ("nlu", "nlg")}
     assert "leaked" not in done.stderr
     shown = subprocess.run(balora("study", "report", tmp_path / "s", "--answer"), capture_output=True, text=True)
     assert "over 1 block:" in shown.stdout
