@@ -24,7 +24,7 @@ $(error make study takes a model together with its data, `make study MODEL=FOLDE
 endif
 endif
 
-.PHONY: help study test test-slow bench check mutants package constraints
+.PHONY: help study test test-slow bench calibration check mutants package constraints
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -46,6 +46,12 @@ test-slow: $(VENV)/.ready-test  ## run the tests that take minutes
 
 bench: $(VENV)/.ready-test  ## measure speed and memory, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)
+
+calibration: $(VENV)/.ready-test  ## measure what the testbed can show (an hour on two cores), after `make study`
+	$(BIN)/python -m calibration rates
+	$(BIN)/python -m calibration dose
+	$(BIN)/python -m calibration weights
+	$(BIN)/python -m calibration study $(STUDIES:%="$(OUTPUT)/%")
 
 check: $(VENV)/.ready-dev  ## formatting, lint, types
 	$(BIN)/ruff format --check .
