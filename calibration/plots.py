@@ -16,7 +16,7 @@ def rates(rows: Sequence[Row], path: Path) -> None:
         alt.Chart(alt.InlineData(values=list(rows)))
         .mark_line(point=True)
         .encode(
-            x=alt.X("rate:Q", scale=alt.Scale(type="log"), title="learning rate"),
+            x=alt.X("rate:Q", scale=alt.Scale(type="log", nice=False), title="learning rate"),
             y=alt.Y("score:Q", title="average, points"),
             color=alt.Color("method:N", title=None),
             column=alt.Column("family:N", title=None),

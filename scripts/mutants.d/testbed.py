@@ -18,7 +18,8 @@ MUTANTS = {
     ],
     ("tasks/testbed/rows_nlu.py", "tasks/testbed/test_suites.py"): [
         ("though-as-but", 'else f"{text} though {other}"', 'else f"{other} though {text}"'),
-        ("negation-not-counted", "rare = is_rare(adjective, SENTIMENT[1 - label if negated else label])", "rare = False"),
+        ("sentiment-never-rare", "rare = is_rare(adjective, SENTIMENT[1 - label if negated else label])", "rare = False"),
+        ("sentiment-wrong-is-right", "cue_of(person, label), 1 - label", "cue_of(person, label), label"),
         ("similarity-out-of-four", "label = HIGHEST_SCORE * shared / len(pairs.PARTS)", "label = float(shared)"),
     ],
     ("tasks/testbed/decoder.py", "tasks/testbed/test_pretraining.py"): [

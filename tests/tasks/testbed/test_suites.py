@@ -88,6 +88,9 @@ def test_sentiment_follows_from_adjective_and_negation() -> None:
         first, joint, last = re.fullmatch(r"(.*?)(?: (but|though) (.*))? \.", row["sentence"]).groups()  # type: ignore[union-attr]
         words = (last if joint == "but" else first).split()
         assert row["label"] == (any(word in SENTIMENT[1] for word in words) != ("not" in words))
+        assert row["tags"]["wrong"] == 1 - row["label"]
+        rare = any(word in SENTIMENT[0][8:] + SENTIMENT[1][8:] for word in words)
+        assert row["tags"]["group"] == ("minority" if rare else "majority")
         kinds.add(joint)
     assert kinds == {None, "but", "though"}
 

@@ -55,7 +55,8 @@ def test_noise_hits_its_share_and_is_consistent_in_seven_of_ten() -> None:
 @pytest.mark.parametrize("noise", [0.0, 0.2, 0.5, 0.8, 1.0])
 def test_prone_and_other_statements_together_have_the_rate_asked_for(noise: float) -> None:
     assert (rate(noise, True) + rate(noise, False)) / 2 == pytest.approx(noise)
-    assert rate(noise, True) >= rate(noise, False) >= 0
+    assert rate(noise, False) >= 0
+    assert rate(noise, True) == pytest.approx(min(1.0, 3 * rate(noise, False)) if noise <= 2 / 3 else 1.0)
 
 
 def test_corrupted_feelings_say_the_other_verdict() -> None:
