@@ -31,7 +31,6 @@ MUTANTS = {
         ("links-asked-under-masks", "links = np.where(masked | replaced, IGNORED, links)", "links = np.where(masked, IGNORED, links) * 0 + 1"),
     ],
     ("tasks/testbed/pretrain.py", "tasks/testbed/test_pretraining.py"): [
-        ("second-attempt-same-luck", "luck = config.seed if number == 1 else config.seed + 2**32", "luck = config.seed"),
         ("no-second-attempt", "made = _attempt(config, family, 2, on_steps)", "pass"),
     ],
     ("tasks/testbed/inheritance.py", "tasks/testbed/test_inheritance.py"): [
