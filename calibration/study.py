@@ -48,13 +48,21 @@ def costs(folders: Sequence[Path]) -> list[dict[str, Any]]:
 def headroom(report: Report) -> list[dict[str, Any]]:
     """Return, for plain LoRA on every task, how much of the way from chance to the best it goes."""
     return [
-        {"task": task, "chance": CHANCE[task], "score": score.mean, "sd": score.sd, "blocks": score.n,
-         "way": (score.mean - CHANCE[task]) / (BEST - CHANCE[task])}
+        way(task, score.mean, score.sd, score.n)
         for arm in report.arms
         if arm.method == "lora"
         for task, score in arm.tasks.items()
         if score.mean is not None
     ]  # fmt: skip
+
+
+def way(task: str, score: float, sd: float | None, blocks: int) -> dict[str, Any]:
+    """Return how far ``score`` points of ``task`` go from a guess to the best."""
+    chance = CHANCE[task]
+    return {
+        "task": task, "chance": chance, "score": score, "sd": sd, "blocks": blocks,
+        "way": (score - chance) / (BEST - chance),
+    }  # fmt: skip
 
 
 def precision(report: Report) -> list[dict[str, Any]]:
