@@ -28,9 +28,7 @@ def measure() -> dict[str, Any]:
         own = [task for task in tasks if find_task(task).family == family]
         for measure in MEASURES:
             by_factor = {
-                factor: [
-                    fmean(_value(records[block, task, factor], measure) for task in own) for block in range(BLOCKS)
-                ]
+                factor: [_average([records[block, task, factor] for task in own], measure) for block in range(BLOCKS)]
                 for factor in FACTORS
             }
             for factor, values in by_factor.items():
@@ -48,5 +46,8 @@ def _run(block: int, task: str, factor: int) -> Planned:
     return planned(task, "ba-lora", weights, seed=SEEDS[block], pretraining=block % SHIPPED)
 
 
-def _value(record: RunRecord, measure: str) -> float:
-    return record.score or 0.0 if measure == "score" else record.inheritance[measure]
+def _average(records: list[RunRecord], measure: str) -> float:
+    """Return the mean over the tasks that have the measure."""
+    if measure == "score":
+        return fmean(record.score or 0.0 for record in records)
+    return fmean(record.inheritance[measure] for record in records if measure in record.inheritance)

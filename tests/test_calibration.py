@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
-from calibration import dose, page, rates
+from calibration import dose, page, rates, weights
 from calibration.runs import SEEDS, planned
 from calibration.study import blocks_for
 from scipy.stats import t
+
+from balora.objective.config import TERMS, ObjectiveConfig
 
 ROWS = [
     {"dial": "noise", "task": task, "measure": measure, "dose": value, "mean": value * scale, "sd_pretraining": 0.01,
@@ -39,6 +41,14 @@ def test_a_dial_is_turned_alone() -> None:
         flaws = {name: getattr(spec.testbed, name) for name in ("noise", "imbalance", "bias")}
         assert flaws == {"noise": 0.0, "imbalance": 0.0, "bias": 0.0} | {dial.name: dial.doses[-1]}
         assert len(dial.doses) >= 5
+
+
+def test_weights_are_the_published_ones_times_a_factor() -> None:
+    published = ObjectiveConfig.preset("ba-lora", family="nlg")
+    for factor in (0, 1, 100):
+        objective = weights._run(5, "facts", factor).spec.objective
+        for term in TERMS:
+            assert getattr(objective, term).weight == pytest.approx(factor * getattr(published, term).weight)
 
 
 @pytest.mark.parametrize(("half", "blocks"), [(2.0, 8), (0.4, 8), (5.0, 3), (1.0, 16)])
