@@ -31,7 +31,7 @@ MUTANTS = {
         ("links-asked-under-masks", "links = np.where(masked | replaced, IGNORED, links)", "links = np.where(masked, IGNORED, links) * 0 + 1"),
     ],
     ("tasks/testbed/pretrain.py", "tasks/testbed/test_pretraining.py"): [
-        ("no-second-attempt", "made = _attempt(config, family, 2, on_steps)", "pass"),
+        ("no-second-attempt", "ATTEMPTS = 3", "ATTEMPTS = 1"),
     ],
     ("tasks/testbed/inheritance.py", "tasks/testbed/test_inheritance.py"): [
         ("minority-is-majority", 'known["group"] == "minority"', 'known["group"] == "majority"'),
