@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from calibration import dose, page, rates, weights
 from calibration.runs import SEEDS, planned
-from calibration.study import blocks_for
+from calibration.study import CHANCE, blocks_for, way
 from scipy.stats import t
 
 from balora.objective.config import TERMS, ObjectiveConfig
+from balora.study.testbed_profiles import RATES
+from balora.training.record import RunRecord
 
 ROWS = [
     {"dial": "noise", "task": task, "measure": measure, "dose": value, "mean": value * scale, "sd_pretraining": 0.01,
@@ -70,6 +72,44 @@ def test_a_dose_row_names_its_order_and_the_way_against_the_spread() -> None:
     assert falling[-2:] == ["falls", "-60.0"]
     bent = [*ROWS[:4], {**ROWS[4], "mean": 0.0}]
     assert page._dose_row(bent)[-2] == "not monotone"
+
+
+def test_the_way_goes_from_a_guess_to_the_best() -> None:
+    assert way("facts", 56.25, None, 2)["way"] == pytest.approx(0.5)
+    assert way("entailment", 100.0, 1.0, 8)["way"] == 1.0
+    assert way("acceptability", 0.0, 1.0, 8)["way"] == 0.0
+    assert set(CHANCE) == {task for suite in page.SUITES.values() for task in suite}
+
+
+def test_tasks_that_no_study_asked_take_the_grids_score_at_the_rate_of_plain_lora() -> None:
+    grid = [
+        {"method": method, "rate": rate, **dict.fromkeys(CHANCE, 1000 * rate + 50 * (method != "lora"))}
+        for method in rates.METHODS
+        for rate in rates.GRID
+    ]
+    shown = [{"task": task} for task in CHANCE if task not in ("arithmetic", "similarity")]
+    left = page._left_out(shown, {"rows": grid, "blocks": 2})
+    wanted = {"similarity": 1000 * RATES["nlu"]["standard"], "arithmetic": 1000 * RATES["nlg"]["standard"]}
+    assert {row["task"]: row["score"] for row in left} == pytest.approx(wanted)
+
+
+def test_a_measure_is_averaged_over_the_tasks_that_have_it() -> None:
+    def record(score: float, **inheritance: float) -> RunRecord:
+        spec = planned("facts", "lora", {}, seed=SEEDS[0], pretraining=0).spec
+        return RunRecord(id="x", spec=spec, status="ok", score=score, inheritance=inheritance)
+
+    records = [record(10, drift=0.1, memorised_noise=0.5), record(30, drift=0.3)]
+    assert weights._average(records, "score") == 20
+    assert weights._average(records, "drift") == pytest.approx(0.2)
+    assert weights._average(records, "memorised_noise") == 0.5
+
+
+@pytest.mark.parametrize(("low", "high", "clear"), [(-2.0, -1.0, True), (-1.0, 1.0, False), (0.5, 2.0, True)])
+def test_a_difference_is_bold_where_its_interval_leaves_out_zero(low: float, high: float, clear: bool) -> None:
+    paired = {"mean": (low + high) / 2, "low": low, "high": high}
+    cell = page._weight_cell({"measure": "score", "mean": 50.0, "paired": paired})
+    assert ("**" in cell) == clear
+    assert page._weight_cell({"measure": "score", "mean": 50.0, "paired": None}) == "50.0"
 
 
 def test_the_page_holds_what_was_measured_and_says_what_was_not(

@@ -69,7 +69,8 @@ def finished_run(folder: Path) -> RunRecord:
 
 def _merge(record: RunRecord, adapter: Path, work: Path, moved: str | None, tell: OnProgress) -> None:
     from balora.adapters import export_merged
-    from balora.training.loading import load_model, load_tokenizer, quiet
+    from balora.tasks.quiet import quiet
+    from balora.training.loading import load_model, load_tokenizer
     from balora.training.scoring import check_adapter, put_on
 
     task = find_task(record.spec.task)

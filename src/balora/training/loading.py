@@ -1,14 +1,13 @@
 """Loading models and tokenizers from folders or a hub: safely, or not at all."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from balora.errors import ModelError
 from balora.tasks.catalogue import Task
 from balora.tasks.prepared import pad_id_of
+from balora.tasks.quiet import quiet
 from balora.training.spec import RunSpec
 
 PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -106,22 +105,6 @@ def _head(model: Any) -> list[tuple[str, Any]]:
     """Return the named parameters outside the backbone."""
     inside = {id(parameter) for parameter in model.base_model.parameters()}
     return [(name, parameter) for name, parameter in model.named_parameters() if id(parameter) not in inside]
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hide transformers' progress bars, and its report on the missing head, which every classification run prints."""
-    from transformers.utils import logging
-
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
 
 
 def check_source(model: str, trust_remote_code: bool) -> None:

@@ -1,6 +1,7 @@
 """Tokens, lessons, the optimizer, and a pre-training of a few steps: what it may depend on and what it may not."""
 
 from itertools import islice
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -184,6 +185,12 @@ def test_a_model_that_fails_its_probes_is_made_anew_from_other_luck(monkeypatch:
     second, first = pretrain(SMALL, "nlg"), pretrain(SMALL, "nlg", checked=False)
     assert (second.attempts, first.attempts) == (2, 1)
     assert not torch.equal(second.model.lm_head.weight, first.model.lm_head.weight)
+
+
+def test_saving_a_model_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pretrain(SMALL, "nlg", checked=False).save(tmp_path)
+    assert (tmp_path / "model.safetensors").is_file()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_packed_rows_hold_every_document_once_and_whole() -> None:

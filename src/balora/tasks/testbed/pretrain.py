@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from balora.errors import TrainingError
 from balora.settings import Family
+from balora.tasks.quiet import quiet
 from balora.tasks.testbed import decoder, encoder
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.document import Document
@@ -52,8 +53,9 @@ class Pretrained(NamedTuple):
 
     def save(self, folder: Path) -> None:
         """Write the model in half precision and its tokenizer, as transformers reads them."""
-        copy.deepcopy(self.model).half().save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        with quiet():
+            copy.deepcopy(self.model).half().save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
 
 
 def pretrain(
