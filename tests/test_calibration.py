@@ -104,7 +104,7 @@ def test_a_measure_is_averaged_over_the_tasks_that_have_it() -> None:
     assert weights._average(records, "memorised_noise") == 0.5
 
 
-@pytest.mark.parametrize(("low", "high", "clear"), [(-2.0, -1.0, True), (-1.0, 1.0, False), (0.5, 2.0, True)])
+@pytest.mark.parametrize(("low", "high", "clear"), [(-2.0, -1.0, True), (-1.0, 2.0, False), (0.5, 2.0, True)])
 def test_a_difference_is_bold_where_its_interval_leaves_out_zero(low: float, high: float, clear: bool) -> None:
     paired = {"mean": (low + high) / 2, "low": low, "high": high}
     cell = page._weight_cell({"measure": "score", "mean": 50.0, "paired": paired})

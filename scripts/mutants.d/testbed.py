@@ -57,6 +57,13 @@ MUTANTS = {
         ("held-out-flawed", "documents(config.clean(), family", "documents(config, family"),
         ("held-out-is-trained-on", 'stream="held-out"', 'stream="train"'),
     ],
+    ("tasks/nlg.py", "tasks/test_nlg_tasks.py"): [
+        ("programs-compared-as-text", 'passes(prediction.strip(), row["tests"])', 'prediction.strip() == row["answer"]'),
+    ],
+    ("study/plan.py", "study/test_testbed_plan.py"): [
+        ("rate-over-the-arm", "rate, given, arm.delta", "given, arm.delta, rate"),
+        ("no-rate-of-its-own", "return spec if rate is None else", "return spec if True else"),
+    ],
     ("study/blocks.py", "study/test_testbed_plan.py"): [
         ("one-model-for-all", "i % pretrainings", "0"),
         ("blocks-share-a-seed", "enumerate(seeds(count))", "enumerate([seeds(count)[0]] * count)"),

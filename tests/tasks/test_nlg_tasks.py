@@ -15,6 +15,7 @@ from balora.tasks.config import DataConfig
 from balora.tasks.encoding import encode_exchanges
 from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.prompts import Exchange, render
+from balora.tasks.testbed.program import cases_of
 
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
 
@@ -318,3 +319,19 @@ def test_scoring_alone_needs_no_training_split_and_no_row_within_its_limit(tmp_p
     (tmp_path / "train.json").unlink()
     prepared = prepare_nlg(TASKS["gsm8k"], data.replace(max_length=2), llama_like(), seed=0, train=False)
     assert (prepared.train, prepared.eval, prepared.notes) == ([], whole.eval, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "correct"),
+    [
+        ("add 5 ;", True),  # another program that computes the same
+        (" add 2 ; add 3 ; ", True),
+        ("add 4 ;", False),
+        ("add 5", False),  # no program
+        ("dbl ; add 5 ;", False),  # right on 0 alone
+        (None, False),
+    ],
+)
+def test_a_program_is_right_when_it_computes_the_same(text: str | None, correct: bool) -> None:
+    row = {"index": 0, "answer": "add 2 ; add 3 ;", "tests": cases_of("add 2 ; add 3 ;")}
+    assert nlg._item(TASKS["code"], row, text)["correct"] is correct
