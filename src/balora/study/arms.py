@@ -30,6 +30,8 @@ class DesignedArm(NamedTuple):
     """Its level of every factor, when it is a cell of the factorial."""
     method: str | None = None
     """The named method it is the same as, if any."""
+    tuned: str | None = None
+    """The tuned arm that this is a candidate of."""
 
     @property
     def is_base(self) -> bool:
@@ -69,6 +71,8 @@ def design_arms(study: Study) -> tuple[DesignedArm, ...]:
 def _candidates(study: Study, found: list[tuple[str, str]]) -> Iterator[tuple[str, DesignedArm]]:
     yield "base", DesignedArm(study.base_name, {})
     for name, arm in study.arms.items():
+        if isinstance(arm.set, str):
+            continue
         delta = _checked(arm.set, f"arms.{name}.set", found)
         if delta is not None:
             yield f"arms.{name}", DesignedArm(name, delta, arm.ablation)

@@ -1,6 +1,6 @@
 """A study as its file writes it: a question, a base, named arms and factors; torch-free."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,8 @@ SUITES_FACTOR = "suites"
 """What a factor is set to when its levels are the families of tasks themselves."""
 
 Delta = dict[str, Any]
+HOLE = "???"
+"""What stands where settings are still to be chosen; such an arm can be read and planned around, not run."""
 
 
 class Ablation(Settings):
@@ -37,8 +39,18 @@ class Arm(Settings):
     """The base and a named delta."""
 
     ablation: Ablation | None = None
-    set: Delta = Field(min_length=1)
-    """Dotted settings that differ from the base; `objective.formulation: swapped` is the other family's."""
+    set: Annotated[Delta, Field(min_length=1)] | Literal["???"]
+    """Dotted settings that differ from the base; `objective.formulation: swapped` is the other family's; `???`: open."""
+
+
+class Tuned(Settings):
+    """An arm whose settings are chosen among candidates, within each block by how they did in all other blocks."""
+
+    ablation: Ablation | None = None
+    set: Delta = {}
+    """Dotted settings that all candidates share."""
+    over: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(min_length=1)
+    """Setting → its values; every combination is a candidate."""
 
 
 class Study(Settings):
@@ -63,6 +75,18 @@ class Study(Settings):
     arms: dict[str, Arm] = {}
     factors: dict[str, dict[str, Delta] | Literal["suites"]] = {}
     """Name → level → dotted settings: a full factorial. `suites` makes the families of tasks a factor."""
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    """Setting → values: every combination is an arm."""
+    sweeps: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    """Setting → values: every value is an arm that differs from the base in this setting alone."""
+    tuned: dict[str, Tuned] = {}
+    """Arms whose settings are chosen by cross-validation over the blocks, by name."""
+    against: str | None = None
+    """The arm that the others are compared with; none means the base."""
+    family: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Arms whose comparisons, in every metric, are corrected together (Holm); none means all of them."""
+    margin: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """The smallest difference in an average, in points of 100, that would matter."""
 
     @model_validator(mode="before")
     @classmethod
@@ -88,8 +112,8 @@ class Study(Settings):
         sources = {TASKS[task].source for task in self.tasks or () if task in TASKS}
         if len(sources) > 1:
             found.append(("tasks", "the testbed's tasks and real ones cannot be in one study"))
-        if not self.arms and not self.factors:
-            found.append(("arms", "nothing to compare: give at least one arm or factor"))
+        if not (self.arms or self.factors or self.grid or self.sweeps or self.tuned):
+            found.append(("arms", "nothing to compare: give at least one arm, factor, grid, sweep or tuned arm"))
         if self.base_name in self.arms:
             found.append((f"arms.{self.base_name}", "an arm may not have the name of the base"))
         for name, levels in self.factors.items():
