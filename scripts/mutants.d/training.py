@@ -74,6 +74,10 @@ MUTANTS = {
         ("identity-of-the-place", '"data": {"folder"}', '"data": {"subset"}'),
         ("identity-without-inputs", "[FORMAT, settings, fingerprints]", "[FORMAT, settings]"),
         ("any-format", 'content.get("format") != FORMAT', "False"),
+        ("digest-unread", "if text != body + SEAL.format(_sha256(body)).encode():", "if False:"),
+        ("digest-of-the-start", "_sha256(body.encode())", "_sha256(body[:99].encode())"),
+        ("bits-from-below", "np.unpackbits(bits, count=record.rows)", 'np.unpackbits(bits, bitorder="little")'),
+        ("beside-unread", "if _sha256(content) != record.files[name]:", "if False:"),
     ],
     ("training/fingerprint.py", "training/test_run_record.py"): [
         ("names-alone", "{_digest(path, state.st_size, state.st_mtime_ns)}", ""),

@@ -4,7 +4,7 @@ import pytest
 
 from balora.errors import InputError
 from balora.tasks.catalogue import TASKS
-from balora.tasks.scores import nlu_metrics, suite_average, task_score
+from balora.tasks.scores import nlu_metrics, right_rows, suite_average, task_score
 
 # Eight rows: 3 true positives, 1 false positive, 2 false negatives, 2 true negatives.
 LABELS = [1, 1, 1, 1, 1, 0, 0, 0]
@@ -68,6 +68,31 @@ def test_scores_are_points_of_a_hundred() -> None:
     assert task_score(TASKS["stsb"], {"pearson": 0.25, "spearman": 0.9}) == 25.0
     assert task_score(TASKS["mrpc"]._replace(score=("accuracy", "f1")), {"accuracy": 0.5, "f1": 0.9}) == 70.0
     assert task_score(TASKS["gsm8k"], {"exact_match": 0.125, "answer_loss": 3.0}) == 12.5
+
+
+BY_ROW = {"sst2", "mrpc", "rte", "mnli", "qnli", "qqp", "gsm8k", "math", "alpaca", "chat",
+          "sentiment", "entailment", "paraphrase", "arithmetic", "code", "facts"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_right_rows_are_given_where_their_share_is_the_score(name: str) -> None:
+    task = TASKS[name]
+    items = [{"correct": guess == label} for guess, label in zip(PREDICTIONS, LABELS, strict=True)]
+    right = right_rows(task, items)
+    if name not in BY_ROW:  # correlations
+        assert right is None
+    else:
+        assert right == [True, True, True, False, False, False, True, True]
+    assert right_rows(task._replace(score=(*task.score, "f1")), items) is None
+
+
+def test_right_rows_give_the_score_of_understanding_to_the_last_bit() -> None:
+    for n in range(1, 40):
+        labels, guesses = [1] * n, [int(row % 3 == 0) for row in range(n)]
+        right = right_rows(TASKS["mrpc"], [{"correct": guess == 1} for guess in guesses])
+        assert right is not None
+        metrics, _ = nlu_metrics(TASKS["mrpc"], guesses, labels)
+        assert task_score(TASKS["mrpc"], metrics) == 100 * (sum(right) / n)
 
 
 def test_suite_average_is_the_plain_mean() -> None:

@@ -1,5 +1,6 @@
 """One run from its settings to what it leaves behind."""
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -18,7 +19,7 @@ from balora.tasks.nlu import evaluate_nlu, prepare_nlu
 from balora.training import run as run_module
 from balora.training.fingerprint import fingerprints
 from balora.training.progress import Progress
-from balora.training.record import read_record, run_id
+from balora.training.record import correct_rows, read_record, run_id
 from balora.training.run import run, versions
 
 QUIET = pytest.mark.filterwarnings("ignore:`.*` is deprecated and will be removed in v6:FutureWarning")
@@ -56,6 +57,10 @@ def test_a_classification_run_leaves_all_that_a_report_needs(tmp_path, checkpoin
     assert series[0]["task"] == record.terms["task"].first
     items = lines(folder / "items.jsonl")
     assert [item["index"] for item in items] == list(range(12))
+    assert (record.rows, record.correct) == (12, None)  # a Matthews correlation is no share of right rows
+    assert record.files == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("series.jsonl", "items.jsonl")
+    }
     assert record.cost.steps == 3
     # rank 2 on five blocks of q, k, v, o (64 to 64 or 32) and three layers of 64 to 172, and a head of 64 to 2
     assert record.cost.trained_parameters == 5 * 2 * (2 * 128 + 2 * 96 + 3 * 236) + 128
@@ -65,6 +70,15 @@ def test_a_classification_run_leaves_all_that_a_report_needs(tmp_path, checkpoin
     assert [(s.step, s.steps) for s in signs if s.phase == "train"] == [(1, 3), (2, 3), (3, 3)]
     assert math.isfinite([s for s in signs if s.phase == "train"][-1].loss)
     assert signs[-1] == Progress("evaluate", 12, 12)
+
+
+def test_the_right_rows_are_those_of_the_items_and_give_the_score(tmp_path, checkpoint, data):
+    record = run(real_spec(checkpoint, data, task="mrpc", **{"data.eval_rows": 13}), tmp_path / "run")
+    right = correct_rows(record)
+    assert right.tolist() == [item["correct"] for item in lines(tmp_path / "run" / "items.jsonl")]
+    assert record.rows == 13
+    assert 0 < right.sum() < 13
+    assert 100 * right.mean() == record.score
 
 
 @QUIET

@@ -1,5 +1,6 @@
 """`run.json`: whole or not there, and an identity that depends on what is computed."""
 
+import hashlib
 import json
 import shutil
 
@@ -7,7 +8,18 @@ import pytest
 
 from balora.errors import DataError, InputError
 from balora.training.fingerprint import fingerprints
-from balora.training.record import Cost, RunError, RunRecord, TermSummary, read_record, run_id, write_record
+from balora.training.record import (
+    Cost,
+    RunError,
+    RunRecord,
+    TermSummary,
+    correct_rows,
+    packed_rows,
+    read_beside,
+    read_record,
+    run_id,
+    write_record,
+)
 from balora.training.spec import resolve
 
 SPEC = resolve({"task": "cola", "model": "m", "training.seed": 7})
@@ -33,10 +45,10 @@ def record(**changes):
 
 def test_a_record_comes_back_as_it_was(tmp_path):
     for one in (record(), record(status="failed", score=None, error=RunError(kind="TrainingError", message="nan"))):
-        path = write_record(one, tmp_path / "deep" / "run")
-        assert path == tmp_path / "deep" / "run" / "run.json"
-        assert read_record(tmp_path / "deep" / "run") == one
-        assert [entry.name for entry in path.parent.iterdir()] == ["run.json"]  # no partial file is left
+        written = write_record(one, tmp_path / "deep" / "run")
+        assert written.model_copy(update={"digest": ""}) == one
+        assert read_record(tmp_path / "deep" / "run") == written
+        assert [entry.name for entry in (tmp_path / "deep" / "run").iterdir()] == ["run.json"]  # no partial is left
 
 
 def test_where_there_is_none(tmp_path):
@@ -53,15 +65,28 @@ def edited(text, **changes):
     return json.dumps({**json.loads(text), **changes})
 
 
+def sealed(text, **changes):
+    """As another version of balora might have written it: the digest, worked out by hand here, is right."""
+    content = {**json.loads(text), **changes}
+    body = json.dumps({name: value for name, value in content.items() if name != "digest"})[:-1]
+    return f'{body},\n "digest": "{hashlib.sha256(body.encode()).hexdigest()}"\n}}\n'
+
+
+DAMAGED = "was edited or damaged: its content does not match its digest"
 BROKEN = {
     "torn": (torn, "not a whole run record"),
-    "list": (lambda text: "[]", "not a run record of format 1"),
-    "other format": (lambda text: edited(text, format=2), "not a run record of format 1"),
-    "unknown field": (lambda text: edited(text, stattus="ok"), "unknown key 'stattus': did you mean 'status'?"),
-    "unknown status": (lambda text: edited(text, status="okay"), "status: input should be 'ok', 'failed'"),
-    "no spec": (lambda text: edited(text, spec=None), "spec: expected a group of settings, got None"),
+    "list": (lambda text: "[]", "not a run record of format 2"),
+    "other format": (lambda text: edited(text, format=1), "not a run record of format 2"),
+    "another score": (lambda text: text.replace("12.345678901234567", "92.345678901234567"), DAMAGED),
+    "another digest": (lambda text: text[:-6] + ("0" if text[-6] != "0" else "1") + text[-5:], DAMAGED),
+    "no digest": (lambda text: text.rpartition(",\n")[0] + "\n}\n", DAMAGED),
+    "second score": (lambda text: text.rstrip("}\n") + ',\n "score": 92.0\n}\n', DAMAGED),
+    "written anew": (lambda text: json.dumps(json.loads(text), indent=1) + "\n\n", DAMAGED),
+    "unknown field": (lambda text: sealed(text, stattus="ok"), "unknown key 'stattus': did you mean 'status'?"),
+    "unknown status": (lambda text: sealed(text, status="okay"), "status: input should be 'ok', 'failed'"),
+    "no spec": (lambda text: sealed(text, spec=None), "spec: expected a group of settings, got None"),
     "edited spec": (
-        lambda text: edited(text, spec={**json.loads(text)["spec"], "task": "colla"}),
+        lambda text: sealed(text, spec={**json.loads(text)["spec"], "task": "colla"}),
         "spec: unknown task 'colla'",
     ),
 }
@@ -69,7 +94,8 @@ BROKEN = {
 
 @pytest.mark.parametrize(("damage", "text"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_record_is_one_line_that_says_what_to_do(tmp_path, damage, text):
-    path = write_record(record(), tmp_path)
+    write_record(record(), tmp_path)
+    path = tmp_path / "run.json"
     path.write_text(damage(path.read_text()))
     with pytest.raises(InputError) as caught:
         read_record(tmp_path)
@@ -78,6 +104,38 @@ def test_a_broken_record_is_one_line_that_says_what_to_do(tmp_path, damage, text
     assert message.startswith(str(path))
     assert message.endswith("delete the folder to run it again")
     assert "\n" not in message
+
+
+def test_the_digest_is_of_the_text_above_it(tmp_path):
+    digest = write_record(record(), tmp_path).digest
+    *above, last, end = (tmp_path / "run.json").read_text().splitlines()
+    assert (last, end) == (f' "digest": "{digest}"', "}")
+    assert hashlib.sha256("\n".join(above)[:-1].encode()).hexdigest() == digest  # without the comma
+
+
+def test_the_files_beside_a_record_are_known(tmp_path):
+    (tmp_path / "series.jsonl").write_text('{"step": 1}\n')
+    (tmp_path / "notes.txt").write_text("mine")
+    written = write_record(record(), tmp_path)
+    assert written.files == {"series.jsonl": hashlib.sha256(b'{"step": 1}\n').hexdigest()}
+    assert read_record(tmp_path) == written
+    assert read_beside(written, tmp_path, "series.jsonl") == '{"step": 1}\n'
+    (tmp_path / "series.jsonl").write_text('{"step": 2}\n')
+    with pytest.raises(InputError, match=r"series.jsonl: was edited or damaged.*: delete the folder to run it again$"):
+        read_beside(written, tmp_path, "series.jsonl")
+    (tmp_path / "series.jsonl").unlink()
+    for name in ("series.jsonl", "items.jsonl", "notes.txt"):  # gone, never there, not the run's
+        with pytest.raises(InputError, match=f"{name}: not there: delete"):
+            read_beside(written, tmp_path, name)
+
+
+def test_right_rows_come_back_in_order():
+    right = [True, False, False, False, False, False, False, True, True, False]
+    one = record(rows=10, correct=packed_rows(right))
+    assert one.correct == "gYA="  # 1000 0001, 1000 0000: the first row in the highest bit, the last byte filled up
+    assert correct_rows(one).tolist() == right
+    assert correct_rows(one).dtype == bool
+    assert correct_rows(record(rows=10)) is None
 
 
 def test_binary_rubbish_is_torn(tmp_path):

@@ -9,6 +9,8 @@ from balora.errors import InputError
 from balora.tasks.catalogue import Task
 
 Numbers = Sequence[float]
+SHARES = ("accuracy", "exact_match", "pass_at_1")
+"""The metrics that are the share of right rows, and nothing else."""
 
 
 class Evaluation(NamedTuple):
@@ -39,6 +41,13 @@ def nlu_metrics(task: Task, predictions: Numbers, labels: Numbers) -> tuple[dict
 def task_score(task: Task, metrics: Mapping[str, float]) -> float:
     """Return the mean of the task's score metrics, in points of 100."""
     return 100.0 * sum(metrics[name] for name in task.score) / len(task.score)
+
+
+def right_rows(task: Task, items: Sequence[Mapping[str, Any]]) -> list[bool] | None:
+    """Return which rows were right where the task's score is 100 times their share; None for any other score."""
+    if len(task.score) != 1 or task.score[0] not in SHARES:
+        return None
+    return [bool(item["correct"]) for item in items]
 
 
 def suite_average(scores: Mapping[str, float]) -> float:

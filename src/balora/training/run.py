@@ -18,7 +18,7 @@ from balora.objective.config import TERMS, ObjectiveConfig
 from balora.tasks.catalogue import find_task
 from balora.tasks.collate import Collator
 from balora.tasks.prepared import Prepared
-from balora.tasks.scores import Evaluation
+from balora.tasks.scores import Evaluation, right_rows
 from balora.training.assessing import evaluate, inherited, prepare
 from balora.training.callback import Tell
 from balora.training.clock import Clock
@@ -27,7 +27,7 @@ from balora.training.loading import load_model, load_tokenizer, usable_positions
 from balora.training.matching import matched_config
 from balora.training.probe import fit_head
 from balora.training.progress import OnProgress, Progress
-from balora.training.record import Cost, RunError, RunRecord, run_id, write_record
+from balora.training.record import Cost, RunError, RunRecord, packed_rows, run_id, write_record
 from balora.training.source import located
 from balora.training.spec import RunSpec
 from balora.training.trainer import BALoraTrainer
@@ -58,8 +58,7 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None) -
     tell(Progress("load", 0, 1))
     with tempfile.TemporaryDirectory(prefix="balora-") as scratch:  # the Trainer insists on a folder
         record = _carry_out(_Run(spec, tell, Path(scratch)), folder, clock, identity)
-    write_record(record, folder)
-    return record
+    return write_record(record, folder)
 
 
 def _carry_out(made: "_Run", folder: Path, clock: Clock, identity: dict[str, Any]) -> RunRecord:
@@ -77,11 +76,13 @@ def _carry_out(made: "_Run", folder: Path, clock: Clock, identity: dict[str, Any
     except Exception as error:
         reason = RunError(kind=type(error).__name__, message=" ".join(str(error).split()) or repr(error))
         return RunRecord(status="failed", error=reason, cost=made.cost(clock), notes=made.notes, **identity)
-    telemetry = made.trainer.telemetry
+    telemetry, right = made.trainer.telemetry, right_rows(made.task, evaluation.items)
     return RunRecord(
         status="ok",
         score=evaluation.score,
         metrics=evaluation.metrics,
+        rows=len(evaluation.items),
+        correct=None if right is None else packed_rows(right),
         behaviour=evaluation.behaviour,
         inheritance=kept,
         terms=telemetry.summary({term: getattr(made.objective, term).weight for term in TERMS}),
