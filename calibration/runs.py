@@ -12,7 +12,8 @@ from balora.study.execute import train, usable_cores
 from balora.study.models import missing_models
 from balora.study.models import pretrain as pretrain_model
 from balora.study.testbed_profiles import find_profile
-from balora.study.workers import Event, Job, carry_out
+from balora.study.worker import Job
+from balora.study.workers import Event, carry_out
 from balora.tasks.catalogue import find_task
 from balora.training.fingerprint import fingerprints
 from balora.training.record import RunRecord, read_record, run_id

@@ -42,10 +42,9 @@ def record_of(spec: RunSpec, **changes: object) -> RunRecord:
 
 def quick(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
     on_progress(Progress("train", 1, 2, 0.5))
-    record = record_of(spec)
-    write_record(record, folder)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "series.jsonl").write_text("{}\n", encoding="utf-8")
-    return record
+    return write_record(record_of(spec), folder)
 
 
 def unlucky(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
@@ -59,8 +58,7 @@ def unlucky(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
         record = record_of(
             spec, status="failed", score=None, error=RunError(kind="TrainingError", message="loss is NaN at step 3")
         )
-        write_record(record, folder)
-        return record
+        return write_record(record, folder)
     return quick(spec, folder, on_progress)
 
 

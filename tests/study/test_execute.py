@@ -13,12 +13,13 @@ import fakes
 import pytest
 
 from balora.errors import InputError, OutputError
-from balora.study.execute import Outcome, Work, execute
+from balora.study.execute import Outcome, execute
 from balora.study.finding import find_study, read_study
 from balora.study.folder import read_runs, read_study_record
 from balora.study.models import PlannedModel
 from balora.study.plan import Choices, Plan, PlannedRun, make_plan
 from balora.study.suites import Tasks
+from balora.study.watcher import Work
 from balora.training.progress import Progress
 from balora.training.record import RunRecord, read_record
 
@@ -30,6 +31,9 @@ class Notebook:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+
+    def noted(self, line: str) -> None:
+        self.lines.append(f"noted {line}")
 
     def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
         self.lines.append(f"pretraining {len(models)}")

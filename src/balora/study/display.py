@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from balora.study.execute import Watcher, Work
 from balora.study.models import PlannedModel
 from balora.study.plan import PlannedRun
+from balora.study.watcher import Watcher, Work
 from balora.training.progress import Progress
 from balora.training.record import RunRecord
 
@@ -95,6 +95,9 @@ class PlainWatcher:
         self._console = write
         self._began = self._last = time.monotonic()
 
+    def noted(self, line: str) -> None:
+        self._say(line)
+
     def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
         self.tally = Tally(models, workers, MODELS)
         self._say(announcement(len(models), workers))
@@ -141,6 +144,9 @@ class LiveWatcher:
         self._spinner = Spinner("dots")
         self._under_way: dict[str, tuple[Work, Progress | None]] = {}
         self.tally = Tally((), 1)
+
+    def noted(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False)
 
     def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
         self.tally = Tally(models, workers, MODELS)

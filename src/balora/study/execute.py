@@ -1,19 +1,23 @@
 """Carrying a plan out: what is finished is skipped, what is torn is done again, what fails is recorded; torch-free."""
 
 import os
-import shutil
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from balora.errors import InputError, OutputError
-from balora.study.folder import describe, opened, read_runs, writing
+from balora.study.folder import StudyRecord, describe, opened, read_runs, writing
+from balora.study.keeping import finished, remove, set_aside, take_over, tidy, unlike_itself
+from balora.study.live import Beacon
 from balora.study.models import PlannedModel, missing_models, pretrain
 from balora.study.plan import Plan, PlannedRun
-from balora.study.workers import Event, Job, RunFunction, carry_out
-from balora.training.progress import OnProgress, Progress
-from balora.training.record import RunError, RunRecord, read_record, write_record
+from balora.study.watcher import Watcher
+from balora.study.worker import Job, RunFunction
+from balora.study.workers import DIED, Event, carry_out
+from balora.training.progress import OnProgress
+from balora.training.record import RunError, RunRecord, write_record
 from balora.training.spec import RunSpec
 
 
@@ -28,34 +32,6 @@ class Outcome(NamedTuple):
     """Failed now."""
     left: int
     """Failed before and left alone; `--retry-failed` runs them again."""
-
-
-Work = PlannedRun | PlannedModel
-
-
-class Watcher(Protocol):
-    """Someone who looks on."""
-
-    def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
-        """Before the runs, ``models`` have to be pre-trained."""
-
-    def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
-        """Work begins on the runs ``todo``."""
-
-    def started(self, work: Work) -> None:
-        """A worker took it."""
-
-    def told(self, work: Work, progress: Progress) -> None:
-        """A sign of life."""
-
-    def pretrained(self, model: PlannedModel) -> None:
-        """The model is there."""
-
-    def ended(self, run: PlannedRun, record: RunRecord) -> None:
-        """A run left its record."""
-
-    def idle(self) -> None:
-        """Nothing was told for a second."""
 
 
 def train(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
@@ -79,6 +55,7 @@ def execute(
     """Carry out what of ``plan`` is not yet in ``output``; models that are missing are pre-trained first.
 
     What a study in one of the folders ``reuse`` has finished is copied: a run's id says all that it depends on.
+    A record that cannot be used is moved to `runs/.aside`, and its run repeated.
     On the testbed each worker has one thread: tiny models gain nothing from more. Otherwise they share the cores.
 
     Raises:
@@ -87,55 +64,51 @@ def execute(
         KeyboardInterrupt: passed on, after the runs under way were stopped and their folders removed.
     """
     record = describe(plan, command)
-    with opened(output, record):
-        take_over(reuse, output, plan.distinct)
-        found, _ = read_runs(output, record)
-        done = {id for id, run_record in found.items() if run_record.status == "ok"}
-        left = set() if retry_failed else set(found) - done
+    with opened(output, record) as lock:
+        known = _take_stock(output, record, plan, reuse, watcher)
+        done = {id for id, run_record in known.items() if run_record.status == "ok"}
+        left = set() if retry_failed else set(known) - done
         todo = [planned for planned in plan.distinct if planned.id not in done | left]
         models = missing_models(todo)
         with writing(output):
             for planned in todo:
-                _remove(output / planned.folder)
-        if models:
-            watcher.pretraining(models, min(workers, len(models)))
-        else:
-            watcher.began(todo, len(done), len(left), workers)
+                remove(output / planned.folder)
         stages = [
             [Job(model.id, model.spec, output, pretrain) for model in models],
             [Job(one.id, one.spec, output / one.folder, run) for one in todo],
         ]
         threads = 1 if plan.choices.on_testbed else max(1, usable_cores() // workers)
-        events = carry_out(stages, workers, threads, output / "log.txt")
+        beacon = Beacon(watcher, output)
+        if models:
+            beacon.pretraining(models, min(workers, len(models)))
+        else:
+            beacon.began(todo, len(done), len(left), workers)
+        events = carry_out(stages, workers, threads, output / "log.txt", lock)
         try:
-            _follow_models(events, models, watcher)
+            _follow_models(events, models, beacon)
             if models:
-                watcher.began(todo, len(done), len(left), workers)
-            ok = _follow_runs(events, todo, plan, output, watcher)
+                beacon.began(todo, len(done), len(left), workers)
+            ok = _follow_runs(events, todo, plan, output, beacon)
         finally:
             events.close()
+            beacon.close()
         return Outcome(len(plan.distinct), len(done), ok, len(todo) - ok, len(left))
 
 
-def take_over(others: Sequence[Path], output: Path, runs: Sequence[PlannedRun]) -> None:
-    """Copy what ``others`` have finished of ``runs`` and ``output`` has not."""
-    for planned in runs:
-        for source in (other / planned.folder for other in others):
-            if not (output / planned.folder / "run.json").exists() and _is_finished(source, planned.id):
-                partial = output / "runs" / f".{planned.id}"
-                with writing(output):
-                    _remove(partial)
-                    _remove(output / planned.folder)
-                    shutil.copytree(source, partial)
-                    partial.rename(output / planned.folder)
-
-
-def _is_finished(folder: Path, id: str) -> bool:
-    try:
-        record = read_record(folder)
-    except InputError:
-        return False
-    return record is not None and record.id == id and record.status == "ok"
+def _take_stock(
+    output: Path, record: StudyRecord, plan: Plan, reuse: Sequence[Path], watcher: Watcher
+) -> dict[str, RunRecord]:
+    """Return the records that count, by id: what is faulty is set aside, what others have finished is copied."""
+    tidy(output)
+    known, faulty = read_runs(output, record)
+    for id, one in known.items():
+        why = unlike_itself(one, output / "runs" / id)
+        faulty |= {id: why} if why else {}
+    for id, why in faulty.items():
+        known.pop(id, None)
+        watcher.noted(f"set aside, to be run again: {why}; now in {set_aside(output, id)}")
+    wanted = [one for one in plan.distinct if one.id not in known or known[one.id].status != "ok"]
+    return known | take_over(reuse, output, wanted)
 
 
 def usable_cores() -> int:
@@ -157,6 +130,9 @@ def _follow_models(events: Generator[Event], models: Sequence[PlannedModel], wat
         elif event.progress is not None:
             watcher.told(model, event.progress)
         elif event.kind == "done":
+            watcher.pretrained(missing.pop(model.id))
+        elif event.error[0] == DIED:
+            watcher.noted(f"{model.label}: {event.error[1]}; the first run that needs this model tries again")
             watcher.pretrained(missing.pop(model.id))
         else:
             raise InputError(f"{model.label}: {event.error[1]} (no run was begun)")
@@ -186,10 +162,17 @@ def _follow_runs(
                 ok += record.status == "ok"
                 watcher.ended(one, record)
     finally:
-        events.close()
-        for id in under_way:
-            _remove(output / planned[id].folder)
+        events.close()  # the workers are gone from here on
+        _abandon(output, [planned[id] for id in under_way])
     return ok
+
+
+def _abandon(output: Path, runs: Iterable[PlannedRun]) -> None:
+    """Leave nothing of runs that were stopped, unless one had just ended and only its word was not heard."""
+    for one in runs:
+        if finished(output / one.folder, one.id) is None:
+            with suppress(OSError):  # then the next `run` removes it
+                remove(output / one.folder)
 
 
 def _record_of(event: Event, one: PlannedRun, plan: Plan, output: Path) -> RunRecord:
@@ -201,6 +184,8 @@ def _record_of(event: Event, one: PlannedRun, plan: Plan, output: Path) -> RunRe
         raise OutputError(f"{message}: free space or choose another --output; finished runs are kept")
     if event.record is not None and event.record.id == one.id:
         return event.record
+    if kind == DIED and (whole := finished(output / one.folder, one.id)):
+        return whole  # it died after its work was done
     if event.record is not None:
         kind, message = (
             "WrongIdentity",
@@ -214,11 +199,5 @@ def _record_of(event: Event, one: PlannedRun, plan: Plan, output: Path) -> RunRe
         fingerprints=plan.fingerprints[one.task],
     )
     with writing(output):
-        _remove(output / one.folder)
-        write_record(record, output / one.folder)
-    return record
-
-
-def _remove(folder: Path) -> None:
-    if folder.is_dir():
-        shutil.rmtree(folder)
+        remove(output / one.folder)
+        return write_record(record, output / one.folder)

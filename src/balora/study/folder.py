@@ -10,11 +10,12 @@ from typing import Any
 from balora.errors import BaloraError, InputError, OutputError
 from balora.settings import Settings, SettingsError
 from balora.study.design import Delta, Study
+from balora.study.lock import locked
 from balora.study.plan import Plan
 from balora.training.record import RunRecord, read_record
 
 FORMAT = 1
-OURS = ("study.json", "runs", "report.md", "log.txt", ".lock")
+OURS = ("study.json", "runs", "report.md", "log.txt", ".lock", ".live.json")
 """What a study may leave in its folder."""
 
 
@@ -81,8 +82,8 @@ def _versions() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def opened(output: Path, record: StudyRecord) -> Iterator[None]:
-    """Hold ``output`` for this study alone, with its `study.json` written.
+def opened(output: Path, record: StudyRecord) -> Iterator[int]:
+    """Hold ``output`` for this study alone, with its `study.json` written; yields the lock, for workers to share.
 
     Leaves no trace of a study that failed before its first run was kept.
 
@@ -93,12 +94,13 @@ def opened(output: Path, record: StudyRecord) -> Iterator[None]:
     fresh = not output.exists()
     with writing(output):
         (output / "runs").mkdir(parents=True, exist_ok=True)
-    with _locked(output):
+    with _locked(output) as lock:
+        refuse_foreign(output, record)  # again: someone may have been here between the look and the lock
         before = (output / "study.json").read_bytes() if (output / "study.json").exists() else None
         try:
             with writing(output):
                 write_text(output / "study.json", record.model_dump_json(indent=1) + "\n")
-            yield
+            yield lock
         except BaloraError:
             if not any((output / "runs").iterdir()):
                 _undo(output, before, fresh)
@@ -171,10 +173,14 @@ def read_runs(folder: Path, record: StudyRecord) -> tuple[dict[str, RunRecord], 
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file in one atomic step."""
+    """Write a file in one atomic step; leave nothing where it does not fit."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager
@@ -191,24 +197,18 @@ def writing(output: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(output: Path) -> Iterator[None]:
-    import fcntl
-
-    with writing(output):
-        file = (output / ".lock").open("w")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(f"{output}: another `balora study run` is working here: wait for it to end") from None
-        yield
+def _locked(output: Path) -> Iterator[int]:
+    with contextlib.ExitStack() as held:
+        with writing(output):
+            lock = held.enter_context(locked(output))
+        yield lock
 
 
 def _undo(output: Path, before: bytes | None, fresh: bool) -> None:
     if before is not None:
         (output / "study.json").write_bytes(before)
         return
-    for name in ("study.json", "log.txt", ".lock"):
+    for name in ("study.json", "log.txt", ".live.json", ".lock"):
         (output / name).unlink(missing_ok=True)
     (output / "runs").rmdir()
     if fresh:
