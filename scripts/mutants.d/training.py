@@ -79,6 +79,15 @@ MUTANTS = {
         ("bits-from-below", "np.unpackbits(bits, count=record.rows)", 'np.unpackbits(bits, bitorder="little")'),
         ("beside-unread", "if _sha256(content) != record.files[name]:", "if False:"),
     ],
+    ("training/code.py", "training/test_code_fingerprint.py"): [
+        ("docstrings-count", "if not _is_docstring(item):", "if True:"),
+        ("values-do-not-count", "yield ascii(node)", 'yield "x"'),
+        ("names-do-not-count", 'f"{name}:{_digest(_words(', 'f":{_digest(_words('),
+        ("one-room-forgotten", '("maths", "objective", "adapters", "tasks", "training")',
+         '("maths", "objective", "adapters", "training")'),
+        ("cache-of-anything", "f\"{name}:{_digest(content)}\" for name, content in files.items()", "files"),
+        ("any-cache-entry", "if len(known) == 64:", "if True:"),
+    ],
     ("training/fingerprint.py", "training/test_run_record.py"): [
         ("names-alone", "{_digest(path, state.st_size, state.st_mtime_ns)}", ""),
         ("whole-path", "{path.name}:", "{path}:"),

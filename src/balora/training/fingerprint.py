@@ -2,12 +2,12 @@
 
 import hashlib
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 
 from balora.tasks.catalogue import find_task
 from balora.tasks.reading import data_files
 from balora.tasks.testbed.config import RECIPE
+from balora.training.code import code_fingerprint
 from balora.training.spec import RunSpec
 
 WHOLE = 256 * 2**20
@@ -19,18 +19,18 @@ def fingerprints(spec: RunSpec) -> dict[str, str]:
     """Return the digests of the model, the data and the code that ``spec`` would use.
 
     A folder is known by its configuration, tokenizer and weight files, data by the files that the task reads; a name on
-    a hub stands for itself. Code is balora's version.
+    a hub stands for itself. Code is what decides a run's numbers (:mod:`balora.training.code`).
 
     Raises:
         DataError: the task's files are not found.
     """
     task = find_task(spec.task)
     if task.source == "testbed":  # the specification says the rest
-        return {"model": f"testbed:{RECIPE}", "data": f"testbed:{RECIPE}", "code": version("balora")}
+        return {"model": f"testbed:{RECIPE}", "data": f"testbed:{RECIPE}", "code": code_fingerprint()}
     return {
         "model": model_fingerprint(spec.model),
         "data": _files(data_files(task, spec.data)) or f"hub:{spec.data.folder or task.hub}",
-        "code": version("balora"),
+        "code": code_fingerprint(),
     }
 
 

@@ -40,7 +40,7 @@ def run_in(spec: RunSpec, output: Path, *, on_progress: OnProgress | None = None
         if earlier.id != run_id(spec, fingerprints(spec)):
             raise OutputError(
                 f"output folder {folder}: holds another run ({earlier.spec.method} on {earlier.spec.task}, id "
-                f"{earlier.id}; settings, model or data differ): choose a new or empty one"
+                f"{earlier.id}; settings, model, data or balora's code differ): choose a new or empty one"
             )
         if earlier.status == "ok":
             return earlier, True
