@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from balora.errors import ConfigError
+from balora.study.plan import Fingerprints
 from balora.training.progress import OnProgress, Progress
 from balora.training.record import Cost, RunError, RunRecord, TermSummary, run_id, write_record
 from balora.training.spec import RunSpec
@@ -16,7 +17,7 @@ def fingerprints(spec: RunSpec) -> dict[str, str]:
     return {"model": f"model of {spec.model}", "data": f"rows of {spec.task}", "code": "c0de"}
 
 
-def record_of(spec: RunSpec, **changes: object) -> RunRecord:
+def record_of(spec: RunSpec, prints: Fingerprints = fingerprints, **changes: object) -> RunRecord:
     """A finished run whose score is a pure function of its settings."""
     digest = hashlib.sha256(spec.model_dump_json().encode()).digest()
     nlg = spec.objective.family == "nlg"
@@ -27,7 +28,7 @@ def record_of(spec: RunSpec, **changes: object) -> RunRecord:
         if weight
     }
     content = {
-        "id": run_id(spec, fingerprints(spec)),
+        "id": run_id(spec, prints(spec)),
         "spec": spec,
         "status": "ok",
         "score": 40 + digest[0] / 25.6,
@@ -35,7 +36,7 @@ def record_of(spec: RunSpec, **changes: object) -> RunRecord:
         "terms": terms,
         "inactive": {"spectral": "k = 5 ≥ min(N, D) = 2"} if terms and not nlg else {},
         "cost": Cost(train_seconds=1.0, eval_seconds=0.5, setup_seconds=0.25, peak_memory_mb=100.0, steps=2),
-        "fingerprints": fingerprints(spec),
+        "fingerprints": prints(spec),
     }
     return RunRecord(**{**content, **changes})
 
@@ -78,3 +79,46 @@ def slow(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
     if spec.training.seed != 42:
         time.sleep(60)
     return quick(spec, folder, on_progress)
+
+
+def brief(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
+    """Takes 0.05 to 0.2 s times `BALORA_BRIEF`, leaves what a run leaves, and notes in `BALORA_MARKS` that it did."""
+    from balora.training.fingerprint import fingerprints as real
+
+    record = record_of(spec, real)
+    seconds = (0.05 + 0.15 * int(record.id[:4], 16) / 0xFFFF) * float(os.environ.get("BALORA_BRIEF", "1"))
+    folder.mkdir(parents=True)
+    for step in range(5):
+        on_progress(Progress("train", step, 5, 0.5))
+        time.sleep(seconds / 5)
+    for name in ("series.jsonl", "items.jsonl"):
+        (folder / name).write_text(f"{record.id}\n" * 1000, encoding="utf-8")
+    record = write_record(record, folder)
+    with open(os.environ["BALORA_MARKS"], "ab", buffering=0) as marks:
+        marks.write(f"{record.id}\n".encode())
+    return record
+
+
+def dies_after_its_work(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
+    """Leaves a finished run, and no word of it."""
+    quick(spec, folder, on_progress)
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def wrapped_full_disk(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
+    """Finds a full disk from the second seed on, in the words of a library that wraps the system's error."""
+    if spec.training.seed == 42:
+        return quick(spec, folder, on_progress)
+    reason = RunError(kind="SafetensorError", message="I/O error: No space left on device (os error 28)")
+    return write_record(record_of(spec, status="failed", score=None, error=reason), folder)
+
+
+def with_a_wild_clock(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
+    """Every run begins centuries away from the others, and its files look so."""
+    jump = int(record_of(spec).id[:6], 16) * (1 if spec.task == "cola" else -1) * 100
+    time.time = lambda: 1.8e9 + jump  # type: ignore[assignment]
+    year = 2026 + jump // 31_557_600
+    record = write_record(record_of(spec, started=f"{max(1, min(9999, year)):04}-01-01T00:00:00+00:00"), folder)
+    os.utime(folder / "run.json", (1.8e9 + jump, 1.8e9 + jump))
+    return record
