@@ -1,0 +1,1 @@
+"""Figures as data: Vega-Lite specifications from the frozen records of a report."""

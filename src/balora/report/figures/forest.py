@@ -1,0 +1,134 @@
+"""Forest plots: differences to the base, or effects of factors, with intervals, margin and verdict."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from balora.report.figures.figure import Figure, Spec, first, whole
+from balora.report.figures.palette import BAND, GRID, HELPS, HURTS, INK, OPEN, PAPER, ZERO
+from balora.report.scores import Measure
+from balora.report.tables import Table
+from balora.report.words import number
+from balora.study.statistics import Comparison
+
+MOST = 24
+WIDTH, STEP, LINE_STEP = 380, 16, 16
+"""Pixels: of the plot, of a line's space, and of each line of its label."""
+LINE = 52
+"""Characters of a label's line."""
+GOOD, BAD = ("helps", "better", "leans better"), ("hurts", "worse", "leans worse")
+
+
+class Line(NamedTuple):
+    """One line of a forest."""
+
+    label: str
+    paired: Comparison
+    joint: tuple[float, float] | None = None
+    """The interval over seeds and items together, where items were scored one by one."""
+
+
+def forest(name: str, measure: Measure, lines: Sequence[Line], margin: float | None, table: Table) -> Figure | None:
+    """Return the forest of ``lines`` in the unit of ``measure``; None where no line has a value."""
+    known = [line for line in lines if line.paired.mean is not None]
+    if not known:
+        return None
+    labels, left_out = first([line.label for line in known], MOST, "lines")
+    rows = [_row(line, measure.unit) for line in known[: len(labels)]]
+    has_joint = any("joint_low" in row for row in rows)
+    return Figure(
+        name=name,
+        title=f"{measure.label}, {measure.unit}",
+        summary=_summary(measure, known[: len(labels)]),
+        spec=whole(
+            {
+                "width": WIDTH,
+                "height": {"step": STEP + LINE_STEP * max(row["label"].count("\n") + 1 for row in rows)},
+                "data": {"values": rows},
+                "layer": list(_layers(margin, has_joint, measure)),
+            }
+        ),
+        table=table,
+        note=left_out,
+    )
+
+
+def _row(line: Line, unit: str) -> Spec:
+    paired = line.paired
+    row: Spec = {
+        "label": wrapped(line.label),
+        "mean": paired.mean,
+        "tone": tone(paired.verdict),
+        "size": number(paired.mean, unit, sign=True),
+        "verdict": paired.verdict,
+    }
+    if paired.low is not None:
+        row |= {"low": paired.low, "high": paired.high}
+    if line.joint is not None:
+        row |= {"joint_low": line.joint[0], "joint_high": line.joint[1]}
+    return row
+
+
+def tone(verdict: str) -> str:
+    """Return `good`, `bad` or `open`: how a verdict is coloured."""
+    return "good" if verdict in GOOD else "bad" if verdict in BAD else "open"
+
+
+def wrapped(label: str) -> str:
+    """Return ``label`` with a line end before each `×`, and where a line would be too long."""
+    lines = [""]
+    for word in label.split():
+        starts = word == "×" or len(lines[-1]) + len(word) >= LINE
+        if starts and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return "\n".join(lines)
+
+
+def _layers(margin: float | None, has_joint: bool, measure: Measure) -> Iterator[Spec]:
+    better = "right" if measure.higher_is_better else "left"
+    title = f"difference, {measure.unit} (better to the {better})"
+    x = {"type": "quantitative", "axis": {"title": title, "tickCount": 6, "grid": True, "gridColor": GRID}}
+    y = {
+        "field": "label",
+        "type": "nominal",
+        "sort": None,
+        "axis": {"title": None, "labelExpr": r"split(datum.label, '\n')", "labelLimit": 400, "grid": False},
+    }
+    if margin is not None:
+        yield {
+            "data": {"values": [{"low": -margin, "high": margin}]},
+            "mark": {"type": "rect", "color": BAND},
+            "encoding": {"x": {"field": "low", **x}, "x2": {"field": "high"}},
+        }
+    yield {"mark": {"type": "rule", "color": ZERO}, "encoding": {"x": {"datum": 0, **x}}}
+    colour = _toned(HELPS, HURTS, OPEN)
+    for low, high, width in (("joint_low", "joint_high", 1.0), ("low", "high", 2.5))[not has_joint :]:
+        yield {
+            "mark": {"type": "rule", "strokeWidth": width},
+            "encoding": {"x": {"field": low, **x}, "x2": {"field": high}, "y": y, "color": colour},
+        }
+    yield {
+        "mark": {"type": "point", "size": 95, "opacity": 1, "strokeWidth": 2},
+        "encoding": {"x": {"field": "mean", **x}, "y": y, "stroke": colour, "fill": _toned(HELPS, HURTS, PAPER)},
+    }
+    for field, align, place in (("size", "right", WIDTH + 64), ("verdict", "left", WIDTH + 76)):
+        yield {
+            "mark": {"type": "text", "align": align, "baseline": "middle", "color": INK},
+            "encoding": {"x": {"value": place}, "y": y, "text": {"field": field, "type": "nominal"}},
+        }
+
+
+def _toned(good: str, bad: str, unclear: str) -> Spec:
+    scale = {"domain": ["good", "bad", "open"], "range": [good, bad, unclear]}
+    return {"field": "tone", "type": "nominal", "legend": None, "scale": scale}
+
+
+def _summary(measure: Measure, lines: Sequence[Line]) -> str:
+    parts = []
+    for line in lines[:8]:
+        low, high = line.paired.low, line.paired.high
+        interval = "" if low is None else f" ({number(low, measure.unit, True)} to {number(high, measure.unit, True)})"
+        parts.append(f"{line.label} {number(line.paired.mean, measure.unit, True)}{interval}, {line.paired.verdict}")
+    more = f"; and {len(lines) - 8} more" if len(lines) > 8 else ""
+    return f"Differences in {measure.label} with 95 % intervals: {'; '.join(parts)}{more}."

@@ -1,0 +1,130 @@
+"""Curves over the values of a swept setting."""
+
+from collections.abc import Sequence
+
+from balora.report.data import Report
+from balora.report.figures.figure import Figure, Spec, first, whole
+from balora.report.figures.palette import INK, arm_encoding
+from balora.report.scores import MEASURES
+from balora.report.sweeps import Point, Sweep
+from balora.report.tables import NOTHING, Table, count, interval, measured, plain, spread, words
+from balora.report.words import number
+from balora.study.statistics import Comparison, Summary
+
+LINES = 6
+WIDTH, HEIGHT = 560, 240
+DECADES = 20.0
+"""Largest over smallest value from which an axis is logarithmic."""
+
+
+def sweep_figures(report: Report, found: Sequence[Sweep]) -> list[Figure]:
+    """Return one figure for each swept setting and measure."""
+    groups: dict[tuple[str, str], list[Sweep]] = {}
+    for sweep in found:
+        groups.setdefault((sweep.setting, sweep.measure), []).append(sweep)
+    return [_figure(report, setting, measure, lines) for (setting, measure), lines in groups.items()]
+
+
+def _figure(report: Report, setting: str, measure: str, lines: list[Sweep]) -> Figure:
+    one = MEASURES[measure]
+    names, left_out = first([_line_name(sweep) for sweep in lines], LINES, "lines")
+    drawn = lines[: len(names)]
+    paired = {d.arm: d.paired for d in report.differences if d.measure == measure}
+    values = sorted({point.value for sweep in drawn for point in sweep.points})
+    rows = [_row(point, name, report.base) for name, sweep in zip(names, drawn, strict=True) for point in sweep.points]
+    return Figure(
+        name=f"sweep-{setting.replace('.', '-')}-{measure}",
+        title=f"{one.label} over {setting}",
+        summary=_summary(setting, measure, drawn),
+        spec=whole(_spec(rows, names, values, setting, f"{one.label}, {one.unit}")),
+        table=_table(setting, measure, lines, paired),
+        note=f"The ring is the base, {report.base}. {axis_words(values)} {left_out}".strip(),
+    )
+
+
+def _line_name(sweep: Sweep) -> str:
+    return ", ".join(f"{key} {value}" for key, value in sweep.others) or "else as the base"
+
+
+def _row(point: Point, name: str, base: str) -> Spec:
+    return {"value": point.value, "mean": point.mean, "line": name, "base": point.arm == base}
+
+
+def axis(values: Sequence[float]) -> Spec:
+    """Return the scale for ``values``: logarithmic from a factor of 20 on; with 0 among them, linear around 0 alone."""
+    positive = [value for value in values if value > 0]
+    if not positive or min(values) < 0 or max(positive) / min(positive) < DECADES:
+        return {"zero": False, "nice": False, "padding": 16}
+    if len(positive) == len(values):
+        return {"type": "log", "nice": False, "padding": 16}
+    return {"type": "symlog", "constant": min(positive), "nice": False, "padding": 16}
+
+
+def axis_words(values: Sequence[float]) -> str:
+    """Return what must be known of the axis."""
+    return {"log": "Logarithmic axis.", "symlog": "Logarithmic axis, linear next to 0."}.get(
+        axis(values).get("type"), ""
+    )
+
+
+def _spec(rows: list[Spec], names: list[str], values: Sequence[float], setting: str, label: str) -> Spec:
+    x = {
+        "field": "value",
+        "type": "quantitative",
+        "scale": axis(values),
+        "axis": {"title": setting, "values": list(values), "format": "~g", "grid": False, "labelOverlap": "greedy"},
+    }
+    y = {
+        "field": "mean",
+        "type": "quantitative",
+        "scale": {"zero": False, "padding": 12},
+        "axis": {"title": label, "tickCount": 5},
+    }
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "data": {"values": rows},
+        "encoding": {"x": x, "y": y},
+        "layer": [
+            {
+                "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 60, "filled": True}},
+                "encoding": arm_encoding("line", names),
+            },
+            {
+                "transform": [{"filter": {"field": "base", "equal": True}}],
+                "mark": {"type": "point", "size": 210, "filled": False, "stroke": INK, "strokeWidth": 1.5},
+            },
+        ],
+    }
+
+
+def _table(setting: str, measure: str, lines: list[Sweep], paired: dict[str, Comparison]) -> Table:
+    one = MEASURES[measure]
+    rows = []
+    for sweep in lines:
+        for point in sweep.points:
+            of = paired.get(point.arm)
+            rows.append(
+                (
+                    words(point.arm),
+                    words(_line_name(sweep)),
+                    plain(point.value, 6),
+                    spread(Summary(point.n, point.mean, point.sd), one.unit),
+                    count(point.n),
+                    measured(of.mean, one.unit, sign=True) if of else NOTHING,
+                    interval(of.low, of.high, one.unit) if of else NOTHING,
+                )
+            )
+    head = ("arm", "else", setting, f"{one.label}, {one.unit}", "seeds", "difference to the base", "95 % interval")
+    caption = f"{one.label} over {setting}: mean ± standard deviation over seeds"
+    return Table(f"sweep-{setting.replace('.', '-')}-{measure}", caption, head, tuple(rows), texts=2)
+
+
+def _summary(setting: str, measure: str, lines: Sequence[Sweep]) -> str:
+    one = MEASURES[measure]
+    parts = (
+        f"{_line_name(sweep)}: "
+        + ", ".join(f"{number(point.mean, one.unit)} at {point.value:g}" for point in sweep.points[:12])
+        for sweep in lines
+    )
+    return f"{one.label} ({one.unit}) over {setting}. {'; '.join(parts)}."

@@ -1,0 +1,105 @@
+"""What stands on the page and in which order: sections of text, figures and tables, before any of it is HTML."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from balora.report import tabulated, tabulated_runs
+from balora.report.dossier import Dossier
+from balora.report.figures.cost import cost
+from balora.report.figures.every import difference_figures, factorial_figures, training_figures
+from balora.report.figures.figure import Figure
+from balora.report.figures.heat import heat
+from balora.report.figures.sweep import sweep_figures
+from balora.report.tables import Table
+
+SHOWN = 50
+"""Lines of a list before it is cut."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section: a heading and what stands under it, in this order."""
+
+    id: str
+    title: str
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+    intro: str = ""
+    lines: tuple[str, ...] = ()
+    """A list of short texts."""
+    open: bool = False
+    """Whether the tables of the figures are unfolded."""
+
+
+def sections(dossier: Dossier) -> tuple[Section, ...]:
+    """Return the sections that have something to show."""
+    return tuple(section for section in _sections(dossier) if section.figures or section.tables or section.lines)
+
+
+def _sections(dossier: Dossier) -> Iterator[Section]:
+    report = dossier.report
+    yield Section("arms", "Arms", tables=(tabulated.arms(report).cut(),))
+    yield Section(
+        "differences",
+        f"Differences to {report.base}",
+        figures=tuple(difference_figures(dossier)),
+        intro="Arm minus base within each seed. The line is the 95 % interval of the mean; right of 0 is better where "
+        "more is better.",
+        open=True,
+    )
+    yield Section(
+        "factors",
+        "Factors",
+        figures=tuple(factorial_figures(dossier)),
+        intro=tabulated.effects(report).note,
+    )
+    yield Section("sweeps", "Swept settings", figures=tuple(sweep_figures(report, dossier.sweeps)))
+    picture = heat(dossier)
+    yield Section("tasks", "Tasks", figures=(picture,) if picture else (), tables=(tabulated.tasks(report).cut(),))
+    yield from _inherited(dossier)
+    yield _training(dossier)
+    spent = cost(report)
+    yield Section("cost", "Cost", figures=(spent,) if spent else (), tables=_filled(tabulated_runs.costs(report)))
+    yield _runs(dossier)
+
+
+def _filled(*tables: Table) -> tuple[Table, ...]:
+    return tuple(table.cut() for table in tables if table.rows)
+
+
+def _inherited(dossier: Dossier) -> Iterator[Section]:
+    report = dossier.report
+    families = dict.fromkeys(one.family for one in report.inherited)
+    tables = [
+        tabulated_runs.inherited(report, family, changes)
+        for family in families
+        for changes in (False, True)
+        if len(report.arms) > 1 or not changes
+    ]
+    yield Section(
+        "inherited",
+        "What was inherited",
+        tables=_filled(*tables),
+        intro="Measures beside the scores, means over tasks. Descriptive: nothing here is tested, and nothing of it is "
+        "in the answer. docs/testbed.md defines each measure.",
+    )
+
+
+def _training(dossier: Dossier) -> Section:
+    report = dossier.report
+    return Section(
+        "training",
+        "Training",
+        figures=tuple(training_figures(dossier)),
+        tables=_filled(tabulated_runs.terms(report), tabulated_runs.inactive(report)),
+    )
+
+
+def _runs(dossier: Dossier) -> Section:
+    report = dossier.report
+    lines = [*report.unreadable[:SHOWN], *(f"{note.text} ({note.runs:,} runs)" for note in report.notes[:SHOWN])]
+    left = max(0, len(report.unreadable) - SHOWN) + max(0, len(report.notes) - SHOWN)
+    if left:
+        lines.append(f"and {left:,} more")
+    tables = (tabulated_runs.counts(report), *_filled(tabulated_runs.failures(report)))
+    return Section("runs", "Runs", tables=tables, lines=tuple(lines))
