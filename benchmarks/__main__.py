@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 
+from benchmarks.engine import engine_rows
 from benchmarks.measure import interleaved, peak_memory
 from benchmarks.steps import causal_step, classification_step
 
@@ -82,6 +83,11 @@ def start_up() -> list[Row]:
     ]
 
 
+def engine() -> list[Row]:
+    """A study by two workers against one, and the engine's own share of the time (about four minutes)."""
+    return [Row(*row) for row in engine_rows()]
+
+
 def _ratio(what: str, seconds: dict[str, float], name: str, base: str, goal: float) -> Row:
     detail = ", ".join(f"{key} {1000 * taken:.1f} ms" for key, taken in seconds.items())
     return Row(what, seconds[name] / seconds[base], goal, detail)
@@ -92,7 +98,8 @@ def _missed(row: Row) -> str:
 
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
-    function.__name__: function for function in (step_time, classification_time, offset_time, step_memory, start_up)
+    function.__name__: function
+    for function in (step_time, classification_time, offset_time, step_memory, start_up, engine)
 }
 
 

@@ -1,5 +1,6 @@
 """Carrying a plan out: what is finished is skipped, what is torn is done again, what fails is recorded; torch-free."""
 
+import gc
 import os
 import sys
 from collections.abc import Generator, Iterable, Sequence
@@ -36,8 +37,11 @@ class Outcome(NamedTuple):
 
 def train(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
     """Carry out one run for real."""
-    from balora.training.run import run  # imports torch: only in the workers
-
+    gc.disable()  # the libraries' million objects are all to stay: a seventh of their import would go into that
+    try:
+        from balora.training.run import run  # imports torch: only in the workers
+    finally:
+        gc.enable()
     return run(spec, folder, on_progress=on_progress)
 
 

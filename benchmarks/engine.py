@@ -1,0 +1,146 @@
+"""What the engine costs, on real testbed runs of profile quick: two workers against one, and the time that is nobody's.
+
+A run's seconds are those in its record (set-up, training, scoring). All else is the engine's own: starting workers,
+handing out runs, writing records, and, at the end, a worker that has nothing left to do.
+"""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple
+
+from balora.study.execute import execute
+from balora.study.models import PlannedModel
+from balora.study.plan import Plan, PlannedRun
+from balora.study.prepare import prepare
+from balora.study.watcher import Work
+from balora.training.progress import Progress
+from balora.training.record import RunRecord
+
+STUDY, BLOCKS, ROUNDS = "pissa-initialization", 1, 2
+STUDY_RUNS = 160
+"""Runs of that study at profile quick with all its blocks."""
+LEAST = round(1 / 1.7, 2)
+"""Two workers on two cores are to give 1.7 × the throughput of one: 0.59 of the time."""
+
+
+class Span(NamedTuple):
+    """One run: when it was handed out, when its end was heard, and the seconds in its record."""
+
+    id: str
+    start: float
+    end: float
+    seconds: float
+
+
+class Stopwatch:
+    """A watcher that notes when each run began and ended."""
+
+    def __init__(self) -> None:
+        self.starts: dict[str, float] = {}
+        self.spans: list[Span] = []
+
+    def noted(self, line: str) -> None:
+        raise RuntimeError(line)
+
+    def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
+        raise RuntimeError("the benchmark uses shipped models alone")
+
+    def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
+        pass
+
+    def started(self, work: Work) -> None:
+        self.starts[work.id] = time.perf_counter()
+
+    def told(self, work: Work, progress: Progress) -> None:
+        pass
+
+    def pretrained(self, model: PlannedModel) -> None:
+        pass
+
+    def ended(self, run: PlannedRun, record: RunRecord) -> None:
+        if record.status != "ok":
+            raise RuntimeError(f"{run.label} failed: {record.error}")
+        self.spans.append(Span(run.id, self.starts[run.id], time.perf_counter(), seconds_of(record)))
+
+    def idle(self) -> None:
+        pass
+
+
+def seconds_of(record: RunRecord) -> float:
+    """Return what a run took by its own account."""
+    return record.cost.setup_seconds + record.cost.train_seconds + record.cost.eval_seconds
+
+
+class Measured(NamedTuple):
+    """One execution of the plan."""
+
+    workers: int
+    wall: float
+    spans: tuple[Span, ...]
+
+    @property
+    def idle(self) -> float:
+        """Seconds of all workers together that are in no run's record, from the call to its return."""
+        return self.workers * self.wall - sum(span.seconds for span in self.spans)
+
+    @property
+    def steady(self) -> tuple[float, float]:
+        """The time in which every worker was warm and there was still work to hand out."""
+        return sorted(span.end for span in self.spans)[self.workers - 1], max(span.start for span in self.spans)
+
+    def inside(self, span: Span) -> float:
+        """Return the share of a run that lies in the steady time."""
+        start, end = self.steady
+        return max(0.0, min(span.end, end) - max(span.start, start)) / (span.end - span.start)
+
+    @property
+    def steady_overhead(self) -> float:
+        """The overhead within the steady time."""
+        start, end = self.steady
+        return 1 - sum(span.seconds * self.inside(span) for span in self.spans) / (self.workers * (end - start))
+
+    def steady_rate(self, work: dict[str, float]) -> float:
+        """Return the work (by run id) that was done in a second of the steady time."""
+        start, end = self.steady
+        return sum(work[span.id] * self.inside(span) for span in self.spans) / (end - start)
+
+
+def measured(plan: Plan, workers: int) -> Measured:
+    """Carry ``plan`` out in a new folder."""
+    with tempfile.TemporaryDirectory(prefix="balora-engine-") as folder:
+        watch, start = Stopwatch(), time.perf_counter()
+        execute(plan, Path(folder), watch, command="benchmark", workers=workers)
+        return Measured(workers, time.perf_counter() - start, tuple(watch.spans))
+
+
+def overhead_of_a_study(measured: Measured) -> float:
+    """Return the share that is nobody's in a study of STUDY_RUNS such runs: the steady one, and start and end once."""
+    start, end = measured.steady
+    once = measured.idle - measured.steady_overhead * measured.workers * (end - start)
+    seconds = STUDY_RUNS * sum(span.seconds for span in measured.spans) / len(measured.spans)
+    taken = seconds / (1 - measured.steady_overhead)
+    return (once + taken - seconds) / (once + taken)
+
+
+def engine_rows() -> list[tuple[str, float, float, str]]:
+    """Return (what, measured, goal, detail): one worker and two take turns at the same runs."""
+    plan = prepare(STUDY, profile="quick", seeds=BLOCKS)
+    pairs = [(measured(plan, 1), measured(plan, 2)) for _ in range(ROUNDS)]
+    ones, twos = [one for one, _ in pairs], [two for _, two in pairs]
+    work = {span.id: span.seconds for span in ones[0].spans}
+    wall = fmean(one.wall for one in ones) / fmean(two.wall for two in twos)
+    rate = fmean(two.steady_rate(work) for two in twos) / fmean(one.steady_rate(work) for one in ones)
+    runs = f"{len(plan.distinct)} testbed runs of profile quick"
+    one_wall, two_wall = (fmean(each.wall for each in group) for group in (ones, twos))
+    detail = f"{wall:.2f} × the throughput; {one_wall:.1f} s and {two_wall:.1f} s"
+    steady = f"one worker {fmean(one.steady_overhead for one in ones):.1%}"
+    whole = f"start and end cost each worker {fmean(two.idle / 2 for two in twos):.1f} s"
+    return [
+        (f"{runs}: two workers ÷ one, with start-up", 1 / wall, LEAST, detail),
+        ("the same while all workers are warm", 1 / rate, LEAST, f"{rate:.2f} × the throughput"),
+        ("engine's share of workers × wall time, warm", fmean(two.steady_overhead for two in twos), 0.03, steady),
+        (f"the same in {STUDY_RUNS} runs, with start-up", fmean(map(overhead_of_a_study, twos)), 0.03, whole),
+    ]
