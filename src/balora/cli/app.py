@@ -8,6 +8,8 @@ from balora.cli.doctor import doctor
 from balora.cli.evaluate import evaluate
 from balora.cli.export import export
 from balora.cli.study import app as study
+from balora.cli.study_report import report
+from balora.cli.study_watch import watch
 from balora.cli.testbed import app as testbed
 from balora.cli.train import train
 
@@ -46,6 +48,8 @@ app.command(epilog=EXAMPLE.format("balora evaluate --model MODEL --adapter runs/
     evaluate
 )
 app.command(epilog=EXAMPLE.format("balora export runs/cola --output lora [--merged]").replace("[-", "\\[-"))(export)
+study.command(epilog=EXAMPLE.format("balora study report runs/pissa --all --to paper"))(report)
+study.command(epilog=EXAMPLE.format("balora study watch runs/pissa"))(watch)
 app.add_typer(study, name="study")
 app.add_typer(testbed, name="testbed")
 app.command(epilog=EXAMPLE.format("balora doctor --json"))(doctor)

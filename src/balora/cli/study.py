@@ -90,6 +90,7 @@ def run(
 ) -> None:
     """Carry out a study, skipping what is finished, and print its report."""
     from balora.cli.settings import parse_assignments
+    from balora.cli.study_report import report_on
     from balora.study.display import watching
     from balora.study.execute import execute, usable_cores
     from balora.study.prepare import command, prepare
@@ -112,56 +113,17 @@ def run(
     except KeyboardInterrupt:
         print(f"finished runs are kept in {output}; to go on: {repeat}", file=sys.stderr)
         raise
-    _report(output, as_json)
+    report_on(output, as_json)
     if outcome.failed or outcome.left:
         print(f"{outcome.failed + outcome.left} of {outcome.planned} runs failed; see the report", file=sys.stderr)
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: [bold]balora study report runs/pissa[/bold]")
-def report(
-    folder: Annotated[Path, typer.Argument(help="The --output folder of `balora study run`.")],
-    answer: Annotated[
-        bool, typer.Option("--answer", help="Print only the answer in words and where the report is.")
-    ] = False,
-    as_json: JSON = False,
-) -> None:
-    """Rebuild a study's report from its records, write it to report.md, and print it."""
-    if answer:
-        _answer(folder)
-    else:
-        _report(folder, as_json)
-
-
-def _answer(folder: Path) -> None:
-    from balora.report.data import read_report
-    from balora.report.markdown import save
-
-    made = read_report(folder)
-    typer.echo(f"{made.question}\n{made.answer}\nreport: {save(made, folder)}\n")
-
-
-def _report(folder: Path, as_json: bool) -> None:
-    from balora.report.data import read_report
-    from balora.report.markdown import draw, save
-
-    made = read_report(folder)
-    path = save(made, folder)
-    _print(made, draw, as_json, markdown=True)
-    if not as_json:
-        print(f"written to {path}", file=sys.stderr)
-
-
-def _print(content: Any, draw: Callable[[Any], str], as_json: bool, markdown: bool = False) -> None:
-    """Print frozen records as JSON, or drawn: as Markdown where it goes to a file, rendered on a terminal."""
+def _print(content: Any, draw: Callable[[Any], str], as_json: bool) -> None:
+    """Print frozen records as JSON, or as text."""
     from balora.cli.output import print_json
 
     if as_json:
         print_json(asdict(content))
-    elif markdown and sys.stdout.isatty():
-        from rich.console import Console
-        from rich.markdown import Markdown
-
-        Console().print(Markdown(draw(content)))
     else:
         typer.echo(draw(content))

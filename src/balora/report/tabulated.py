@@ -61,10 +61,18 @@ def differences(report: Report, measure: str | None = None) -> Table:
     return Table(
         f"differences-{measure}" if measure else "differences",
         f"Differences to {report.base}, seed by seed" + (f": {MEASURES[measure].label}" if measure else ""),
-        ("arm", "measure", *PAIRED),
-        tuple((words(one.arm), words(MEASURES[one.measure].label), *paired(one.paired, one.measure)) for one in found),
-        texts=3,
+        ("arm", *_named(measure), *PAIRED),
+        tuple((words(one.arm), *_name(measure, one.measure), *paired(one.paired, one.measure)) for one in found),
+        texts=2 if measure else 3,
     )
+
+
+def _named(only: str | None) -> tuple[str, ...]:
+    return () if only else ("measure",)
+
+
+def _name(only: str | None, measure: str) -> tuple[Cell, ...]:
+    return () if only else (words(measure_of(measure).label),)
 
 
 PAIRED = ("verdict", "difference", "95 % interval", "p", "seeds")
@@ -88,11 +96,9 @@ def effects(report: Report, measure: str | None = None) -> Table:
     return Table(
         f"effects-{measure}" if measure else "effects",
         "Effects of the factors" + (f": {measure_of(measure).label}" if measure else ""),
-        ("effect", "measure", *PAIRED),
-        tuple(
-            (words(one.name), words(measure_of(one.measure).label), *paired(one.paired, one.measure)) for one in found
-        ),
-        texts=3,
+        ("effect", *_named(measure), *PAIRED),
+        tuple((words(one.name), *_name(measure, one.measure), *paired(one.paired, one.measure)) for one in found),
+        texts=2 if measure else 3,
         note="“b − a”: what going from a to b changes, averaged over the other factors. “×”: by how much one change "
         "alters the effect of the other.",
     )

@@ -15,7 +15,7 @@ from balora.study.plan import Plan
 from balora.training.record import RunRecord, read_record
 
 FORMAT = 1
-OURS = ("study.json", "runs", "report.md", "log.txt", ".lock", ".live.json")
+OURS = ("study.json", "runs", "report.md", "report.html", "log.txt", ".lock", ".live.json")
 """What a study may leave in its folder."""
 
 

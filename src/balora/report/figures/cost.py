@@ -33,7 +33,8 @@ def cost(report: Report) -> Figure | None:
         summary=_summary(report),
         spec=whole(spec),
         table=_table(report, measures),
-        note=f"Up is better, left is cheaper. Seconds are means over an arm's runs, memory is its largest. {left_out}".strip(),
+        note="Up is better, left is cheaper. Seconds are means over an arm's runs, memory is the largest of them. "
+        + left_out,
     )
 
 

@@ -1,10 +1,10 @@
 """From specifications to SVG, PNG and PDF by vl-convert: Vega itself, without a browser."""
 
-from typing import Any, Literal
+from typing import Any
 
 from balora.errors import BaloraError
+from balora.report.formats import Format
 
-Drawn = Literal["svg", "png", "pdf"]
 SCALE = 2.0
 """Device pixels per pixel of a PNG."""
 WHITE = "#ffffff"
@@ -25,13 +25,11 @@ def svg(spec: dict[str, Any]) -> str:
     return drawn
 
 
-def file(spec: dict[str, Any], kind: Drawn) -> bytes:
+def file(spec: dict[str, Any], kind: Format) -> bytes:
     """Return the figure on white, as the bytes of an SVG, PNG or PDF file."""
     import vl_convert
 
     drawn = svg({**spec, "background": WHITE})
-    if kind == "svg":
-        return drawn.encode()
-    if kind == "png":
+    if kind is Format.PNG:
         return bytes(vl_convert.svg_to_png(drawn, scale=SCALE))
-    return bytes(vl_convert.svg_to_pdf(drawn))
+    return bytes(vl_convert.svg_to_pdf(drawn)) if kind is Format.PDF else drawn.encode()

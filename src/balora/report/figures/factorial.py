@@ -20,22 +20,18 @@ def factorial(report: Report, measure: str) -> Figure | None:
     if not arms:
         return None
     levels = _levels(arms)
-    across, lines, *rest = [*levels, None] if len(levels) == 1 else list(levels)
-    panels = list(product(*(levels[factor] for factor in rest if factor)))
-    shown = [
-        _panel(arms, measure, str(across), lines, dict(zip(rest, panel, strict=True))) for panel in panels[:PANELS]
-    ]
+    across, *others = levels
+    lines, rest = (others[0], others[1:]) if others else (None, [])
+    panels = list(product(*(levels[factor] for factor in rest)))
+    shown = [_panel(arms, measure, across, lines, dict(zip(rest, panel, strict=True))) for panel in panels[:PANELS]]
     cut = len(panels) - len(shown)
-    note = f"Lines that are not parallel show an interaction of {across} and {lines}. " if lines else ""
     return Figure(
         name=f"cells-{measure}",
         title=f"{MEASURES[measure].label} of each cell",
         summary=_summary(arms, measure),
         spec=whole(_resolved(shown, [f"{lines} {level}" for level in levels[lines]] if lines else [])),
         table=cells(report, measure),
-        note=note
-        + "Means over seeds. Their intervals are those of the effects: seeds are paired, so the spread of a cell says "
-        "little about a difference between cells." + (f" {cut} more panels are left out." if cut > 0 else ""),
+        note=f"{cut} more panels are left out." if cut > 0 else "",
     )
 
 
@@ -55,7 +51,7 @@ def _panel(arms: list[ArmRow], measure: str, across: str, lines: str | None, fix
         for cell in [arm.cell or {}]
         if all(cell[factor] == level for factor, level in fixed.items())
     ]
-    named = {row["level"] for row in rows}
+    named = {str(row["level"]) for row in rows}
     return {
         "title": ", ".join(f"{factor} {level}" for factor, level in fixed.items()),
         "width": max(WIDTH, LETTER * sum(len(level) + 3 for level in named)),

@@ -11,7 +11,7 @@ from balora.report.words import number
 from balora.study.statistics import Comparison
 
 MOST = 24
-WIDTH, STEP, LINE_STEP = 380, 16, 16
+WIDTH, STEP, LINE_STEP = 440, 16, 16
 """Pixels: of the plot, of a line's space, and of each line of its label."""
 LINE = 52
 """Characters of a label's line."""

@@ -38,7 +38,7 @@ def heat(dossier: Dossier) -> Figure | None:
             filter(
                 None,
                 (
-                    f"Blue: a higher score than {report.base}; orange: a lower one; one shade is {step:g} points. "
+                    f"Blue: a higher score than {report.base}; orange: a lower one; a shade is {step:g} wide. "
                     "Means over seeds; the table has their intervals. Descriptive: nothing here is tested.",
                     few_arms,
                     few_tasks,

@@ -45,7 +45,8 @@ DARK = {
 
 WIDE, LEGEND_GAP = 110, 6
 """Characters in a row of a legend, and of these beside each name."""
-FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
+FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
+"""Fonts of the same widths, so that what Vega measured fits wherever it is shown."""
 
 CONFIG: dict[str, Any] = {
     "aria": False,  # the page describes a figure once, and has its table; 100 nameless marks help nobody

@@ -54,7 +54,7 @@ def axis(values: Sequence[float]) -> Spec:
     """Return the scale for ``values``: logarithmic from a factor of 20 on; with 0 among them, linear around 0 alone."""
     positive = [value for value in values if value > 0]
     if not positive or min(values) < 0 or max(positive) / min(positive) < DECADES:
-        return {"zero": False, "nice": False, "padding": 16}
+        return {"type": "linear", "zero": False, "nice": False, "padding": 16}
     if len(positive) == len(values):
         return {"type": "log", "nice": False, "padding": 16}
     return {"type": "symlog", "constant": min(positive), "nice": False, "padding": 16}

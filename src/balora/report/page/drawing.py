@@ -12,7 +12,7 @@ from balora.report.figures.figure import Figure
 from balora.report.page.inline import dark_style, inline
 from balora.report.page.repeating import facts, repeating
 from balora.report.page.sections import sections
-from balora.report.tables import Number
+from balora.report.tables import Number, text
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -52,5 +52,6 @@ def _template() -> "Template":
     # The two things that are markup already: what Vega escaped, and the style sheet of this package.
     environment.filters["picture"] = lambda figure: Markup(_picture(figure))
     environment.filters["raw_style"] = Markup
+    environment.filters["text"] = text
     environment.tests["numeric"] = lambda piece: isinstance(piece, Number)
     return environment.from_string(_resource("page.html"))

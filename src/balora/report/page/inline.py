@@ -8,6 +8,10 @@ ROOT = re.compile(r"<svg [^>]*?width=\"([\d.]+)\" height=\"([\d.]+)\" viewBox=\"
 COLOURS = re.compile(r"(?:fill|stroke)=\"(#[0-9a-fA-F]{3,8})\"")
 
 
+WIDE = 520.0
+"""Pixels from which a figure is as wide as the page; smaller ones stand side by side."""
+
+
 def inline(svg: str, described_by: str) -> str:
     """Return ``svg`` with the id of the text that describes it; it shrinks with the page and never grows."""
     found = ROOT.match(svg)
@@ -16,7 +20,7 @@ def inline(svg: str, described_by: str) -> str:
     width, height, box = found.groups()
     root = (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="{described_by}" '
-        f'width="{width}" height="{height}" viewBox="{box}">'
+        f'class="{"wide" if float(width) > WIDE else "small"}" width="{width}" height="{height}" viewBox="{box}">'
     )
     return root + svg[found.end() :]
 

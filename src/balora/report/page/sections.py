@@ -27,8 +27,6 @@ class Section:
     intro: str = ""
     lines: tuple[str, ...] = ()
     """A list of short texts."""
-    open: bool = False
-    """Whether the tables of the figures are unfolded."""
 
 
 def sections(dossier: Dossier) -> tuple[Section, ...]:
@@ -43,15 +41,17 @@ def _sections(dossier: Dossier) -> Iterator[Section]:
         "differences",
         f"Differences to {report.base}",
         figures=tuple(difference_figures(dossier)),
-        intro="Arm minus base within each seed. The line is the 95 % interval of the mean; right of 0 is better where "
-        "more is better.",
-        open=True,
+        tables=_filled(tabulated.differences(report)),
+        intro="Arm minus base within each seed, averaged over seeds. Lines are 95 % intervals of the mean.",
     )
     yield Section(
         "factors",
         "Factors",
         figures=tuple(factorial_figures(dossier)),
-        intro=tabulated.effects(report).note,
+        tables=_filled(tabulated.effects(report)),
+        intro="Means of the cells first: lines that are not parallel show that one factor changes what the other does. "
+        "Seeds are paired, so the spread of a cell says little about a difference between cells; the intervals that "
+        "count are those of the effects.",
     )
     yield Section("sweeps", "Swept settings", figures=tuple(sweep_figures(report, dossier.sweeps)))
     picture = heat(dossier)

@@ -1,0 +1,22 @@
+"""What a report can be written as; apart from the writing, so that the command line can name them at once."""
+
+from enum import StrEnum
+
+
+class Format(StrEnum):
+    """One way of writing a report."""
+
+    MARKDOWN = "markdown"
+    HTML = "html"
+    LATEX = "latex"
+    CSV = "csv"
+    PARQUET = "parquet"
+    SVG = "svg"
+    PNG = "png"
+    PDF = "pdf"
+
+
+USUAL = (Format.MARKDOWN, Format.HTML)
+"""What every report is written as."""
+DRAWN = (Format.SVG, Format.PNG, Format.PDF)
+"""What a single figure can be drawn as."""

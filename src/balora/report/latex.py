@@ -1,0 +1,110 @@
+"""Tables for a paper: LaTeX with booktabs, one file that compiles alone or is taken apart by its labels."""
+
+import re
+from collections.abc import Iterator
+
+from balora.report import tabulated, tabulated_runs
+from balora.report.data import Report
+from balora.report.tables import Table, text
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "−": r"$-$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "λ": r"$\lambda$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "∞": r"$\infty$",
+    "–": "--",
+    "“": "``",
+    "”": "''",
+    "’": "'",
+    "…": r"\ldots{}",
+}
+LONG, PARAGRAPH = 60, r"p{0.45\linewidth}"
+"""Characters from which a column of words is set as paragraphs."""
+PREAMBLE = r"""\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage[utf8]{inputenc}
+\usepackage{booktabs,graphicx}
+\begin{document}
+"""
+
+
+def escape(content: str) -> str:
+    """Return ``content`` so that LaTeX prints it as it is; what pdfTeX has no glyph for becomes its code point."""
+    return "".join(_character(character) for character in " ".join(content.split()))
+
+
+def _character(character: str) -> str:
+    if character in SPECIAL:
+        return SPECIAL[character]
+    if character.isascii():
+        return character if character.isprintable() else ""
+    # Latin-1 letters are all that T1 fonts surely hold
+    return character if character.isalpha() and ord(character) < 256 else f"[U+{ord(character):04X}]"
+
+
+def draw(report: Report) -> str:
+    """Return a whole document with the tables of arms, differences, effects, tasks, inheritance, terms and cost."""
+    head = f"% {re.sub('[^ -~]', '?', report.study)}, drawn by balora from the records of its runs\n"
+    return head + PREAMBLE + "\n".join(latex(table) for table in _tables(report)) + "\\end{document}\n"
+
+
+def _tables(report: Report) -> Iterator[Table]:
+    yield tabulated.arms(report)
+    yield tabulated.differences(report)
+    yield tabulated.effects(report)
+    yield tabulated.tasks(report)
+    for family in dict.fromkeys(one.family for one in report.inherited):
+        yield tabulated_runs.inherited(report, family, changes=False)
+        if len(report.arms) > 1:
+            yield tabulated_runs.inherited(report, family, changes=True)
+    yield tabulated_runs.terms(report)
+    yield tabulated_runs.costs(report)
+
+
+def latex(table: Table) -> str:
+    """Return one table as a float; nothing where it has no rows."""
+    if not table.rows:
+        return ""
+    columns = "".join(_column(table, place) for place in range(len(table.head)))
+    lines = [_row([escape(head) for head in table.head])]
+    lines += [r"\midrule", *(_row([escape(text(cell)) for cell in row]) for row in table.rows)]
+    note = f"\n\\par\\smallskip\\footnotesize {escape(table.note)}" if table.note else ""
+    return (
+        "\\begin{table}[p]\n\\centering\n"
+        f"\\caption{{{escape(table.caption)}}}\n\\label{{tab:{re.sub('[^a-zA-Z0-9-]', '-', table.name)}}}\n"
+        f"\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}}{{!}}{{%\n"
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n"
+        + "\n".join(lines)
+        + f"\n\\bottomrule\n\\end{{tabular}}}}{note}\n\\end{{table}}\n"
+    )
+
+
+def _column(table: Table, place: int) -> str:
+    if place >= table.texts:
+        return "r"
+    return PARAGRAPH if any(len(text(row[place])) > LONG for row in table.rows) else "l"
+
+
+def _row(cells: list[str]) -> str:
+    # a bracket that opens a row would be read as the optional argument of the \\ before it
+    guarded = ["{}" + cell if cell.startswith("[") else cell for cell in cells]
+    return " & ".join(guarded) + r" \\"

@@ -1,0 +1,153 @@
+"""Every number of a study as tidy tables, one observation a row: for spreadsheets, R and pandas."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from io import BytesIO, StringIO
+from typing import Any
+
+from balora.report.dossier import Dossier, RunRow
+from balora.study.layers import dotted
+
+Row = dict[str, Any]
+
+
+def arms(dossier: Dossier) -> Iterable[Row]:
+    """Yield each arm's average in each measure, and its changes."""
+    for arm in dossier.report.arms:
+        for measure, summary in arm.averages.items():
+            changes = {f"set.{key}": value for key, value in dotted(arm.changes).items()}
+            cell = {f"factor.{factor}": level for factor, level in (arm.cell or {}).items()}
+            yield {"arm": arm.name, "base": arm.is_base, "measure": measure, **asdict(summary), **cell, **changes}
+
+
+def seeds(dossier: Dossier) -> Iterable[Row]:
+    """Yield each arm's average in each measure and seed: what every difference is made of."""
+    for arm in dossier.report.arms:
+        for measure, by_seed in arm.by_seed.items():
+            yield from ({"arm": arm.name, "measure": measure, "seed": s, "value": v} for s, v in by_seed.items())
+
+
+def differences(dossier: Dossier) -> Iterable[Row]:
+    """Yield each arm against the base in each measure."""
+    for one in dossier.report.differences:
+        yield {"arm": one.arm, "base": dossier.report.base, "measure": one.measure, **_flat(asdict(one.paired))}
+
+
+def effects(dossier: Dossier) -> Iterable[Row]:
+    """Yield main effects and interactions."""
+    for one in dossier.report.effects:
+        yield {"effect": one.name, "measure": one.measure, **_flat(asdict(one.paired))}
+
+
+def tasks(dossier: Dossier) -> Iterable[Row]:
+    """Yield each arm's score in each task, with its difference to the base."""
+    changes = {(one.arm, one.task): one for one in dossier.by_task}
+    for arm in dossier.report.arms:
+        for task, summary in arm.tasks.items():
+            one = changes.get((arm.name, task))
+            change = {"difference": one.mean, "low": one.low, "high": one.high} if one else {}
+            yield {"arm": arm.name, "task": task, **asdict(summary), **change}
+
+
+def inherited(dossier: Dossier) -> Iterable[Row]:
+    """Yield the measures beside the scores."""
+    for one in dossier.report.inherited:
+        yield {**_flat(asdict(one), ("summary",)), "tasks": " ".join(one.tasks)}
+
+
+def curves(dossier: Dossier) -> Iterable[Row]:
+    """Yield loss, terms and gradient shares over the steps."""
+    for one in dossier.curves.curves:
+        for step, mean in zip(one.steps, one.means, strict=True):
+            row = {"arm": one.arm, "family": one.family, "quantity": one.quantity}
+            yield {**row, "step": step, "mean": mean, "runs": one.runs}
+
+
+def runs(dossier: Dossier) -> Iterable[Row]:
+    """Yield every planned run of every arm: settings, score, metrics, measures, cost."""
+    return (_run(row) for row in dossier.runs)
+
+
+def _run(row: RunRow) -> Row:
+    found: Row = {"arm": row.arm, "task": row.task, "seed": row.seed, "id": row.id}
+    if row.record is None:
+        return {**found, "status": "missing"}
+    record = row.record
+    found |= {"status": record.status, "score": record.score, "rows": record.rows}
+    found |= {"error": f"{record.error.kind}: {record.error.message}"} if record.error else {}
+    for group in ("metrics", "behaviour", "inheritance", "cost"):
+        found |= _named(group, getattr(record, group) if group != "cost" else record.cost.model_dump())
+    for term, summary in record.terms.items():
+        found |= _named(f"terms.{term}", summary.model_dump())
+    return found | _named("set", dotted(record.spec.model_dump())) | _named("versions", record.versions)
+
+
+def _named(group: str, values: Mapping[str, Any]) -> Row:
+    return {f"{group}.{key}": value for key, value in values.items()}
+
+
+def _flat(row: Row, groups: tuple[str, ...] = ()) -> Row:
+    """Return ``row`` with the values of ``groups`` beside its own, and pairs as two columns."""
+    flat: Row = {}
+    for key, value in row.items():
+        if key in groups:
+            flat |= value
+        elif isinstance(value, tuple) and len(value) == 2:
+            flat |= {f"{key}_low": value[0], f"{key}_high": value[1]}
+        else:
+            flat[key] = value
+    return flat
+
+
+TABLES: dict[str, Callable[[Dossier], Iterable[Row]]] = {
+    "runs": runs,
+    "arms": arms,
+    "seeds": seeds,
+    "differences": differences,
+    "effects": effects,
+    "tasks": tasks,
+    "inherited": inherited,
+    "curves": curves,
+}
+"""File → its rows."""
+
+
+def columns(rows: Iterable[Row]) -> dict[str, list[Any]]:
+    """Return rows as columns, in order of first appearance; a column has one type, text if need be."""
+    listed = list(rows)
+    names = list(dict.fromkeys(key for row in listed for key in row))
+    found = {name: [_plain(row.get(name)) for row in listed] for name in names}
+    return {name: _one_type(values) for name, values in found.items()}
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def _one_type(values: list[Any]) -> list[Any]:
+    """Return ``values`` as text where they are of several kinds (a setting that is a number here, a word there)."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float} and float in kinds:
+        return [None if value is None else float(value) for value in values]
+    return values if len(kinds) < 2 else [None if value is None else str(value) for value in values]
+
+
+def csv_of(found: Mapping[str, list[Any]]) -> bytes:
+    """Return columns as CSV: a header, full precision, nothing for none."""
+    import csv
+
+    file = StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(found)
+    writer.writerows(zip(*found.values(), strict=True))
+    return file.getvalue().encode()
+
+
+def parquet_of(found: Mapping[str, list[Any]]) -> bytes:
+    """Return columns as Parquet."""
+    import pyarrow
+    import pyarrow.parquet
+
+    file = BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(dict(found)), file)
+    return file.getvalue()

@@ -1,0 +1,60 @@
+"""Writing a report: each format into its place, each file in one atomic step."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from balora.report import latex, markdown, numbers
+from balora.report.dossier import Dossier
+from balora.report.figures.drawing import file
+from balora.report.figures.every import every_figure
+from balora.report.formats import USUAL, Format
+from balora.report.page.drawing import draw as draw_page
+from balora.study.folder import writing
+
+TABLES, FIGURES = "tables", "figures"
+"""The folders of numbers and of figures."""
+
+
+def save(dossier: Dossier, folder: Path, formats: Sequence[Format] = USUAL) -> list[Path]:
+    """Write the report into ``folder``, which is made if need be, and return what was written.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        return [
+            _atomic(folder / place, content)
+            for wanted in dict.fromkeys(formats)
+            for place, content in _files(dossier, wanted)
+        ]
+
+
+def _files(dossier: Dossier, wanted: Format) -> Iterator[tuple[str, bytes]]:
+    """Yield the place and the content of each file of one format."""
+    if wanted is Format.MARKDOWN:
+        yield "report.md", markdown.draw(dossier.report).encode()
+    elif wanted is Format.HTML:
+        yield "report.html", draw_page(dossier).encode()
+    elif wanted is Format.LATEX:
+        yield "report.tex", latex.draw(dossier.report).encode()
+    elif wanted in (Format.CSV, Format.PARQUET):
+        content_of = numbers.csv_of if wanted is Format.CSV else numbers.parquet_of
+        for name, rows in numbers.TABLES.items():
+            if found := numbers.columns(rows(dossier)):
+                yield f"{TABLES}/{name}.{wanted}", content_of(found)
+    else:
+        for figure in every_figure(dossier):
+            yield f"{FIGURES}/{figure.name}.{wanted}", file({**figure.spec, "title": figure.title}, wanted)
+
+
+def _atomic(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
