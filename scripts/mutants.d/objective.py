@@ -128,6 +128,19 @@ MUTANTS = {
         ("mse-gradient-not-projected", "u.mul_((u * v).sum(dim=-1, keepdim=True)).sub_(v)", "u.sub_(v)"),
         ("mse-gradient-not-scaled", ".sub_(v).mul_(inverse)", ".sub_(v)"),
     ],
+    ("objective/rowwise.py", "objective/test_label_smoothing.py"): [
+        ("smoothing-of-the-label-too", "(1 - eps) * cross_entropy - eps", "cross_entropy - eps"),
+        ("smoothing-summed", "log_p.mean(dim=-1).sum()", "log_p.sum()"),
+        ("smoothing-sign", "- eps * log_p.mean", "+ eps * log_p.mean"),
+        ("smoothed-target-whole", "-settings.task * (1 - eps)", "-settings.task"),
+        ("smoothed-gradient-without-1-over-V", "dz.sub_(settings.task * eps / z.shape[-1])", "dz.sub_(settings.task * eps)"),
+        ("smoothed-gradient-forgotten", "        if eps:\n            dz.sub_", "        if False:\n            dz.sub_"),
+    ],
+    ("objective/objective.py", "objective/test_label_smoothing.py"): [
+        ("smoothing-lost-from-logits", "materialised.task_loss(student, labels, self.label_smoothing)", "materialised.task_loss(student, labels)"),
+        ("smoothing-lost-from-hidden", "self.chunk_bytes, self.label_smoothing", "self.chunk_bytes"),
+        ("regression-says-nothing", 'inactive["label_smoothing"] = SMOOTHS_NOTHING', "pass"),
+    ],
     ("objective/rowwise.py", "objective/test_from_hidden_limits.py"): [
         ("gradient-divided-too-early", "(dz.to(weight.dtype) @ weight).to(dtype) / N", "((dz / N).to(weight.dtype) @ weight).to(dtype)"),
         ("gradient-rounded-before-the-loss-scale", "torch.empty_like(hidden, dtype=dtype)", "torch.empty_like(hidden)"),

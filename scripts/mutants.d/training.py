@@ -30,10 +30,54 @@ MUTANTS = {
         ("first-label-counts", 'model_kind(trainer.model) == "causal"', "False"),
     ],
     ("training/trainer.py", "training/test_trainer_refusals.py"): [
-        ("smoothing-ignored", "if trainer.args.label_smoothing_factor:", "if False:"),
+        ("evaluation-is-smoothed", "trainer.label_smoother = None", "pass"),
         ("own-loss-ignored", "if trainer.compute_loss_func is not None:", "if False:"),
         ("counts-for-every-model", "if self._model_takes_counts else None", "if True else None"),
         ("index-to-the-model", 'inputs.pop("index", None)', "pass"),
+    ],
+    ("training/trainer.py", "training/test_controls.py"): [
+        ("smoothing-ignored", "label_smoothing=smoothing)", "label_smoothing=0.0)"),
+        ("penalty-ignored", "StartPenalty(model, l2_start) if l2_start else None", "None"),
+        ("penalty-unweighted", "start_penalty.weight * distance", "distance"),
+        ("penalty-each-micro-batch", "* distance / micro_batches", "* distance"),
+        ("penalty-unrecorded", "add(step, terms, norms, distance)", "add(step, terms, norms)"),
+    ],
+    ("training/controls.py", "training/test_controls.py"): [
+        ("frozen-ones-too", "if parameter.requires_grad]\n        self._start", "]\n        self._start"),
+        ("start-moves-along", "parameter.detach().clone() for", "parameter.detach() for"),
+        ("not-squared", "torch.stack(norms).square().sum() / 2", "torch.stack(norms).sum() / 2"),
+        ("not-halved", "torch.stack(norms).square().sum() / 2", "torch.stack(norms).square().sum()"),
+        ("upwards", "torch._foreach_mul(ctx.moved, grad)", "torch._foreach_mul(ctx.moved, -grad)"),
+        ("gradient-unscaled", "*torch._foreach_mul(ctx.moved, grad)", "*ctx.moved"),
+        ("biases-counted", "set(trainer.get_decay_parameter_names(trainer.model)) & set(trained)", "trained[1:]"),
+    ],
+    ("training/spec.py", "training/test_controls.py"): [
+        ("stretched-to-even", "math.floor(self.steps * self.stretch + 0.5)", "round(self.steps * self.stretch)"),
+        ("stretched-down", "math.floor(self.steps * self.stretch + 0.5)", "math.floor(self.steps * self.stretch)"),
+        ("stretched-to-nothing", "max(1, math.floor(self.steps", "max(0, math.floor(self.steps"),
+        ("epochs-not-stretched", "return self.epochs * self.stretch", "return self.epochs"),
+    ],
+    ("training/run.py", "training/test_controls.py"): [
+        ("steps-not-stretched", "max_steps=training.stretched_steps or -1", "max_steps=training.steps or -1"),
+        ("smoothing-lost", "label_smoothing_factor=training.label_smoothing,", ""),
+        ("l2-lost", "l2_start=training.l2_start,", ""),
+        ("l2-weight-lost", '({"l2_start": alpha} if alpha else {})', "{}"),
+        ("l2-always-there", '({"l2_start": alpha} if alpha else {})', '{"l2_start": alpha}'),
+    ],
+    ("training/run.py", "training/test_run.py"): [
+        ("rows-of-the-training", "rows=len(evaluation.items)", "rows=len(made.prepared.train)"),
+        ("all-right", "packed_rows(right)", "packed_rows([True] * len(right))"),
+    ],
+    ("tasks/scores.py", "tasks/test_task_scores.py"): [
+        ("correlations-are-shares", "task.score[0] not in SHARES", "False"),
+        ("means-of-two-are-shares", "len(task.score) != 1", "False"),
+        ("programs-forgotten", '"exact_match", "pass_at_1")', '"exact_match")'),
+    ],
+    ("adapters/attachment.py", "adapters/test_adapter_dropout.py"): [
+        ("dropout-lost", "lora_dropout=config.dropout", "lora_dropout=0.0"),
+    ],
+    ("adapters/factors.py", "adapters/test_adapter_dropout.py"): [
+        ("start-not-taken-off", "F.linear(change, self.trained - self.origin)", "F.linear(change, self.trained)"),
     ],
     ("training/trainer.py", "training/test_trainer_resume.py"): [
         ("progress-stands", "progress = step / max(trainer.state.max_steps, 1)", "progress = 0.5"),

@@ -8,7 +8,7 @@ from torch import nn
 
 from balora.adapters import AdapterConfig, attach, reference_of
 from balora.adapters.offset import lora_layers
-from balora.errors import AdapterError, ConfigError
+from balora.errors import AdapterError
 
 PISSA = AdapterConfig(rank=4)
 STANDARD = AdapterConfig(rank=4, init="standard")
@@ -99,11 +99,6 @@ def test_weights_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="nan or inf"):
         attach(model, PISSA)
     assert isinstance(model.model.layers[0].mlp.up_proj, nn.Linear)
-
-
-def test_dropout_with_pissa_is_refused():
-    with pytest.raises(ConfigError, match=r"dropout must be 0 with init 'pissa', got 0\.1"):
-        AdapterConfig(dropout=0.1)
 
 
 def test_the_standard_start_is_a_scaled_normal_and_zero():

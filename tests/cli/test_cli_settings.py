@@ -138,7 +138,7 @@ def test_no_objects_are_made_from_a_file(config) -> None:
         ({"task": "colaa"}, "unknown task 'colaa': did you mean 'cola'?"),
         ({"model": None}, "model: required but not given"),
         ({"method": "full", "adapter.rank": 4}, "adapter settings given, but method 'full' trains the whole model"),
-        ({"adapter.init": "pissa", "adapter.dropout": 0.1}, "dropout must be 0 with init 'pissa', got 0.1"),
+        ({"adapter.target_modules": []}, "adapter: target_modules is empty: name at least one layer"),
         ({"objective.consistency.weight": -1}, "objective.consistency.weight: input should be greater"),
         ({"objective.spectral.k": 0}, "objective.spectral.k: input should be greater"),
         ({"objective.consistency.temperature": 0}, "objective.consistency.temperature: input should be greater"),

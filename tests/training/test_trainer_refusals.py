@@ -11,10 +11,11 @@ from balora.training.trainer import BALoraTrainer, refuse_other_losses
 @pytest.mark.parametrize(
     ("name", "rows"), [("llama", answers()), ("bert", examples(8)), ("regressor", examples(8, regression=True))]
 )
-def test_evaluation_is_the_tasks_loss_alone(tmp_path, name, rows):
+@pytest.mark.parametrize("changes", [{}, {"label_smoothing_factor": 0.2}], ids=["", "smoothing"])
+def test_evaluation_is_the_tasks_loss_alone(tmp_path, name, rows, changes):
     model = adapted(name)
     family = "nlg" if name == "llama" else "nlu"
-    made = trainer(model, objective(family, consistency=0.5), rows, tmp_path, per_device_eval_batch_size=8)
+    made = trainer(model, objective(family, consistency=0.5), rows, tmp_path, per_device_eval_batch_size=8, **changes)
     found = made.evaluate(rows)["eval_loss"]
     batch = collate(rows)
     batch.pop("index")
@@ -49,11 +50,6 @@ def test_the_default_objective_is_the_task_loss(tmp_path):
         made = trainer(adapted(name), None, answers() if name == "llama" else examples(), tmp_path)
         assert made.model_loss.config.family == family
         assert not made.model_loss.config.regularized
-
-
-def test_label_smoothing_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"label_smoothing_factor = 0\.2: .*: set it to 0"):
-        trainer(adapted("llama"), None, answers(), tmp_path, label_smoothing_factor=0.2)
 
 
 def test_a_loss_function_of_ones_own_is_refused(tmp_path):

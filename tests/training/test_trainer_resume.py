@@ -26,6 +26,7 @@ CASES = {
     "pissa": ("llama", {"init": "pissa"}, None),
     "standard": ("llama", {"init": "standard"}, None),
     "standard with dropout": ("llama", {"init": "standard", "dropout": 0.3}, None),
+    "pissa with dropout": ("llama", {"init": "pissa", "dropout": 0.3}, None),
     "pissa with terms": ("llama", {"init": "pissa"}, "nlg"),
     "standard with terms": ("llama", {"init": "standard"}, "nlg"),
     "dora with terms": ("llama", {"init": "pissa", "variant": "dora"}, "nlg"),

@@ -21,19 +21,14 @@ class AdapterConfig(Settings):
     variant: Literal["lora", "rslora", "dora"] = "lora"
     """`lora`, rank-stabilised `rslora`, or weight-decomposed `dora`."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout on the adapter's input; must be 0 with `pissa`, where it would disturb the model itself."""
+    """Dropout on the adapter's input in training: of the learnt change alone, so that the base is never disturbed."""
     target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
     """Names (suffixes) of the layers to adapt, or `all-linear`: every linear layer but the output head."""
     modules_to_save: tuple[str, ...] = ()
     """Further modules trained in full and saved along; classification heads are added by themselves."""
 
     @model_validator(mode="after")
-    def _no_dropout_with_pissa(self) -> Self:
-        if self.init == "pissa" and self.dropout > 0:
-            raise ValueError(
-                f"dropout must be 0 with init 'pissa', got {self.dropout}: it would drop principal components of the "
-                "pre-trained weights; set dropout to 0 or init to 'standard'"
-            )
+    def _some_target(self) -> Self:
         if not self.target_modules:
             raise ValueError("target_modules is empty: name at least one layer, or use 'all-linear'")
         return self

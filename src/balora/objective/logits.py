@@ -16,8 +16,11 @@ from balora.objective.config import ObjectiveConfig
 from balora.objective.terms import top_k_of
 
 
-def task_loss(student: Tensor, labels: Tensor) -> Tensor:
+def task_loss(student: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Return the mean cross-entropy (integer labels) or mean squared error (float labels) over the rows.
+
+    With label smoothing ε a row's cross-entropy is −(1 − ε)·log p_y − (ε/D)·Σ_d log p_d, as in torch (Szegedy et al.
+    2016, *Rethinking the Inception architecture*, with a uniform u); a squared error has no classes and stays as it is.
 
     Raises:
         InputError: an integer label outside 0…D−1 (checked on the CPU only: on a GPU the check would wait for it), or
@@ -29,7 +32,7 @@ def task_loss(student: Tensor, labels: Tensor) -> Tensor:
             raise InputError(f"float labels mean regression on one output, got {student.shape[-1]} outputs")
         return F.mse_loss(z.squeeze(-1), labels.to(z.dtype))
     check_labels(labels, student.shape[-1])
-    return F.cross_entropy(z, labels)
+    return F.cross_entropy(z, labels, label_smoothing=label_smoothing)
 
 
 def check_labels(labels: Tensor, outputs: int) -> None:

@@ -8,7 +8,7 @@ from balora.objective import logits as materialised
 from balora.objective.config import TERMS, ObjectiveConfig
 from balora.objective.head import FrozenHead, HeadCache
 from balora.objective.schedule import weight_at
-from balora.objective.terms import Terms, inactive_terms
+from balora.objective.terms import SMOOTHS_NOTHING, Terms, inactive_terms
 from balora.objective.vocabulary import parts_from_hidden
 
 
@@ -20,12 +20,16 @@ class Objective:
     (covariance, spectrum) by their rows (method.md §5).
     """
 
-    def __init__(self, config: ObjectiveConfig, *, chunk_bytes: int = 256 * 2**20) -> None:
+    def __init__(
+        self, config: ObjectiveConfig, *, label_smoothing: float = 0.0, chunk_bytes: int = 256 * 2**20
+    ) -> None:
         """Args:
         config: what to compute.
+        label_smoothing: ε of the task's cross-entropy, 0 ≤ ε < 1 (:func:`balora.objective.logits.task_loss`).
         chunk_bytes: memory for the logits of one chunk of rows in `from_hidden`.
         """
         self.config = config
+        self.label_smoothing = label_smoothing
         self.chunk_bytes = chunk_bytes
         self._heads = HeadCache()
 
@@ -48,9 +52,11 @@ class Objective:
         """
         _check_rows(student, reference, labels)
         weights, inactive = self._acting(student.shape[0], student.shape[1], progress)
+        if self.label_smoothing and labels.is_floating_point():
+            inactive["label_smoothing"] = SMOOTHS_NOTHING
         if not len(student):
             return Terms(loss=student.sum(), task=student.sum().detach(), inactive=inactive)
-        parts = {"task": materialised.task_loss(student, labels)}
+        parts = {"task": materialised.task_loss(student, labels, self.label_smoothing)}
         if "consistency" in weights:
             parts["consistency"] = materialised.consistency(self.config, student, _given(reference))
         if "diversity" in weights:
@@ -86,7 +92,7 @@ class Objective:
             return Terms(loss=hidden.sum(), task=hidden.sum().detach(), inactive=inactive)
         reference = None if reference_hidden is None else reference_hidden.detach()
         active = {"task": 1.0, **weights}
-        loss, parts = parts_from_hidden(self.config, frozen, hidden, reference, labels, active, self.chunk_bytes)
+        loss, parts = self._parts(frozen, hidden, reference, labels, active)
         return Terms(loss=loss, weights=weights, inactive=inactive, **parts)
 
     def gradients_from_hidden(
@@ -99,11 +105,16 @@ class Objective:
         for term, weight in {"task": 1.0, **weights}.items():
             leaf = hidden.detach().requires_grad_()
             with torch.enable_grad():
-                loss, _ = parts_from_hidden(
-                    self.config, frozen, leaf, reference, labels, {term: weight}, self.chunk_bytes
-                )
+                loss, _ = self._parts(frozen, leaf, reference, labels, {term: weight})
             gradients[term] = torch.autograd.grad(loss, leaf)[0]
         return gradients
+
+    def _parts(
+        self, head: FrozenHead, hidden: Tensor, reference: Tensor | None, labels: Tensor, weights: dict[str, float]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return parts_from_hidden(
+            self.config, head, hidden, reference, labels, weights, self.chunk_bytes, self.label_smoothing
+        )
 
     def _acting(self, rows: int, outputs: int, progress: float) -> tuple[dict[str, float], dict[str, str]]:
         inactive = inactive_terms(self.config, rows, outputs)

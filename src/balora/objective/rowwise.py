@@ -35,10 +35,18 @@ class Rowwise(NamedTuple):
     temperature: float
     top_k: int | None
     rows: int
+    smoothing: float = 0.0
+    """ε of the cross-entropy, −(1 − ε)·log p_y − (ε/V)·Σ_v log p_v."""
 
     @classmethod
     def of(
-        cls, config: ObjectiveConfig, outputs: int, weights: dict[str, float], chunk_bytes: int, like: Tensor
+        cls,
+        config: ObjectiveConfig,
+        outputs: int,
+        weights: dict[str, float],
+        chunk_bytes: int,
+        like: Tensor,
+        smoothing: float = 0.0,
     ) -> Self:
         """Read ``config`` and choose the rows of a chunk: its buffers take at most ``chunk_bytes``.
 
@@ -56,6 +64,7 @@ class Rowwise(NamedTuple):
             temperature=config.consistency.temperature,
             top_k=top_k_of(config, outputs) if "diversity" in weights else None,
             rows=max(1, rows),
+            smoothing=smoothing,
         )
 
 
@@ -119,7 +128,10 @@ def chunk_terms(
     zero = z.new_zeros(())
     log_p = torch.log_softmax(z, dim=-1)
     target = labels[:, None]
+    eps = settings.smoothing
     cross_entropy = -log_p.gather(1, target).sum() if settings.task else zero
+    if settings.task and eps:
+        cross_entropy = (1 - eps) * cross_entropy - eps * log_p.mean(dim=-1).sum()
     p = log_p.clamp_min_(LEAST).exp()
     minus_entropy, dz = zero, None
     if settings.diversity and settings.top_k is None:
@@ -128,7 +140,9 @@ def chunk_terms(
         dz = log_p.sub_(row).mul_(settings.diversity).mul_(p)
     if settings.task:
         dz = p.mul_(settings.task) if dz is None else dz.add_(p, alpha=settings.task)
-        dz.scatter_add_(1, target, torch.full_like(target, -settings.task, dtype=dz.dtype))
+        dz.scatter_add_(1, target, torch.full_like(target, -settings.task * (1 - eps), dtype=dz.dtype))
+        if eps:
+            dz.sub_(settings.task * eps / z.shape[-1])
     if dz is None:
         dz = torch.zeros_like(z)
     if settings.diversity and settings.top_k is not None:

@@ -32,6 +32,9 @@ class Terms:
         return {name: value for name, value in parts.items() if value is not None}
 
 
+SMOOTHS_NOTHING = "regression: a squared error has no classes to smooth over"
+
+
 def inactive_terms(config: ObjectiveConfig, rows: int, outputs: int) -> dict[str, str]:
     """Return {term: reason} for the terms whose gradient is zero on N = ``rows`` × D = ``outputs`` logits.
 

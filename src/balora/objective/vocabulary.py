@@ -26,6 +26,7 @@ def parts_from_hidden(
     labels: Tensor,
     weights: dict[str, float],
     chunk_bytes: int,
+    label_smoothing: float = 0.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return Σ weight·term, differentiable in ``hidden``, and the value of each term named in ``weights``."""
     matrix_terms = {}
@@ -37,7 +38,7 @@ def parts_from_hidden(
     loss = hidden.new_zeros((), dtype=accurate(hidden.new_empty(0)).dtype)
     parts = {term: value.detach().to(loss.dtype) for term, value in matrix_terms.items()}
     if row_weights:
-        rows = Rowwise.of(config, head.outputs, row_weights, chunk_bytes, like=loss)
+        rows = Rowwise.of(config, head.outputs, row_weights, chunk_bytes, like=loss, smoothing=label_smoothing)
         loss, row_parts = rowwise_parts(hidden, reference, head, labels, rows)
         parts |= row_parts
     for term, value in matrix_terms.items():

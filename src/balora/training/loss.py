@@ -27,13 +27,21 @@ class ModelLoss:
         config: the objective.
         reference: a frozen copy of the pre-trained model; needed for full fine-tuning with a consistency weight, where
             no adapter can be switched off (`frozen_copy`). None: the adapters of ``model`` switched off.
+        label_smoothing: ε of the task's cross-entropy.
 
     Raises:
         ModelError: a kind of model that cannot be trained, or a reference that is needed and not there.
         AdapterError: an adapter that cannot be switched off to get the pre-trained model back.
     """
 
-    def __init__(self, model: nn.Module, config: ObjectiveConfig, reference: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        config: ObjectiveConfig,
+        reference: nn.Module | None = None,
+        *,
+        label_smoothing: float = 0.0,
+    ) -> None:
         from peft import PeftModel
 
         from balora.adapters import reference_of
@@ -48,7 +56,7 @@ class ModelLoss:
                 pass
         _refuse_router_loss(model)
         self.model, self.reference = model, reference
-        self.objective = Objective(config)
+        self.objective = Objective(config, label_smoothing=label_smoothing)
         self.kind: Kind = model_kind(model)
         self._causal_rows = CausalRows(model) if self.kind == "causal" else None
         self.reference_logits = ReferenceLogits()

@@ -22,6 +22,7 @@ from balora.tasks.scores import Evaluation, right_rows
 from balora.training.assessing import evaluate, inherited, prepare
 from balora.training.callback import Tell
 from balora.training.clock import Clock
+from balora.training.controls import control_notes
 from balora.training.fingerprint import fingerprints
 from balora.training.loading import load_model, load_tokenizer, usable_positions
 from balora.training.matching import matched_config
@@ -85,7 +86,7 @@ def _carry_out(made: "_Run", folder: Path, clock: Clock, identity: dict[str, Any
         correct=None if right is None else packed_rows(right),
         behaviour=evaluation.behaviour,
         inheritance=kept,
-        terms=telemetry.summary({term: getattr(made.objective, term).weight for term in TERMS}),
+        terms=telemetry.summary(made.weights()),
         inactive=telemetry.inactive(),
         notes=[*made.notes, *made.trainer.model_loss.notes(), *telemetry.notes(), *evaluation.notes],
         cost=made.cost(clock),
@@ -139,6 +140,7 @@ class _Run:
         else:
             model = attach(model, spec.adapter, seed=seed)
         self.trainer = self._trainer(model, reference)
+        self.notes += control_notes(spec, self.trainer)
         self.is_set_up = True
         if spec.objective.matching == "gradient":
             self._match()
@@ -156,12 +158,13 @@ class _Run:
             output_dir=str(self.scratch),
             per_device_train_batch_size=training.batch_size,
             gradient_accumulation_steps=training.accumulation,
-            max_steps=training.steps or -1,
-            num_train_epochs=training.epochs,
+            max_steps=training.stretched_steps or -1,
+            num_train_epochs=training.stretched_epochs,
             learning_rate=training.learning_rate,
             lr_scheduler_type=LR_SCHEDULES[training.lr_schedule],
             warmup_steps=training.warmup,
             weight_decay=training.weight_decay,
+            label_smoothing_factor=training.label_smoothing,
             max_grad_norm=training.max_grad_norm,
             seed=training.seed,
             data_seed=training.seed,
@@ -182,6 +185,7 @@ class _Run:
             arguments,
             objective=self.objective,
             reference=reference,
+            l2_start=training.l2_start,
             telemetry_every=training.telemetry_every,
             train_dataset=self.prepared.train,
             data_collator=self.collate,
@@ -202,6 +206,12 @@ class _Run:
             self.objective, notes = matched_config(self.trainer.model_loss, batches, self.spec.training.seed)
         self.trainer.model_loss.objective.config = self.objective
         self.notes += notes
+
+    def weights(self) -> dict[str, float]:
+        """Return λ of every term, and α of L2 to the start where it has one."""
+        weights = {term: getattr(self.objective, term).weight for term in TERMS}
+        alpha = self.spec.training.l2_start
+        return weights | ({"l2_start": alpha} if alpha else {})
 
     def train(self) -> None:
         self.trainer.train()

@@ -9,7 +9,13 @@ from balora.errors import ConfigError
 from balora.objective import ObjectiveConfig
 from balora.training.loss import ModelLoss
 from balora.training.telemetry import Telemetry
-from balora.training.trainer import count_rows_of_steps, prepared_reference, refuse_other_losses, training_loss
+from balora.training.trainer import (
+    count_rows_of_steps,
+    prepared_reference,
+    refuse_other_losses,
+    taken_smoothing,
+    training_loss,
+)
 
 
 class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
@@ -50,7 +56,8 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
             )
         count_rows_of_steps(self)
         config = objective or ObjectiveConfig.preset("ba-lora", family="nlg")
-        self.model_loss = ModelLoss(self.model, config, prepared_reference(self, reference))
+        smoothing = taken_smoothing(self)
+        self.model_loss = ModelLoss(self.model, config, prepared_reference(self, reference), label_smoothing=smoothing)
         self.telemetry = Telemetry(telemetry_every)
 
     def compute_loss(

@@ -1,5 +1,6 @@
 """One fine-tuning run, fully spelled out; torch-free, so that plans and reports can read it."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -37,6 +38,8 @@ class TrainingConfig(Settings):
     """Optimizer steps; none means `epochs` decides."""
     epochs: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Passes over the training rows, when `steps` is not given."""
+    stretch: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Times the steps (to the nearest whole one, at least 1) or epochs: gives an arm the compute of a dearer one."""
     batch_size: int = Field(default=16, ge=1)
     """Rows per forward pass and device."""
     accumulation: int = Field(default=1, ge=1)
@@ -48,7 +51,11 @@ class TrainingConfig(Settings):
     warmup: float = Field(default=0.03, ge=0, lt=1)
     """Share of the steps over which the learning rate rises."""
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    """AdamW's decoupled weight decay."""
+    """AdamW's decoupled weight decay, of trained matrices (biases and norms are left out, as in transformers)."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """ε: this share of each label is spread evenly over all classes or tokens; on regression it cannot act."""
+    l2_start: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """α of L2 to the start (L2-SP): adds α/2·‖θ − θ0‖² over the trained parameters (an adapter's factors, heads)."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradient clipping."""
     seed: int = Field(default=42, ge=0, lt=2**32)
@@ -61,6 +68,16 @@ class TrainingConfig(Settings):
     """Rows per forward pass when scoring."""
     telemetry_every: int = Field(default=10, ge=0)
     """Record each term's value, λ and share of the gradient every so many steps; 0: never."""
+
+    @property
+    def stretched_steps(self) -> int | None:
+        """The optimizer steps to take: `steps` × `stretch`, halves rounded up; none where `epochs` decides."""
+        return None if self.steps is None else max(1, math.floor(self.steps * self.stretch + 0.5))
+
+    @property
+    def stretched_epochs(self) -> float:
+        """The passes to make where `steps` is not given: `epochs` × `stretch`; the last one may end half-way."""
+        return self.epochs * self.stretch
 
 
 class RunSpec(Settings):

@@ -27,7 +27,7 @@ class Telemetry:
         self.every = every
         self._inactive: dict[str, Counter[str]] = {}
         self._batches = 0
-        self._pending: list[tuple[int, Terms, dict[str, Tensor]]] = []
+        self._pending: list[tuple[int, Terms, dict[str, Tensor], Tensor | None]] = []
         self._series: list[dict[str, Any]] = []
         self._first_bad: Tensor | None = None
         self._last_step = -1
@@ -36,8 +36,14 @@ class Telemetry:
         """Tell whether gradients should be compared at this step (once a step, whatever the accumulation)."""
         return self.every > 0 and step % self.every == 0 and step != self._last_step
 
-    def add(self, step: int, terms: Terms, norms: dict[str, Tensor]) -> None:
+    def add(self, step: int, terms: Terms, norms: dict[str, Tensor], l2_start: Tensor | None = None) -> None:
         """Note the terms of a micro-batch; the device is read at recorded steps only, or always where that is free.
+
+        Args:
+            step: optimizer steps done before.
+            terms: the objective's.
+            norms: λ·‖∂term/∂H‖, at the steps that are recorded.
+            l2_start: ½·‖θ − θ0‖², if that is part of the loss.
 
         Raises:
             TrainingError: a value or a compared gradient was not finite.
@@ -48,7 +54,7 @@ class Telemetry:
         self._watch(step, terms, norms)
         if norms:
             self._last_step = step
-            self._pending.append((step, _detached(terms), norms))
+            self._pending.append((step, _detached(terms), norms, None if l2_start is None else l2_start.detach()))
         if norms or reading_is_free(terms.task.device):
             self.check()
 
@@ -90,9 +96,10 @@ class Telemetry:
     def series(self) -> list[dict[str, Any]]:
         """Return one row a recorded step: step, loss, and value, λ and gradient share of each computed term.
 
-        With accumulation, a row shows the first micro-batch of its step that has rows.
+        With accumulation, a row shows the first micro-batch of its step that has rows. `l2_start` is ½·‖θ − θ0‖²; it
+        does not act through the last hidden state, so it has no share there and is no part of `loss`.
         """
-        for step, terms, norms in self._pending:
+        for step, terms, norms, l2_start in self._pending:
             total = sum(float(norm) for norm in norms.values())
             row: dict[str, Any] = {"step": step + 1, "loss": float(terms.loss)}
             for name, value in terms.values().items():
@@ -100,6 +107,8 @@ class Telemetry:
                 row[f"{name}_weight"] = terms.weights.get(name, 1.0)
                 row[f"{name}_gradient"] = float(norms[name])
                 row[f"{name}_share"] = float(norms[name]) / total if total > 0 else 0.0
+            if l2_start is not None:
+                row["l2_start"] = float(l2_start)
             self._series.append(row)
         self._pending.clear()
         return self._series
@@ -110,8 +119,9 @@ class Telemetry:
         return {key: value for key, value in (rows[-1] if rows else {}).items() if key not in ("step", "loss")}
 
     def summary(self, weights: dict[str, float]) -> dict[str, TermSummary]:
-        """Return each term over the recorded steps; ``weights`` are the configured λ."""
-        return {name: _summary(name, weights.get(name, 1.0), self.series()) for name in NAMES}
+        """Return each term over the recorded steps; ``weights`` are the configured λ (and α of `l2_start`)."""
+        names = dict.fromkeys((*NAMES, *weights))
+        return {name: _summary(name, weights.get(name, 1.0), self.series()) for name in names}
 
     def write(self, path: Path) -> None:
         """Write the series as one JSON object a line."""
@@ -137,7 +147,7 @@ def _detached(terms: Terms) -> Terms:
 
 def _summary(name: str, weight: float, series: list[dict[str, Any]]) -> TermSummary:
     values = [row[name] for row in series if name in row]
-    shares = [row[f"{name}_share"] for row in series if name in row]
+    shares = [row[f"{name}_share"] for row in series if f"{name}_share" in row]
     if not values:
         return TermSummary(weight=weight)
     return TermSummary(
@@ -145,5 +155,5 @@ def _summary(name: str, weight: float, series: list[dict[str, Any]]) -> TermSumm
         first=values[0],
         last=values[-1],
         mean=sum(values) / len(values),
-        gradient_share=sum(shares) / len(series),
+        gradient_share=sum(shares) / len(series) if shares else None,
     )

@@ -8,6 +8,7 @@ from transformers import Trainer, TrainingArguments
 
 from balora.errors import ConfigError
 from balora.objective import ObjectiveConfig
+from balora.training.controls import StartPenalty
 from balora.training.loss import ModelLoss
 from balora.training.reference_cache import IndexOnHost
 from balora.training.rows import model_kind
@@ -28,11 +29,13 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         args: transformers' arguments.
         objective: what to minimise. None: the task loss alone (plain LoRA, PiSSA or full fine-tuning).
         reference: `frozen_copy(model)` for full fine-tuning with a consistency weight; otherwise not needed.
+        l2_start: α of L2 to the start over the parameters that are trained when the trainer is made.
         telemetry_every: record each term's value, λ and gradient share every so many steps; 0 never.
 
-    The evaluation loss is the task's alone. Means are taken over the rows of the whole optimizer step: accumulated
-    micro-batches and devices weigh by their rows (method.md §5). A dataset column `index` (the example's number) lets
-    the reference's logits of classification tasks be computed once; it needs ``remove_unused_columns=False``.
+    The evaluation loss is the task's alone, without the arguments' label smoothing. Means are taken over the rows of
+    the whole optimizer step: accumulated micro-batches and devices weigh by their rows (method.md §5). A dataset column
+    `index` (the example's number) lets the reference's logits of classification tasks be computed once; it needs
+    ``remove_unused_columns=False``.
 
     Raises:
         ModelError, AdapterError: a model that cannot be trained, or whose pre-trained state is lost.
@@ -47,6 +50,7 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         *,
         objective: ObjectiveConfig | None = None,
         reference: nn.Module | None = None,
+        l2_start: float = 0.0,
         telemetry_every: int = 10,
         **trainer_arguments: Any,
     ) -> None:
@@ -56,7 +60,9 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         count_rows_of_steps(self)
         self.data_collator: Any = IndexOnHost(self.data_collator)
         config = objective or default_objective(model)
-        self.model_loss = ModelLoss(model, config, prepared_reference(self, reference))
+        smoothing = taken_smoothing(self)
+        self.model_loss = ModelLoss(model, config, prepared_reference(self, reference), label_smoothing=smoothing)
+        self.start_penalty = StartPenalty(model, l2_start) if l2_start else None
         self.telemetry = Telemetry(telemetry_every)
 
     def compute_loss(
@@ -71,7 +77,7 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
             inputs.pop("index", None)
             items = num_items_in_batch if self._model_takes_counts else None
             return super().compute_loss(model, inputs, return_outputs, items)
-        return training_loss(self, model, inputs, num_items_in_batch)
+        return training_loss(self, model, inputs, num_items_in_batch, self.start_penalty)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the latest recorded terms to the Trainer's log line."""
@@ -87,16 +93,25 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         return result
 
 
-def training_loss(trainer: Any, model: nn.Module, inputs: dict[str, Any], items: Tensor | int | None) -> Tensor:
+def training_loss(
+    trainer: Any,
+    model: nn.Module,
+    inputs: dict[str, Any],
+    items: Tensor | int | None,
+    start_penalty: StartPenalty | None = None,
+) -> Tensor:
     """Return the objective of one micro-batch as its share of the step's loss, and note its terms."""
     step = trainer.state.global_step
     progress = step / max(trainer.state.max_steps, 1)
     terms, rows, norms = trainer.model_loss(model, inputs, progress, norms=trainer.telemetry.wants(step))
-    trainer.telemetry.add(step, terms, norms)
+    distance = None if start_penalty is None else start_penalty()
+    trainer.telemetry.add(step, terms, norms, distance)
     processes = trainer.accelerator.num_processes if trainer.args.average_tokens_across_devices else 1
     micro_batches = trainer.current_gradient_accumulation_steps
     share = 1 / micro_batches if items is None else share_of_step(rows, items, processes)
     loss: Tensor = terms.loss * share
+    if start_penalty is not None and distance is not None:
+        loss = loss + start_penalty.weight * distance / micro_batches
     return loss
 
 
@@ -112,11 +127,6 @@ def share_of_step(rows: int, num_items: Tensor | int, processes: int) -> Tensor:
 
 def refuse_other_losses(trainer: Trainer) -> None:
     """Raise ConfigError for arguments that the objective would silently ignore, or that would break its rows."""
-    if trainer.args.label_smoothing_factor:
-        raise ConfigError(
-            f"label_smoothing_factor = {trainer.args.label_smoothing_factor}: the objective has no label smoothing, so "
-            "it would be ignored in training: set it to 0"
-        )
     if trainer.compute_loss_func is not None:
         raise ConfigError("compute_loss_func: the loss is the objective's, so it would be ignored: leave it out")
     if trainer.args.n_gpu > 1:
@@ -124,6 +134,12 @@ def refuse_other_losses(trainer: Trainer) -> None:
             f"{trainer.args.n_gpu} GPUs in one process (DataParallel) split a batch behind the objective's back: start "
             "with `torchrun --nproc-per-node`, or show one GPU with CUDA_VISIBLE_DEVICES"
         )
+
+
+def taken_smoothing(trainer: Any) -> float:
+    """Return the arguments' label smoothing for the objective; the Trainer's own is taken off, also in evaluation."""
+    trainer.label_smoother = None
+    return float(trainer.args.label_smoothing_factor)
 
 
 def count_rows_of_steps(trainer: Any) -> None:
