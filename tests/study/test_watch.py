@@ -1,0 +1,202 @@
+"""Looking on while a study runs, from its records alone; and what the one that runs tells of itself."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import fakes
+import pytest
+from test_execute import Notebook, go, plan_of
+
+from balora.cli import main
+from balora.cli.study_watch import follow
+from balora.errors import InputError
+from balora.report.live import Onlooker, Snapshot, time_left
+from balora.report.live_text import draw
+from balora.study import folder, live
+from balora.study.execute import execute
+from balora.study.folder import Entry
+from balora.study.live import Beacon, Live, UnderWay, read_live
+from balora.study.lock import locked
+from balora.study.plan import PlannedRun
+from balora.study.suites import Tasks
+from balora.training.progress import Progress
+from balora.training.record import Cost, RunRecord, read_record
+
+
+class Window(Notebook):
+    """Looks at the folder, as another process would, whenever a run ends."""
+
+    def __init__(self, output: Path) -> None:
+        super().__init__()
+        self.onlooker, self.seen = Onlooker(output), list[Snapshot]()
+
+    def ended(self, run: PlannedRun, record: RunRecord) -> None:
+        super().ended(run, record)
+        self.seen.append(self.onlooker.look())
+
+
+@pytest.fixture
+def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Snapshot]:
+    """What could be seen while the eight runs of one block were carried out, one of them failing, and after."""
+    monkeypatch.setattr(live, "EVERY", 0.0)
+    window = Window(tmp_path / "s")
+    plan = plan_of(Tasks(("rte", "gsm8k"), ()))
+    execute(plan, tmp_path / "s", window, command="again", run=fakes.unlucky, workers=2)
+    return [*window.seen, window.onlooker.look()]
+
+
+def test_a_running_study_is_seen_as_it_stands(seen: list[Snapshot]) -> None:
+    *during, after = seen
+    there = [one.counts.ok + one.counts.failed for one in during]
+    assert all(heard <= seen <= heard + 1 for heard, seen in enumerate(there, start=1)), "or one not yet heard of"
+    assert all(one.active and not one.complete for one in during)
+    assert {len(one.under_way) for one in during} == {0, 1}, "the other worker's, if it has not just ended"
+    assert {one["phase"] for snapshot in during for one in snapshot.under_way} <= {"starting", "train"}
+    assert all(one.workers == 2 for one in seen)
+    assert during[-1].left_seconds == 0
+    assert (after.active, after.complete, after.under_way) == (False, True, ())
+    assert [(arm.planned, arm.ok, arm.failed) for arm in after.arms] == [(2, 1, 1)] * 4
+    assert after.arms[0].arm == "ba-lora"
+    assert len(after.latest) == live.LATEST
+    assert all("gsm8k · seed 42" in ended.label for ended in after.latest[:3])
+    assert {one.measure for one in after.differences if one.paired.n} == {"nlg_avg", "nlg_answer_loss"}
+
+
+def test_differences_come_in_block_by_block(tmp_path: Path) -> None:
+    window = Window(tmp_path)
+    execute(plan_of(seeds=2), tmp_path, window, command="again", run=fakes.quick)
+    blocks = [max(one.paired.n for one in snapshot.differences) for snapshot in window.seen]
+    assert blocks == [0] * 1 + [1] * 7 + [1] * 1 + [2] * 7, "as soon as an arm and the base have all tasks of a block"
+
+
+def test_a_finished_run_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of()
+    go(plan, tmp_path)
+    (tmp_path / plan.runs[7].folder / "run.json").rename(tmp_path / "kept")
+    read: list[Path] = []
+
+    def reading(place: Path) -> RunRecord | None:
+        read.append(place)
+        return read_record(place)
+
+    monkeypatch.setattr(folder, "read_record", reading)
+    onlooker = Onlooker(tmp_path)
+    assert onlooker.look().counts.missing == 1
+    assert len(read) == 8
+    (tmp_path / "kept").rename(tmp_path / plan.runs[7].folder / "run.json")
+    assert onlooker.look().complete
+    assert onlooker.look().counts.ok == 8
+    assert len(read) == 9
+
+
+def test_a_killed_run_leaves_nothing_under_way(tmp_path: Path) -> None:
+    plan = plan_of()
+    go(plan, tmp_path)
+    (tmp_path / plan.runs[0].folder / "run.json").unlink()
+    (tmp_path / plan.runs[1].folder / "run.json").write_text("{")
+    told = Live(workers=2, models=3, under_way=(UnderWay(id=plan.runs[0].id, label="a", seconds=0.25),))
+    (tmp_path / live.NAME).write_text(told.model_dump_json())
+    seen = Onlooker(tmp_path).look()
+    assert (seen.active, seen.complete, seen.under_way, seen.models) == (False, False, (), 0)
+    assert seen.left_seconds == 2 * 1.75 / 2, "two runs of 1.75 s each"
+    assert "no run is at work · 6/8 runs · about 0:02 left with 2 workers" in draw(seen)
+    assert f"cannot be used: {tmp_path / plan.runs[1].folder / 'run.json'}: not a whole run record" in draw(seen)
+    with locked(tmp_path):
+        seen = Onlooker(tmp_path).look()
+        assert seen.active is True
+        assert [one["label"] for one in seen.under_way] == ["a"]
+        assert seen.left_seconds == pytest.approx((2 * 1.75 - 0.25) / 2)
+        assert "running · 6/8 runs · 3 models to be pre-trained first" in draw(seen)
+
+
+def test_time_left_is_by_task() -> None:
+    entries = [Entry(arm="a", task=task, seed=seed, id=f"{task}{seed}") for task in ("x", "y", "z") for seed in (1, 2)]
+    spec = plan_of().runs[0].spec
+
+    def run(seconds: float, status: str = "ok") -> RunRecord:
+        cost = Cost(setup_seconds=seconds / 4, train_seconds=seconds / 2, eval_seconds=seconds / 4)
+        return RunRecord(id="i", spec=spec, status=status, cost=cost)  # type: ignore[arg-type]
+
+    assert time_left(entries, {}, 0.0, 2) is None
+    assert time_left(entries, {"x1": run(100.0, "failed")}, 0.0, 2) is None, "what fails at once says nothing"
+    runs = {"x1": run(4.0), "y1": run(10.0), "y2": run(1.0, "failed")}
+    assert time_left(entries, runs, 0.0, 1) == pytest.approx(4 + 2 * 7), "an unknown task takes what runs take"
+    assert time_left(entries, runs, 2.0, 2) == pytest.approx((18 - 2) / 2)
+    assert time_left(entries, runs, 99.0, 0) == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"workers": "many"}', '{"colour": "red"}'])
+def test_what_cannot_be_read_tells_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / live.NAME).write_text(text)
+    assert read_live(tmp_path) == Live()
+    assert read_live(tmp_path / "missing") == Live()
+
+
+def test_the_beacon_writes_once_a_second_and_never_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
+    notebook, run = Notebook(), plan_of().runs[0]
+    beacon = Beacon(notebook, tmp_path)
+    beacon.began([run], 0, 0, 3)
+    beacon.started(run)
+    assert read_live(tmp_path) == Live(workers=3), "a second has not gone by"
+    now[0] += 2.5
+    beacon.told(run, Progress("train", 3, 9, 0.5))
+    shown = UnderWay(id=run.id, label=run.label, phase="train", step=3, steps=9, loss=0.5, seconds=2.5)
+    assert read_live(tmp_path).under_way == (shown,)
+    beacon.ended(run, fakes.record_of(run.spec))
+    beacon.close()
+    assert read_live(tmp_path) == Live(workers=3, latest=(run.id,))
+    assert notebook.lines == ["began 1 0 0", f"started {run.label}", "told train", "ended ok"], "all is passed on"
+    assert [path.name for path in tmp_path.iterdir()] == [live.NAME]
+    Beacon(notebook, tmp_path / "missing").began([run], 0, 0, 3)
+
+
+def test_the_words(seen: list[Snapshot]) -> None:
+    lines = draw(seen[-1]).splitlines()
+    assert lines[0].startswith("pissa-initialization: Does BA-LoRA's gain come from PiSSA")
+    assert lines[1] == "complete · 8/8 runs, 4 failed"
+    assert lines[2].startswith("  ended: ")
+    table = lines[lines.index("") + 1 :]
+    assert table[:2] == [
+        "arm                      done  failed",
+        "ba-lora                  1/2   1",
+    ]
+    assert "differences to ba-lora" in lines
+    assert [line for line in lines if line.startswith("plain-lora") and "NLG Avg" in line and "n 1" in line]
+    early = draw(replace(seen[-1], complete=False, active=None))
+    assert "whether a run is at work cannot be told here · 8/8 runs, 4 failed · about 0:00 left" in early
+    assert "early differences to ba-lora (n blocks, 95 % interval); they move until the study is complete" in early
+    [line] = [line for line in draw(seen[-2]).splitlines() if line.startswith("running")]
+    assert line == "running · 8/8 runs, 4 failed · about 0:00 left with 2 workers"
+
+
+def test_a_terminal_is_redrawn_until_the_study_is_complete(
+    seen: list[Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rich.console import Console
+
+    page, slept = io.StringIO(), list[float]()
+    monkeypatch.setattr("time.sleep", slept.append)
+    looks: Iterator[Snapshot] = iter([seen[0], seen[5], seen[-1]])
+    follow(lambda: next(looks), Console(file=page, force_terminal=True, color_system=None, width=100), 3.0)
+    assert [slept.count(3.0), next(looks, None)] == [2, None]
+    for snapshot in (seen[0], seen[5], seen[-1]):
+        assert draw(snapshot).splitlines()[1] in page.getvalue()
+
+
+def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    go(plan_of(), tmp_path / "s")
+    for words in (["--once"], []):
+        assert main(["study", "watch", str(tmp_path / "s"), *words]) == 0
+        assert "complete · 8/8 runs" in capsys.readouterr().out
+    assert main(["study", "watch", str(tmp_path / "s"), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["complete"], content["counts"]["ok"], content["arms"][0]["planned"]) == (True, 8, 2)
+    assert main(["study", "watch", str(tmp_path)]) == 2
+    assert "no study here" in capsys.readouterr().err
+    with pytest.raises(InputError):
+        Onlooker(tmp_path).look()
