@@ -14,6 +14,7 @@ from balora.cli import main
 from balora.cli.study_watch import follow
 from balora.errors import InputError
 from balora.report.live import Onlooker, Snapshot, time_left
+from balora.report.live_page import LivePage
 from balora.report.live_text import draw
 from balora.study import folder, live
 from balora.study.execute import execute
@@ -186,6 +187,29 @@ def test_a_terminal_is_redrawn_until_the_study_is_complete(
     assert [slept.count(3.0), next(looks, None)] == [2, None]
     for snapshot in (seen[0], seen[5], seen[-1]):
         assert draw(snapshot).splitlines()[1] in page.getvalue()
+
+
+def test_the_page_is_kept_up_to_date_and_rests_when_all_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_of()
+    go(plan, tmp_path)
+    record, page = tmp_path / plan.runs[0].folder / "run.json", tmp_path / "report.html"
+    record.rename(tmp_path / "kept")
+    onlooker, live_page = Onlooker(tmp_path), LivePage(tmp_path, 0.5)
+    live_page.follow(onlooker.look())
+    assert '<meta http-equiv="refresh" content="10">' in page.read_text()
+    page.write_text("as it was")
+    live_page.follow(onlooker.look())
+    assert page.read_text() == "as it was", "nothing new, nothing written"
+    (tmp_path / "kept").rename(record)
+    live_page.follow(onlooker.look())
+    assert "Does BA-LoRA" in page.read_text()
+    assert 'http-equiv="refresh"' not in page.read_text()
+    page.unlink()
+    assert main(["study", "watch", str(tmp_path), "--page", "--once"]) == 0
+    assert page.exists()
+    assert "complete" in capsys.readouterr().out
 
 
 def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,10 @@ def watch(
     once: Annotated[
         bool, typer.Option("--once", help="Look once; so it is, too, where the output is no terminal.")
     ] = False,
+    page: Annotated[
+        bool,
+        typer.Option("--page", help="Keep report.html up to date, too; it loads itself anew while the study runs."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Look once and print JSON.")] = False,
 ) -> None:
     """Show how a study stands, from its records alone: while it runs, here or on another machine, or later."""
@@ -30,13 +34,28 @@ def watch(
     from balora.report.live import Onlooker
     from balora.report.live_text import draw
 
-    onlooker = Onlooker(folder)
+    look = Onlooker(folder).look
+    if page:
+        look = _with_page(look, folder, every)
     if as_json:
-        print_json(asdict(onlooker.look()))
+        print_json(asdict(look()))
     elif once or not sys.stdout.isatty():
-        typer.echo(draw(onlooker.look()))
+        typer.echo(draw(look()))
     else:
-        follow(onlooker.look, Console(), every)
+        follow(look, Console(), every)
+
+
+def _with_page(look: Callable[[], "Snapshot"], folder: Path, every: float) -> Callable[[], "Snapshot"]:
+    from balora.report.live_page import LivePage
+
+    page = LivePage(folder, every)
+
+    def looking() -> "Snapshot":
+        snapshot = look()
+        page.follow(snapshot)
+        return snapshot
+
+    return looking
 
 
 def follow(look: Callable[[], "Snapshot"], console: "Console", every: float) -> None:
