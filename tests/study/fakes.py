@@ -122,3 +122,9 @@ def with_a_wild_clock(spec: RunSpec, folder: Path, on_progress: OnProgress) -> R
     record = write_record(record_of(spec, started=f"{max(1, min(9999, year)):04}-01-01T00:00:00+00:00"), folder)
     os.utime(folder / "run.json", (1.8e9 + jump, 1.8e9 + jump))
     return record
+
+
+def signing(spec: RunSpec, folder: Path, on_progress: OnProgress) -> None:
+    """Leaves the number of the process that did it."""
+    folder.mkdir()
+    (folder / str(os.getpid())).touch()

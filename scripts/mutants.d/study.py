@@ -1,0 +1,50 @@
+"""Wrong versions of how a study is carried out and looked at; one line each."""
+
+# ruff: noqa: E501
+# fmt: off
+MUTANTS = {
+    ("study/lock.py", "study/test_lock.py"): [
+        ("never-waits-for-orphans", "if _lives(owner) or time.monotonic() > deadline:", "if True:"),
+        ("a-dead-owner-lives", "    except ProcessLookupError:\n        return False\n", "    except ProcessLookupError:\n        return True\n"),
+        ("another-machines-owner-is-dead", "        return None\n    try:\n        os.kill", "        return False\n    try:\n        os.kill"),
+        ("the-name-stays", "            os.ftruncate(descriptor, 0)\n    finally:", "            pass\n    finally:"),
+    ],
+    ("study/keeping.py", "study/test_trouble.py"): [
+        ("files-beside-go-unread", "for name in record.files:", "for name in ():"),
+        ("aside-overwrites", "{id}-{taken + 1}", "{id}-{taken * 0 + 1}"),
+        ("failed-is-finished", 'record.status != "ok" or unlike_itself', "unlike_itself"),
+        ("nothing-is-tidied", 'glob(f"{PARTIAL}*")', 'glob("nothing")'),
+    ],
+    ("study/execute.py", "study/test_trouble.py study/test_execute.py"): [
+        ("dead-is-failed", "if kind == DIED and (whole := finished(output / one.folder, one.id)):", "if kind == DIED and (whole := None):"),
+        ("faulty-counts", "known.pop(id, None)", "known.get(id)"),
+        ("failed-is-not-taken-over", 'if one.id not in known or known[one.id].status != "ok"]', "if one.id not in known]"),
+        ("abandons-nothing", "                remove(output / one.folder)\n\n", "                pass\n\n"),
+    ],
+    ("study/worker.py", "study/test_trouble.py study/test_execute.py"): [
+        ("a-full-disk-fails-the-run", "if any(words in message for words in FULL):", "if False:"),
+        ("a-full-disk-in-a-record-counts", 'return (kind, failure) if kind == "unwritable" else ("done", record)', 'return "done", record'),
+    ],
+    ("study/workers.py", "study/test_trouble.py"): [
+        ("last-comes-first", "waiting = list(reversed(stage))", "waiting = list(stage)"),
+    ],
+    ("study/workers.py", "study/test_workers.py"): [
+        ("the-dead-are-given-work", "if not worker.process.is_alive():", "if False:"),
+    ],
+    ("study/live.py", "study/test_watch.py"): [
+        ("oldest-are-latest", "(run.id, *self._live.latest)[:LATEST]", "(*self._live.latest, run.id)[:LATEST]"),
+        ("under-way-for-ever", "        self._under_way.pop(run.id, None)\n", ""),
+        ("writes-every-time", "if now - self._written < EVERY:", "if False:"),
+    ],
+    ("report/live.py", "study/test_watch.py"): [
+        ("stale-is-live", "() if active is False else tuple(", "() if False else tuple("),
+        ("time-spent-counts-again", "max(0.0, work - spent)", "max(0.0, work + spent)"),
+        ("one-worker-for-all", "/ max(1, workers)", "/ 1"),
+        ("failures-take-time", '        if run.status == "ok":\n            cost = run.cost', "        if True:\n            cost = run.cost"),
+        ("complete-while-running", "complete=not active and lacking == 0", "complete=lacking == 0"),
+        ("reads-all-again", "if entry.id not in self._ok)", "if True)"),
+    ],
+    ("report/live_page.py", "study/test_watch.py"): [
+        ("refreshes-for-ever", "None if snapshot.complete else self._refresh", "self._refresh"),
+    ],
+}
