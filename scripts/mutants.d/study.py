@@ -11,7 +11,7 @@ MUTANTS = {
     ],
     ("study/keeping.py", "study/test_trouble.py"): [
         ("files-beside-go-unread", "for name in record.files:", "for name in ():"),
-        ("aside-overwrites", "{id}-{taken + 1}", "{id}-{taken * 0 + 1}"),
+        ("aside-is-taken", "for place in places if not place.exists())", "for place in places)"),
         ("failed-is-finished", 'record.status != "ok" or unlike_itself', "unlike_itself"),
         ("nothing-is-tidied", 'glob(f"{PARTIAL}*")', 'glob("nothing")'),
     ],

@@ -53,6 +53,10 @@ def test_records_that_cannot_be_used_are_named_set_aside_and_run_again(tmp_path:
     records[0].write_text("{")
     go(plan, tmp_path)
     assert (tmp_path / "runs" / ".aside" / f"{folders[0].name}-2").is_dir(), "the first one stays"
+    shutil.rmtree(tmp_path / "runs" / ".aside" / f"{folders[0].name}-1")
+    records[0].write_text("{")
+    go(plan, tmp_path)
+    assert len(list((tmp_path / "runs" / ".aside").glob(f"{folders[0].name}-*"))) == 2, "none is written over"
 
 
 def test_a_run_that_ended_before_its_worker_died_is_kept(tmp_path: Path) -> None:

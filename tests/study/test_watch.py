@@ -139,7 +139,7 @@ def test_what_cannot_be_read_tells_nothing(tmp_path: Path, text: str) -> None:
 def test_the_beacon_writes_once_a_second_and_never_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
-    notebook, run = Notebook(), plan_of().runs[0]
+    notebook, (run, other, *_) = Notebook(), plan_of().runs
     beacon = Beacon(notebook, tmp_path)
     beacon.began([run], 0, 0, 3)
     beacon.started(run)
@@ -149,9 +149,11 @@ def test_the_beacon_writes_once_a_second_and_never_fails(tmp_path: Path, monkeyp
     shown = UnderWay(id=run.id, label=run.label, phase="train", step=3, steps=9, loss=0.5, seconds=2.5)
     assert read_live(tmp_path).under_way == (shown,)
     beacon.ended(run, fakes.record_of(run.spec))
+    beacon.ended(other, fakes.record_of(other.spec))
     beacon.close()
-    assert read_live(tmp_path) == Live(workers=3, latest=(run.id,))
-    assert notebook.lines == ["began 1 0 0", f"started {run.label}", "told train", "ended ok"], "all is passed on"
+    assert read_live(tmp_path) == Live(workers=3, latest=(other.id, run.id)), "the last one first"
+    passed_on = ["began 1 0 0", f"started {run.label}", "told train", "ended ok", "ended ok"]
+    assert notebook.lines == passed_on
     assert [path.name for path in tmp_path.iterdir()] == [live.NAME]
     Beacon(notebook, tmp_path / "missing").began([run], 0, 0, 3)
 

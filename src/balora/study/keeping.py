@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Sequence
+from itertools import count
 from pathlib import Path
 
 from balora.errors import InputError
@@ -42,8 +43,8 @@ def set_aside(output: Path, id: str) -> Path:
     """Move the folder of run ``id`` to where it counts for nothing and is kept; return its new place."""
     with writing(output):
         (output / ASIDE).mkdir(exist_ok=True)
-        taken = len(list((output / ASIDE).glob(f"{id}-*")))
-        place = output / ASIDE / f"{id}-{taken + 1}"
+        places = (output / ASIDE / f"{id}-{number}" for number in count(1))
+        place = next(place for place in places if not place.exists())
         (output / "runs" / id).rename(place)
     return place
 
