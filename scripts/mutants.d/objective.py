@@ -37,7 +37,7 @@ MUTANTS = {
         ("no-rows-not-said", "elif rows == 0:", "elif rows < 0:"),
     ],
     ("objective/logits.py", "objective/test_from_logits.py"): [
-        ("cross-entropy-sum", "F.cross_entropy(z, labels)", 'F.cross_entropy(z, labels, reduction="sum")'),
+        ("cross-entropy-sum", "F.cross_entropy(z, labels, label_smoothing=label_smoothing)", 'F.cross_entropy(z, labels, reduction="sum")'),
         ("regression-absolute", "F.mse_loss(z.squeeze(-1)", "F.l1_loss(z.squeeze(-1)"),
         ("regression-of-many-outputs", "if student.shape[-1] != 1:", "if False:"),
         ("half-precision", "z = accurate(student)", "z = student"),
@@ -64,7 +64,7 @@ MUTANTS = {
         ("labels-unchecked", "if labels.shape != student.shape[:1]:", "if len(labels) != len(student):"),
         ("reference-shape-unchecked", "if reference is not None and reference.shape != student.shape:", "if False:"),
         ("missing-reference-unchecked", "    if reference is None:\n        raise", "    if False:\n        raise"),
-        ("each-gradient-unweighted", "labels, {term: weight}, self.chunk_bytes", "labels, {term: 1.0}, self.chunk_bytes"),
+        ("each-gradient-unweighted", "labels, {term: weight})", "labels, {term: 1.0})"),
     ],
     ("objective/head.py", "objective/test_frozen_head.py"): [
         ("bias-dropped-from-the-root", "self.bias[:, None]", "0 * self.bias[:, None]"),
@@ -105,7 +105,7 @@ MUTANTS = {
         ("bias-dropped", "weight, bias))\n\n\ndef chunk_terms", "weight, None))\n\n\ndef chunk_terms"),
         ("cross-entropy-sign", "cross_entropy = -log_p", "cross_entropy = log_p"),
         ("scatter-in-the-wrong-column", "dz.scatter_add_(1, target,", "dz.scatter_add_(1, (target + 1) % z.shape[-1],"),
-        ("target-not-subtracted", "torch.full_like(target, -settings.task,", "torch.full_like(target, 0.0,"),
+        ("target-not-subtracted", "torch.full_like(target, -settings.task *", "torch.full_like(target, -0.0 *"),
         ("task-gradient-unweighted", "dz.add_(p, alpha=settings.task)", "dz.add_(p, alpha=0.5 * settings.task)"),
         ("entropy-gradient-without-its-mean", "log_p.sub_(row).mul_(settings.diversity)", "log_p.mul_(settings.diversity)"),
         ("entropy-gradient-unweighted", "log_p.sub_(row).mul_(settings.diversity)", "log_p.sub_(row)"),
@@ -127,6 +127,14 @@ MUTANTS = {
         ("mse-gradient-halved", "alpha=2 * weight / V", "alpha=weight / V"),
         ("mse-gradient-not-projected", "u.mul_((u * v).sum(dim=-1, keepdim=True)).sub_(v)", "u.sub_(v)"),
         ("mse-gradient-not-scaled", ".sub_(v).mul_(inverse)", ".sub_(v)"),
+    ],
+    ("objective/idle.py", "objective/test_idle_settings.py"): [
+        ("generation-has-a-probe", 'config.reference_head == "probe" and classes is None', "False"),
+        ("published-ones-too", "if config.consistency.temperature != published.temperature:", "if True:"),
+        ("formulation-forgotten", "config.active_formulation]", "config.family]"),
+        ("k-of-a-covariance", 'if config.diversity.form == "covariance":', "if False:"),
+        ("every-k-is-cut", "_used(config.diversity.top_k, classes) == _used(published.top_k, classes)", "True"),
+        ("no-k-is-nothing", "return classes if top_k is None else", "return 0 if top_k is None else"),
     ],
     ("objective/rowwise.py", "objective/test_label_smoothing.py"): [
         ("smoothing-of-the-label-too", "(1 - eps) * cross_entropy - eps", "cross_entropy - eps"),

@@ -44,6 +44,18 @@ def test_plain_peft_reads_it_into_a_fresh_base(family, init, tmp_path):
     assert [type(module) for module in loaded.modules() if type(module).__module__.startswith("balora")] == []
 
 
+@pytest.mark.parametrize("init", ["pissa", "standard"])
+@pytest.mark.parametrize("variant", ["rslora", "dora"])
+@pytest.mark.parametrize("family", ["llama", "bert"])
+def test_plain_peft_reads_every_variant(family, variant, init, tmp_path):
+    config = AdapterConfig(rank=4, alpha=6, init=init, variant=variant)
+    tuned, inputs = tune(family, config), batch(family)
+    expected = logits(tuned.eval(), inputs)
+    loaded = peft.PeftModel.from_pretrained(build(family), export_adapter(tuned, tmp_path / "out"))
+    close(logits(loaded, inputs), expected)
+    assert not torch.allclose(expected, logits(build(family), inputs), atol=1e-2)
+
+
 def test_the_folder_is_a_lora_of_twice_the_rank(tmp_path):
     folder = export_adapter(tune("bert", PISSA), tmp_path / "out")
     config = json.loads((folder / "adapter_config.json").read_text())

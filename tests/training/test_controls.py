@@ -203,6 +203,15 @@ def test_smoothing_cannot_act_on_regression(tmp_path, checkpoint, data):
     smoothed = run(real_spec(checkpoint, data, **changes, **{"training.label_smoothing": 0.2}), tmp_path / "smoothed")
     assert smoothed.inactive["label_smoothing"] == "regression: a squared error has no classes to smooth over"
     assert smoothed.terms == plain.terms
+    assert "consistency.temperature" not in plain.inactive
+
+
+def test_a_changed_setting_that_cannot_act_is_in_the_record(tmp_path, checkpoint, data):
+    settings = {"data.eval_rows": 4, "objective.consistency.temperature": 3.0, "objective.diversity.top_k": 2}
+    record = run(real_spec(checkpoint, data, task="stsb", **settings), tmp_path / "run")
+    assert record.inactive["consistency.temperature"] == "one output: consistency is the plain mean squared error"
+    assert record.inactive["diversity.top_k"] == "the covariance has no K"
+    assert record.inactive["diversity"].startswith("one output")
 
 
 def test_weight_decay_reaches_factors_magnitudes_and_heads_but_no_bias(tmp_path):

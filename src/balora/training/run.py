@@ -15,6 +15,7 @@ from balora.adapters import attach, export_adapter, frozen_copy
 from balora.errors import InputError
 from balora.folders import claim_output
 from balora.objective.config import TERMS, ObjectiveConfig
+from balora.objective.idle import idle_settings
 from balora.tasks.catalogue import find_task
 from balora.tasks.collate import Collator
 from balora.tasks.prepared import Prepared
@@ -87,7 +88,7 @@ def _carry_out(made: "_Run", folder: Path, clock: Clock, identity: dict[str, Any
         behaviour=evaluation.behaviour,
         inheritance=kept,
         terms=telemetry.summary(made.weights()),
-        inactive=telemetry.inactive(),
+        inactive=telemetry.inactive() | idle_settings(made.spec.objective, made.classes()),
         notes=[*made.notes, *made.trainer.model_loss.notes(), *telemetry.notes(), *evaluation.notes],
         cost=made.cost(clock),
         **identity,
@@ -206,6 +207,10 @@ class _Run:
             self.objective, notes = matched_config(self.trainer.model_loss, batches, self.spec.training.seed)
         self.trainer.model_loss.objective.config = self.objective
         self.notes += notes
+
+    def classes(self) -> int | None:
+        """Return the outputs of an understanding task, 1 for regression; None for generation."""
+        return None if self.task.family == "nlg" else len(self.task.labels) or 1
 
     def weights(self) -> dict[str, float]:
         """Return λ of every term, and α of L2 to the start where it has one."""
