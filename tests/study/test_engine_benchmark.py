@@ -1,7 +1,6 @@
 """The sums of `python -m benchmarks engine`, on spans that can be added up by hand."""
 
 import pytest
-
 from benchmarks.engine import STUDY_RUNS, Measured, Span, overhead_of_a_study
 
 SPANS = (
