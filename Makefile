@@ -24,7 +24,7 @@ $(error make study takes a model together with its data, `make study MODEL=FOLDE
 endif
 endif
 
-.PHONY: help study test test-slow bench calibration check mutants package constraints
+.PHONY: help study test test-slow bench calibration check mutants package constraints browser
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -60,6 +60,10 @@ check: $(VENV)/.ready-dev  ## formatting, lint, types
 
 mutants: $(VENV)/.ready-test  ## break each formula on purpose and expect red tests
 	$(BIN)/python scripts/mutants $(ARGS)
+
+browser:  ## install Debian's chromium, which the tests of the page use (as root)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null
 
 package: $(VENV)/.ready-test  ## build the wheel, install it into a clean environment, import and run it
 	scripts/package $(BIN)/python

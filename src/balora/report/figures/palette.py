@@ -30,14 +30,14 @@ DARK = {
     "#00805c": "#33c79a",
     "#a2418f": "#df86cd",
     "#8a6d00": "#d8b23a",
-    LOSSES[0]: "#3a2a20",
-    LOSSES[1]: "#55331d",
-    LOSSES[2]: "#743f18",
-    LOSSES[3]: "#934a10",
-    GAINS[0]: "#1e2e3a",
-    GAINS[1]: "#1b3d56",
-    GAINS[2]: "#184d73",
-    GAINS[3]: "#145d90",
+    LOSSES[0]: "#46301f",
+    LOSSES[1]: "#643b1a",
+    LOSSES[2]: "#824615",
+    LOSSES[3]: "#9c500d",
+    GAINS[0]: "#1b3446",
+    GAINS[1]: "#184764",
+    GAINS[2]: "#145a83",
+    GAINS[3]: "#0f6aa0",
     SAME: "#23262c",
     PAPER: "#14161a",
 }
@@ -50,7 +50,7 @@ FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 
 CONFIG: dict[str, Any] = {
     "aria": False,  # the page describes a figure once, and has its table; 100 nameless marks help nobody
-    "background": None,
+    "background": "transparent",
     "font": FONT,
     "view": {"stroke": None},
     "axis": {

@@ -1,11 +1,11 @@
-"""Curves over the values of a swept setting."""
+"""Curves over the values of a swept setting: the paired difference to the base at each, with its interval."""
 
 from collections.abc import Sequence
 
 from balora.report.data import Report
 from balora.report.figures.figure import Figure, Spec, first, whole
-from balora.report.figures.palette import INK, arm_encoding
-from balora.report.scores import MEASURES
+from balora.report.figures.palette import INK, ZERO, arm_encoding
+from balora.report.scores import MEASURES, Measure
 from balora.report.sweeps import Point, Sweep
 from balora.report.tables import NOTHING, Table, count, interval, measured, plain, spread, words
 from balora.report.words import number
@@ -31,14 +31,19 @@ def _figure(report: Report, setting: str, measure: str, lines: list[Sweep]) -> F
     drawn = lines[: len(names)]
     paired = {d.arm: d.paired for d in report.differences if d.measure == measure}
     values = sorted({point.value for sweep in drawn for point in sweep.points})
-    rows = [_row(point, name, report.base) for name, sweep in zip(names, drawn, strict=True) for point in sweep.points]
+    rows = [
+        _row(point, name, report.base, paired.get(point.arm))
+        for name, sweep in zip(names, drawn, strict=True)
+        for point in sweep.points
+    ]
     return Figure(
         name=f"sweep-{setting.replace('.', '-')}-{measure}",
         title=f"{one.label} over {setting}",
         summary=_summary(setting, measure, drawn),
-        spec=whole(_spec(rows, names, values, setting, f"{one.label}, {one.unit}")),
+        spec=whole(_spec(rows, names, values, setting, one)),
         table=_table(setting, measure, lines, paired),
-        note=f"The ring is the base, {report.base}. {axis_words(values)} {left_out}".strip(),
+        note=f"Differences to {report.base} (the ring), seed by seed, with 95 % intervals. {axis_words(values)} "
+        f"{left_out}".strip(),
     )
 
 
@@ -46,8 +51,15 @@ def _line_name(sweep: Sweep) -> str:
     return ", ".join(f"{key} {value}" for key, value in sweep.others) or "else as the base"
 
 
-def _row(point: Point, name: str, base: str) -> Spec:
-    return {"value": point.value, "mean": point.mean, "line": name, "base": point.arm == base}
+def _row(point: Point, name: str, base: str, paired: Comparison | None) -> Spec:
+    if point.arm == base:
+        return {"value": point.value, "mean": 0, "line": name, "base": True}
+    row: Spec = {"value": point.value, "line": name, "base": False}
+    if paired is not None and paired.mean is not None:
+        row["mean"] = paired.mean
+    if paired is not None and paired.low is not None:
+        row |= {"low": paired.low, "high": paired.high}
+    return row
 
 
 def axis(values: Sequence[float]) -> Spec:
@@ -63,11 +75,11 @@ def axis(values: Sequence[float]) -> Spec:
 def axis_words(values: Sequence[float]) -> str:
     """Return what must be known of the axis."""
     return {"log": "Logarithmic axis.", "symlog": "Logarithmic axis, linear next to 0."}.get(
-        axis(values).get("type"), ""
+        str(axis(values)["type"]), ""
     )
 
 
-def _spec(rows: list[Spec], names: list[str], values: Sequence[float], setting: str, label: str) -> Spec:
+def _spec(rows: list[Spec], names: list[str], values: Sequence[float], setting: str, measure: Measure) -> Spec:
     x = {
         "field": "value",
         "type": "quantitative",
@@ -78,8 +90,9 @@ def _spec(rows: list[Spec], names: list[str], values: Sequence[float], setting: 
         "field": "mean",
         "type": "quantitative",
         "scale": {"zero": False, "padding": 12},
-        "axis": {"title": label, "tickCount": 5},
+        "axis": {"title": f"difference, {measure.unit}", "tickCount": 5},
     }
+    by_line = arm_encoding("line", names)
     return {
         "width": WIDTH,
         "height": HEIGHT,
@@ -87,8 +100,16 @@ def _spec(rows: list[Spec], names: list[str], values: Sequence[float], setting: 
         "encoding": {"x": x, "y": y},
         "layer": [
             {
+                "mark": {"type": "rule", "color": ZERO},
+                "encoding": {"y": {"datum": 0}, "x": {"value": 0}, "x2": {"value": WIDTH}},
+            },
+            {
+                "mark": {"type": "rule", "strokeWidth": 1.5},
+                "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": by_line["color"]},
+            },
+            {
                 "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 60, "filled": True}},
-                "encoding": arm_encoding("line", names),
+                "encoding": by_line,
             },
             {
                 "transform": [{"filter": {"field": "base", "equal": True}}],

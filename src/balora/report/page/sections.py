@@ -25,13 +25,13 @@ class Section:
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     intro: str = ""
-    lines: tuple[str, ...] = ()
-    """A list of short texts."""
+    lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Lists of short texts, each under its heading."""
 
 
 def sections(dossier: Dossier) -> tuple[Section, ...]:
     """Return the sections that have something to show."""
-    return tuple(section for section in _sections(dossier) if section.figures or section.tables or section.lines)
+    return tuple(section for section in _sections(dossier) if section.figures or section.tables or section.lists)
 
 
 def _sections(dossier: Dossier) -> Iterator[Section]:
@@ -97,9 +97,15 @@ def _training(dossier: Dossier) -> Section:
 
 def _runs(dossier: Dossier) -> Section:
     report = dossier.report
-    lines = [*report.unreadable[:SHOWN], *(f"{note.text} ({note.runs:,} runs)" for note in report.notes[:SHOWN])]
-    left = max(0, len(report.unreadable) - SHOWN) + max(0, len(report.notes) - SHOWN)
-    if left:
-        lines.append(f"and {left:,} more")
+    notes = tuple(
+        f"{note.text} ({note.runs:,} runs{', the numbers differ' * (note.variants > 1)})" for note in report.notes
+    )
+    lists = (("Records that cannot be used", report.unreadable), ("Notes of the runs", notes))
     tables = (tabulated_runs.counts(report), *_filled(tabulated_runs.failures(report)))
-    return Section("runs", "Runs", tables=tables, lines=tuple(lines))
+    shown = tuple((title, _cut(lines)) for title, lines in lists if lines)
+    return Section("runs", "Runs", tables=tables, lists=shown)
+
+
+def _cut(lines: tuple[str, ...]) -> tuple[str, ...]:
+    left = len(lines) - SHOWN
+    return (*lines[:SHOWN], f"and {left:,} more") if left > 0 else lines
