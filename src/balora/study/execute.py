@@ -147,7 +147,7 @@ def _follow_runs(
 ) -> int:
     """Pass on what is told until the last run has ended; return how many went well."""
     planned = {one.id: one for one in todo}
-    under_way: set[str] = set()
+    ended: set[str] = set()
     ok = 0
     try:
         for event in events:
@@ -156,18 +156,17 @@ def _follow_runs(
                 continue
             one = planned[event.job.id]
             if event.kind == "started":
-                under_way.add(one.id)
                 watcher.started(one)
             elif event.progress is not None:
                 watcher.told(one, event.progress)
             else:
                 record = _record_of(event, one, plan, output)
-                under_way.discard(one.id)
+                ended.add(one.id)
                 ok += record.status == "ok"
                 watcher.ended(one, record)
     finally:
         events.close()  # the workers are gone from here on
-        _abandon(output, [planned[id] for id in under_way])
+        _abandon(output, [one for one in todo if one.id not in ended])
     return ok
 
 

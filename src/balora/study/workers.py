@@ -92,35 +92,43 @@ def carry_out(
         for _ in range(min(workers, max(map(len, stages), default=0))):
             staff.append(_Worker(threads, log, lock))
         for stage in stages:
-            waiting = list(reversed(stage))
-            while waiting or any(worker.job for worker in staff):
-                for place, worker in enumerate(staff):
-                    if worker.job is None and waiting:
-                        if not worker.process.is_alive():  # it died while it had nothing to do: nobody's fault
-                            worker.stop()
-                            staff[place] = worker = _Worker(threads, log, lock)
-                        worker.give(waiting.pop())
-                        yield Event("started", worker.job)
-                yield from _heard(staff, threads, log, lock)
+            waiting, told = list(reversed(stage)), list[Event]()
+            while waiting or told or any(worker.job for worker in staff):
+                told += _handed_out(waiting, staff, threads, log, lock)
+                yield from told  # only now: no worker waits while someone looks at what it told
+                told = _heard(staff, threads, log, lock)
     finally:
         for worker in staff:
             worker.stop()
 
 
-def _heard(staff: list[_Worker], threads: int, log: Path, lock: int | None) -> Iterator[Event]:
-    """Yield what busy workers tell within a second; replace those that died."""
+def _handed_out(waiting: list[Job], staff: list[_Worker], threads: int, log: Path, lock: int | None) -> Iterator[Event]:
+    """Give every worker that has nothing to do the next job."""
+    for place, worker in enumerate(staff):
+        if worker.job is None and waiting:
+            if not worker.process.is_alive():  # it died while it had nothing to do: nobody's fault
+                worker.stop()
+                staff[place] = worker = _Worker(threads, log, lock)
+            worker.give(waiting.pop())
+            yield Event("started", worker.job)
+
+
+def _heard(staff: list[_Worker], threads: int, log: Path, lock: int | None) -> list[Event]:
+    """Return what busy workers tell within a second; replace those that died."""
     busy = {worker.connection: worker for worker in staff if worker.job}
-    heard = [busy[connection] for connection in wait(list(busy), timeout=1.0)]  # type: ignore[index]
-    if not heard:
-        yield Event("idle")
-    for worker in heard:
+    if not busy:
+        return []
+    events = []
+    for connection in wait(list(busy), timeout=1.0):
+        worker = busy[connection]  # type: ignore[index]
         event = worker.hear()
         if event.kind != "progress":
             worker.job = None
         if event.error[0] == DIED:
             worker.stop()
             staff[staff.index(worker)] = _Worker(threads, log, lock)
-        yield event
+        events.append(event)
+    return events or [Event("idle")]
 
 
 def _cause(exitcode: int | None) -> str:
