@@ -131,7 +131,7 @@ def test_clocks_that_jump_change_nothing(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_full_disk_in_a_librarys_words_stops_the_study_and_fails_no_run(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"No space left on device .*: free space or .*; finished runs are kept"):
-        go(plan_of(seeds=2), tmp_path, fakes.wrapped_full_disk, workers=2)
+        go(plan_of(seeds=2), tmp_path, fakes.wrapped_full_disk)
     assert len(list((tmp_path / "runs").iterdir())) == 8
     assert go(plan_of(seeds=2), tmp_path)[0] == Outcome(16, 8, 8, 0, 0)
 
