@@ -203,6 +203,7 @@ def test_smoothing_cannot_act_on_regression(tmp_path, checkpoint, data):
     smoothed = run(real_spec(checkpoint, data, **changes, **{"training.label_smoothing": 0.2}), tmp_path / "smoothed")
     assert smoothed.inactive["label_smoothing"] == "regression: a squared error has no classes to smooth over"
     assert smoothed.terms == plain.terms
+    assert told(smoothed) == []
     assert "consistency.temperature" not in plain.inactive
 
 
