@@ -16,8 +16,10 @@ from test_execute import SMALL, go, plan_of
 from balora.errors import OutputError
 from balora.report.data import read_report
 from balora.report.markdown import draw
+from balora.study import execute as execution
 from balora.study.execute import Outcome
 from balora.study.finding import find_study
+from balora.study.models import PlannedModel
 from balora.study.plan import Choices, make_plan
 from balora.study.suites import Tasks
 from balora.training.fingerprint import model_fingerprint
@@ -62,6 +64,20 @@ def test_records_that_cannot_be_used_are_named_set_aside_and_run_again(tmp_path:
 def test_a_run_that_ended_before_its_worker_died_is_kept(tmp_path: Path) -> None:
     outcome, _ = go(plan_of(), tmp_path, fakes.dies_after_its_work, workers=2)
     assert outcome == Outcome(planned=8, skipped=0, ok=8, failed=0, left=0)
+
+
+def test_a_worker_that_dies_over_a_model_leaves_it_to_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = Tasks(("sentiment", "facts"), ())
+    plan = make_plan(find_study("pissa-initialization"), Choices("testbed", seeds=1), tasks, fakes.fingerprints)
+    model = PlannedModel("nlu", plan.runs[0].spec, "nlu-1")
+    monkeypatch.setattr(execution, "missing_models", lambda todo: (model,))
+    monkeypatch.setattr(execution, "pretrain", fakes.dies)
+    outcome, lines = go(plan, tmp_path)
+    assert outcome == Outcome(planned=8, skipped=0, ok=8, failed=0, left=0)
+    assert lines[0] == "pretraining 1"
+    [line] = [line for line in lines if line.startswith("noted")]
+    assert line.startswith(f"noted {model.label}: the worker process was ended by SIGKILL")
+    assert line.endswith("the first run that needs this model tries again")
 
 
 def test_runs_begin_in_the_order_of_the_plan_so_that_pairs_are_there_early(tmp_path: Path) -> None:
