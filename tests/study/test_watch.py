@@ -52,9 +52,10 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Snapshot]:
 def test_a_running_study_is_seen_as_it_stands(seen: list[Snapshot]) -> None:
     *during, after = seen
     there = [one.counts.ok + one.counts.failed for one in during]
-    assert all(heard <= seen <= heard + 1 for heard, seen in enumerate(there, start=1)), "or one not yet heard of"
+    assert there == sorted(there)
+    assert all(heard <= seen <= 8 for heard, seen in enumerate(there, start=1)), "some are not yet heard of"
     assert all(one.active and not one.complete for one in during)
-    assert {len(one.under_way) for one in during} == {0, 1}, "the other worker's, if it has not just ended"
+    assert max(len(one.under_way) for one in during) in (1, 2)
     assert {one["phase"] for snapshot in during for one in snapshot.under_way} <= {"starting", "train"}
     assert all(one.workers == 2 for one in seen)
     assert during[-1].left_seconds == 0
