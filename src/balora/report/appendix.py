@@ -16,8 +16,9 @@ def kept(report: Report) -> Iterator[str]:
     if families:
         yield "## What was inherited"
         yield (
-            "Means over tasks, ± standard deviation over seeds; below, the difference to the base, seed by seed, with "
-            "its 95 % interval. Descriptive: nothing here is tested, and nothing of it is in the answer. "
+            "Means over tasks, ± standard deviation over seeds; below, the difference to "
+            f"{escape(report.against)}, {report.noun} by {report.noun}, with its 95 % interval. Descriptive: nothing "
+            "here is tested, and nothing of it is in the answer. "
             "`docs/testbed.md` defines each measure."
         )
     for family in families:
@@ -25,7 +26,7 @@ def kept(report: Report) -> Iterator[str]:
         yield f"### {family.upper()}"
         yield _inherited(report, found, [arm.name for arm in report.arms], _value)
         if len(report.arms) > 1:
-            yield _inherited(report, found, [arm.name for arm in report.arms[1:]], _change)
+            yield _inherited(report, found, [a.name for a in report.arms if a.name != report.against], _change)
 
 
 def _inherited(report: Report, found: list[Inherited], arms: list[str], cell: Callable[[Inherited], str]) -> str:

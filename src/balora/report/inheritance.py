@@ -1,14 +1,16 @@
 """What was inherited: calibration, collapse, planted flaws and forgetting of a study's arms; pure and torch-free."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from balora.report.scores import BySeed, averages, differences
+from balora.report.compared import reference
+from balora.report.rows import ArmRow
+from balora.report.scored import Scored
+from balora.report.scores import BySeed, ByTask, averages, differences, finished_runs
 from balora.settings import Family
 from balora.study.folder import StudyRecord
-from balora.study.statistics import Summary, compare, summarize
-from balora.tasks.catalogue import find_task
+from balora.study.statistics import Summary, summarize, t_interval
 from balora.training.record import RunRecord
 
 Wanted = Literal["high", "low", "near 0", "–"]
@@ -50,46 +52,46 @@ class Inherited:
     arm: str
     summary: Summary
     difference: float | None
-    """Mean of arm − base over the seeds that both have; none for the base."""
+    """Mean of arm − arm of reference over the seeds that both have; none for the latter."""
     low: float | None
     high: float | None
     """95 % t-interval of the difference."""
 
 
-def inherited(record: StudyRecord, runs: Mapping[str, RunRecord], arms: list[str]) -> tuple[Inherited, ...]:
-    """Return every measure that a run has, for the ``arms`` (the base first); descriptive, so without tests."""
+def inherited(
+    record: StudyRecord, runs: Mapping[str, RunRecord], scored: Sequence[Scored], arms: Sequence[ArmRow]
+) -> tuple[Inherited, ...]:
+    """Return every measure that a run has; descriptive, so without tests.
+
+    A tuned arm has what its candidates have that were chosen by the family's average.
+    """
+    finished = finished_runs(record.runs, runs) | {
+        one.measure.family: one.runs for one in scored if not one.measure.secondary
+    }
     found = []
-    for family in ("nlu", "nlg"):
+    for family, by_arm in finished.items():
         for measure in TRAITS:
-            table = _table(record, runs, family, measure)
-            tasks = [task for task in record.tasks if any(task in by_task for by_task in table.values())]
-            by_seed = {arm: averages(table.get(arm, {}), tasks) if tasks else {} for arm in arms}
-            found += [
-                _row(family, measure, tuple(tasks), arm, by_seed[arm], None if arm == arms[0] else by_seed[arms[0]])
-                for arm in arms
-                if tasks
-            ]
+            table = {arm.name: _values(by_arm.get(arm.name, {}), measure) for arm in arms}
+            tasks = tuple(task for task in record.tasks if any(task in by_task for by_task in table.values()))
+            if tasks:
+                by_seed = {arm: averages(by_task, tasks) for arm, by_task in table.items()}
+                found += [_row(family, measure, tasks, arm, by_seed, reference(record)) for arm in by_seed]
     return tuple(found)
 
 
-def _table(
-    record: StudyRecord, runs: Mapping[str, RunRecord], family: str, measure: str
-) -> dict[str, dict[str, BySeed]]:
-    """Return arm → task → seed → value, from the runs that finished and have the value."""
-    table: dict[str, dict[str, BySeed]] = {}
-    for entry in record.runs:
-        run = runs.get(entry.id)
-        if run is None or run.status != "ok" or find_task(entry.task).family != family:
-            continue
-        value = {**run.behaviour, **run.inheritance}.get(measure)
-        if value is not None:
-            table.setdefault(entry.arm, {}).setdefault(entry.task, {})[entry.seed] = value
-    return table
+def _values(runs: ByTask, measure: str) -> dict[str, BySeed]:
+    """Return task → seed → value, of the runs that have the value."""
+    kept = {
+        task: {seed: run.inheritance | run.behaviour for seed, run in found.items()} for task, found in runs.items()
+    }
+    valued = {task: {seed: k[measure] for seed, k in found.items() if measure in k} for task, found in kept.items()}
+    return {task: values for task, values in valued.items() if values}
 
 
 def _row(
-    family: Family, measure: str, tasks: tuple[str, ...], arm: str, values: BySeed, base: BySeed | None
+    family: Family, measure: str, tasks: tuple[str, ...], arm: str, by_seed: Mapping[str, BySeed], against: str
 ) -> Inherited:
-    paired = compare([] if base is None else differences(values, base), higher_is_better=None)
-    summary = summarize(list(values.values()))
-    return Inherited(family, measure, tasks, arm, summary, paired.mean, paired.low, paired.high)
+    paired = [] if arm == against else differences(by_seed[arm], by_seed[against])
+    low, high = t_interval(paired) if len(paired) > 1 else (None, None)
+    summary = summarize(list(by_seed[arm].values()))
+    return Inherited(family, measure, tasks, arm, summary, summarize(paired).mean, low, high)

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from balora.report.appendix import cost_table, kept, repeat, terms, trouble
-from balora.report.cells import escape, spread, table
+from balora.report.cells import escape, plain, spread, table
+from balora.report.compared import BOTH
 from balora.report.data import ArmRow, Report
 from balora.report.scores import MEASURES
-from balora.report.words import number, rates_in_words
+from balora.report.words import number, rates_in_words, verdict
 from balora.study.folder import write_text, writing
+from balora.study.layers import dotted
 from balora.study.statistics import Comparison
 from balora.tasks.catalogue import find_task
 
@@ -33,8 +35,8 @@ def _blocks(report: Report) -> Iterator[str]:
     yield "\n".join(f"- {escape(caution)}" for caution in report.cautions)
     yield "## Arms"
     yield _arms(report)
-    yield "\n".join(_arm_line(arm) for arm in report.arms)
-    yield f"## Differences to {escape(report.base)}, seed by seed"
+    yield "\n".join(_arm_line(arm, report) for arm in report.arms)
+    yield f"## Differences to {escape(report.against)}, {report.noun} by {report.noun}"
     yield _differences(report)
     if report.effects:
         yield "## Effects of the factors"
@@ -67,47 +69,103 @@ def _arms(report: Report) -> str:
     return f"{table(head, rows)}\n\n{legend}"
 
 
-def _arm_line(arm: ArmRow) -> str:
+def _arm_line(arm: ArmRow, report: Report) -> str:
     called = f" (the method `{arm.method}`)" if arm.method and arm.method != arm.name else ""
-    return f"- {escape(arm.name)}{called}: {escape(_change(arm))}{rates_in_words(arm.rates, '; ')}"
+    reference = ", which the others are compared with" if arm.name == report.against else ""
+    return f"- {escape(arm.name)}{called}: {escape(_change(arm) + reference)}{rates_in_words(arm.rates, '; ')}"
 
 
 def _change(arm: ArmRow) -> str:
     if arm.is_base:
-        return "the base, which the others are compared with"
+        return "the base"
+    if arm.is_tuned:
+        return f"{_ablated(arm)}the best of its candidates over all other blocks ({_choices(arm)})"
+    if arm.tuned:
+        return f"a candidate of {arm.tuned}, not compared"
+    if arm.ablation is None and arm.cell:
+        return ", ".join(f"{factor} {level}" for factor, level in arm.cell.items())
+    return _ablated(arm).removesuffix(": ") or ", ".join(f"{key} {value}" for key, value in dotted(arm.changes).items())
+
+
+def _ablated(arm: ArmRow) -> str:
     if arm.ablation is None:
-        return ", ".join(f"{factor} {level}" for factor, level in (arm.cell or {}).items())
+        return ""
     instead = f" by {arm.ablation['replacement']}" if "replacement" in arm.ablation else ""
-    return f"{arm.ablation['action']} {arm.ablation['part'] + instead}"
+    return f"{arm.ablation['action']} {arm.ablation['part'] + instead}: "
+
+
+def _choices(arm: ArmRow) -> str:
+    """Return how often each candidate was chosen: `NLU Avg: a 6 times, b 2 times`."""
+    parts = []
+    for measure, counts in arm.choices.items():
+        chosen = [f"{name} {count}" for name, count in counts.items() if count]
+        parts.append(f"{MEASURES[measure].label}: {', '.join(chosen) or 'nothing to choose by'}")
+    return "; ".join(parts)
 
 
 def _differences(report: Report) -> str:
-    head = ["arm", "measure", "verdict", "difference", "95 % interval", "p"]
-    rows = [
-        [escape(one.arm), MEASURES[one.measure].label, *_paired(one.paired, MEASURES[one.measure].unit)]
-        for one in report.differences
+    named = [(escape(one.arm), MEASURES[one.measure], one.paired, one.joint) for one in report.differences]
+    head = ["arm", "measure", "verdict", "difference", "95 % interval", "p", "corrected p"]
+    rows = [[arm, measure.label, *_paired(paired, measure.unit, report.noun)] for arm, measure, paired, _ in named]
+    further = ["arm", "measure", "effect size", "could have found", "95 % interval over items too"]
+    strengths = [
+        [
+            arm,
+            measure.label,
+            plain(paired.effect_size),
+            number(paired.detectable, measure.unit),
+            _interval(joint, measure.unit),
+        ]
+        for arm, measure, paired, joint in named
     ]
-    return table(head, rows, texts=3)
+    return "\n\n".join((table(head, rows, texts=3), _family(report), table(further, strengths, texts=2), FURTHER))
+
+
+FURTHER = (
+    "Effect size: mean over standard deviation of the differences (d_z), with Hedges' correction. Could have found: "
+    "the smallest true difference found with 80 % power, in the measure's unit (paired t-test at 0.05, two-sided, not "
+    "corrected). Over items too: as if the test items had been drawn anew as well; tasks without item scores count "
+    "with their items as they are. `docs/statistics.md` explains each."
+)
+
+
+def _family(report: Report) -> str:
+    margin = (
+        f"A difference matters from {report.margin:g} points on ({report.margin / 100:g} nats/token of answer loss)."
+    )
+    if not report.family_size:
+        return f"No comparison is in a family. {margin}"
+    comparisons = f"{report.family_size} comparison{'s' * (report.family_size != 1)}"
+    return f"Corrected p: Holm over a family of {comparisons}; `–` is in no family, and judged by its own p. {margin}"
 
 
 def _effects(report: Report) -> str:
-    head = ["effect", "measure", "verdict", "size", "95 % interval", "p"]
+    head = ["effect", "measure", "verdict", "size", "95 % interval", "p", "corrected p"]
     rows = []
     for effect in report.effects:
-        measure = MEASURES.get(effect.measure)
-        label, unit = (measure.label, measure.unit) if measure else ("NLU and NLG Avg", "points")
-        rows.append([escape(effect.name), label, *_paired(effect.paired, unit)])
+        measure = MEASURES.get(effect.measure, BOTH)
+        rows.append([escape(effect.name), measure.label, *_paired(effect.paired, measure.unit, report.noun)])
     explained = (
         "`b − a`: what going from a to b changes, averaged over the other factors. "
-        "`×`: by how much one change alters the effect of the other."
+        "`×`: by how much one change alters the effect of the other. "
+        f"Corrected p: Holm over a family of {report.effects_family_size} effects."
     )
     return f"{table(head, rows, texts=3)}\n\n{explained}"
 
 
-def _paired(paired: Comparison, unit: str) -> list[str]:
-    interval = "–" if paired.low is None else f"{number(paired.low, unit, True)} to {number(paired.high, unit, True)}"
-    p = "–" if paired.p is None else f"{paired.p:.2g}"
-    return [paired.verdict, number(paired.mean, unit, sign=True), interval, p]
+def _paired(paired: Comparison, unit: str, noun: str) -> list[str]:
+    interval = None if paired.low is None or paired.high is None else (paired.low, paired.high)
+    ps = ["–" if p is None else f"{p:.2g}" for p in (paired.p, paired.adjusted_p)]
+    return [
+        verdict(paired, unit, noun),
+        number(paired.mean, unit, sign=True),
+        _interval(interval, unit),
+        *ps,
+    ]
+
+
+def _interval(ends: tuple[float, float] | None, unit: str) -> str:
+    return "–" if ends is None else " to ".join(number(end, unit, sign=True) for end in ends)
 
 
 def _tasks(report: Report) -> str:

@@ -8,9 +8,12 @@ from statistics import fmean
 from balora.settings import Family
 from balora.study.folder import StudyRecord
 from balora.tasks.catalogue import find_task
+from balora.training.record import Cost as RunCost
 from balora.training.record import RunRecord
 
 Runs = Mapping[str, RunRecord]
+Rates = dict[str, dict[str, tuple[float, ...]]]
+"""Arm → family of tasks → learning rates."""
 NUMBER = re.compile(r"\d[\d.,]*(e[+-]?\d+)?")
 
 
@@ -79,12 +82,12 @@ class Cost:
     """Most of all its tasks (classification heads differ)."""
 
 
-def finished(record: StudyRecord, runs: Runs, arm: str | None = None) -> list[tuple[str, str, RunRecord]]:
+def finished(record: StudyRecord, runs: Runs) -> list[tuple[str, str, RunRecord]]:
     """Return (arm, task, run) of every finished run; a run that arms share counts for each of them."""
     return [
         (entry.arm, entry.task, runs[entry.id])
         for entry in record.runs
-        if entry.id in runs and runs[entry.id].status == "ok" and arm in (None, entry.arm)
+        if entry.id in runs and runs[entry.id].status == "ok"
     ]
 
 
@@ -115,12 +118,15 @@ def shares(record: StudyRecord, runs: Runs) -> tuple[Share, ...]:
     )
 
 
-def learning_rates(record: StudyRecord, runs: Runs, arm: str) -> dict[str, tuple[float, ...]]:
-    """Return the learning rates that the finished runs of ``arm`` had, by family of tasks."""
-    found: dict[str, set[float]] = {}
-    for _, task, run in finished(record, runs, arm):
-        found.setdefault(find_task(task).family, set()).add(run.spec.training.learning_rate)
-    return {family: tuple(sorted(rates)) for family, rates in found.items()}
+def learning_rates(record: StudyRecord, runs: Runs) -> Rates:
+    """Return the learning rates that the finished runs of each arm had, by family of tasks."""
+    found: dict[str, dict[str, set[float]]] = {}
+    for arm, task, run in finished(record, runs):
+        rates = found.setdefault(arm, {}).setdefault(find_task(task).family, set())
+        rates.add(run.spec.training.learning_rate)
+    return {
+        arm: {family: tuple(sorted(rates)) for family, rates in families.items()} for arm, families in found.items()
+    }
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
@@ -171,18 +177,18 @@ def notes(record: StudyRecord, runs: Runs) -> tuple[Note, ...]:
 
 def costs(record: StudyRecord, runs: Runs) -> tuple[Cost, ...]:
     """Return what each arm's runs took."""
-    found = []
-    for arm in arm_names(record):
-        group = [run.cost for _, _, run in finished(record, runs, arm)]
-        if group:
-            found.append(
-                Cost(
-                    arm=arm,
-                    runs=len(group),
-                    seconds=fmean(cost.setup_seconds + cost.train_seconds + cost.eval_seconds for cost in group),
-                    train_seconds=fmean(cost.train_seconds for cost in group),
-                    peak_memory_mb=max(cost.peak_memory_mb for cost in group),
-                    trained_parameters=max(cost.trained_parameters for cost in group),
-                )
-            )
-    return tuple(found)
+    groups: dict[str, list[RunCost]] = {}
+    for arm, _, run in finished(record, runs):
+        groups.setdefault(arm, []).append(run.cost)
+    return tuple(
+        Cost(
+            arm=arm,
+            runs=len(groups[arm]),
+            seconds=fmean(cost.setup_seconds + cost.train_seconds + cost.eval_seconds for cost in groups[arm]),
+            train_seconds=fmean(cost.train_seconds for cost in groups[arm]),
+            peak_memory_mb=max(cost.peak_memory_mb for cost in groups[arm]),
+            trained_parameters=max(cost.trained_parameters for cost in groups[arm]),
+        )
+        for arm in arm_names(record)
+        if arm in groups
+    )

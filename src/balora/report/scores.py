@@ -10,6 +10,8 @@ from balora.tasks.catalogue import find_task
 from balora.training.record import RunRecord
 
 BySeed = dict[int, float]
+ByTask = dict[str, dict[int, RunRecord]]
+"""Task → seed → finished run."""
 
 
 class Measure(NamedTuple):
@@ -20,6 +22,19 @@ class Measure(NamedTuple):
     unit: str
     family: Family
     higher_is_better: bool = True
+
+    @property
+    def secondary(self) -> bool:
+        """Whether it is shown beside the declared metrics, and so in no family of comparisons."""
+        return self.key not in (f"{self.family}_avg", "avg")
+
+    def margin(self, points: float) -> float:
+        """Return the smallest difference that matters, where it is ``points`` of 100 in a score.
+
+        For the answer loss a hundredth of that in nats: as 1 point is 1 % of all items, 0.01 nats/token makes each
+        token of the reference answers about 1 % more or less probable.
+        """
+        return points / 100 if self.unit == "nats/token" else points
 
     def of(self, run: RunRecord) -> float | None:
         """Return its value in one run: the score, or the answer loss."""
@@ -37,19 +52,32 @@ MEASURES: dict[str, Measure] = {
 """Answer loss is secondary: it still tells arms apart where a model solves no item at all."""
 
 
+def finished_runs(entries: Iterable[Entry], runs: Mapping[str, RunRecord]) -> dict[Family, dict[str, ByTask]]:
+    """Return family → arm → task → seed → run, of the runs that finished."""
+    found: dict[Family, dict[str, ByTask]] = {"nlu": {}, "nlg": {}}
+    families: dict[str, Family] = {}
+    for entry in entries:
+        run = runs.get(entry.id)
+        if run is None or run.status != "ok":
+            continue
+        family = families.get(entry.task) or families.setdefault(entry.task, find_task(entry.task).family)
+        found[family].setdefault(entry.arm, {}).setdefault(entry.task, {})[entry.seed] = run
+    return found
+
+
+def scores(by_task: ByTask, measure: Measure) -> dict[str, BySeed]:
+    """Return task → seed → value, of the runs that have the value."""
+    valued = {task: {seed: measure.of(run) for seed, run in by_seed.items()} for task, by_seed in by_task.items()}
+    known = {task: {seed: x for seed, x in values.items() if x is not None} for task, values in valued.items()}
+    return {task: values for task, values in known.items() if values}
+
+
 def task_scores(
     entries: Iterable[Entry], runs: Mapping[str, RunRecord], measure: Measure
 ) -> dict[str, dict[str, BySeed]]:
     """Return arm → task → seed → value, from the runs that finished and have the value."""
-    found: dict[str, dict[str, BySeed]] = {}
-    for entry in entries:
-        run = runs.get(entry.id)
-        if run is None or run.status != "ok" or find_task(entry.task).family != measure.family:
-            continue
-        value = measure.of(run)
-        if value is not None:
-            found.setdefault(entry.arm, {}).setdefault(entry.task, {})[entry.seed] = value
-    return found
+    arms = finished_runs(entries, runs)[measure.family]
+    return {arm: values for arm, by_task in arms.items() if (values := scores(by_task, measure))}
 
 
 def averages(scores: Mapping[str, BySeed], tasks: Sequence[str]) -> BySeed:
@@ -60,4 +88,9 @@ def averages(scores: Mapping[str, BySeed], tasks: Sequence[str]) -> BySeed:
 
 def differences(arm: BySeed, base: BySeed) -> list[float]:
     """Return arm − base for every seed that both have, in order of the seeds."""
-    return [arm[seed] - base[seed] for seed in sorted(arm.keys() & base.keys())]
+    return [arm[seed] - base[seed] for seed in shared(arm, base)]
+
+
+def shared(arm: BySeed, base: BySeed) -> list[int]:
+    """Return the seeds that both have, in order."""
+    return sorted(arm.keys() & base.keys())
