@@ -87,6 +87,10 @@ def test_it_follows_the_rooms_that_decide_numbers_wherever_they_lie(package):
     first = taken()
     assert re.fullmatch("[0-9a-f]{64}", first)
     assert first == code_fingerprint()  # the package itself, at another place and with other times
+    for path in package.rglob("*.py"):
+        if path.name not in ("consistency.py", "words.py"):
+            path.unlink()  # parsing all of it again and again would take seconds
+    first = taken()
     edit(package / "maths" / "consistency.py", "temperature**2", "temperature**3")
     changed = taken()
     assert changed != first

@@ -146,8 +146,8 @@ def _table(path: Path, columns: list[str], lines: Iterator[tuple[int, list[str]]
 
 
 def _parquet(path: Path, content: bytes) -> Iterator[SourceRow]:
-    import pyarrow  # type: ignore[import-untyped]
-    import pyarrow.parquet  # type: ignore[import-untyped]
+    import pyarrow
+    import pyarrow.parquet
 
     try:
         table = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
