@@ -43,7 +43,8 @@ def test_records_that_cannot_be_used_are_named_set_aside_and_run_again(tmp_path:
     assert not (tmp_path / "runs" / ".aside").exists(), "which moves nothing"
     outcome, lines = go(plan, tmp_path)
     assert outcome == Outcome(8, 2, 6, 0, 0)
-    noted = [line.removeprefix("noted set aside, to be run again: ") for line in lines if line.startswith("noted")]
+    about = "noted set aside, to be run again: "
+    noted = [line.removeprefix(about) for line in lines if line.startswith(about)]
     reasons = ("not a whole run record", "edited or damaged", "format 2", "another run", "not there", "edited or dam")
     assert len(noted) == len(reasons)
     for number, reason in zip((0, 1, 2, 3, 5, 6), reasons, strict=True):
@@ -74,10 +75,19 @@ def test_a_worker_that_dies_over_a_model_leaves_it_to_the_runs(tmp_path: Path, m
     monkeypatch.setattr(execution, "pretrain", fakes.dies)
     outcome, lines = go(plan, tmp_path)
     assert outcome == Outcome(planned=8, skipped=0, ok=8, failed=0, left=0)
-    assert lines[0] == "pretraining 1"
-    [line] = [line for line in lines if line.startswith("noted")]
+    assert "pretraining 1" in lines
+    [line] = [line for line in lines if line.startswith(f"noted {model.label}")]
     assert line.startswith(f"noted {model.label}: the worker process was ended by SIGKILL")
     assert line.endswith("the first run that needs this model tries again")
+
+
+def test_a_study_that_can_confirm_nothing_says_so_before_it_begins(tmp_path: Path) -> None:
+    """Three arms in two metrics: 6 comparisons, which 8 blocks (p ≥ 0.0078) can confirm and 7 (0.0156) cannot."""
+    _, lines = go(plan_of(seeds=7), tmp_path / "seven")
+    assert lines[0].startswith("noted warning: 7 blocks: ")
+    assert "family of 6 comparisons" in lines[0]
+    _, lines = go(plan_of(seeds=8), tmp_path / "eight")
+    assert not [line for line in lines if line.startswith("noted warning")]
 
 
 def test_runs_begin_in_the_order_of_the_plan_so_that_pairs_are_there_early(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def execute(
     """
     record = describe(plan, command)
     with opened(output, record) as lock:
+        if warning := early_warning(plan):
+            watcher.noted(f"warning: {warning}")
         known = _take_stock(output, record, plan, reuse, watcher)
         done = {id for id, run_record in known.items() if run_record.status == "ok"}
         left = set() if retry_failed else set(known) - done
@@ -97,6 +99,16 @@ def execute(
             events.close()
             beacon.close()
         return Outcome(len(plan.distinct), len(done), ok, len(todo) - ok, len(left))
+
+
+def early_warning(plan: Plan) -> str | None:
+    """Return why this many blocks cannot confirm anything about the study's family of arms; none where they can."""
+    from balora.study.statistics import design_warning  # imports numpy: not for those who only plan
+
+    against = plan.study.against or plan.study.base_name
+    arms = {arm.tuned or arm.name for arm in plan.arms} - {against}
+    family = plan.study.family or tuple(arms)
+    return design_warning(len(plan.blocks), len(family) * len(plan.study.metrics))
 
 
 def _take_stock(
