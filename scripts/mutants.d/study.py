@@ -17,6 +17,8 @@ MUTANTS = {
     ],
     ("study/execute.py", "study/test_trouble.py study/test_execute.py"): [
         ("dead-is-failed", "if kind == DIED and (whole := finished(output / one.folder, one.id)):", "if kind == DIED and (whole := None):"),
+        ("no-early-warning", "if warning := early_warning(plan):", "if warning := None:"),
+        ("the-base-is-compared-too", " - {against}", ""),
         ("faulty-counts", "known.pop(id, None)", "known.get(id)"),
         ("failed-is-not-taken-over", 'if one.id not in known or known[one.id].status != "ok"]', "if one.id not in known]"),
         ("abandons-nothing", "                remove(output / one.folder)\n\n", "                pass\n\n"),
@@ -26,7 +28,7 @@ MUTANTS = {
         ("a-full-disk-in-a-record-counts", 'return (kind, failure) if kind == "unwritable" else ("done", record)', 'return "done", record'),
     ],
     ("study/workers.py", "study/test_trouble.py"): [
-        ("last-comes-first", "waiting = list(reversed(stage))", "waiting = list(stage)"),
+        ("last-comes-first", "list(reversed(stage))", "list(stage)"),
     ],
     ("study/workers.py", "study/test_workers.py"): [
         ("the-dead-are-given-work", "if not worker.process.is_alive():", "if False:"),

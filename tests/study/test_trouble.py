@@ -198,3 +198,14 @@ def test_a_full_disk_in_mid_study(tmp_path: Path) -> None:
     assert (folder / "report.md").read_bytes() == (tmp_path / "y" / "s" / "report.md").read_bytes()
     assert json.loads((tmp_path / "y" / "s" / "study.json").read_text())["study"]["study"] == "pissa-initialization"
     assert not os.path.ismount(folder / "s")
+
+
+@pytest.mark.xfail(strict=True, reason="holes are not refused yet; this mark goes when they are")
+def test_a_study_with_a_hole_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    command = Command(tmp_path, brief=0.0)
+    (tmp_path / "study.yaml").write_text(
+        "study: h\nquestion: q?\nbase: ba-lora\narms:\n  whole: {set: {adapter.rank: 3}}\n  open: {set: '???'}\n"
+    )
+    assert command.start("study", "run", "study.yaml", "--profile", "glance", "--output", "s").wait(timeout=60) == 2
+    assert "open" in command.stderr()
+    assert not (tmp_path / "s").exists()
