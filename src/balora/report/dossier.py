@@ -6,17 +6,18 @@ from pathlib import Path
 
 from balora.report.curves import Curves, read_curves
 from balora.report.data import Report, build
-from balora.report.scores import MEASURES, differences, task_scores
+from balora.report.scored import score_all
+from balora.report.scores import BySeed, differences, scores
 from balora.report.sweeps import Sweep, sweeps
+from balora.study.arms import design_arms
 from balora.study.folder import StudyRecord, read_runs, read_study_record
 from balora.study.statistics import t_interval
-from balora.tasks.catalogue import find_task
 from balora.training.record import RunRecord
 
 
 @dataclass(frozen=True)
 class TaskDifference:
-    """An arm against the base in the score of one task, seed by seed; descriptive, so without a test."""
+    """An arm against the arm of reference in the score of one task, seed by seed; descriptive, so without a test."""
 
     arm: str
     task: str
@@ -64,14 +65,25 @@ def assemble(record: StudyRecord, runs: Mapping[str, RunRecord], report: Report,
 
 
 def _by_task(record: StudyRecord, runs: Mapping[str, RunRecord], report: Report) -> tuple[TaskDifference, ...]:
+    compared = [arm.name for arm in report.arms if arm.name != report.against and arm.tuned is None]
     found = []
-    for suite in record.study.suites:
-        table = task_scores(record.runs, runs, MEASURES[f"{suite}_avg"])
-        base = table.get(report.base, {})
-        for task in (task for task in record.tasks if find_task(task).family == suite):
-            for arm in report.arms:
-                values = differences(table.get(arm.name, {}).get(task, {}), base.get(task, {}))
-                if values and arm.name != report.base:
-                    low, high = t_interval(values) if len(values) > 1 else (None, None)
-                    found.append(TaskDifference(arm.name, task, len(values), sum(values) / len(values), low, high))
+    for one in score_all(record, runs, design_arms(record.study)):
+        if not one.measure.secondary:
+            against = scores(one.runs.get(report.against, {}), one.measure)
+            by_arm = {arm: scores(one.runs.get(arm, {}), one.measure) for arm in compared}
+            found += [
+                difference
+                for task in one.tasks
+                for arm in compared
+                for difference in _difference(arm, task, by_arm[arm].get(task, {}), against.get(task, {}))
+            ]
     return tuple(found)
+
+
+def _difference(arm: str, task: str, values: BySeed, against: BySeed) -> list[TaskDifference]:
+    """Return the difference in one task; nothing where no seed has both."""
+    paired = differences(values, against)
+    if not paired:
+        return []
+    low, high = t_interval(paired) if len(paired) > 1 else (None, None)
+    return [TaskDifference(arm, task, len(paired), sum(paired) / len(paired), low, high)]

@@ -70,6 +70,7 @@ def draw(report: Report) -> str:
 def _tables(report: Report) -> Iterator[Table]:
     yield tabulated.arms(report)
     yield tabulated.differences(report)
+    yield tabulated.strengths(report)
     yield tabulated.effects(report)
     yield tabulated.tasks(report)
     for family in dict.fromkeys(one.family for one in report.inherited):

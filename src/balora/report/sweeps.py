@@ -50,7 +50,7 @@ def sweeps(report: Report, record: StudyRecord, runs: Mapping[str, RunRecord]) -
         base = _base_settings(report, record, runs, MEASURES[measure].family)
         for setting in settings:
             groups: dict[tuple[tuple[str, Any], ...], list[Point]] = {}
-            for arm in report.arms:
+            for arm in (arm for arm in report.arms if arm.tuned is None):
                 delta = {key: value for key, value in changed[arm.name].items() if value != base.get(key)}
                 value, score = delta.pop(setting, base.get(setting)), arm.averages[measure]
                 if _is_number(value) and score.mean is not None:

@@ -1,14 +1,19 @@
 """The tables of a report's answer: arms, differences, effects and tasks; the same for the page and for LaTeX."""
 
-from balora.report.data import ArmRow, Report
+from balora.report.compared import BOTH
+from balora.report.data import Report
+from balora.report.rows import ArmRow
 from balora.report.scores import MEASURES, Measure
-from balora.report.tables import Cell, Table, count, interval, measured, plain, spread, words
-from balora.report.words import rates_in_words
+from balora.report.tables import NOTHING, Cell, Table, count, interval, measured, plain, spread, words
+from balora.report.words import rates_in_words, verdict
+from balora.study.layers import dotted
 from balora.study.statistics import Comparison
 from balora.tasks.catalogue import find_task
 
-BOTH = Measure("avg", "NLU and NLG Avg", "points", "nlu")
-"""What effects are measured in where the families of tasks are a factor themselves."""
+
+def base_row(report: Report) -> int:
+    """Return the row of the arm of reference where every arm has one."""
+    return [arm.name for arm in report.arms].index(report.against)
 
 
 def measure_of(key: str) -> Measure:
@@ -28,12 +33,12 @@ def arms(report: Report) -> Table:
         )
         for arm in report.arms
     )
-    head = ("arm", "what it changes", *(f"{measure.label}, {measure.unit}" for measure in measures), "seeds")
+    head = ("arm", "what it changes", *(f"{measure.label}, {measure.unit}" for measure in measures), f"{report.noun}s")
     note = "Scores in points of 100, the higher the better."
     if "nlg_answer_loss" in report.measures:
         note += " Answer loss (secondary) on the reference answers, the lower the better."
-    caption = "Arms: mean ± standard deviation over seeds"
-    return Table("arms", caption, head, rows, texts=2, note=note, strong=0)
+    caption = f"Arms: mean ± standard deviation over {report.noun}s"
+    return Table("arms", caption, head, rows, texts=2, note=note, strong=base_row(report))
 
 
 def _seeds(arm: ArmRow, measures: list[Measure]) -> Cell:
@@ -46,24 +51,43 @@ def _seeds(arm: ArmRow, measures: list[Measure]) -> Cell:
 
 def what_changes(arm: ArmRow) -> str:
     """Return in words how an arm differs from the base."""
-    rates = rates_in_words(arm.rates, "; ")
+    return "; ".join(filter(None, (_change(arm), *_chosen(arm), rates_in_words(arm.rates))))
+
+
+def _change(arm: ArmRow) -> str:
     if arm.is_base:
-        return f"the base, which the others are compared with{rates}"
-    if arm.ablation is None:
-        return ", ".join(f"{factor} {level}" for factor, level in (arm.cell or {}).items()) + rates
-    instead = f" by {arm.ablation['replacement']}" if "replacement" in arm.ablation else ""
-    return f"{arm.ablation['action']} {arm.ablation['part']}{instead}{rates}"
+        return "the base, which the others are changes of"
+    candidate = f"candidate of {arm.tuned}: " if arm.tuned else ""
+    if arm.ablation is not None:
+        instead = f" by {arm.ablation['replacement']}" if "replacement" in arm.ablation else ""
+        return f"{candidate}{arm.ablation['action']} {arm.ablation['part']}{instead}"
+    changes = arm.cell or dotted(arm.changes)
+    return candidate + ", ".join(f"{name} {value}" for name, value in changes.items())
+
+
+def _chosen(arm: ArmRow) -> list[str]:
+    """Return how often each candidate of a tuned arm was chosen, measure by measure."""
+    return [
+        f"chosen by {MEASURES[measure].label}: " + ", ".join(f"{name} {count} times" for name, count in counts.items())
+        for measure, counts in arm.choices.items()
+    ]
 
 
 def differences(report: Report, measure: str | None = None) -> Table:
-    """Return the arms against the base, seed by seed; of one measure, or of all."""
+    """Return the arms against the arm of reference; of one measure, or of all."""
     found = [one for one in report.differences if measure in (None, one.measure)]
+    joint = any(one.joint for one in found)
     return Table(
         f"differences-{measure}" if measure else "differences",
-        f"Differences to {report.base}, seed by seed" + (f": {MEASURES[measure].label}" if measure else ""),
-        ("arm", *_named(measure), *PAIRED),
-        tuple((words(one.arm), *_name(measure, one.measure), *paired(one.paired, one.measure)) for one in found),
+        f"Differences to {report.against}, {report.noun} by {report.noun}"
+        + (f": {MEASURES[measure].label}" if measure else ""),
+        ("arm", *_named(measure), *_paired_head(report, joint)),
+        tuple(
+            (words(one.arm), *_name(measure, one.measure), *_paired(report, one.paired, one.measure, joint, one.joint))
+            for one in found
+        ),
         texts=2 if measure else 3,
+        note=_explained(report, report.family_size),
     )
 
 
@@ -75,18 +99,54 @@ def _name(only: str | None, measure: str) -> tuple[Cell, ...]:
     return () if only else (words(measure_of(measure).label),)
 
 
-PAIRED = ("verdict", "difference", "95 % interval", "p", "seeds")
+def _paired_head(report: Report, joint: bool) -> tuple[str, ...]:
+    more = (f"over {report.noun}s and items",) if joint else ()
+    return ("verdict", "difference", "95 % interval", *more, "p", "corrected p")
 
 
-def paired(comparison: Comparison, measure: str) -> tuple[Cell, ...]:
-    """Return the cells of a comparison."""
+def _paired(
+    report: Report, comparison: Comparison, measure: str, joint: bool, both: tuple[float, float] | None = None
+) -> tuple[Cell, ...]:
+    """Return the cells of a comparison; with the interval over items too where the table has a column for it."""
     unit = measure_of(measure).unit
     return (
-        words(comparison.verdict),
+        words(verdict(comparison, unit, report.noun)),
         measured(comparison.mean, unit, sign=True),
         interval(comparison.low, comparison.high, unit),
+        *([interval(both[0], both[1], unit) if both else NOTHING] if joint else []),
         plain(comparison.p, 2),
-        count(comparison.n),
+        plain(comparison.adjusted_p, 2),
+    )
+
+
+def _explained(report: Report, family: int) -> str:
+    corrected = (
+        f"; corrected by Holm over a family of {family:,}, and what is in no family stands alone" if family else ""
+    )
+    return f"p: exact sign flips over {report.noun}s{corrected}."
+
+
+def strengths(report: Report) -> Table:
+    """Return what each comparison of arms could have found, and how large what it found is."""
+    return Table(
+        "strengths",
+        "How strong the comparisons are",
+        ("arm", "measure", "effect size", "detectable", f"{report.noun}s", f"{report.noun}s needed"),
+        tuple(
+            (
+                words(one.arm),
+                words(MEASURES[one.measure].label),
+                plain(one.paired.effect_size, 3),
+                measured(one.paired.detectable, MEASURES[one.measure].unit),
+                count(one.paired.n),
+                NOTHING if one.paired.needed is None else count(one.paired.needed),
+            )
+            for one in report.differences
+        ),
+        texts=2,
+        note="Effect size: mean over standard deviation of the differences, with Hedges' correction. Detectable: the "
+        f"smallest true difference that so many {report.noun}s find with 80 % power, uncorrected. Needed: to find a "
+        "difference of the margin, or the observed one where that is larger, at the family's first step.",
     )
 
 
@@ -96,11 +156,14 @@ def effects(report: Report, measure: str | None = None) -> Table:
     return Table(
         f"effects-{measure}" if measure else "effects",
         "Effects of the factors" + (f": {measure_of(measure).label}" if measure else ""),
-        ("effect", *_named(measure), *PAIRED),
-        tuple((words(one.name), *_name(measure, one.measure), *paired(one.paired, one.measure)) for one in found),
+        ("effect", *_named(measure), *_paired_head(report, joint=False)),
+        tuple(
+            (words(one.name), *_name(measure, one.measure), *_paired(report, one.paired, one.measure, joint=False))
+            for one in found
+        ),
         texts=2 if measure else 3,
         note="“b − a”: what going from a to b changes, averaged over the other factors. “×”: by how much one change "
-        "alters the effect of the other.",
+        "alters the effect of the other. " + _explained(report, report.effects_family_size),
     )
 
 
@@ -111,7 +174,7 @@ def cells(report: Report, measure: str) -> Table:
     one = MEASURES[measure]
     return Table(
         f"cells-{measure}",
-        f"Cells of the factorial: {one.label}, mean ± standard deviation over seeds",
+        f"Cells of the factorial: {one.label}, mean ± standard deviation over {report.noun}s",
         ("arm", *factors, f"{one.label}, {one.unit}"),
         tuple(
             (words(arm.name), *map(words, (arm.cell or {}).values()), spread(arm.averages[measure], one.unit))
@@ -127,5 +190,5 @@ def tasks(report: Report) -> Table:
     rows = tuple(
         (words(arm.name), *(spread(arm.tasks.get(task), "points") for task in report.tasks)) for arm in report.arms
     )
-    caption = "Score of each task, points: mean ± standard deviation over seeds"
-    return Table("tasks", caption, head, rows, strong=0)
+    caption = f"Score of each task, points: mean ± standard deviation over {report.noun}s"
+    return Table("tasks", caption, head, rows, strong=base_row(report))

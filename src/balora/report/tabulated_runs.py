@@ -6,6 +6,7 @@ from balora.report.tables import Cell, Table, count, fixed, interval, measured, 
 from balora.settings import Family
 from balora.tasks.catalogue import find_task
 
+MEAN = "mean ± standard deviation over {}s"
 COLUMNS = 8
 """Arms that stand side by side in one table."""
 
@@ -13,7 +14,8 @@ COLUMNS = 8
 def inherited(report: Report, family: Family, changes: bool) -> Table:
     """Return the measures beside the scores of one family: their values, or how they differ from the base's."""
     found = [one for one in report.inherited if one.family == family]
-    names = [arm.name for arm in report.arms][changes : COLUMNS + changes]
+    arms = [arm.name for arm in report.arms if not (changes and arm.name == report.against)]
+    names = arms[:COLUMNS]
     by_place = {(one.measure, one.arm): one for one in found}
     rows = tuple(
         (
@@ -23,8 +25,8 @@ def inherited(report: Report, family: Family, changes: bool) -> Table:
         )
         for measure, tasks in dict.fromkeys((one.measure, one.tasks) for one in found)
     )
-    kind = "change to the base, with its 95 % interval" if changes else "mean ± standard deviation over seeds"
-    left = len(report.arms) - changes - len(names)
+    kind = f"difference to {report.against}, with its 95 % interval" if changes else MEAN.format(report.noun)
+    left = len(arms) - len(names)
     return Table(
         f"inherited-{family}{'-changes' * changes}",
         f"What was inherited, {family.upper()}: {kind}",
@@ -97,7 +99,11 @@ def costs(report: Report) -> Table:
     )
     head = ("arm", "runs", "seconds a run", "of these training", "peak memory, MiB", "trained parameters")
     note = "Seconds are means over runs (set-up, training and scoring); memory and parameters are the largest of a run."
-    return Table("costs", "What the runs took", head, rows, note=note, strong=0)
+    return Table("costs", "What the runs took", head, rows, note=note, strong=_base_row(report))
+
+
+def _base_row(report: Report) -> int | None:
+    return next((row for row, one in enumerate(report.costs) if one.arm == report.against), None)
 
 
 def counts(report: Report) -> Table:

@@ -44,7 +44,7 @@ def _rows(report: Report, measures: list[str]) -> tuple[list[dict[str, Any]], st
     names, left_out = first([arm.name for arm in arms], ARMS, "arms")
     rows = [
         {
-            "group": arm.name if len(names) <= NAMED else (arm.name if arm.is_base else "other arms"),
+            "group": arm.name if len(names) <= NAMED else (arm.name if arm.name == report.against else "other arms"),
             "measure": measure,
             "mean": arm.averages[measure].mean,
             "seconds": costs[arm.name].seconds,

@@ -31,9 +31,11 @@ def difference_figures(dossier: Dossier) -> Iterator[Figure]:
     """Yield the forest of differences in each measure."""
     report = dossier.report
     for measure in report.measures:
-        lines = [Line(one.arm, one.paired) for one in report.differences if one.measure == measure]
+        lines = [Line(one.arm, one.paired, one.joint) for one in report.differences if one.measure == measure]
         table = differences(report, measure)
-        figure = forest(table.name, MEASURES[measure], lines, None, table)
+        figure = forest(
+            table.name, MEASURES[measure], report.noun, lines, MEASURES[measure].margin(report.margin), table
+        )
         if figure:
             yield figure
 
@@ -48,7 +50,9 @@ def factorial_figures(dossier: Dossier) -> Iterator[Figure]:
     for measure in dict.fromkeys(one.measure for one in report.effects):
         lines = [Line(one.name, one.paired) for one in report.effects if one.measure == measure]
         table = effects(report, measure)
-        found = forest(table.name, measure_of(measure), lines, None, table)
+        found = forest(
+            table.name, measure_of(measure), report.noun, lines, measure_of(measure).margin(report.margin), table
+        )
         if found:
             yield found
 

@@ -7,7 +7,7 @@ from balora.report.figures.figure import Figure, Spec, first, whole
 from balora.report.figures.palette import BAND, GRID, HELPS, HURTS, INK, OPEN, PAPER, ZERO
 from balora.report.scores import Measure
 from balora.report.tables import Table
-from balora.report.words import number
+from balora.report.words import number, verdict
 from balora.study.statistics import Comparison
 
 MOST = 24
@@ -15,7 +15,11 @@ WIDTH, STEP, LINE_STEP = 440, 16, 16
 """Pixels: of the plot, of a line's space, and of each line of its label."""
 LINE = 52
 """Characters of a label's line."""
-GOOD, BAD = ("helps", "better", "leans better"), ("hurts", "worse", "leans worse")
+
+
+TONES = {"helps": "good", "hurts": "bad"} | dict.fromkeys(
+    ("no difference larger than x", "the same in every seed", "above 0", "below 0"), "told"
+)
 
 
 class Line(NamedTuple):
@@ -27,18 +31,18 @@ class Line(NamedTuple):
     """The interval over seeds and items together, where items were scored one by one."""
 
 
-def forest(name: str, measure: Measure, lines: Sequence[Line], margin: float | None, table: Table) -> Figure | None:
+def forest(name: str, measure: Measure, noun: str, lines: Sequence[Line], margin: float, table: Table) -> Figure | None:
     """Return the forest of ``lines`` in the unit of ``measure``; None where no line has a value."""
     known = [line for line in lines if line.paired.mean is not None]
     if not known:
         return None
     labels, left_out = first([line.label for line in known], MOST, "lines")
-    rows = [_row(line, measure.unit) for line in known[: len(labels)]]
+    rows = [_row(line, measure.unit, noun) for line in known[: len(labels)]]
     has_joint = any("joint_low" in row for row in rows)
     return Figure(
         name=name,
         title=f"{measure.label}, {measure.unit}",
-        summary=_summary(measure, known[: len(labels)]),
+        summary=_summary(measure, noun, known[: len(labels)]),
         spec=whole(
             {
                 "width": WIDTH,
@@ -52,14 +56,14 @@ def forest(name: str, measure: Measure, lines: Sequence[Line], margin: float | N
     )
 
 
-def _row(line: Line, unit: str) -> Spec:
+def _row(line: Line, unit: str, noun: str) -> Spec:
     paired = line.paired
     row: Spec = {
         "label": wrapped(line.label),
         "mean": paired.mean,
         "tone": tone(paired.verdict),
         "size": number(paired.mean, unit, sign=True),
-        "verdict": paired.verdict,
+        "verdict": verdict(paired, unit, noun),
     }
     if paired.low is not None:
         row |= {"low": paired.low, "high": paired.high}
@@ -68,9 +72,9 @@ def _row(line: Line, unit: str) -> Spec:
     return row
 
 
-def tone(verdict: str) -> str:
-    """Return `good`, `bad` or `open`: how a verdict is coloured."""
-    return "good" if verdict in GOOD else "bad" if verdict in BAD else "open"
+def tone(known: str) -> str:
+    """Return how a verdict is drawn: `good`, `bad`, `told` (all filled) or `open` (hollow: it cannot be told)."""
+    return TONES.get(known, "open")
 
 
 def wrapped(label: str) -> str:
@@ -85,7 +89,7 @@ def wrapped(label: str) -> str:
     return "\n".join(lines)
 
 
-def _layers(margin: float | None, has_joint: bool, measure: Measure) -> Iterator[Spec]:
+def _layers(margin: float, has_joint: bool, measure: Measure) -> Iterator[Spec]:
     better = "right" if measure.higher_is_better else "left"
     title = f"difference, {measure.unit} (better to the {better})"
     x = {"type": "quantitative", "axis": {"title": title, "tickCount": 6, "grid": True, "gridColor": GRID}}
@@ -95,14 +99,13 @@ def _layers(margin: float | None, has_joint: bool, measure: Measure) -> Iterator
         "sort": None,
         "axis": {"title": None, "labelExpr": r"split(datum.label, '\n')", "labelLimit": 400, "grid": False},
     }
-    if margin is not None:
-        yield {
-            "data": {"values": [{"low": -margin, "high": margin}]},
-            "mark": {"type": "rect", "color": BAND},
-            "encoding": {"x": {"field": "low", **x}, "x2": {"field": "high"}},
-        }
+    yield {
+        "data": {"values": [{"low": -margin, "high": margin}]},
+        "mark": {"type": "rect", "color": BAND},
+        "encoding": {"x": {"field": "low", **x}, "x2": {"field": "high"}},
+    }
     yield {"mark": {"type": "rule", "color": ZERO}, "encoding": {"x": {"datum": 0, **x}}}
-    colour = _toned(HELPS, HURTS, OPEN)
+    colour = _toned(OPEN)
     for low, high, width in (("joint_low", "joint_high", 1.0), ("low", "high", 2.5))[not has_joint :]:
         yield {
             "mark": {"type": "rule", "strokeWidth": width},
@@ -110,7 +113,7 @@ def _layers(margin: float | None, has_joint: bool, measure: Measure) -> Iterator
         }
     yield {
         "mark": {"type": "point", "size": 95, "opacity": 1, "strokeWidth": 2},
-        "encoding": {"x": {"field": "mean", **x}, "y": y, "stroke": colour, "fill": _toned(HELPS, HURTS, PAPER)},
+        "encoding": {"x": {"field": "mean", **x}, "y": y, "stroke": colour, "fill": _toned(PAPER)},
     }
     for field, align, place in (("size", "right", WIDTH + 64), ("verdict", "left", WIDTH + 76)):
         yield {
@@ -119,16 +122,17 @@ def _layers(margin: float | None, has_joint: bool, measure: Measure) -> Iterator
         }
 
 
-def _toned(good: str, bad: str, unclear: str) -> Spec:
-    scale = {"domain": ["good", "bad", "open"], "range": [good, bad, unclear]}
+def _toned(unclear: str) -> Spec:
+    scale = {"domain": ["good", "bad", "told", "open"], "range": [HELPS, HURTS, OPEN, unclear]}
     return {"field": "tone", "type": "nominal", "legend": None, "scale": scale}
 
 
-def _summary(measure: Measure, lines: Sequence[Line]) -> str:
+def _summary(measure: Measure, noun: str, lines: Sequence[Line]) -> str:
     parts = []
     for line in lines[:8]:
         low, high = line.paired.low, line.paired.high
-        interval = "" if low is None else f" ({number(low, measure.unit, True)} to {number(high, measure.unit, True)})"
-        parts.append(f"{line.label} {number(line.paired.mean, measure.unit, True)}{interval}, {line.paired.verdict}")
+        unit, size = measure.unit, number(line.paired.mean, measure.unit, True)
+        interval = "" if low is None else f" ({number(low, unit, True)} to {number(high, unit, True)})"
+        parts.append(f"{line.label} {size}{interval}, {verdict(line.paired, unit, noun)}")
     more = f"; and {len(lines) - 8} more" if len(lines) > 8 else ""
     return f"Differences in {measure.label} with 95 % intervals: {'; '.join(parts)}{more}."

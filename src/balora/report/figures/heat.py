@@ -30,16 +30,16 @@ def heat(dossier: Dossier) -> Figure | None:
     ]
     return Figure(
         name="tasks",
-        title="Score of each task, difference to the base in points",
-        summary=_summary(report.base, drawn),
+        title=f"Score of each task, difference to {report.against} in points",
+        summary=_summary(report.against, drawn),
         spec=whole({"hconcat": panels, "spacing": 14}),
         table=_table(dossier),
         note=" ".join(
             filter(
                 None,
                 (
-                    f"Blue: a higher score than {report.base}; orange: a lower one; a shade is {step:g} wide. "
-                    "Means over seeds; the table has their intervals. Descriptive: nothing here is tested.",
+                    f"Blue: a higher score than {report.against}; orange: a lower one; a shade is {step:g} wide. "
+                    f"Means over {report.noun}s; the table has their intervals. Descriptive: nothing here is tested.",
                     few_arms,
                     few_tasks,
                 ),
@@ -117,7 +117,7 @@ def _table(dossier: Dossier) -> Table:
         )
         for arm in dict.fromkeys(one.arm for one in dossier.by_task)
     )
-    caption = f"Difference to {dossier.report.base} in the score of each task, points, with its 95 % interval"
+    caption = f"Difference to {dossier.report.against} in the score of each task, points, with its 95 % interval"
     return Table("by-task", caption, ("arm", *tasks), rows)
 
 

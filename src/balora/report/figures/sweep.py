@@ -32,7 +32,7 @@ def _figure(report: Report, setting: str, measure: str, lines: list[Sweep]) -> F
     paired = {d.arm: d.paired for d in report.differences if d.measure == measure}
     values = sorted({point.value for sweep in drawn for point in sweep.points})
     rows = [
-        _row(point, name, report.base, paired.get(point.arm))
+        _row(point, name, report.against, paired.get(point.arm))
         for name, sweep in zip(names, drawn, strict=True)
         for point in sweep.points
     ]
@@ -42,8 +42,8 @@ def _figure(report: Report, setting: str, measure: str, lines: list[Sweep]) -> F
         summary=_summary(setting, measure, drawn),
         spec=whole(_spec(rows, names, values, setting, one)),
         table=_table(setting, measure, lines, paired),
-        note=f"Differences to {report.base} (the ring), seed by seed, with 95 % intervals. {axis_words(values)} "
-        f"{left_out}".strip(),
+        note=f"Differences to {report.against} (the ring), {report.noun} by {report.noun}, with 95 % intervals. "
+        f"{axis_words(values)} {left_out}".strip(),
     )
 
 
@@ -136,8 +136,8 @@ def _table(setting: str, measure: str, lines: list[Sweep], paired: dict[str, Com
                     interval(of.low, of.high, one.unit) if of else NOTHING,
                 )
             )
-    head = ("arm", "else", setting, f"{one.label}, {one.unit}", "seeds", "difference to the base", "95 % interval")
-    caption = f"{one.label} over {setting}: mean ± standard deviation over seeds"
+    head = ("arm", "else", setting, f"{one.label}, {one.unit}", "seeds", "difference", "95 % interval")
+    caption = f"{one.label} over {setting}: mean ± standard deviation"
     return Table(f"sweep-{setting.replace('.', '-')}-{measure}", caption, head, tuple(rows), texts=2)
 
 

@@ -39,10 +39,12 @@ def _sections(dossier: Dossier) -> Iterator[Section]:
     yield Section("arms", "Arms", tables=(tabulated.arms(report).cut(),))
     yield Section(
         "differences",
-        f"Differences to {report.base}",
+        f"Differences to {report.against}",
         figures=tuple(difference_figures(dossier)),
-        tables=_filled(tabulated.differences(report)),
-        intro="Arm minus base within each seed, averaged over seeds. Lines are 95 % intervals of the mean.",
+        tables=_filled(tabulated.differences(report), tabulated.strengths(report)),
+        intro=f"Arm minus {report.against} within each {report.noun}, averaged. Thick lines are 95 % intervals of the "
+        f"mean over {report.noun}s, thin ones over {report.noun}s and test items. Differences within the band, up "
+        f"to {report.margin:g} in points of 100, would not matter to this study.",
     )
     yield Section(
         "factors",
@@ -50,8 +52,8 @@ def _sections(dossier: Dossier) -> Iterator[Section]:
         figures=tuple(factorial_figures(dossier)),
         tables=_filled(tabulated.effects(report)),
         intro="Means of the cells first: lines that are not parallel show that one factor changes what the other does. "
-        "Seeds are paired, so the spread of a cell says little about a difference between cells; the intervals that "
-        "count are those of the effects.",
+        f"{report.noun.capitalize()}s are paired, so the spread of a cell says little about a difference between "
+        "cells: the intervals that count are those of the effects.",
     )
     yield Section("sweeps", "Swept settings", figures=tuple(sweep_figures(report, dossier.sweeps)))
     picture = heat(dossier)

@@ -1,0 +1,201 @@
+"""What the tests of page and exports share: dossiers of made-up records, Debian's chromium, and eyes for pages."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_report import TASKS, plan_of, prints, records
+
+from balora.report.curves import Curve, Curves
+from balora.report.data import Report, build
+from balora.report.dossier import Dossier, assemble
+from balora.report.page.drawing import draw
+from balora.study.design import Study
+from balora.study.folder import StudyRecord, describe
+from balora.study.plan import Choices, Plan, make_plan
+from balora.training.record import RunError, RunRecord
+
+EVIL = "<script>alert(1)</script>"
+EVIL_TOO = '</script><img src=x onerror="alert(2)"> & "quoted" \\n'
+Score = Callable[[str, str, int], float]
+
+
+def noisy(arm: str, task: str, seed: int) -> float:
+    """Arms and tasks add up, with a little of every seed in every arm, so that intervals have a width."""
+    of_arm = {"ba-lora": 60, "standard-initialization": 50, "no-regularizers": 55, "plain-lora": 49}[arm]
+    of_task = {"cola": -10, "rte": 10, "gsm8k": -20}[task]
+    return of_arm + of_task + seed % 11 + (hash_of(arm, task) * seed) % 17 / 9
+
+
+def hash_of(*words: str) -> int:
+    return sum(ord(character) * (place + 1) for place, character in enumerate("".join(words))) % 23 + 1
+
+
+def record_of(plan: Plan) -> StudyRecord:
+    return StudyRecord(**json.loads(describe(plan, "balora study run x").model_dump_json()))
+
+
+def dossier_of(plan: Plan, runs: dict[str, RunRecord], curves: Curves | None = None) -> Dossier:
+    record = record_of(plan)
+    return assemble(record, runs, build(record, runs, {}), curves or some_curves(plan))
+
+
+def some_curves(plan: Plan) -> Curves:
+    """Every arm: a loss that falls, one term and its share."""
+    found = [
+        Curve(arm.name, family, quantity, (1, 16, 31), (3.0 + i, 1.5 + i / 2, 1.25), 6)
+        for family in ("nlu", "nlg")
+        for i, arm in enumerate(plan.arms)
+        for quantity in ("loss", "task", "consistency", "task_share", "consistency_share")
+    ]
+    return Curves(tuple(found))
+
+
+@cache
+def rich() -> Dossier:
+    """A 2×2 over eight seeds, with an inactive term, behaviour, notes, a failed run and a missing one."""
+    plan = plan_of(seeds=8)
+    runs = records(plan, noisy)
+    for run in plan.runs:
+        values = {"ece": 0.1 + hash_of(run.arm) / 300 + run.seed % 7 / 90}
+        runs[run.id] = runs[run.id].replace(behaviour=values, versions={"torch": "2.13.0"})
+    failed, missing = plan.runs[-1].id, plan.runs[-5].id
+    error = RunError(kind="TrainingError", message=f"loss is NaN at step 3 in {EVIL}")
+    runs[failed] = runs[failed].replace(status="failed", score=None, metrics={}, error=error)
+    del runs[missing]
+    return dossier_of(plan, runs)
+
+
+@cache
+def rich_page() -> str:
+    """The page of the rich study."""
+    return draw(rich())
+
+
+@cache
+def swept() -> Dossier:
+    """Ranks 2 to 64 about the base's 8, and λ of consistency from 0 over three decades."""
+    arms = {f"rank-{rank}": {"set": {"adapter.rank": rank}} for rank in (2, 4, 32, 64)}
+    arms |= {f"weight-{w:g}": {"set": {"objective.consistency.weight": w}} for w in (0.0, 0.001, 0.01, 1.0)}
+    plan = study_of(arms)
+    return dossier_of(plan, records(plan, lambda a, t, s: 50 + hash_of(a) / 3 + s % 11 + hash_of(a) * s % 7 / 5))
+
+
+def study_of(arms: dict[str, Any], **more: Any) -> Plan:
+    study = Study(**{"study": "made-up", "question": "What if?", "base": "ba-lora", "arms": arms, **more})
+    return make_plan(study, Choices("a/model", seeds=3), TASKS, prints)
+
+
+def hostile(monkeypatch: pytest.MonkeyPatch) -> Dossier:
+    """Markup wherever a study's files can put text: names of arms, factors, levels and tasks, errors, notes."""
+    import balora.tasks.catalogue as catalogue
+
+    monkeypatch.setitem(catalogue.TASKS, EVIL, catalogue.TASKS["cola"]._replace(name=EVIL))
+    study = Study(
+        study=EVIL_TOO,
+        question=f"Is {EVIL} safe?",
+        base="ba-lora",
+        arms={
+            EVIL: {"set": {"adapter.rank": 4}},
+            EVIL_TOO: {"set": {"adapter.rank": 32}, "ablation": {"part": EVIL, "action": "remove"}},
+        },
+        factors={EVIL: {f"a {EVIL}": {"adapter.init": "pissa"}, f"b {EVIL_TOO}": {"adapter.init": "standard"}}},
+    )
+    tasks = TASKS._replace(present=(EVIL, "gsm8k"), absent=(EVIL_TOO,))
+    plan = make_plan(study, Choices(EVIL, seeds=3), tasks, prints)
+    runs = records(plan, lambda a, t, s: 40 + hash_of(a, t) + s % 5)
+    first = plan.runs[1].id
+    runs[first] = runs[first].replace(status="failed", score=None, error=RunError(kind=EVIL, message=EVIL_TOO))
+    runs = {name: run.replace(notes=[EVIL], inactive={"spectral": EVIL_TOO}) for name, run in runs.items()}
+    return dossier_of(plan, runs)
+
+
+def crowded(arms: int) -> Dossier:
+    """The rich study with so many copies of one arm, as a grid of thousands would have."""
+    dossier = rich()
+    report = dossier.report
+    copy, names = report.arms[1], [f"arm {i}" for i in range(arms)]
+    more: Report = replace(
+        report,
+        arms=(*report.arms, *(replace(copy, name=name, cell=None) for name in names)),
+        differences=tuple(replace(one, arm=n) for one in report.differences if one.arm == copy.name for n in names),
+        inherited=(
+            *report.inherited,
+            *(replace(o, arm=n) for o in report.inherited if o.arm == copy.name for n in names),
+        ),
+        costs=(*report.costs, *(replace(report.costs[0], arm=name) for name in names)),
+        shares=tuple(replace(report.shares[0], arm=name) for name in names),
+        failures=tuple(replace(report.failures[0], arm=name) for name in names),
+        unreadable=tuple(f"runs/{name}: torn" for name in names),
+    )
+    return replace(dossier, report=more, by_task=tuple(replace(dossier.by_task[0], arm=name) for name in names))
+
+
+def numbers_of(dossier: Dossier) -> set[float]:
+    """Every number of the frozen records behind a page."""
+
+    def walk(value: Any) -> Iterator[float]:
+        if isinstance(value, dict):
+            for inner in value.values():
+                yield from walk(inner)
+        elif isinstance(value, list | tuple):
+            for inner in value:
+                yield from walk(inner)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield float(value)
+
+    margin = dossier.report.margin
+    parts = (dossier.report, {"nats": margin / 100}, *dossier.by_task, *dossier.sweeps, dossier.curves)
+    return {number for part in parts for number in walk(part if isinstance(part, dict) else asdict(part))}
+
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Start Debian's chromium without a window."""
+    if CHROMIUM is None:
+        missing = "no chromium here to look at the page with: make browser (as root, on Debian)"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One page, opened from disk, and whatever it complained about or asked for."""
+
+    def __init__(self, browser: Any, path: Path, scheme: str = "light", width: int = 1180) -> None:
+        self.context = browser.new_context(
+            color_scheme=scheme, offline=True, viewport={"width": width, "height": 900}, reduced_motion="reduce"
+        )
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+
+    def __enter__(self) -> "Visit":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+    def ask(self, script: str) -> Any:
+        return self.page.evaluate(script)
