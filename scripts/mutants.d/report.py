@@ -15,7 +15,7 @@ MUTANTS = {
         ("interval-turned", "interval(comparison.low, comparison.high, unit)", "interval(comparison.high, comparison.low, unit)"),
     ],
     ("report/dossier.py", "report/test_figures.py"): [
-        ("base-minus-arm", "differences(table.get(arm.name, {}).get(task, {}), base.get(task, {}))", "differences(base.get(task, {}), table.get(arm.name, {}).get(task, {}))"),
+        ("base-minus-arm", "paired = differences(values, against)", "paired = differences(against, values)"),
     ],
     ("report/curves.py", "report/test_page.py"): [
         ("steps-of-some-runs", "if len(values) == len(having)}", "if values}"),
