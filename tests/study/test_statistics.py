@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balora.study.statistics import (
-    compare,
     contrast_values,
     contrasts,
     sign_flip_p,
@@ -60,6 +59,12 @@ def test_sign_flips_by_hand() -> None:
     assert sign_flip_p([1.0, 2.0, -4.0]) == 1.0  # observed 1: every pattern is as extreme
     assert sign_flip_p([-1.0, 2.0, 4.0]) == 0.5  # observed 5: 7, 5 and opposites
     assert sign_flip_p([0.1] * 8) == smallest_p(8) == 2 / 256  # 0.1 is inexact: ties must survive rounding
+    assert sign_flip_p([5.0] * 2) == smallest_p(2) == 0.5
+
+
+def test_sampled_patterns_reach_as_far_as_is_said() -> None:
+    assert smallest_p(20) == 2**-19
+    assert sign_flip_p([1.0] * 40) == smallest_p(40) == 1 / 200_001
 
 
 def test_many_seeds_are_sampled_and_repeatable() -> None:
@@ -71,37 +76,6 @@ def test_many_seeds_are_sampled_and_repeatable() -> None:
     from scipy import stats
 
     assert first == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.02)
-
-
-@pytest.mark.parametrize(
-    ("values", "verdict"),
-    [
-        ([], "no seed in common"),
-        ([3.0], "cannot tell from one seed"),
-        ([0.0, 0.0], "the same in every seed"),
-        ([1.0, -1.0, 0.5], "no difference found"),
-        ([1.0, 1.1, 0.9], "leans better"),  # three seeds cannot reach p ≤ 0.05
-        ([-1.0, -1.1, -0.9], "leans worse"),
-        ([1.0, 1.1, 0.9, 1.0, 1.05, 0.95], "better"),
-        ([-1.0, -1.1, -0.9, -1.0, -1.05, -0.95], "worse"),
-    ],
-)
-def test_verdicts(values: list[float], verdict: str) -> None:
-    assert compare(values).verdict == verdict
-
-
-def test_a_smaller_loss_is_better() -> None:
-    assert compare([-1.0, -1.1, -0.9], higher_is_better=False).verdict == "leans better"
-
-
-def test_an_interaction_is_neither_better_nor_worse() -> None:
-    assert compare([1.0, 1.1, 0.9], higher_is_better=None).verdict == "leans above 0"
-    assert compare([-1.0, -1.1, -0.9, -1.0, -1.05, -0.95], higher_is_better=None).verdict == "below 0"
-
-
-def test_one_seed_has_neither_interval_nor_p() -> None:
-    alone = compare([2.0])
-    assert (alone.mean, alone.low, alone.p, alone.smallest_p) == (2.0, None, None, None)
 
 
 def test_two_by_two_contrasts_on_literals() -> None:
@@ -138,3 +112,19 @@ def test_contrasts_use_only_complete_seeds() -> None:
     contrast = contrasts({"start": ("a", "b")})[0]
     assert contrast_values(contrast, {("a",): {1: 1.0, 2: 5.0}, ("b",): {2: 7.0, 3: 9.0}}) == [2.0]
     assert contrast_values(contrast, {("a",): {1: 1.0}}) == []
+
+
+def test_effects_are_those_of_an_analysis_of_variance() -> None:
+    """Independent oracle: ordinary least squares with blocks as a factor, in a complete design of two factors."""
+    import pandas
+    from statsmodels.formula.api import ols
+
+    draw = np.random.default_rng(3)
+    cells = {(f, g): {b: draw.normal() for b in range(6)} for f in "xy" for g in "uv"}
+    rows = [{"f": f, "g": g, "b": b, "y": y} for (f, g), values in cells.items() for b, y in values.items()]
+    fit = ols("y ~ C(f, Sum) * C(g, Sum) + C(b)", pandas.DataFrame(rows)).fit()
+    found = {c.name: np.mean(contrast_values(c, cells)) for c in contrasts({"f": "xy", "g": "uv"})}
+    # sum coding: the first level is +1 and the second −1, so a difference is −2 of a coefficient, an interaction +4
+    assert found["f: y − x"] == pytest.approx(-2 * fit.params["C(f, Sum)[S.x]"])
+    assert found["g: v − u"] == pytest.approx(-2 * fit.params["C(g, Sum)[S.u]"])
+    assert found["(f: y − x) × (g: v − u)"] == pytest.approx(4 * fit.params["C(f, Sum)[S.x]:C(g, Sum)[S.u]"])

@@ -55,7 +55,8 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     """
     values = np.asarray(differences, dtype=np.float64)
     exact = len(values) <= EXACT_UP_TO
-    sums = _all_sums(values) if exact else _sampled_sums(values)
+    # a pattern and its opposite are equally extreme: the first sign may stay
+    sums = values[0] + _all_sums(values[1:]) if exact else _sampled_sums(values)
     tolerance = 1e-12 * np.abs(values).sum()
     extreme = int(np.count_nonzero(np.abs(sums) >= abs(values.sum()) - tolerance))
     return extreme / len(sums) if exact else (extreme + 1) / (len(sums) + 1)
