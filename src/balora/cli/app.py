@@ -8,6 +8,7 @@ from balora.cli.doctor import doctor
 from balora.cli.evaluate import evaluate
 from balora.cli.export import export
 from balora.cli.study import app as study
+from balora.cli.study_import import import_
 from balora.cli.study_report import report
 from balora.cli.study_watch import watch
 from balora.cli.testbed import app as testbed
@@ -50,6 +51,7 @@ app.command(epilog=EXAMPLE.format("balora evaluate --model MODEL --adapter runs/
 app.command(epilog=EXAMPLE.format("balora export runs/cola --output lora [--merged]").replace("[-", "\\[-"))(export)
 study.command(epilog=EXAMPLE.format("balora study report runs/pissa --all --to paper"))(report)
 study.command(epilog=EXAMPLE.format("balora study watch runs/pissa"))(watch)
+study.command("import", epilog=EXAMPLE.format("balora study import PLAN.md --output study.yaml"))(import_)
 app.add_typer(study, name="study")
 app.add_typer(testbed, name="testbed")
 app.command(epilog=EXAMPLE.format("balora doctor --json"))(doctor)

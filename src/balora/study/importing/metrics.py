@@ -1,0 +1,77 @@
+"""What a plan is judged by, as the study's metrics."""
+
+import re
+from typing import NamedTuple
+
+from balora.settings import Family
+from balora.study.design import Metric
+from balora.study.importing.actions import outside_brackets
+from balora.study.importing.source import plain, word_set
+from balora.tasks.catalogue import TASKS
+
+FAMILY_WORDS: dict[str, Family] = {
+    "nlu": "nlu",
+    "nlg": "nlg",
+    "glue": "nlu",
+    "natural language understanding": "nlu",
+    "natural language generation": "nlg",
+}
+SCORE_WORDS = word_set(
+    "avg average averaged averages mean overall score scores metric metrics performance accuracy accuracies task tasks "
+    "result results benchmark benchmarks the on of across for in all"
+)
+"""Words beside a family's or a task's name that leave it what it is."""
+OF_A_TASK = SCORE_WORDS | word_set(
+    "exact match em f1 matthews correlation mcc pearson spearman corr dev test validation set"
+)
+
+
+class Judged(NamedTuple):
+    """The metrics of a study, and what the plan's own words became."""
+
+    metrics: tuple[Metric, ...]
+    suites: tuple[Family, ...]
+    known: dict[str, str]
+    """The plan's words → the study's metric."""
+    tasks: tuple[str, ...]
+    """Tasks that the plan names; their scores are in the family's average and in the report."""
+    unknown: tuple[str, ...]
+
+
+def judge(listed: list[str]) -> Judged:
+    """Return the study's metrics for a plan's lists of metrics; both averages where none is known."""
+    known: dict[str, str] = {}
+    unknown: dict[str, None] = {}
+    families: set[Family] = set()
+    tasks: dict[str, None] = {}
+    for words in dict.fromkeys(piece for text in listed for piece in outside_brackets(text.strip("[] "), ",;")):
+        words = words.strip(" '\".")
+        family, task = _named(words)
+        if family:
+            families.add(family)
+            known[words] = f"{family}_avg"
+            tasks |= {task: None} if task else {}
+        elif words:
+            unknown[words] = None
+    suites: tuple[Family, ...] = tuple(family for family in ("nlu", "nlg") if family in families or not families)
+    metrics: tuple[Metric, ...] = tuple(f"{family}_avg" for family in suites)  # type: ignore[misc]
+    return Judged(metrics, suites, known, tuple(tasks), tuple(unknown))
+
+
+def _named(words: str) -> tuple[Family | None, str | None]:
+    """Return the family whose average is meant, and the task where it is one task's score."""
+    head = re.split(r"[([{]", plain(words), maxsplit=1)[0]
+    text = " ".join(re.sub(r"[_/&+'.:*]", " ", head).replace("avg", " avg ").split())
+    for name, family in sorted(FAMILY_WORDS.items(), key=lambda item: -len(item[0])):
+        if re.search(rf"\b{name}\b", text) and set(text.replace(name, " ").split()) <= SCORE_WORDS:
+            return family, None
+    tokens = set(text.split())
+    for task in TASKS.values():
+        spellings = {plain(name) for name in (task.name, *task.aliases)} | {
+            task.name.replace("2", "-2"),
+            plain(task.name),
+        }
+        named = tokens & {spelling for spelling in spellings if task.source == "files"}
+        if named and tokens - named <= OF_A_TASK and task.format in ("glue", "gsm8k"):
+            return task.family, task.name
+    return None, None

@@ -1,0 +1,30 @@
+"""The whole way from a plan's file to a checked study file."""
+
+from pathlib import Path
+
+from balora.errors import ConfigError, DataError
+from balora.study.finding import read_study
+from balora.study.importing.arms import Imported, import_blocks
+from balora.study.importing.plan import blocks_of
+from balora.study.importing.source import read_plan_text
+from balora.study.importing.writing import study_text
+
+
+def import_plan(path: Path, paper: str | None = None) -> tuple[Imported, str]:
+    """Return what the plan in a file asks for, and the text of the study file, which is valid as it is.
+
+    Raises:
+        DataError: the file cannot be read or holds no plan, several papers and none chosen, or nothing to compare.
+    """
+    return import_text(read_plan_text(path), str(path), paper)
+
+
+def import_text(text: str, source: str, paper: str | None = None) -> tuple[Imported, str]:
+    """Do the same for the clean text of a plan."""
+    plan = import_blocks(blocks_of(text, source, paper), source)
+    written = study_text(plan)
+    try:
+        read_study(written, f"the study made of {source}")
+    except ConfigError as error:
+        raise DataError(f"{source}: the plan makes no valid study: {error}") from None
+    return plan, written
