@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pages import crowded, dossier_of, hash_of, numbers_of, rich, study_of, swept
+from pages import crowded, dossier_of, hash_of, numbers_of, record_of, rich, study_of, swept
 from test_report import plan_of, records
 
+from balora.report import tabulated
 from balora.report.data import Report
 from balora.report.dossier import Dossier
 from balora.report.figures import palette
@@ -20,6 +21,8 @@ from balora.report.figures.heat import shade_step
 from balora.report.figures.sweep import axis
 from balora.report.formats import Format
 from balora.report.page.inline import dark_style, foreign_colours, inline
+from balora.report.sweeps import sweeps
+from balora.report.tables import text as cells_text
 
 SIGNS = {Format.SVG: b"<svg", Format.PNG: b"\x89PNG", Format.PDF: b"%PDF"}
 
@@ -219,3 +222,31 @@ def test_unfinished_studies_have_the_figures_that_they_can_have() -> None:
     plan = plan_of(seeds=1)
     for figure in every_figure(dossier_of(plan, records(plan, lambda a, t, s: 50.0))):
         svg(figure.spec)
+
+
+def test_what_is_compared_with_may_be_another_arm_than_the_base() -> None:
+    plan = study_of({"other": {"set": {"adapter.init": "standard"}}}, against="other")
+    dossier = dossier_of(plan, records(plan, lambda arm, task, seed: 50.0 + (arm == "other") + seed % 3))
+    assert {(one.arm, one.mean) for one in dossier.by_task} == {("ba-lora", -1.0)}
+    figures = by_name(dossier)
+    assert "difference to other" in figures["tasks"].title
+    assert "ba-lora −1.00" in figures["differences-nlu_avg"].summary
+    assert tabulated.arms(dossier.report).strong == 1
+    assert "Differences to other, seed by seed" in tabulated.differences(dossier.report).caption
+
+
+def test_candidates_are_shown_as_such_and_make_no_curve() -> None:
+    plan = study_of({f"rank-{rank}": {"set": {"adapter.rank": rank}} for rank in (2, 4, 32)})
+    dossier = dossier_of(plan, records(plan, lambda arm, task, seed: 50.0 + hash_of(arm) + seed % 3))
+    base, *candidates = dossier.report.arms
+    tuned = replace(
+        candidates[0], name="best", changes={}, choices={"nlu_avg": {"rank-2": 2, "rank-4": 1, "rank-32": 0}}
+    )
+    arms = (base, tuned, *(replace(arm, tuned="best") for arm in candidates))
+    report = replace(dossier.report, arms=arms)
+    changes = [cells_text(row[1]) for row in tabulated.arms(report).rows]
+    assert changes[1].startswith("chosen by NLU Avg: rank-2 (2), rank-4 (1); learning rate")
+    assert changes[2].startswith("candidate of best: adapter.rank 2")
+    record, runs = record_of(plan), {row.id: row.record for row in dossier.runs if row.record}
+    assert len(sweeps(dossier.report, record, runs)) == 3
+    assert sweeps(report, record, runs) == ()

@@ -68,7 +68,8 @@ def _change(arm: ArmRow) -> str:
 def _chosen(arm: ArmRow) -> list[str]:
     """Return how often each candidate of a tuned arm was chosen, measure by measure."""
     return [
-        f"chosen by {MEASURES[measure].label}: " + ", ".join(f"{name} {count} times" for name, count in counts.items())
+        f"chosen by {MEASURES[measure].label}: "
+        + ", ".join(f"{name} ({count})" for name, count in counts.items() if count)
         for measure, counts in arm.choices.items()
     ]
 
