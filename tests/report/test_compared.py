@@ -1,0 +1,231 @@
+"""What is compared with what: the arm of reference, families, margins, tuned arms, and intervals over items."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from test_report import TASKS, prints, records, report_of
+
+import balora.report.data as data
+from balora.report.data import ArmRow, Report
+from balora.report.markdown import draw
+from balora.report.scores import MEASURES
+from balora.report.words import verdict
+from balora.study.arms import DesignedArm
+from balora.study.design import Study
+from balora.study.folder import StudyRecord, describe
+from balora.study.plan import Choices, Plan, make_plan
+from balora.study.seeds import seeds
+from balora.study.statistics import Comparison, Paired, compare, holm, joint_interval
+from balora.training.record import RunRecord, packed_rows
+
+ARMS = {"warm": {"set": {"adapter.rank": 4}}, "cold": {"set": {"adapter.rank": 2}}}
+LEVEL = {"ba-lora": 50.0, "warm": 53.0, "cold": 45.0}
+
+
+def planned(count: int = 8, **more: object) -> Plan:
+    study = Study(**{"study": "made-up", "question": "What if?", "base": "ba-lora", "arms": ARMS, **more})
+    return make_plan(study, Choices("a/model", seeds=count), TASKS, prints)
+
+
+def score(arm: str, task: str, seed: int) -> float:
+    return LEVEL[arm] + seed % 11 + (len(arm) * len(task) + seed * len(arm)) % 13 / 13
+
+
+def made(**more: object) -> Report:
+    plan = planned(**more)
+    return report_of(plan, records(plan, score))
+
+
+def test_the_arm_of_reference_is_the_study_s() -> None:
+    usual, other = made(), made(against="warm")
+    assert (usual.against, other.against, other.base) == ("ba-lora", "warm", "ba-lora")
+    assert {one.arm for one in other.differences} == {"ba-lora", "cold"}
+    found = {(one.arm, one.measure): one.paired.mean for one in other.differences}
+    before = {(one.arm, one.measure): one.paired.mean for one in usual.differences}
+    assert found["ba-lora", "nlu_avg"] == pytest.approx(-(before["warm", "nlu_avg"] or 0))
+    assert other.answer.startswith("Compared with warm over 8 seeds: in NLU Avg, hurts for ba-lora (−")
+    assert "## Differences to warm, seed by seed" in draw(other)
+    changes = {(one.arm, one.measure) for one in other.inherited if one.difference is not None}
+    assert not any(arm == "warm" for arm, _ in changes)
+
+
+def test_the_family_is_every_arm_in_every_declared_metric() -> None:
+    report = made()
+    of = {(one.arm, one.measure): one.paired for one in report.differences}
+    assert report.family_size == 4
+    assert {key: paired.family for key, paired in of.items()} == {
+        (arm, measure): None if measure == "nlg_answer_loss" else 4 for arm in ARMS for measure in MEASURES
+    }
+    inside = [paired for paired in of.values() if paired.family]
+    assert [paired.adjusted_p for paired in inside] == holm([paired.p for paired in inside])
+    assert of["warm", "nlg_answer_loss"].adjusted_p is None
+
+
+def test_a_declared_family_is_corrected_alone() -> None:
+    report = made(family=["cold"])
+    of = {(one.arm, one.measure): one.paired for one in report.differences}
+    assert report.family_size == 2
+    assert of["cold", "nlu_avg"].adjusted_p == pytest.approx(2 * 2 / 256)
+    assert (of["warm", "nlu_avg"].adjusted_p, of["warm", "nlu_avg"].verdict) == (None, "helps")
+    assert "p is corrected (Holm) over a family of 2 comparisons (arms);" in " ".join(report.cautions)
+    assert "Holm over a family of 2 comparisons;" in draw(report)
+
+
+def test_one_metric_makes_a_family_of_half_the_size() -> None:
+    assert made(metrics=["nlu_avg"]).family_size == 2
+
+
+def test_the_margin_is_in_points_and_for_the_loss_a_hundredth_of_it() -> None:
+    """Warm is 4 points off, up and down in turn: the interval is ±3.58; the made-up loss is a tenth of the score."""
+    sign = {seed: (-1) ** place for place, seed in enumerate(seeds(8))}
+
+    def of(margin: float) -> dict[str, Comparison]:
+        plan = planned(margin=margin)
+        runs = records(plan, lambda arm, task, seed: 50 + 4.0 * sign[seed] * (arm == "warm"))
+        return {one.measure: one.paired for one in report_of(plan, runs).differences if one.arm == "warm"}
+
+    unknown, known = "cannot tell: needs about n seeds", "no difference larger than x"
+    assert {measure: paired.verdict for measure, paired in of(3.5).items()} == dict.fromkeys(MEASURES, unknown)
+    assert [paired.verdict for paired in of(3.6).values()] == [known, known, unknown]
+    assert [paired.verdict for paired in of(36).values()] == [known, known, known]
+    assert of(36)["nlg_answer_loss"].bound == pytest.approx(0.3575, abs=1e-3)
+
+
+def test_verdicts_in_words() -> None:
+    bounded, open_ = compare(Paired([0.3, -0.1, 0.2, 0.25], 1.0)), compare(Paired([3.0, -1.0, 2.0, 2.5], 1.0))
+    assert verdict(bounded, "points", "seed") == "no difference larger than 0.45 points"
+    assert verdict(open_, "points", "block") == f"cannot tell: needs about {open_.needed} blocks"
+    assert verdict(compare(Paired([1.0], 1.0)), "points", "block") == "cannot tell: one block"
+    assert verdict(compare(Paired([], 1.0)), "points", "block") == "cannot tell: no block in common"
+
+
+def item_scores(arm: str, task: str, seed: int) -> list[bool]:
+    """50 rows; the arm decides how many are right, the row whether it is an easy one, the seed a little."""
+    draw = np.random.default_rng([len(arm), len(task), seed])
+    ease = np.random.default_rng([7, len(task)]).normal(0, 1, 50) * (1 if arm == "ba-lora" else -1)
+    return list(draw.normal(0.2, 1, 50) + ease > 0)
+
+
+def with_items(plan: Plan, tasks: tuple[str, ...]) -> dict[str, RunRecord]:
+    found = records(plan, lambda a, t, s: 100 * float(np.mean(item_scores(a, t, s))))
+    for run in plan.runs:
+        if run.task in tasks:
+            rows = item_scores(run.arm, run.task, run.seed)
+            found[run.id] = found[run.id].replace(correct=packed_rows(rows), rows=len(rows))
+    return found
+
+
+def differences_of_items(plan: Plan, arm: str, task: str) -> np.ndarray:
+    return np.array(
+        [np.subtract(item_scores(arm, task, s), item_scores("ba-lora", task, s), dtype=np.int8) for s in seeds(8)]
+    )
+
+
+def test_the_joint_interval_is_over_the_items_of_the_same_rows() -> None:
+    plan = planned()
+    report = report_of(plan, with_items(plan, ("cola", "rte", "gsm8k")))
+    of = {(one.arm, one.measure): one for one in report.differences}
+    items = [differences_of_items(plan, "cold", task) for task in ("cola", "rte")]
+    blocks = [100 * float(np.mean([one[b].mean() for one in items])) for b in range(8)]
+    expected = joint_interval(blocks, items, 2)
+    assert expected is not None
+    found = of["cold", "nlu_avg"]
+    assert found.joint == pytest.approx(expected)
+    assert found.paired.low is not None
+    assert expected[0] < found.paired.low - 0.5, "rows differ, so it is wider"
+    assert of["cold", "nlg_answer_loss"].joint is None
+    text = draw(report)
+    assert f"{expected[0]:+.2f} to {expected[1]:+.2f}".replace("-", "−") in text
+
+
+def test_tasks_without_item_scores_count_by_their_blocks() -> None:
+    plan = planned()
+    report = report_of(plan, with_items(plan, ("rte",)))
+    of = {(one.arm, one.measure): one for one in report.differences}
+    blocks = [
+        100 * float(np.mean([differences_of_items(plan, "cold", task)[b].mean() for task in ("cola", "rte")]))
+        for b in range(8)
+    ]
+    assert of["cold", "nlu_avg"].joint == pytest.approx(
+        joint_interval(blocks, [differences_of_items(plan, "cold", "rte")], 2)
+    )
+    assert of["cold", "nlg_avg"].joint is None
+
+
+def test_runs_asked_different_numbers_of_rows_have_no_joint_interval() -> None:
+    plan = planned()
+    runs = with_items(plan, ("gsm8k",))
+    odd = next(run.id for run in plan.runs if (run.arm, run.task) == ("cold", "gsm8k"))
+    runs[odd] = runs[odd].replace(correct=packed_rows([True] * 49), rows=49)
+    of = {(one.arm, one.measure): one for one in report_of(plan, runs).differences}
+    assert of["cold", "nlg_avg"].joint is None
+    assert of["warm", "nlg_avg"].joint is not None
+
+
+CANDIDATES = {"warm": 4, "cold": 2}
+
+
+def tuned_report(monkeypatch: pytest.MonkeyPatch, count: int = 8, **more: object) -> Report:
+    """The two arms as candidates of one tuned arm: in even blocks `warm` is far better, else `cold` is."""
+    plan = planned(count)
+    tuned = {"best": {"over": {"adapter.rank": [4, 2]}, "ablation": {"part": "rank", "action": "add"}}}
+    study = Study(**{"study": "made-up", "question": "What if?", "base": "ba-lora", "tuned": tuned, **more})
+    designed = [DesignedArm("ba-lora", {}, method="ba-lora")] + [
+        DesignedArm(name, {"adapter": {"rank": rank}}, tuned="best") for name, rank in CANDIDATES.items()
+    ]
+    monkeypatch.setattr(data, "design_arms", lambda study: designed)
+    levels = {"ba-lora": 50.0, "warm": 60.0, "cold": 55.0}
+    odd = {("cold", seeds(count)[0]): 99.0}
+
+    def scored(arm: str, task: str, seed: int) -> float:
+        return odd.get((arm, seed), levels[arm] + seed % 7)
+
+    record = StudyRecord(**{**json.loads(describe(plan, "c").model_dump_json()), "study": study})
+    return data.build(record, records(plan, scored), {})
+
+
+def row(report: Report, name: str) -> ArmRow:
+    return next(arm for arm in report.arms if arm.name == name)
+
+
+def test_a_tuned_arm_is_scored_by_what_the_other_blocks_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = tuned_report(monkeypatch)
+    best = row(report, "best")
+    assert [arm.name for arm in report.arms] == ["ba-lora", "best", "warm", "cold"]
+    # the first block's 99 counts for every other block's choice: 55 + 44/7 = 61.3 > 60, and not for its own
+    assert best.choices["nlu_avg"] == {"warm": 1, "cold": 7}
+    assert best.by_seed["nlu_avg"][42] == row(report, "warm").by_seed["nlu_avg"][42]
+    assert best.by_seed["nlu_avg"][1024] == row(report, "cold").by_seed["nlu_avg"][1024]
+    assert max(best.by_seed["nlu_avg"].values()) < 99, "luck is not chosen for itself"
+    # the loss is a tenth of the score, and the lower the better
+    assert best.choices["nlg_answer_loss"] == {"warm": 7, "cold": 1}
+    assert best.tasks["gsm8k"].mean == pytest.approx(best.averages["nlg_avg"].mean)
+    assert best.task_losses["gsm8k"].mean == pytest.approx(best.averages["nlg_answer_loss"].mean)
+
+
+def test_candidates_are_shown_and_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = tuned_report(monkeypatch)
+    assert {one.arm for one in report.differences} == {"best"}
+    assert report.family_size == 2
+    assert (row(report, "warm").tuned, row(report, "best").tuned) == ("best", None)
+    text = draw(report)
+    assert "- best: add rank: the best of its candidates over all other blocks (NLU Avg: warm 1, cold 7; " in text
+    assert "- warm: a candidate of best, not compared" in text
+    assert "| warm | 6" in text
+    json.dumps(asdict(report), allow_nan=False)
+
+
+def test_others_can_be_compared_with_a_tuned_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = tuned_report(monkeypatch, against="best")
+    assert {one.arm for one in report.differences} == {"ba-lora"}
+    assert report.against == "best"
+
+
+def test_with_one_block_there_is_nothing_to_choose_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = tuned_report(monkeypatch, count=1)
+    assert row(report, "best").averages["nlu_avg"].n == 0
+    assert "One block: there is no other block to choose the settings of best by, so no score." in report.cautions
+    assert {one.paired.verdict for one in report.differences} == {"cannot tell: no seed in common"}
+    assert "nothing to choose by" in draw(report)
