@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from balora.errors import ConfigError, DataError
 from balora.study.arms import specifications
-from balora.study.design import HOLE, Study
+from balora.study.design import Arm, Study
 from balora.study.importing.actions import Action, action_of, replacements
 from balora.study.importing.blocks import Block, Paper
 from balora.study.importing.metrics import Judged, judge
@@ -14,6 +14,7 @@ from balora.study.importing.parts import Delta
 from balora.study.importing.recognise import Bound, Open, may_stand, part_named, recognise
 from balora.study.importing.source import one_line
 from balora.study.layers import checked
+from balora.training.spec import RunSpec
 
 BASE = "ba-lora"
 MOST_ARMS = 300
@@ -97,7 +98,8 @@ def import_blocks(paper: Paper, source: str) -> Imported:
 def _asked(paper: Paper) -> Iterator[tuple[Block, Action | None, str | None]]:
     for block in paper.blocks:
         action = action_of(block)
-        for replacement in replacements(block, together=part_named(block.part) == "target modules") or [None]:
+        named: list[str | None] = [*replacements(block, together=part_named(block.part) == "target modules")]
+        for replacement in named or [None]:
             yield block, action, replacement
 
 
@@ -113,16 +115,23 @@ def words(part: str, action: str | None, replacement: str | None) -> str:
     return one_line(f"{said} → {replacement}" if replacement else said)
 
 
+def _effective(spec: RunSpec) -> RunSpec:
+    """Return a run with alpha left out where it says what none says: alpha = rank."""
+    if spec.adapter is None or spec.adapter.alpha != spec.adapter.rank:
+        return spec
+    return spec.replace(adapter=spec.adapter.replace(alpha=None))
+
+
 class _Checker:
     """Resolves settings as the study will, so that nothing is bound which the study would refuse."""
 
     def __init__(self, judged: Judged) -> None:
-        self._study = Study(study="import", question="-", suites=judged.suites, base=BASE, arms={"open": {"set": HOLE}})  # type: ignore[arg-type]
+        self._study = Study(study="import", question="-", suites=judged.suites, base=BASE, arms={"-": Arm(set="???")})
         self.base = self.specs({})
 
     def specs(self, delta: Delta) -> Any:
         """Return the runs that settings mean, one a family."""
-        return specifications(self._study, checked(delta))
+        return tuple(map(_effective, specifications(self._study, checked(delta))))
 
     def settled(self, found: Bound | Open) -> Bound | Open:
         """Return ``found``, left open if its settings are not valid on the base."""

@@ -7,8 +7,10 @@ from balora.study.importing.source import MARKS
 
 ON, OFF, BREAK = MARKS
 EMPHASIS = {"b", "strong", "em", "i", "code", "mark", "u", "dt"}
-BLOCKS = {"address", "article", "blockquote", "body", "center", "details", "div", "dd", "dl", "dt", "figure",
-          "footer", "form", "header", "hr", "html", "main", "p", "pre", "section", "summary", "tbody", "thead", "tfoot"}  # fmt: skip
+BLOCKS = {
+    *("address", "article", "blockquote", "body", "center", "details", "div", "dd", "dl", "dt", "figure", "footer"),
+    *("form", "header", "hr", "html", "main", "p", "pre", "section", "summary", "tbody", "thead", "tfoot"),
+}
 SILENT = {"style", "script", "head", "template", "svg"}
 INLINE = {"a", "abbr", "del", "font", "img", "ins", "kbd", "label", "s", "small", "span", "sub", "sup", "tt", "var"}
 HEADINGS = {f"h{level}": level for level in range(1, 7)}

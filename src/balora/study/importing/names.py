@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-LONGEST = 48
+LONGEST = 40
 _LEAD = re.compile(
     r"^(?:[\s#*]*(?:\d+(?:\.\d+)*|[A-Za-z])[.):]\s+)?(?:(?:the\s+)?(?:ablation|experiment|study)(?:\s+study)?s?"
     r"(?:\s*(?:#\s*)?\d+\b|\s+[A-Z]\b)?(?:\s*(?::|-|–|—)\s*|\s+(?:of|on|for|about)\s+(?:the\s+)?|\s*$))?",

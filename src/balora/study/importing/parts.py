@@ -57,8 +57,9 @@ def _term(name: str, key: str, named: str, forms: tuple[Means, ...]) -> Part:
 
 def _weight(number: int, name: str, key: str, extra: str = "") -> Part:
     named = f"lambda{number} | {name} weight | {name} lambda{extra}"
-    return Part(f"λ{number}, the weight of the {name} regularizer", named, f"regularizer loss lambda weight lambda{number} "
-                f"{name} hyperparameter", {f"{key}.weight": 0.0}, "regularizer", number=f"{key}.weight")  # fmt: skip
+    besides = f"regularizer loss lambda weight lambda{number} {name} hyperparameter"
+    title, zero = f"λ{number}, the weight of the {name} regularizer", {f"{key}.weight": 0.0}
+    return Part(title, named, besides, zero, "regularizer", number=f"{key}.weight")
 
 
 def _schedule(name: str, named: str, besides: str, *keys: str) -> Part:
@@ -80,7 +81,7 @@ STANDARD: Delta = {"adapter.init": "standard"}
 NO_METHOD = "without it the method is another one: `method: full`, `full+reg`, `lora` or `pissa` may be meant"
 WHOLE_SWAP = "`objective.formulation` swaps all three terms; the plan names the consistency and diversity terms alone"
 SWAPS = (
-    Means("swap", {"objective.formulation": "swapped"}, "nlu nlg formulation regularizer loss all task_specific versus"),
+    Means("swap", {"objective.formulation": "swapped"}, "nlu nlg formulation regularizer loss all versus"),
     Means("swap matched | matched", {"objective.formulation": "swapped", "objective.matching": "gradient"},
           "nlu nlg formulation regularizer loss all weight"),
     Means("nlu all", {"objective.formulation": "nlu"}, "formulation regularizer loss"),
@@ -96,29 +97,34 @@ VARIANTS = (
 )
 PARTS: tuple[Part, ...] = (
     Part("initialization", "init | pissa", "init pissa svd principal singular", STANDARD, "pissa svd principal", (
-        Means("standard | lora | b_zero random", STANDARD, "init random standard b_zero lora adapter"),
+        Means("standard | lora | b_zero random", STANDARD, "init random standard default b_zero lora adapter"),
         Means("random", STANDARD, "init adapter", note="read as LoRA's own start: A scaled normal, B zero"),
         Means("pissa | svd | principal", {"adapter.init": "pissa"}, "init pissa svd principal lora adapter"),
         Means("randomized svd", {"adapter.svd": "randomized"}, "pissa init principal"),
     )),
     Part("initialization and all regularizers", "joined pissa regularizer | joined svd init regularizer",
          "all init pissa svd", STANDARD | OFF, replace=(
-        Means("lora | standard | task_loss", STANDARD | OFF, "standard init lora task_loss without regularizer b_zero"),)),
+        Means("lora | standard | task_loss", STANDARD | OFF,
+            "standard default init lora task_loss without regularizer b_zero"),)),
     _term("consistency", CONSISTENCY, "consistency", (
         Means("mse", {f"{CONSISTENCY}.form": "mse"}, "consistency loss regularizer"),
         Means("kl", {f"{CONSISTENCY}.form": "kl"}, "consistency loss regularizer"))),
     _term("diversity", DIVERSITY, "diversity", (
         Means("covariance", {f"{DIVERSITY}.form": "covariance"}, "diversity loss regularizer"),
-        Means("entropy full_vocabulary", {f"{DIVERSITY}.form": "entropy", f"{DIVERSITY}.top_k": None}, "diversity loss"),
+        Means("entropy full_vocabulary", {f"{DIVERSITY}.form": "entropy", f"{DIVERSITY}.top_k": None},
+            "diversity loss"),
         Means("entropy", {f"{DIVERSITY}.form": "entropy"}, "diversity loss regularizer"))),
     _term("spectral", SPECTRAL, "spectral | svd regularizer | svd loss | spectral svd | singular regularizer", RATIO),
-    Part("norm of the spectral regularizer", "norm spectral | norm svd regularizer | nuclear | nuclear spectral | frobenius",
+    Part("norm of the spectral regularizer",
+         "norm spectral | norm svd regularizer | nuclear | nuclear spectral | frobenius",
          "spectral svd regularizer loss", replace=RATIO),
     Part("consistency and diversity regularizers", "consistency diversity", "regularizer loss all",
          {f"{CONSISTENCY}.weight": 0.0, f"{DIVERSITY}.weight": 0.0}),
-    Part("consistency and spectral regularizers", "consistency spectral | consistency svd", "regularizer loss all spectral svd",
+    Part("consistency and spectral regularizers", "consistency spectral | consistency svd",
+         "regularizer loss all spectral svd",
          {f"{CONSISTENCY}.weight": 0.0, f"{SPECTRAL}.weight": 0.0}),
-    Part("diversity and spectral regularizers", "diversity spectral | diversity svd", "regularizer loss all spectral svd",
+    Part("diversity and spectral regularizers", "diversity spectral | diversity svd",
+         "regularizer loss all spectral svd",
          {f"{DIVERSITY}.weight": 0.0, f"{SPECTRAL}.weight": 0.0}),
     Part("all regularizers", "regularizer | consistency diversity spectral | consistency diversity svd",
          "all loss regularizer", OFF, replace=(
@@ -129,14 +135,18 @@ PARTS: tuple[Part, ...] = (
               "regularizer loss spectral svd"),
         Means("weight_decay", OFF, "regularizer", "training.weight_decay"),
         Means("dropout", OFF, "regularizer", "adapter.dropout"))),
-    Part("task-specific formulations", "formulation", "regularizer loss nlu nlg versus task_specific all", replace=SWAPS),
-    Part("task-specific formulations", "formulation consistency diversity", "regularizer loss nlu nlg versus task_specific",
+    Part("task-specific formulations", "formulation", "regularizer loss nlu nlg versus task_specific all",
+         replace=SWAPS),
+    Part("task-specific formulations", "formulation consistency diversity",
+         "regularizer loss nlu nlg versus task_specific",
          replace=tuple(means._replace(note=WHOLE_SWAP) for means in SWAPS)),
-    Part("task-specific formulations", "formulation consistency diversity spectral | formulation consistency diversity svd",
+    Part("task-specific formulations",
+         "formulation consistency diversity spectral | formulation consistency diversity svd",
          "regularizer loss nlu nlg versus task_specific all", replace=SWAPS),
     _numeric("rank", "adapter.rank", "rank"),
     _numeric("alpha", "adapter.alpha", "alpha", "scaling"),
-    Part("scaling of the adapter", "scaling", replace=VARIANTS[:1], why_not="a factor s or alpha = s·rank? `adapter.alpha`"),
+    Part("scaling of the adapter", "scaling", replace=VARIANTS[:1],
+         why_not="a factor s or alpha = s·rank? `adapter.alpha`"),
     Part("low-rank adapter", "lora | adapter", replace=(
         *VARIANTS,
         Means("full regularizer", {"method": "full+reg"}, "all"),
@@ -146,11 +156,13 @@ PARTS: tuple[Part, ...] = (
     Part("the method", "balora | peft | finetuning", "finetuning", replace=(
         Means("full", {"method": "full"}, "standard"),
         Means("full regularizer", {"method": "full+reg"}, "all"),
-        Means("lora", {"method": "lora"}, "standard"),
+        Means("lora", {"method": "lora"}, "standard default"),
         Means("pissa", {"method": "pissa"}, "standard"),
         Means("lora regularizer", {"method": "lora+reg"}, "all standard")), why_not=NO_METHOD),
-    Part("target modules", "modules", replace=(Means("all_linear", {"adapter.target_modules": "all-linear"}),), whole=True),
-    _numeric("temperature", f"{CONSISTENCY}.temperature", "temperature", "consistency kl regularizer loss"),
+    Part("target modules", "modules", replace=(Means("all_linear", {"adapter.target_modules": "all-linear"}),),
+         whole=True),
+    _numeric("temperature", f"{CONSISTENCY}.temperature", "temperature_t | temperature kl | temperature consistency",
+             "temperature consistency kl regularizer loss"),
     _numeric("k, the leading singular values that count", f"{SPECTRAL}.k",
              "k singular | number singular | topk singular | k spectral | topk spectral | k svd regularizer",
              "k topk number singular spectral svd regularizer loss"),
@@ -160,15 +172,16 @@ PARTS: tuple[Part, ...] = (
     _weight(1, "consistency", CONSISTENCY),
     _weight(2, "diversity", DIVERSITY),
     _weight(3, "spectral", SPECTRAL, " | svd regularizer weight | svd regularizer lambda"),
-    Part("the three weights", "lambda | weight regularizer | lambda1 lambda2 lambda3", "weight regularizer hyperparameter loss all",
+    Part("the three weights", "lambda | weight regularizer | lambda1 lambda2 lambda3",
+         "weight regularizer hyperparameter loss all",
          why_not="name each weight (λ1 = 0.1)"),
     Part("hyperparameters", "hyperparameter", why_not="name the setting and its value (rank = 8)"),
     _schedule("schedules of the weights", "schedule lambda | schedule weight | schedule regularizer",
               "lambda weight regularizer all loss", CONSISTENCY, DIVERSITY, SPECTRAL),
-    _schedule("schedule of λ1", "schedule consistency | schedule lambda1", "consistency lambda1 weight lambda regularizer loss",
-              CONSISTENCY),
-    _schedule("two-phase schedules of λ2 and λ3", "two_phase", "schedule lambda lambda2 lambda3 weight diversity spectral "
-              "regularizer", DIVERSITY, SPECTRAL),
+    _schedule("schedule of λ1", "schedule consistency | schedule lambda1",
+              "consistency lambda1 weight lambda regularizer loss", CONSISTENCY),
+    _schedule("two-phase schedules of λ2 and λ3", "two_phase",
+              "schedule lambda lambda2 lambda3 weight diversity spectral regularizer", DIVERSITY, SPECTRAL),
     Part("edition", "edition", "formulation", replace=(
         Means("arxiv", {"objective.edition": "arxiv-v5"}, "edition formulation"),
         Means("iclr", {"objective.edition": "iclr-2026"}, "edition formulation"))),
@@ -203,14 +216,20 @@ NEAR: dict[str, str] = {
     "lambda1": f"{CONSISTENCY}.weight", "lambda2": f"{DIVERSITY}.weight", "lambda3": f"{SPECTRAL}.weight",
     "formulation": "objective.formulation objective.edition objective.matching", "edition": "objective.edition",
     "task_specific": "objective.formulation", "swap": "objective.formulation objective.matching",
-    "rank": "adapter.rank", "alpha": "adapter.alpha", "scaling": "adapter.alpha adapter.variant", "modules": "adapter.target_modules",
-    "adapter": "method adapter", "lora": "method adapter", "balora": "method objective.preset", "peft": "method", "full": "method",
-    "finetuning": "method", "temperature": f"{CONSISTENCY}.temperature", "k": f"{SPECTRAL}.k {DIVERSITY}.top_k",
-    "topk": f"{SPECTRAL}.k {DIVERSITY}.top_k", "reference_head": "objective.reference_head", "probe": "objective.reference_head",
+    "rank": "adapter.rank", "alpha": "adapter.alpha", "scaling": "adapter.alpha adapter.variant",
+    "modules": "adapter.target_modules",
+    "adapter": "method adapter", "lora": "method adapter", "balora": "method objective.preset", "peft": "method",
+    "full": "method",
+    "finetuning": "method", "temperature": f"{CONSISTENCY}.temperature",
+    "temperature_t": f"{CONSISTENCY}.temperature", "k": f"{SPECTRAL}.k {DIVERSITY}.top_k",
+    "topk": f"{SPECTRAL}.k {DIVERSITY}.top_k", "reference_head": "objective.reference_head",
+    "probe": "objective.reference_head",
     "learning_rate": "training.learning_rate training.lr_schedule training.warmup", "warmup": "training.warmup",
     "schedule": f"training.lr_schedule {CONSISTENCY}.schedule {DIVERSITY}.schedule {SPECTRAL}.schedule",
-    "dropout": "adapter.dropout", "weight_decay": "training.weight_decay", "batch": "training.batch_size training.accumulation",
-    "epochs": "training.epochs training.steps", "steps": "training.epochs training.steps", "clipping": "training.max_grad_norm",
+    "dropout": "adapter.dropout", "weight_decay": "training.weight_decay",
+    "batch": "training.batch_size training.accumulation",
+    "epochs": "training.epochs training.steps", "steps": "training.epochs training.steps",
+    "clipping": "training.max_grad_norm",
     "precision": "training.precision", "rslora": "adapter.variant", "dora": "adapter.variant",
 }  # fmt: skip
 """Concept → settings, or groups of them, that a hole with this word may be about."""

@@ -56,7 +56,8 @@ PHRASES: dict[str, str] = {
     "precision": "precision, number format, numerical precision",
     "bfloat16": "bf16, bfloat16",
     "float32": "fp32, float32",
-    "temperature": "temperature, temperature t, temperatures",
+    "temperature": "temperature, temperatures",
+    "temperature_t": "temperature t, t temperature",
     "k": "k",
     "topk": "top k, top",
     "number": "number of, the number of",
@@ -86,7 +87,8 @@ PHRASES: dict[str, str] = {
     "all_linear": "all linear, all linear layer*, every linear layer, all linear module*",
     "rslora": "rslora, rank stabilized lora, rank stabilized, rank stabilized scaling",
     "dora": "dora, weight decomposed lora, weight decomposed low rank adaptation",
-    "standard": "standard, default, vanilla, conventional, original, ordinary, plain",
+    "standard": "standard, vanilla, conventional",
+    "default": "default, original, ordinary, plain",
     "random": "random, randomly, gaussian, random normal, normal, scaled normal, a scaled normal, random gaussian",
     "a_zero": "a zero, a 0, a initialized to zero, a initialized with zero*, a set to zero",
     "b_zero": "b zero, b 0, zero b, b initialized to zero, b initialized with zero*, b set to zero, b to zero, "
@@ -97,9 +99,9 @@ PHRASES: dict[str, str] = {
 FILLER = word_set(
     "a an the of for in on within to used use using by with from that is are its it this these their our as based "
     "method methods approach scheme strategy strategies technique mechanism component components framework "
-    "value values setting settings choice choices type types variant variants design specific mathematical matrices matrix b "
+    "value values setting settings choice choices type types variant variants design specific mathematical "
     "proposed parameter parameters term terms inherited adopted between across various different factor "
-    "level levels instead e g i r size"
+    "matrices matrix b level levels instead e g i r size"
 )
 """Words that change nothing about which part is meant."""
 _GREEK = {"λ": "lambda", "α": "alpha", "β": "beta", "γ": "gamma", "η": "eta", "τ": "tau", "σ": "sigma"}

@@ -12,7 +12,7 @@ from balora.study.importing.names import slug
 from balora.study.importing.source import one_line
 
 WIDTH = 110
-NAMED = 4
+NAMED = 3
 """Parts that the study's question names."""
 LONGEST = 300
 """Letters of the plan's words that a field keeps."""
@@ -25,10 +25,8 @@ def study_text(plan: Imported) -> str:
     lines += [f"suites: [{', '.join(judged.suites)}]"]
     lines += [f"metrics: [{', '.join(judged.metrics)}]"]
     if judged.tasks:
-        lines += [
-            f"# tasks: [{', '.join(judged.tasks)}]",
-            *comment("only the tasks that the plan names; needs --model"),
-        ]
+        lines += comment("With --model, for the tasks alone that the plan names:")
+        lines += [f"# tasks: [{', '.join(judged.tasks)}]"]
     lines += [f"base: {BASE}", "arms:"]
     for arm in plan.arms:
         lines += [f"  {line}" for line in _arm(arm)]
@@ -44,7 +42,7 @@ def study_name(plan: Imported) -> str:
 
 def question(plan: Imported) -> str:
     """Return the study's question, which names the first parts of the plan."""
-    parts = list(dict.fromkeys(_short(arm.part.rstrip(". "), 120) for arm in plan.arms))
+    parts = list(dict.fromkeys(_short(arm.part.rstrip(". "), 80) for arm in plan.arms))
     more = f"; and {len(parts) - NAMED} more" if len(parts) > NAMED else ""
     return f"What does BA-LoRA owe to each part that the plan changes: {'; '.join(parts[:NAMED])}{more}?"
 
