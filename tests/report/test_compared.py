@@ -11,7 +11,7 @@ import balora.report.data as data
 from balora.report.data import ArmRow, Report
 from balora.report.markdown import draw
 from balora.report.scores import MEASURES
-from balora.report.words import verdict
+from balora.report.words import answer, verdict
 from balora.study.arms import DesignedArm
 from balora.study.design import Study
 from balora.study.folder import StudyRecord, describe
@@ -229,3 +229,17 @@ def test_with_one_block_there_is_nothing_to_choose_by(monkeypatch: pytest.Monkey
     assert "One block: there is no other block to choose the settings of best by, so no score." in report.cautions
     assert {one.paired.verdict for one in report.differences} == {"cannot tell: no seed in common"}
     assert "nothing to choose by" in draw(report)
+
+
+def test_the_answer_names_each_verdict_once_with_the_arms_that_earned_it() -> None:
+    measure = MEASURES["nlu_avg"]
+    unsure, more = Paired([3.0, -1.0, 2.0, 2.5], 1.0), Paired([8.0, -1.0, 2.0, 2.5], 1.0)
+    sure = Paired([1.0, 1.1, 0.9, 1.0, 1.05, 0.95], 0.5)
+    small = Paired([0.3, -0.1, 0.2, 0.25], 1.0)
+    asked = {"a": unsure, "b": sure, "c": more, "d": small}
+    said = answer("base", 6, "seed", [(arm, measure, compare(paired)) for arm, paired in asked.items()])
+    few, many = compare(unsure).needed, compare(more).needed
+    assert said == (
+        f"Compared with base over 6 seeds: in NLU Avg, cannot tell for a (needs about {few} seeds) and c (needs about "
+        f"{many} seeds), helps for b (+1.00), no difference larger than 0.45 points for d."
+    )

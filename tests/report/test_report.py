@@ -208,7 +208,7 @@ def test_the_page_shows_what_the_data_holds() -> None:
         "| **ba-lora** | 63.33 ± 3.51 | 43.33 ± 3.51 | 4.3333 ± 0.3512 | 3 |",
         "| plain-lora | NLU Avg | cannot tell: needs about 8 seeds | −11.00 | −11.00 to −11.00 | 0.25 | 1 |",
         "Corrected p: Holm over a family of 6 comparisons; `–` is in no family, and judged by its own p.",
-        "A difference matters from 1 points on (0.01 nats/token of answer loss).",
+        "The margin, from which on a difference matters: 1 of 100 points (0.01 nats/token of answer loss).",
         "- plain-lora (the method `lora`): replace PiSSA initialization and all regularizers by standard LoRA",
         "Not found by name, and so not in the averages: mnli.",
         "| cola (matthews\\_correlation) | 53.33 ± 3.51 |",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from balora.report.appendix import cost_table, kept, repeat, terms, trouble
-from balora.report.cells import escape, plain, spread, table
+from balora.report.cells import escape, spread, table
 from balora.report.compared import BOTH
 from balora.report.data import ArmRow, Report
 from balora.report.scores import MEASURES
@@ -112,7 +112,7 @@ def _differences(report: Report) -> str:
         [
             arm,
             measure.label,
-            plain(paired.effect_size),
+            number(paired.effect_size, "sd", sign=True),
             number(paired.detectable, measure.unit),
             _interval(joint, measure.unit),
         ]
@@ -130,9 +130,8 @@ FURTHER = (
 
 
 def _family(report: Report) -> str:
-    margin = (
-        f"A difference matters from {report.margin:g} points on ({report.margin / 100:g} nats/token of answer loss)."
-    )
+    loss = f" ({report.margin / 100:g} nats/token of answer loss)" if "nlg_answer_loss" in report.measures else ""
+    margin = f"The margin, from which on a difference matters: {report.margin:g} of 100 points{loss}."
     if not report.family_size:
         return f"No comparison is in a family. {margin}"
     comparisons = f"{report.family_size} comparison{'s' * (report.family_size != 1)}"

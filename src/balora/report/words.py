@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from balora.report.scores import MEASURES, Measure
 from balora.study.statistics import Comparison
 
-DECIMALS = {"points": 2, "nats/token": 4, "share": 3, "nats": 3, "directions": 2}
+DECIMALS = {"points": 2, "nats/token": 4, "share": 3, "nats": 3, "directions": 2, "sd": 2}
 
 
 def number(value: float | None, unit: str, sign: bool = False) -> str:
@@ -45,13 +45,21 @@ def answer(against: str, blocks: int, noun: str, compared: Sequence[tuple[str, M
         verdicts: dict[str, list[str]] = {}
         for arm, its_measure, paired in compared:
             if its_measure is measure:
-                size = f" ({number(paired.mean, measure.unit, sign=True)})" * (paired.verdict in ("helps", "hurts"))
-                verdicts.setdefault(verdict(paired, measure.unit, noun), []).append(arm + size)
+                words, more = _parted(paired, measure.unit, noun)
+                verdicts.setdefault(words, []).append(arm + more)
         found = [f"{words} for {listed(arms)}" for words, arms in verdicts.items()]
         if found:
             rank = " (secondary)" if measure.secondary else ""
             parts.append(f"in {measure.label}{rank}, {', '.join(found)}")
     return f"Compared with {against} over {number_of(blocks, noun)}: {'; '.join(parts)}."
+
+
+def _parted(paired: Comparison, unit: str, noun: str) -> tuple[str, str]:
+    """Return the words that arms can share, and what is to be said of this one: its size, or how many are needed."""
+    words, _, needs = verdict(paired, unit, noun).partition(": ")
+    if paired.verdict in ("helps", "hurts"):
+        needs = number(paired.mean, unit, sign=True)
+    return words, f" ({needs})" if needs else ""
 
 
 def listed(names: Sequence[str]) -> str:
