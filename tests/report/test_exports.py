@@ -17,6 +17,7 @@ from balora.report import latex, markdown, numbers
 from balora.report.dossier import Dossier
 from balora.report.formats import Format
 from balora.report.saving import save
+from balora.report.tables import Table, count
 from balora.study.folder import describe, write_text
 from balora.training.record import write_record
 
@@ -48,6 +49,15 @@ def test_latex_prints_text_as_it_is() -> None:
     )
     assert latex.escape("λ ≥ 0.1 − 2 × 3 – “x”") == r"$\lambda$ $\geq$ 0.1 $-$ 2 $\times$ 3 -- ``x''"
     assert latex.escape("naïve 中\x07\n") == "naïve [U+4E2D]"
+
+
+def test_latex_columns_and_rows_that_open_with_a_bracket() -> None:
+    table = Table("t 1", "c", ("arm", "why", "n"), ((("[2] x",), ("w" * 61,), count(1)),), texts=2)
+    drawn = latex.latex(table)
+    assert r"\begin{tabular}{lp{0.45\linewidth}r}" in drawn
+    assert "\n{}[2] x & " in drawn, "after \\\\, LaTeX would take [2] for a distance"
+    assert r"\label{tab:t-1}" in drawn
+    assert latex.latex(Table("t", "c", ("arm",), ())) == ""
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX here: apt-get install texlive-latex-recommended")
