@@ -70,8 +70,9 @@ def inherited(
     }
     found = []
     for family, by_arm in finished.items():
+        tables = {arm.name: _tables(by_arm.get(arm.name, {})) for arm in arms}
         for measure in TRAITS:
-            table = {arm.name: _values(by_arm.get(arm.name, {}), measure) for arm in arms}
+            table = {arm: known.get(measure, {}) for arm, known in tables.items()}
             tasks = tuple(task for task in record.tasks if any(task in by_task for by_task in table.values()))
             if tasks:
                 by_seed = {arm: averages(by_task, tasks) for arm, by_task in table.items()}
@@ -79,13 +80,14 @@ def inherited(
     return tuple(found)
 
 
-def _values(runs: ByTask, measure: str) -> dict[str, BySeed]:
-    """Return task → seed → value, of the runs that have the value."""
-    kept = {
-        task: {seed: run.inheritance | run.behaviour for seed, run in found.items()} for task, found in runs.items()
-    }
-    valued = {task: {seed: k[measure] for seed, k in found.items() if measure in k} for task, found in kept.items()}
-    return {task: values for task, values in valued.items() if values}
+def _tables(runs: ByTask) -> dict[str, dict[str, BySeed]]:
+    """Return measure → task → seed → value, of the runs that have the value."""
+    tables: dict[str, dict[str, BySeed]] = {}
+    for task, by_seed in runs.items():
+        for seed, run in by_seed.items():
+            for measure, value in (run.behaviour | run.inheritance).items():
+                tables.setdefault(measure, {}).setdefault(task, {})[seed] = value
+    return tables
 
 
 def _row(

@@ -75,7 +75,7 @@ def _sampled_sums(values: np.ndarray) -> np.ndarray:
     sums = np.zeros(SAMPLED)
     for start in range(0, len(values), BITS):
         table = _all_sums(values[start : start + BITS])
-        sums += table[generator.integers(0, len(table), SAMPLED)]
+        sums += table.take(generator.integers(0, len(table), SAMPLED, dtype=np.uint8))
     return sums
 
 
