@@ -129,7 +129,7 @@ def item_differences(draw: np.random.Generator, n: int, m: int, spread: Spread) 
     return arm.astype(np.int8) - base, true
 
 
-def joint(count: int = STUDIES) -> Iterator[Figure]:
+def joint() -> Iterator[Figure]:
     settings = [
         (8, 100, Spread(0.2, 0.8)),
         (8, 250, Spread(0.0, 0.0)),
@@ -140,7 +140,7 @@ def joint(count: int = STUDIES) -> Iterator[Figure]:
     ]
     for seed, (n, m, spread) in enumerate(settings):
         draw, hits, alone = rng(seed), [], []
-        for _ in range(count):
+        for _ in range(STUDIES):
             tasks = [item_differences(draw, n, m, spread) for _ in range(2)]
             true = 100 * tasks[0][1]
             blocks = 100 * np.mean([items.mean(axis=1) for items, _ in tasks], axis=0)
