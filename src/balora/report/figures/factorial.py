@@ -4,7 +4,7 @@ from itertools import product
 
 from balora.report.data import ArmRow, Report
 from balora.report.figures.figure import Figure, Spec, whole
-from balora.report.figures.palette import arm_encoding
+from balora.report.figures.palette import SHORTENED, arm_encoding
 from balora.report.scores import MEASURES
 from balora.report.tabulated import cells
 from balora.report.words import number
@@ -63,7 +63,7 @@ def _panel(arms: list[ArmRow], measure: str, across: str, lines: str | None, fix
                 "field": "level",
                 "type": "nominal",
                 "sort": None,
-                "axis": {"title": across, "labelAngle": 0, "grid": False},
+                "axis": {"title": across, "labelAngle": 0, "grid": False, "labelExpr": SHORTENED},
             },
             "y": {
                 "field": "mean",

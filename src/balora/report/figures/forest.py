@@ -97,7 +97,7 @@ def _layers(margin: float, has_joint: bool, measure: Measure) -> Iterator[Spec]:
         "field": "label",
         "type": "nominal",
         "sort": None,
-        "axis": {"title": None, "labelExpr": r"split(datum.label, '\n')", "labelLimit": 400, "grid": False},
+        "axis": {"title": None, "labelExpr": r"split(truncate(datum.label, 160), '\n')", "grid": False},
     }
     yield {
         "data": {"values": [{"low": -margin, "high": margin}]},

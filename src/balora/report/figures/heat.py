@@ -4,7 +4,7 @@ from math import floor, log10
 
 from balora.report.dossier import Dossier, TaskDifference
 from balora.report.figures.figure import Figure, Spec, first, whole
-from balora.report.figures.palette import GAINS, INK, LOSSES, MUTED, SAME
+from balora.report.figures.palette import GAINS, INK, LOSSES, MUTED, SAME, SHORTENED
 from balora.report.tables import NOTHING, Table, interval, measured, words
 from balora.report.words import number
 from balora.tasks.catalogue import find_task
@@ -78,7 +78,7 @@ def _panel(found: list[TaskDifference], arms: list[str], family: str, step: floa
                 "field": "arm",
                 "type": "nominal",
                 "scale": {"domain": arms, "paddingInner": 0.08, "paddingOuter": 0},
-                "axis": {**axis, "labels": labelled},
+                "axis": {**axis, "labels": labelled, "labelExpr": SHORTENED},
             },
         },
         "layer": [
