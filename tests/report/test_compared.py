@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from test_report import TASKS, prints, records, report_of
+from test_report import TASKS, Score, prints, records, report_of
 
 import balora.report.data as data
 from balora.report.data import ArmRow, Report
@@ -17,7 +17,7 @@ from balora.study.design import Study
 from balora.study.folder import StudyRecord, describe
 from balora.study.plan import Choices, Plan, make_plan
 from balora.study.seeds import seeds
-from balora.study.statistics import Comparison, Paired, compare, holm, joint_interval
+from balora.study.statistics import Comparison, Paired, compare, holm, joint_interval, t_interval, widening
 from balora.training.record import RunRecord, packed_rows
 
 ARMS = {"warm": {"set": {"adapter.rank": 4}}, "cold": {"set": {"adapter.rank": 2}}}
@@ -167,8 +167,20 @@ def test_runs_asked_different_numbers_of_rows_have_no_joint_interval() -> None:
 CANDIDATES = {"warm": 4, "cold": 2}
 
 
-def tuned_report(monkeypatch: pytest.MonkeyPatch, count: int = 8, **more: object) -> Report:
-    """The two arms as candidates of one tuned arm: in even blocks `warm` is far better, else `cold` is."""
+def better_but_lucky_once(arm: str, task: str, seed: int) -> float:
+    """Warm is better than cold in every block but the first, where cold has a stroke of luck."""
+    return 99.0 if (arm, seed) == ("cold", 42) else {"ba-lora": 50.0, "warm": 60.0, "cold": 55.0}[arm] + seed % 7
+
+
+def alike(arm: str, task: str, seed: int) -> float:
+    """Nothing but luck, and of the arms' own."""
+    return float(np.random.default_rng([len(arm), ord(arm[0]), seed]).normal(50, 3))
+
+
+def tuned_report(
+    monkeypatch: pytest.MonkeyPatch, count: int = 8, scored: Score = better_but_lucky_once, **more: object
+) -> Report:
+    """The two arms as candidates of one tuned arm."""
     plan = planned(count)
     tuned = {"best": {"over": {"adapter.rank": [4, 2]}, "ablation": {"part": "rank", "action": "add"}}}
     study = Study(**{"study": "made-up", "question": "What if?", "base": "ba-lora", "tuned": tuned, **more})
@@ -176,12 +188,6 @@ def tuned_report(monkeypatch: pytest.MonkeyPatch, count: int = 8, **more: object
         DesignedArm(name, {"adapter": {"rank": rank}}, tuned="best") for name, rank in CANDIDATES.items()
     ]
     monkeypatch.setattr(data, "design_arms", lambda study: designed)
-    levels = {"ba-lora": 50.0, "warm": 60.0, "cold": 55.0}
-    odd = {("cold", seeds(count)[0]): 99.0}
-
-    def scored(arm: str, task: str, seed: int) -> float:
-        return odd.get((arm, seed), levels[arm] + seed % 7)
-
     record = StudyRecord(**{**json.loads(describe(plan, "c").model_dump_json()), "study": study})
     return data.build(record, records(plan, scored), {})
 
@@ -215,6 +221,19 @@ def test_candidates_are_shown_and_not_compared(monkeypatch: pytest.MonkeyPatch) 
     assert "- warm: a candidate of best, not compared" in text
     assert "| warm | 6" in text
     json.dumps(asdict(report), allow_nan=False)
+
+
+def test_the_choice_widens_the_interval_of_a_tuned_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    for against, arm in ((None, "best"), ("best", "ba-lora")):
+        report = tuned_report(monkeypatch, scored=alike, against=against)
+        for measure, sign in (("nlu_avg", 1), ("nlg_answer_loss", -1)):
+            paired = next(one.paired for one in report.differences if (one.arm, one.measure) == (arm, measure))
+            base = row(report, "ba-lora").by_seed[measure]
+            table = [[sign * (row(report, name).by_seed[measure][s] - base[s]) for s in base] for name in CANDIDATES]
+            values = [row(report, "best").by_seed[measure][s] - base[s] for s in base]
+            assert widening(np.array(table)) > 1.1, "the setting can tell"
+            low, high = t_interval(values, widening=widening(np.array(table)))
+            assert (paired.low, paired.high) == pytest.approx((low, high) if against is None else (-high, -low))
 
 
 def test_others_can_be_compared_with_a_tuned_arm(monkeypatch: pytest.MonkeyPatch) -> None:

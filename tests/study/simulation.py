@@ -23,6 +23,7 @@ from balora.study.statistics import (
     leave_one_out,
     needed,
     t_interval,
+    widening,
 )
 
 STUDIES = 2000
@@ -154,22 +155,29 @@ def joint() -> Iterator[Figure]:
 
 
 def tuned() -> Iterator[Figure]:
-    """Eight candidates that are equally good: whatever is chosen, its true score is 0."""
-    n, candidates = 8, 8
-    draw = rng(11)
-    own, best, hits = [], [], []
-    for _ in range(STUDIES):
-        table = draw.normal(0, 1, (candidates, n))
-        scores = {str(k): dict(enumerate(row)) for k, row in enumerate(table)}
-        chosen = np.array([scores[name][block] for block, name in leave_one_out(scores).items()])
-        own.append(chosen.mean())
-        best.append(table.mean(axis=1).max())
-        low, high = t_interval(chosen - draw.normal(0, 1, n))
-        hits.append(low <= 0 <= high)
-    setting = f"{n} blocks, {candidates} equal candidates"
-    note = f"; the best candidate's own mean: {np.mean(best):+.3f} σ"
-    yield Figure("tuned arm: mean score minus the truth, in σ", setting + note, float(np.mean(own)), -0.03, 0.03, 3)
-    yield Figure("tuned arm: t-interval of its difference covers the truth", setting, share(hits), 85, 97)
+    """The candidates that get chosen are equally good, the others far behind: whatever is chosen, its truth is 0."""
+    n = 8
+    for equal, behind in ((8, 0), (1, 3)):
+        draw = rng(11)
+        own, best, hits, alone, wrong = [], [], [], [], []
+        for _ in range(STUDIES):
+            table = draw.normal(0, 1, (equal + behind, n)) - 8 * (np.arange(equal + behind) >= equal)[:, None]
+            scores = {str(k): dict(enumerate(row)) for k, row in enumerate(table)}
+            chosen = np.array([scores[name][block] for block, name in leave_one_out(scores).items()])
+            own.append(chosen.mean())
+            best.append(table.mean(axis=1).max())
+            base = draw.normal(0, 1, n)
+            found = compare(Paired(chosen - base, 1.0, True, widening(table - base)))
+            hits.append((found.low or 0) <= 0 <= (found.high or 0))
+            wrong.append(found.verdict in ("helps", "hurts"))
+            low, high = t_interval(chosen - base)
+            alone.append(low <= 0 <= high)
+        setting = f"{n} blocks, {equal} equal candidates, {behind} far behind"
+        note = f"; the best candidate's own mean: {np.mean(best):+.3f} σ"
+        yield Figure("tuned arm: mean score minus the truth, in σ", setting + note, float(np.mean(own)), -0.03, 0.03, 3)
+        note = f"; without widening: {share(alone):.1f}"
+        yield Figure("tuned arm: interval of its difference covers the truth", setting + note, share(hits), 93, 98)
+        yield Figure("tuned arm: a verdict *helps* or *hurts* that is wrong", setting, share(wrong), 0, 6)
 
 
 PARTS = (coverage, errors, powers, joint, tuned)

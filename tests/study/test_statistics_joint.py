@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from balora.study.statistics import joint_interval, leave_one_out, t_interval
+from balora.study.statistics import Paired, compare, joint_interval, leave_one_out, sign_flip_p, t_interval, widening
 
 
 def crossed(seed: int, n: int, m: int, of_items: float) -> np.ndarray:
@@ -111,3 +111,47 @@ def test_candidates_that_lack_a_block_do_not_compete_there() -> None:
 def test_one_block_has_nothing_to_choose_by() -> None:
     assert leave_one_out({"a": {1: 1.0}, "b": {1: 2.0}}) == {}
     assert leave_one_out({"a": {}, "b": {}}) == {}
+
+
+def test_a_choice_that_is_never_in_doubt_widens_nothing() -> None:
+    draw = np.random.default_rng(0)
+    best, behind = draw.normal(0, 1, (1, 6)), draw.normal(-50, 1, (3, 6))
+    assert widening(best) == 1
+    assert widening(np.concatenate((best, behind))) == pytest.approx(1)
+    assert widening(np.concatenate((behind, best))) == pytest.approx(1)
+    assert widening(np.ones((3, 4))) == 1, "no spread at all"
+    assert widening(draw.normal(0, 1, (3, 1))) == 1
+
+
+@pytest.mark.parametrize("blocks", [8, 14])
+def test_a_choice_among_equals_widens(blocks: int) -> None:
+    """Independent oracle: the spread of the tuned mean over many studies, against what single studies say of theirs."""
+    draw, means, stated, widened = np.random.default_rng(1), [], [], []
+    for _ in range(300):
+        table = draw.normal(0, 1, (6, blocks))
+        chosen = leave_one_out({str(k): dict(enumerate(row)) for k, row in enumerate(table)})
+        values = [table[int(name), block] for block, name in chosen.items()]
+        means.append(np.mean(values))
+        stated.append(np.var(values, ddof=1) / blocks)
+        widened.append(stated[-1] * widening(table) ** 2)
+    true = np.var(means)
+    assert np.mean(stated) < 0.75 * true
+    assert 0.9 * true < np.mean(widened) < 1.6 * true
+
+
+def test_what_is_widened_is_all_that_rests_on_the_spread() -> None:
+    values = [1.0, 2.0, 1.5, 0.5, 2.5, 1.0]
+    plain, wide = compare(Paired(values, 1.0)), compare(Paired(values, 1.0, True, 3.0))
+    assert half((wide.low or 0, wide.high or 0)) == pytest.approx(3 * half((plain.low or 0, plain.high or 0)))
+    assert wide.detectable == pytest.approx(3 * (plain.detectable or 0))
+    assert (wide.needed or 0) > (plain.needed or 0)
+    assert wide.effect_size == plain.effect_size
+    assert plain.p == sign_flip_p(values) == 2 / 64
+    from scipy.stats import t
+
+    error = 3 * np.std(values, ddof=1) / np.sqrt(6)
+    assert wide.p == pytest.approx(2 * t.sf(np.mean(values) / error, 5))
+    assert (plain.verdict, wide.verdict) == ("helps", "cannot tell: needs about n seeds")
+    assert half(joint_interval(values, [np.zeros((6, 9))], 1, widening=3.0)) == pytest.approx(
+        3 * half(t_interval(values))
+    )

@@ -21,6 +21,7 @@ from balora.study.statistics import (
     contrast_values,
     contrasts,
     joint_interval,
+    widening,
 )
 from balora.training.record import RunRecord, correct_rows
 
@@ -75,6 +76,7 @@ def arm_differences(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequenc
                 differences(one.by_seed[name], one.by_seed[against]),
                 one.measure.margin(record.study.margin),
                 one.measure.higher_is_better,
+                _widening(one, arms, name, against),
             ),
             not one.measure.secondary and (family is None or name in family),
         )
@@ -83,9 +85,25 @@ def arm_differences(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequenc
     ]
     joint = {one.measure.key: _Items(one, against).joint for one in scored}
     return tuple(
-        Difference(question.name, question.measure, paired, joint[question.measure](question.name))
-        for question, paired in _judged(asked)
+        Difference(question.name, question.measure, found, joint[question.measure](question.name, question.paired))
+        for question, found in _judged(asked)
     )
+
+
+def _widening(one: Scored, arms: Sequence[ArmRow], name: str, against: str) -> float:
+    """Return by how much the choice among candidates, of either arm, widens the interval of their difference."""
+    sign, found = (1 if one.measure.higher_is_better else -1), [1.0]
+    seeds = shared(one.by_seed[name], one.by_seed[against])
+    for tuned, other in ((name, against), (against, name)):
+        scores = [one.by_seed[arm.name] for arm in arms if arm.tuned == tuned]
+        whole = [
+            [sign * (values[seed] - one.by_seed[other][seed]) for seed in seeds]
+            for values in scores
+            if values.keys() >= set(seeds)
+        ]
+        if whole:
+            found.append(widening(np.array(whole)))
+    return max(found)
 
 
 def _judged(asked: Sequence[_Asked]) -> list[tuple[_Asked, Comparison]]:
@@ -101,14 +119,14 @@ class _Items:
         self.scored, self.against = scored, against
         self._rows: dict[str, np.ndarray | None] = {}
 
-    def joint(self, arm: str) -> tuple[float, float] | None:
+    def joint(self, arm: str, paired: Paired) -> tuple[float, float] | None:
         """Return the interval over blocks and items of ``arm`` against the arm of reference."""
         one = self.scored
         seeds = shared(one.by_seed[arm], one.by_seed[self.against])
         if len(seeds) < 2 or one.measure.secondary:
             return None
         found = [items for task in one.tasks if (items := self._differences(arm, task, seeds)) is not None]
-        return joint_interval(differences(one.by_seed[arm], one.by_seed[self.against]), found, len(one.tasks))
+        return joint_interval(paired.differences, found, len(one.tasks), widening=paired.widening)
 
     def _differences(self, arm: str, task: str, seeds: list[int]) -> np.ndarray | None:
         """Return blocks × items, −1 to 1; none where a run has no item scores, or runs were asked different numbers."""

@@ -13,7 +13,7 @@ from balora.study.statistics.paired import (
     t_interval,
 )
 from balora.study.statistics.power import detectable, hedges, needed, power
-from balora.study.statistics.selection import leave_one_out
+from balora.study.statistics.selection import leave_one_out, widening
 from balora.study.statistics.verdict import Comparison, Paired, Verdict, compare, compare_family
 
 __all__ = [
@@ -42,4 +42,5 @@ __all__ = [
     "smallest_p",
     "summarize",
     "t_interval",
+    "widening",
 ]

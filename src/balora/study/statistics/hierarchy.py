@@ -24,7 +24,9 @@ NORMAL = 1.959963984540054
 """Standard deviations from the middle to the ends of 95 %."""
 
 
-def joint_interval(differences: Sequence[float], items: Sequence[np.ndarray], tasks: int) -> tuple[float, float] | None:
+def joint_interval(
+    differences: Sequence[float], items: Sequence[np.ndarray], tasks: int, *, widening: float = 1.0
+) -> tuple[float, float] | None:
     """Return the 95 % interval of the mean difference over blocks and items; none with one block or without items.
 
     Never narrower than the t-interval over blocks alone, and equal to it where items do not matter.
@@ -34,10 +36,11 @@ def joint_interval(differences: Sequence[float], items: Sequence[np.ndarray], ta
         items: for every task with items, blocks × items: 1 where the arm alone was right, −1 where the other alone was.
             Tasks without items are in ``differences`` only: their items are taken as given.
         tasks: how many tasks a difference is the mean of.
+        widening: of the t-interval, for a tuned arm.
     """
     if len(differences) < 2 or not items:
         return None
-    low, high = t_interval(differences)
+    low, high = t_interval(differences, widening=widening)
     of_items = 100 / tasks * sqrt(sum(variance_of_items(one) for one in items))
     middle, half = (low + high) / 2, hypot((high - low) / 2, NORMAL * of_items)
     return middle - half, middle + half

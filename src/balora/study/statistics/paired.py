@@ -38,13 +38,23 @@ def summarize(values: Sequence[float]) -> Summary:
     return Summary(len(values), float(np.mean(values)), sd)
 
 
-def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return mean ± t·sd/√n with n − 1 degrees of freedom; ``values`` are at least two."""
+def t_interval(
+    values: Sequence[float], confidence: float = CONFIDENCE, *, widening: float = 1.0
+) -> tuple[float, float]:
+    """Return mean ± t·sd/√n (times ``widening``) with n − 1 degrees of freedom; ``values`` are at least two."""
     from scipy.special import stdtrit
 
     n, mean = len(values), float(np.mean(values))
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * float(np.std(values, ddof=1)) / sqrt(n)
+    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * float(np.std(values, ddof=1)) / sqrt(n) * widening
     return mean - half, mean + half
+
+
+def t_p(values: Sequence[float], widening: float = 1.0) -> float:
+    """Return the two-sided p of the t-test whose interval is :func:`t_interval`'s."""
+    from scipy.special import stdtr
+
+    n, error = len(values), float(np.std(values, ddof=1)) / sqrt(len(values)) * widening
+    return 2 * float(stdtr(n - 1, -abs(float(np.mean(values))) / error)) if error else 0.0
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:

@@ -1,7 +1,14 @@
 """Arms tuned by cross-validation over the blocks: what a block is scored with was chosen without that block."""
 
 from collections.abc import Mapping
+from itertools import product
+from math import sqrt
 from statistics import fmean
+
+import numpy as np
+
+EXACT_UP_TO = 10
+"""Blocks up to which all patterns of signs are made; beyond, as many as that are drawn."""
 
 
 def leave_one_out(scores: Mapping[str, Mapping[int, float]], higher_is_better: bool = True) -> dict[int, str]:
@@ -29,3 +36,36 @@ def leave_one_out(scores: Mapping[str, Mapping[int, float]], higher_is_better: b
         if best is not None and block in scores[best]:
             chosen[block] = best
     return chosen
+
+
+def widening(candidates: np.ndarray) -> float:
+    """Return by how much the spread of a tuned arm's mean exceeds what its differences alone say; at least 1.
+
+    A candidate that is lucky in one block is the likelier to be chosen for all others, so the blocks' scores are not
+    independent. Here the choice is made anew many times, each block's residuals with random signs and the candidates'
+    means kept (a wild bootstrap): where candidates are alike the spread grows, where one is clearly best it does not.
+
+    Args:
+        candidates: candidates × blocks: differences to the arm of reference, the higher the better.
+    """
+    blocks = candidates.shape[1]
+    if len(candidates) < 2 or blocks < 2:
+        return 1.0
+    alone = float(_chosen(candidates[None])[0].std(ddof=1)) / sqrt(blocks)
+    means = candidates.mean(axis=1, keepdims=True)
+    residuals = (candidates - means) * sqrt(blocks / (blocks - 1))
+    spread = float(_chosen(means + _signs(blocks)[:, None, :] * residuals).mean(axis=1).std())
+    return max(1.0, spread / alone) if alone else 1.0
+
+
+def _chosen(made: np.ndarray) -> np.ndarray:
+    """Return, for every pattern × candidates × blocks, the values of the candidates chosen by the other blocks."""
+    best = (made.sum(axis=2, keepdims=True) - made).argmax(axis=1)
+    values: np.ndarray = np.take_along_axis(made, best[:, None, :], axis=1)[:, 0, :]
+    return values
+
+
+def _signs(blocks: int) -> np.ndarray:
+    if blocks <= EXACT_UP_TO:
+        return np.array(list(product((1.0, -1.0), repeat=blocks)))
+    return np.random.default_rng(0).choice((1.0, -1.0), (2**EXACT_UP_TO, blocks))

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from balora.study.statistics.family import fewest_blocks, holm
-from balora.study.statistics.paired import LEVEL, sign_flip_p, smallest_p, t_interval
+from balora.study.statistics.paired import LEVEL, sign_flip_p, smallest_p, t_interval, t_p
 from balora.study.statistics.power import detectable, hedges, needed
 
 Verdict = Literal[
@@ -37,6 +37,8 @@ class Paired(NamedTuple):
     """The smallest difference that would matter, in the unit of the differences."""
     higher_is_better: bool | None = True
     """None for an interaction, which is neither good nor bad."""
+    widening: float = 1.0
+    """By how much the mean varies more than the differences alone say; above 1 for a tuned arm."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Comparison:
     high: float | None
     """95 % t-interval of the mean difference; none with fewer than two seeds. Not corrected for a family."""
     p: float | None
-    """Two-sided exact sign-flip p; none with fewer than two seeds."""
+    """Two-sided exact sign-flip p (of a tuned arm that of its widened t, where it is larger); none below two seeds."""
     smallest_p: float | None
     """The smallest p that so many seeds can reach: 2/2^n."""
     verdict: Verdict
@@ -82,7 +84,10 @@ def compare_family(family: Sequence[Paired]) -> list[Comparison]:
 
 
 def _p(paired: Paired) -> float | None:
-    return sign_flip_p(paired.differences) if len(paired.differences) > 1 else None
+    if len(paired.differences) < 2:
+        return None
+    p = sign_flip_p(paired.differences)
+    return p if paired.widening == 1 else max(p, t_p(paired.differences, paired.widening))
 
 
 def _comparison(paired: Paired, p: float | None, adjusted: float | None, family: int | None) -> Comparison:
@@ -92,9 +97,10 @@ def _comparison(paired: Paired, p: float | None, adjusted: float | None, family:
     mean = float(np.mean(paired.differences))
     if p is None:
         return Comparison(1, mean, None, None, None, None, "cannot tell: one seed", family=family)
-    low, high = t_interval(paired.differences)
+    low, high = t_interval(paired.differences, widening=paired.widening)
     verdict = _verdict(paired, low, high, p if adjusted is None else adjusted)
     sd = float(np.std(paired.differences, ddof=1))
+    spread = sd * paired.widening
     return Comparison(
         n=n,
         mean=mean,
@@ -105,8 +111,8 @@ def _comparison(paired: Paired, p: float | None, adjusted: float | None, family:
         verdict=verdict,
         adjusted_p=adjusted,
         effect_size=hedges(n, mean, sd),
-        detectable=detectable(n, sd) if sd else None,
-        needed=_needed(n, max(paired.margin, abs(mean)), sd, family or 1, verdict),
+        detectable=detectable(n, spread) if sd else None,
+        needed=_needed(n, max(paired.margin, abs(mean)), spread, family or 1, verdict),
         bound=max(abs(low), abs(high)) if verdict == "no difference larger than x" else None,
         family=family,
     )
