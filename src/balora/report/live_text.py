@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from balora.report.live import Snapshot
 from balora.report.scores import MEASURES
-from balora.report.words import number
+from balora.report.words import number, verdict
 from balora.study.display import clock
 from balora.study.statistics import Comparison
 
@@ -66,7 +66,7 @@ def _paired(paired: Comparison, measure: str) -> list[str]:
     interval = ""
     if paired.low is not None:
         interval = f"[{number(paired.low, unit, sign=True)}, {number(paired.high, unit, sign=True)}]"
-    return [number(paired.mean, unit, sign=True), interval, f"n {paired.n}", paired.verdict]
+    return [number(paired.mean, unit, sign=True), interval, f"n {paired.n}", verdict(paired, unit, "block")]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
