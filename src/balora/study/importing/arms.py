@@ -82,7 +82,8 @@ def import_blocks(paper: Paper, source: str) -> Imported:
         elif key in arms:
             arms[key] = arms[key]._replace(also=(*arms[key].also, words(block.part, action, replacement)))
         else:
-            name = arm_name(block.name, block.part, action, replacement, taken)
+            title = found.part.split(",")[0].removeprefix("all ") if isinstance(found, Bound) else block.name
+            name = arm_name(title, block.part, action, replacement, taken)
             taken.add(name)
             arms[key] = _arm(name, block, action, replacement, found)
             if len(arms) > MOST_ARMS:

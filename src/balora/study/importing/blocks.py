@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from balora.study.importing.labels import Field, column, named_other, pieces, starts_a_label
-from balora.study.importing.lines import OFF, ON, Line, unmarked
+from balora.study.importing.lines import LONGEST, OFF, ON, Line, unmarked
 from balora.study.importing.source import one_line, plain
 
 LONGEST_TITLE = 15
@@ -175,13 +175,13 @@ class _Builder:
     def finish(self) -> None:
         """Close the block that is open, and keep it if it is one."""
         fields = self.fields
-        part = one_line(" ".join(fields.get("part", [])))
+        part = one_line(" ".join(fields.get("part", [])))[:LONGEST]
         if part and ("action" in fields or "replacement" in fields):
             name = " ".join(fields.get("name", [])) or self.named
             self.done.append((self.paper, Block(
                 one_line(name),
                 part,
-                one_line(" ".join(fields.get("action", []))),
+                one_line(" ".join(fields.get("action", [])))[:LONGEST],
                 tuple(filter(None, map(one_line, fields.get("replacement", [])))),
                 tuple(filter(None, map(one_line, fields.get("metrics", [])))),
             )))  # fmt: skip

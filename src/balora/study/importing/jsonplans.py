@@ -8,10 +8,11 @@ from typing import Any
 
 from balora.study.importing.blocks import Block, Paper
 from balora.study.importing.labels import Field, column
+from balora.study.importing.lines import LONGEST
 from balora.study.importing.source import one_line
 
-MOST_STARTS = 2000
-"""Brackets at the start of a line at which JSON is looked for."""
+MOST_FAILURES = 200
+"""Brackets at the start of a line at which JSON is looked for in vain."""
 DEEPEST = 12
 _START = re.compile(r"^(?:[ >`]|<[^>\n]*>)*([{\[])", re.M)
 _WRAPPERS = {"predictions", "plan", "plans", "ablations", "ablation_plan", "suggestions", "results", "data", "response"}
@@ -32,15 +33,14 @@ def json_plans(text: str) -> tuple[list[Paper], str]:
 
 
 def _values(text: str) -> Iterator[tuple[int, int, Any]]:
-    decoder, end = json.JSONDecoder(), 0
-    for count, match in enumerate(_START.finditer(text)):
-        if count == MOST_STARTS:
-            return
-        if match.start(1) < end:
+    decoder, end, failures = json.JSONDecoder(), 0, 0
+    for match in _START.finditer(text):
+        if match.start(1) < end or failures == MOST_FAILURES:
             continue
         try:
             value, end = decoder.raw_decode(text, match.start(1))
         except (ValueError, RecursionError):
+            failures += 1
             continue
         yield match.start(1), end, value
 
@@ -88,7 +88,7 @@ def texts(value: Any, depth: int = 0) -> Iterator[str]:
         for inner in value:
             yield from texts(inner, depth + 1)
     else:
-        yield str(value)
+        yield str(value)[:LONGEST]
 
 
 def unpacked(text: str) -> list[str]:

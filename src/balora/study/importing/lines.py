@@ -1,5 +1,6 @@
 """Markdown to lines: headings, list items, text and table rows, with emphasis marked and the depth of lists kept."""
 
+import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -9,6 +10,8 @@ from markdown_it.token import Token
 from balora.study.importing.source import MARKS
 
 ON, OFF, BREAK = MARKS
+LONGEST = 2000
+"""Letters of a line that are read; what a plan says of one part fits many times over."""
 DEEPEST = 4
 """How often a code block inside a code block is read as Markdown once more."""
 
@@ -48,9 +51,9 @@ def _lines(tokens: list[Token], depth: int) -> Iterator[Line]:
             yield Line("row", lists, tuple(cells), first_row)
             cells, first_row = None, False
         elif token.type == "inline" and cells is not None:
-            cells.append(flat(token))
+            cells.append(flat(token)[:LONGEST])
         elif token.type == "inline":
-            texts = tuple(filter(None, (" ".join(text.split()) for text in flat(token).split("\n"))))
+            texts = tuple(filter(None, (" ".join(text.split())[:LONGEST] for text in flat(token).split("\n"))))
             if texts and heading:
                 yield Line("heading", heading, texts[:1])
                 texts = texts[1:]
@@ -65,6 +68,7 @@ def _lines(tokens: list[Token], depth: int) -> Iterator[Line]:
 def flat(token: Token) -> str:
     """Return an inline token as text: emphasis between the marks, line breaks outside emphasis as `\\n`."""
     parts: list[str] = []
+    depth = 0
     for child in token.children or []:
         if child.type in ("strong_open", "em_open"):
             parts.append(ON)
@@ -72,18 +76,12 @@ def flat(token: Token) -> str:
             parts.append(OFF)
         elif child.type == "code_inline":
             parts.append(ON + child.content + OFF)
-        elif child.type == "softbreak":
-            parts.append(" " if _inside(parts) else "\n")
-        elif child.type == "hardbreak":
-            parts.append("\n")
+        elif child.type in ("softbreak", "hardbreak"):
+            parts.append(" " if depth > 0 and child.type == "softbreak" else "\n")
         else:
             parts.append(child.content)
-    return "".join(parts).replace(BREAK, "\n")
-
-
-def _inside(parts: list[str]) -> bool:
-    opened = sum(part.count(ON) - part.count(OFF) for part in parts)
-    return opened > 0
+        depth += parts[-1].count(ON) - parts[-1].count(OFF)
+    return re.sub(f"({ON}|{OFF})\\1+", r"\1", "".join(parts)).replace(BREAK, "\n")
 
 
 def unmarked(text: str) -> str:

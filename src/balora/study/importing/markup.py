@@ -16,6 +16,10 @@ INLINE = {"a", "abbr", "del", "font", "img", "ins", "kbd", "label", "s", "small"
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 LISTS = {"ul", "ol"}
 KNOWN = EMPHASIS | BLOCKS | SILENT | INLINE | set(HEADINGS) | LISTS | {"li", "br", "table", "tr", "td", "th"}
+DEEPEST = 6
+"""Levels of lists that are told apart; a page of lists that are never closed stays readable."""
+_NO_TAG = re.compile(r"<(?=[^<>]*(?:<|\Z))")
+"""A bracket that is never closed; the parser would look for its end through the whole text."""
 _BLANK_LINE = re.compile(r"\n[ ]*\n")
 
 
@@ -24,10 +28,20 @@ def to_markdown(text: str) -> str:
 
     Only names of HTML elements are taken for tags: `rank <r> 8` and `k<min(n, d)` stay as they are.
     """
+    text = _NO_TAG.sub("&lt;", _without_comments(text))
     reader = _Reader(text)
     reader.feed(text)
     reader.close()
     return "".join(reader.out)
+
+
+def _without_comments(text: str) -> str:
+    """Drop `<!-- … -->`; the parser would look for the end of each one that is never closed."""
+    kept, at = [], 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept.append(text[at:start])
+        at = end + 3
+    return "".join([*kept, text[at:].replace("<!--", "")])
 
 
 class _Reader(HTMLParser):
@@ -104,7 +118,7 @@ class _Reader(HTMLParser):
             self._lists += 1
             self.out.append("\n" if self._lists > 1 else "\n\n")
         elif tag == "li":
-            self._start_line("\n" + "  " * max(self._lists - 1, 0) + "- ")
+            self._start_line("\n" + "  " * min(max(self._lists - 1, 0), DEEPEST) + "- ")
         elif tag in HEADINGS:
             self._start_line("\n\n" + "#" * HEADINGS[tag] + " ")
 

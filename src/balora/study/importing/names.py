@@ -25,9 +25,9 @@ def slug(text: str, longest: int = LONGEST) -> str:
     return kept
 
 
-def arm_name(block: str, part: str, action: str | None, replacement: str | None, taken: set[str]) -> str:
-    """Return a name for an arm: what stands in the part's place, or `no-` and the part, that is not ``taken``."""
-    title = slug(_TAIL.sub("", _LEAD.sub("", block, count=1))) or slug(part) or "arm"
+def arm_name(title: str, part: str, action: str | None, replacement: str | None, taken: set[str]) -> str:
+    """Return a name for an arm that is not ``taken``: what stands in the part's place, or `no-` and the title."""
+    title = slug(_TAIL.sub("", _LEAD.sub("", title, count=1))) or slug(part) or "arm"
     new = slug(re.split(r"[(\[{]", replacement, maxsplit=1)[0] or replacement) if replacement else ""
     if action == "remove" and not replacement:
         name = title if re.match(r"(?:no|without|remov\w*|drop\w*)-", title) else f"no-{title}"

@@ -106,6 +106,7 @@ FILLER = word_set(
 """Words that change nothing about which part is meant."""
 _GREEK = {"λ": "lambda", "α": "alpha", "β": "beta", "γ": "gamma", "η": "eta", "τ": "tau", "σ": "sigma"}
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?%?", re.I)
 _TOKEN = re.compile(r"(?<![\w.])-?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?%?(?![\w%])|[^\W_]+|[^\w\s]", re.I)
 _BENIGN = set(".:()[]{}'-=&?!#*_…·•+/|")
 _BARRIERS = set(",;")
@@ -131,7 +132,7 @@ def read(text: str) -> Reading:
         token = tokens[at]
         if concept:
             concepts.add(concept)
-        elif _is_number(token):
+        elif _NUMBER.fullmatch(token):
             numbers.append(float(token.rstrip("%")))
             percent |= token.endswith("%")
         elif token not in FILLER and token not in _BARRIERS:
@@ -142,6 +143,7 @@ def read(text: str) -> Reading:
 
 def _tokens(text: str) -> list[str]:
     text = re.sub(r"(?<![\d.])10([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", lambda m: f"10^{m[1].translate(_SUPERSCRIPT)}", text)
+    text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: f"^{m[0].translate(_SUPERSCRIPT)}", text)  # 2⁴ is not 24
     text = plain(text)
     for letter, name in _GREEK.items():
         text = text.replace(letter, name)
@@ -158,10 +160,6 @@ def _changes_a_number(tokens: list[str], at: int) -> bool:
     """`1/255` and `+5` are no numbers that could be read as 1, 255 or 5."""
     following = tokens[at + 1] if at + 1 < len(tokens) else ""
     return tokens[at] in "/+*" and bool(following) and following[0].isdigit()
-
-
-def _is_number(token: str) -> bool:
-    return token[-1].isdigit() or token[-1] in "%." if token[0].isdigit() or token[:1] in "-." else False
 
 
 def _phrase(tokens: list[str], at: int) -> tuple[str | None, int]:
