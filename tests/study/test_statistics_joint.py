@@ -120,6 +120,8 @@ def test_a_choice_that_is_never_in_doubt_widens_nothing() -> None:
     assert widening(np.concatenate((best, behind))) == pytest.approx(1)
     assert widening(np.concatenate((behind, best))) == pytest.approx(1)
     assert widening(np.ones((3, 4))) == 1, "no spread at all"
+    lucky = np.array([[-1.0] * 8, [-4.9] + [-0.5] * 7])
+    assert widening(lucky) == 1, "what is chosen may vary less, but nothing is narrowed"
     assert widening(draw.normal(0, 1, (3, 1))) == 1
 
 
