@@ -1,5 +1,7 @@
 """Mutants of the statistics: verdicts, families, power, the bootstrap, choices, and what a report compares."""
 
+# ruff: noqa: E501
+# fmt: off
 MUTANTS = {
     ("study/statistics/paired.py", "study/test_statistics.py"): [
         ("sd-over-n", "float(np.std(values, ddof=1)) if len(values) > 1 else None", "float(np.std(values)) if len(values) > 1 else None"),
