@@ -19,6 +19,8 @@ NOTHING = {"", "none", "n/a", "na", "not applicable", "-", "null", "nil", "empty
 """What planners write where there is no replacement."""
 MOST_WORDS = 5
 """Words that one of several replacements on a line may have; longer pieces are clauses of one sentence."""
+CLAUSES = {"A", "B", "with", "while", "but", "vice", "i.e.", "e.g."}
+"""First words of what explains the replacement before it: `LoRA's start, A scaled normal, B zero`."""
 _NUMBER = r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?%?"
 _AND = r"\s*(?:[,;/]|,?\s*\band\b|,?\s*\bor\b)\s*"
 _NUMBERS = re.compile(
@@ -46,7 +48,10 @@ def replacements(block: Block, together: bool = False) -> list[str]:
     entries = [text for entry in block.replacements for text in unpacked(entry)]
     alone = len(block.replacements) == 1
     split = [text for entry in entries for text in ([entry] if together else _apart(entry, alone))]
-    kept = {plain(text): text.strip() for text in split if plain(text).strip(" .'") not in NOTHING}
+    kept: dict[str, str] = {}
+    for text in split:
+        if plain(text).strip(" .'") not in NOTHING:
+            kept.setdefault(plain(text), text.strip())
     return list(kept.values())
 
 
@@ -68,9 +73,7 @@ def _apart(text: str, alone: bool) -> list[str]:
 def _an_alternative(piece: str) -> bool:
     """Whether a stretch between commas can be a replacement of its own: short, no clause, no assignment."""
     words = piece.split()
-    clause = (
-        words[:1] in (["A"], ["B"], ["with"], ["while"], ["but"], ["vice"], ["i.e."], ["e.g."]) or "vice versa" in piece
-    )
+    clause = (len(words) > 1 and words[0] in CLAUSES) or "vice versa" in piece
     balanced = piece.count("(") == piece.count(")")
     return 0 < len(words) <= MOST_WORDS and not clause and balanced and "=" not in piece and words[-1] != "with"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from balora.study.importing.labels import Field, column, named_other, pieces, starts_a_label
+from balora.study.importing.labels import Field, column, has_unknown_label, pieces, starts_a_label
 from balora.study.importing.lines import LONGEST, OFF, ON, Line, unmarked
 from balora.study.importing.source import one_line, plain
 
@@ -63,8 +63,8 @@ class _Builder:
         self.named = ""
         self.open: Field | None = None
         self.depth, self.in_item = 0, False
-        self.listed = False
-        """Whether the open field's values are items of a list."""
+        self.listed: int | None = None
+        """The depth of the list whose items are the open field's values, if they are."""
 
     def line(self, line: Line) -> None:
         """Take in one line."""
@@ -103,8 +103,8 @@ class _Builder:
 
     def _value(self, field: Field | None, text: str, line: Line, fresh: bool) -> None:
         """Take in what stands under a label, or under none; ``fresh``: it starts a Markdown block."""
-        if field == "other" and self._in_a_list(line, fresh) and not named_other(text):
-            field = None
+        if field is None and has_unknown_label(text) and self.open and not self._in_its_list(line):
+            field = "other"
         if field is None:
             self._unlabelled(text, line, fresh)
             return
@@ -114,7 +114,8 @@ class _Builder:
             self.finish()
         if not self.fields:
             self.named, self.title = self._name(), ""
-        self.open, self.depth, self.listed, self.in_item = field, line.level, False, line.kind == "item"
+        self.open, self.listed, self.in_item = field, None, line.kind == "item"
+        self.depth = 0 if line.kind == "heading" else line.level
         values = self.fields.setdefault(field, [])
         value = unmarked(text)
         if value:
@@ -131,7 +132,8 @@ class _Builder:
                 values.append(value)
             else:
                 values[-1] += f" {value}"
-            self.listed |= line.kind == "item"
+            if line.kind == "item" and self.listed is None:
+                self.listed = line.level
             return
         self.open = None
         if len(value.split()) <= LONGEST_TITLE:
@@ -144,13 +146,14 @@ class _Builder:
             return False
         empty = not self.fields[self.open]
         deeper = line.level > self.depth or (self.in_item and line.kind == "text" and line.level == self.depth)
-        next_item = line.kind == "item" and (empty or self.listed) and line.level >= self.depth
-        return not fresh or empty or deeper or next_item
+        return not fresh or empty or deeper or self._in_its_list(line)
 
-    def _in_a_list(self, line: Line, fresh: bool) -> bool:
-        """Whether a line with an unknown label may be one of the open field's items."""
-        values = self.fields.get(self.open or "part")
-        return self._continues(line, fresh) and (self.listed or not values) and line.level >= self.depth
+    def _in_its_list(self, line: Line) -> bool:
+        """Whether a line is an item of the list that the open field's values stand in, or could be its first."""
+        if line.kind != "item":
+            return False
+        first = self.depth if not self.fields.get(self.open or "part") else self.depth + 1
+        return line.level >= (first if self.listed is None else self.listed)
 
     def _row(self, line: Line) -> None:
         if line.first_row:

@@ -128,20 +128,16 @@ def _found(text: str) -> Iterator[tuple[int, int, Field]]:
     if first and (not first["bare"] or ON in text[: first.start("label")]):
         yield 0, first.end(), COLUMNS[label_of(first["label"])]
         start = first.end()
-    elif unknown := _UNKNOWN.match(text):
-        yield 0, unknown.end(), "other"
-        start = unknown.end()
-    elif (other := _PLAIN_UNKNOWN.match(text)) and label_of(other["label"]) in OTHER:
+    elif (other := _UNKNOWN.match(text) or _PLAIN_UNKNOWN.match(text)) and label_of(other["label"]) in OTHER:
         yield 0, other.end(), "other"
         start = other.end()
     for later in _LATER.finditer(text, start):
         yield later.start(), later.end(), COLUMNS[label_of(later["label"])]
 
 
-def named_other(text: str) -> bool:
-    """Whether a line starts with a label that is known to belong to no field of the plan."""
-    found = _UNKNOWN.match(text) or _PLAIN_UNKNOWN.match(text)
-    return bool(found) and label_of(found["label"]) in OTHER  # type: ignore[index]
+def has_unknown_label(text: str) -> bool:
+    """Whether a line starts with an emphasised label that no table knows."""
+    return bool(_UNKNOWN.match(text))
 
 
 def starts_a_label(text: str) -> bool:

@@ -9,10 +9,29 @@ ON, OFF, BREAK = MARKS
 EMPHASIS = {"b", "strong", "em", "i", "code", "mark", "u", "dt"}
 BLOCKS = {
     *("address", "article", "blockquote", "body", "center", "details", "div", "dd", "dl", "dt", "figure", "footer"),
-    *("form", "header", "hr", "html", "main", "p", "pre", "section", "summary", "tbody", "thead", "tfoot"),
+    *("form", "header", "hr", "html", "main", "p", "pre", "section", "summary"),
 }
 SILENT = {"style", "script", "head", "template", "svg"}
-INLINE = {"a", "abbr", "del", "font", "img", "ins", "kbd", "label", "s", "small", "span", "sub", "sup", "tt", "var"}
+INLINE = {
+    "a",
+    "abbr",
+    "del",
+    "font",
+    "img",
+    "ins",
+    "kbd",
+    "label",
+    "s",
+    "small",
+    "span",
+    "sub",
+    "sup",
+    "tt",
+    "var",
+    "tbody",
+    "thead",
+    "tfoot",
+}
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 LISTS = {"ul", "ol"}
 KNOWN = EMPHASIS | BLOCKS | SILENT | INLINE | set(HEADINGS) | LISTS | {"li", "br", "table", "tr", "td", "th"}

@@ -12,7 +12,7 @@ from balora.study.layers import RESERVED
 from balora.training.spec import setting_keys
 
 FAMILIES = {"nlu", "nlg"}
-SHARES = ("adapter.dropout", "training.warmup")
+SHARES = ("adapter.dropout", "training.warmup", "training.label_smoothing")
 """Settings that a plan may give in percent."""
 _MODULE = re.compile(r"[a-z][a-z0-9]*(?:[_.][a-z0-9]+)+")
 

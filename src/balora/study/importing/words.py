@@ -49,6 +49,8 @@ PHRASES: dict[str, str] = {
     "warmup": "warmup, warm up",
     "dropout": "dropout, dropout rate, lora dropout",
     "weight_decay": "weight decay",
+    "smoothing": "label smoothing",
+    "l2_start": "l2 sp, l2 to the start, l2 to start, l2 to the starting point, l2 starting point",
     "clipping": "gradient clipping, max grad norm, gradient norm clipping",
     "batch": "batch size, batch sizes",
     "epochs": "epochs, training epochs, epoch count",
@@ -57,13 +59,14 @@ PHRASES: dict[str, str] = {
     "bfloat16": "bf16, bfloat16",
     "float32": "fp32, float32",
     "temperature": "temperature, temperatures",
-    "temperature_t": "temperature t, t temperature",
+    "temperature_t": "temperature t, t temperature, t",
     "k": "k",
     "topk": "top k, top",
     "number": "number of, the number of",
     "entropy": "entropy, entropies, entropy loss",
     "vocabulary": "vocabulary, probabilit*",
-    "full_vocabulary": "full vocabulary, whole vocabulary, entire vocabulary, all probabilit*",
+    "full_vocabulary": "over the whole vocabulary, over the full vocabulary, full vocabulary, whole vocabulary, "
+    " entire vocabulary, all probabilit*",
     "covariance": "covariance, covariance loss, covariance penalty, off diagonal covariance",
     "kl": "kl, kl divergence, kl divergence loss, kullback leibler, kullback leibler divergence",
     "mse": "mse, mse loss, mean squared error, mean square error, mean squared error loss",
@@ -79,7 +82,8 @@ PHRASES: dict[str, str] = {
     "edition": "edition, editions, paper version, published version",
     "arxiv": "arxiv, arxiv v5",
     "iclr": "iclr, iclr 2026",
-    "reference_head": "reference head, reference classification head, reference s head, reference model s head, "
+    "reference_head": "reference head, reference classification head, reference s head, reference model s head, reference model head, "
+    "reference model classification head, reference model s classification head, "
     "classification head of the reference, classification head of the reference model, head of the reference, "
     "head of the reference model",
     "probe": "probe, probed, linear probe, linear probing, probing, fitted on frozen features, fitted probe",
