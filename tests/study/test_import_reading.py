@@ -35,7 +35,8 @@ CANONICAL = """
 - **Metrics**: NLU Avg
 """
 WRAPPED = (
-    f'<style>\n.box h3 {{ color: red }}\n</style>\n\n<div style="a: b" class="box">\n<h2>Trace</h2>\n\nThe action: none.'
+    f'<style>\n.box h3 {{ color: red }}\n</style>\n\n<div style="a: b" class="box">\n<h2>Trace</h2>\n\nThe action: '
+    "none."
     f'\n</div>\n\n<div>\n<h2 style="c">📋 Ablation Plan</h2>\n{CANONICAL}\n</div>'
 )
 VARIANTS = {
@@ -72,10 +73,13 @@ VARIANTS = {
     "comments": CANONICAL.replace("### SVD", "<!-- - **Ablated Part**: rank -->\n### SVD"),
     "an unclosed comment": CANONICAL + "<!-- and no end",
     "an unclosed style": CANONICAL.replace("### SVD", "<style> x\n### SVD"),
-    "entities": CANONICAL.replace("SVD regularizer", "SVD&#32;regularizer").replace("- **", "- <b>").replace("**", "</b>"),
+    "entities": CANONICAL.replace("SVD regularizer", "SVD&#32;regularizer").replace("- **", "- <b>").replace("**",
+    "</b>"),
     "comma list": CANONICAL.replace(":\n  - standard LoRA\n  - orthogonal start", ": standard LoRA, orthogonal start"),
-    "one of": CANONICAL.replace(":\n  - standard LoRA\n  - orthogonal start", ": one of: standard LoRA or orthogonal start"),
-    "Python list": CANONICAL.replace(":\n  - standard LoRA\n  - orthogonal start", ": ['standard LoRA', 'orthogonal start']"),
+    "one of": CANONICAL.replace(":\n  - standard LoRA\n  - orthogonal start",
+    ": one of: standard LoRA or orthogonal start"),
+    "Python list": CANONICAL.replace(":\n  - standard LoRA\n  - orthogonal start",
+    ": ['standard LoRA', 'orthogonal start']"),
     "list without indent": CANONICAL.replace("  - ", "- "),
     "lines under the label": CANONICAL.replace("  - standard", "  standard").replace("  - orth", "  orth"),
     "labels split over lines": CANONICAL.replace("**Ablated Part**", "**Ablated\n  Part**"),
@@ -89,25 +93,33 @@ VARIANTS = {
     "labels as headings": CANONICAL.replace("- **Ablated Part**:", "#### Ablated Part\n").replace(
         "- **Action**:", "#### Action\n").replace("- **Metrics**:", "#### Metrics\n").replace(
         "- **Replacement**:", "#### Replacement\n"),
-    "one line a block": "## P\n**Ablated Part**: PiSSA initialization; **Action**: REPLACE; **Replacement**: standard LoRA, "
-    "orthogonal start; **Metrics**: NLG Avg\n\n**Ablated Part**: SVD regularizer | **Action**: REMOVE | **Metrics**: NLU Avg",
-    "titles in a numbered list": "## Ablation plan\n1. **Start**\n   - Ablated Part: PiSSA initialization\n   - Action: replace\n"
+    "one line a block": "## P\n**Ablated Part**: PiSSA initialization; **Action**: REPLACE; **Replacement**: "
+    "standard LoRA, "
+    "orthogonal start; **Metrics**: NLG Avg\n\n**Ablated Part**: SVD regularizer | **Action**: REMOVE | **Metrics**: "
+    "NLU Avg",
+    "titles in a numbered list": "## Ablation plan\n1. **Start**\n   - Ablated Part: PiSSA initialization\n   - "
+    "Action: replace\n"
     "   - Replacement:\n     - standard LoRA\n     - orthogonal start\n2. **SVD**\n   - Ablated Part: SVD regularizer\n"
     "   - Action: Remove\n",
     "table": "| Name | Ablated Part | Action | Replacement | Metrics |\n|--|--|--|--|--|\n"
     "| Start | PiSSA initialization | REPLACE | standard LoRA<br>orthogonal start | NLG Avg, NLU Avg |\n"
     "| SVD | SVD regularizer | REMOVE | - | NLU Avg |",
     "tables of label and value": "### Start\n| Field | Value |\n|--|--|\n| Ablated Part | PiSSA initialization |\n"
-    "| **Action** | REPLACE |\n| Replacement | standard LoRA<br>orthogonal start |\n\n### SVD\n| Ablated Part | SVD regularizer |\n"
+    "| **Action** | REPLACE |\n| Replacement | standard LoRA<br>orthogonal start |\n\n### SVD\n| Ablated Part | SVD "
+    "regularizer |\n"
     "|--|--|\n| Action | REMOVE |",
-    "HTML lists": "<h3>Start</h3><ul><li><b>Ablated Part</b>: PiSSA initialization</li><li><b>Action</b>: REPLACE<li><b>"
+    "HTML lists": "<h3>Start</h3><ul><li><b>Ablated Part</b>: PiSSA initialization</li><li><b>Action</b>: "
+    "REPLACE<li><b>"
     "Replacement</b>:<ul><li>standard LoRA</li><li>orthogonal start</li></ul></li></ul><h3>SVD</h3>"
     "<ul><li><strong>Ablated Part:</strong> SVD regularizer</li><li><i>Action</i>: REMOVE</li></ul>",
-    "HTML paragraphs": "<h3>Start</h3><p><b>Ablated Part:</b> PiSSA initialization<br><b>Action:</b> REPLACE<br/><b>Replacement"
+    "HTML paragraphs": "<h3>Start</h3><p><b>Ablated Part:</b> PiSSA initialization<br><b>Action:</b> "
+    "REPLACE<br/><b>Replacement"
     ":</b> standard LoRA, orthogonal start</p><h4>SVD</h4><p><b>Ablated Part:</b> SVD <span>regularizer</span></p>"
     "<p><b>Action:</b> REMOVE</p>",
-    "HTML table": "<table><thead><tr><th>Ablated Part</th><th>Action</th><th>Replacement</th></tr></thead><tbody><tr><td>PiSSA\n"
-    "initialization<td>REPLACE<td><ul><li>standard LoRA<li>orthogonal start</ul></tr><tr><td>SVD regularizer</td><td>REMOVE"
+    "HTML table": "<table><thead><tr><th>Ablated "
+    "Part</th><th>Action</th><th>Replacement</th></tr></thead><tbody><tr><td>PiSSA\n"
+    "initialization<td>REPLACE<td><ul><li>standard LoRA<li>orthogonal start</ul></tr><tr><td>SVD "
+    "regularizer</td><td>REMOVE"
     "</td><td></td></tr></tbody></table>",
     "JSON lines": JSON_LINES,
     "JSON array": json.dumps(OBJECTS, indent=2),
@@ -116,9 +128,11 @@ VARIANTS = {
     "JSON in quotes": json.dumps({"id": "ba", "predictions": JSON_LINES, "cost": 0.1}),
     "JSON and Markdown of the same": f"{JSON_LINES}\n{CANONICAL}",
     "told twice": CANONICAL + CANONICAL,
-    "YAML": "```yaml\n- name: Start\n  ablated_part: PiSSA initialization\n  action: REPLACE\n  replacement: [standard LoRA, "
+    "YAML": "```yaml\n- name: Start\n  ablated_part: PiSSA initialization\n  action: REPLACE\n  replacement: "
+    "[standard LoRA, "
     "orthogonal start]\n- name: SVD\n  ablated_part: SVD regularizer\n  action: REMOVE\n```",
-    "the prompt first": '1. "name": name of the ablation.\n2. "ablated_part": the part to ablate.\n3. "action": one of (REMOVE, '
+    "the prompt first": '1. "name": name of the ablation.\n2. "ablated_part": the part to ablate.\n3. "action": one '
+    'of (REMOVE, '
     f"REPLACE, ADD).\n{CANONICAL}",
 }  # fmt: skip
 

@@ -54,7 +54,7 @@ def _lines(tokens: list[Token], depth: int) -> Iterator[Line]:
             cells.append(flat(token)[:LONGEST])
         elif token.type == "inline":
             texts = tuple(filter(None, (" ".join(text.split())[:LONGEST] for text in flat(token).split("\n"))))
-            if texts and heading:
+            if texts and heading and not lists:
                 yield Line("heading", heading, texts[:1])
                 texts = texts[1:]
             if texts:

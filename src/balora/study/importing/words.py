@@ -82,7 +82,8 @@ PHRASES: dict[str, str] = {
     "edition": "edition, editions, paper version, published version",
     "arxiv": "arxiv, arxiv v5",
     "iclr": "iclr, iclr 2026",
-    "reference_head": "reference head, reference classification head, reference s head, reference model s head, reference model head, "
+    "reference_head": "reference head, reference classification head, reference s head, reference model s head, "
+    "reference model head, "
     "reference model classification head, reference model s classification head, "
     "classification head of the reference, classification head of the reference model, head of the reference, "
     "head of the reference model",
