@@ -124,7 +124,7 @@ def test_odd_words_stay_words(words: str) -> None:
         block(f"initialization {words}", "REPLACE", f"{words} start", name=words, metrics=f"{words}, NLU Avg"),
         block(f"{words} rank", "REMOVE", metrics=words),
     )))  # fmt: skip
-    plan, written = import_text(text, f"{clean(words)}.md")
+    plan, written = import_text(text, f"{words}\u2028.md")
     document = yaml.safe_load(written)
     assert list(document) == ["study", "question", "suites", "metrics", "base", "arms"]
     assert list(document["arms"]) == [arm.name for arm in plan.arms]

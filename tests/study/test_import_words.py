@@ -115,6 +115,7 @@ OPEN: list[tuple[str, str | None, str | None, str]] = [
     ("LoRA", "remove", None, "without it the method is another one"),
     ("BA-LoRA", "remove", None, "without it the method is another one"),
     ("LoRA", "replace", "full fine-tuning", "without it the method is another one"),
+    ("BA-LoRA adapter", "replace", "full fine-tuning without regularization", "may be: low-rank adapter, the method"),
     ("rank", "remove", None, "removing rank names no setting"),
     ("rank", "replace", None, "names no replacement"),
     ("rank", "replace", "> 8", "'>'"),

@@ -73,7 +73,7 @@ def _apart(text: str, alone: bool) -> list[str]:
 def _an_alternative(piece: str) -> bool:
     """Whether a stretch between commas can be a replacement of its own: short, no clause, no assignment."""
     words = piece.split()
-    clause = (len(words) > 1 and words[0] in CLAUSES) or "vice versa" in piece
+    clause = len(words) > 1 and words[0] in CLAUSES
     balanced = piece.count("(") == piece.count(")")
     return 0 < len(words) <= MOST_WORDS and not clause and balanced and "=" not in piece and words[-1] != "with"
 

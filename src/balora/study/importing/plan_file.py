@@ -6,7 +6,7 @@ from balora.errors import ConfigError, DataError
 from balora.study.finding import read_study
 from balora.study.importing.arms import Imported, import_blocks
 from balora.study.importing.plan import blocks_of
-from balora.study.importing.source import read_plan_text
+from balora.study.importing.source import one_line, read_plan_text
 from balora.study.importing.writing import study_text
 
 
@@ -16,7 +16,7 @@ def import_plan(path: Path, paper: str | None = None) -> tuple[Imported, str]:
     Raises:
         DataError: the file cannot be read or holds no plan, several papers and none chosen, or nothing to compare.
     """
-    return import_text(read_plan_text(path), str(path), paper)
+    return import_text(read_plan_text(path), one_line(str(path)), paper)
 
 
 def import_text(text: str, source: str, paper: str | None = None) -> tuple[Imported, str]:

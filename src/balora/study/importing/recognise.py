@@ -40,9 +40,10 @@ def recognise(
     near = may_stand(part_read.concepts | new.concepts)
     if action is None:
         return Open("its action is none of REMOVE, REPLACE and ADD", near)
-    part = _part(part_read)
-    if part is None:
-        return Open(_not_named(part_read), near)
+    parts = _parts(part_read)
+    if len(parts) != 1:
+        return Open(_not_named(part_read, parts), near)
+    part = parts[0]
     near = tuple(key for key in settable() if key in part.settings) or near
     aside = _one_family(part, part_read, new, suites)
     if aside:
@@ -55,20 +56,17 @@ def recognise(
     return Bound(delta, part.name, note) if delta else Open(_not_meant(part, new), near)
 
 
-def _part(text: Reading) -> Part | None:
-    """Return the one part that ``text`` names, if it is one and everything in the text is understood."""
+def _parts(text: Reading) -> list[Part]:
+    """Return the parts that ``text`` names, where everything in it is understood; only one alone is taken."""
     if text.unknown:
-        return None
-    fitting = [
-        part for part in PARTS if _names(part.named, part.besides, text.concepts) and _plain_or_number(part, text)
-    ]
-    return fitting[0] if len(fitting) == 1 else None
+        return []
+    return [part for part in PARTS if _names(part.named, part.besides, text.concepts) and _plain_or_number(part, text)]
 
 
 def part_named(words: str) -> str | None:
     """Return the name of the part that ``words`` name, if they name one."""
-    part = _part(read(words))
-    return part.name if part else None
+    parts = _parts(read(words))
+    return parts[0].name if len(parts) == 1 else None
 
 
 def _plain_or_number(part: Part, text: Reading) -> bool:
@@ -172,10 +170,12 @@ def _modules(text: str) -> list[str] | None:
     return words if words and all(_MODULE.fullmatch(word) for word in words) else None
 
 
-def _not_named(text: Reading) -> str:
+def _not_named(text: Reading, parts: list[Part]) -> str:
     if text.unknown:
         words = list(dict.fromkeys(text.unknown))
         return f"not understood in the part: {', '.join(map(repr, words[:4]))}" + (" …" if len(words) > 4 else "")
+    if parts:
+        return f"its part may be: {', '.join(dict.fromkeys(part.name for part in parts))}"
     if not text.concepts - COMMON:
         return "its part names nothing that balora has a setting for"
     return f"its part is ambiguous: {', '.join(sorted(text.concepts - COMMON)) or 'no words of a part'}".replace(
