@@ -244,10 +244,10 @@ def test_no_block_is_an_error(text: str) -> None:
 
 
 def test_metrics() -> None:
-    judged = judge([
+    judged = judge([[
         "NLG Avg., GLUE benchmark scores (accuracy, F1)", "average NLU score", "GSM8K accuracy; SST-2, CoLA (Matthews)",
         "MT-Bench", "accuracy", "NLG metrics (Accuracy, Pass@1, GPT-4 Eval",
-    ])  # fmt: skip
+    ]])  # fmt: skip
     assert judged.metrics == ("nlu_avg", "nlg_avg")
     assert judged.known == {
         "NLG Avg": "nlg_avg", "GLUE benchmark scores (accuracy, F1)": "nlu_avg", "average NLU score": "nlu_avg",
@@ -256,6 +256,11 @@ def test_metrics() -> None:
     }  # fmt: skip
     assert judged.tasks == ("gsm8k", "sst2", "cola")
     assert judged.unknown == ("MT-Bench", "accuracy")
-    assert judge(["NLU Avg"]).suites == ("nlu",)
-    assert judge(["perplexity of NLU"]).unknown == ("perplexity of NLU",)
+    assert judge([["perplexity of NLU"]]).unknown == ("perplexity of NLU",)
+
+
+def test_one_family_judges_only_where_every_block_says_so() -> None:
+    assert judge([["NLU Avg"], ["GLUE", "F1"], []]).metrics == ("nlu_avg",)
+    assert judge([["NLG Avg, BLEU"]]).metrics == ("nlg_avg",)
+    assert judge([["NLU Avg"], ["Pass@1"]]).metrics == ("nlu_avg", "nlg_avg")
     assert judge([]).metrics == ("nlu_avg", "nlg_avg")

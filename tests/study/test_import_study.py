@@ -93,7 +93,7 @@ def test_a_plan_of_too_many_arms_is_refused() -> None:
 
 def test_a_study_of_one_family() -> None:
     plan, text = import_text(
-        block("rank", "REPLACE", "4", metrics="NLU Avg") + block("rank", "REPLACE", "8", metrics="F1"), "p.md"
+        block("rank", "REPLACE", "4", metrics="NLU Avg") + block("rank", "REPLACE", "8", metrics="GLUE, F1"), "p.md"
     )
     assert read_study(text, "s").suites == ("nlu",)
     assert plan.judged.metrics == ("nlu_avg",)

@@ -66,7 +66,7 @@ def import_blocks(paper: Paper, source: str) -> Imported:
     Raises:
         DataError: no block gives an arm that differs from the base, or there are more than :data:`MOST_ARMS`.
     """
-    judged = judge([text for block in paper.blocks for text in block.metrics])
+    judged = judge([block.metrics for block in paper.blocks])
     checker = _Checker(judged)
     arms: dict[Any, PlannedArm] = {}
     left_out: list[tuple[str, str]] = []

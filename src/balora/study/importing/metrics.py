@@ -1,6 +1,7 @@
 """What a plan is judged by, as the study's metrics."""
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from balora.settings import Family
@@ -38,24 +39,35 @@ class Judged(NamedTuple):
     unknown: tuple[str, ...]
 
 
-def judge(listed: list[str]) -> Judged:
-    """Return the study's metrics for a plan's lists of metrics; both averages where none is known."""
+def judge(blocks: Iterable[Sequence[str]]) -> Judged:
+    """Return the study's metrics for the metrics that each block lists.
+
+    Both averages, unless every block that lists metrics lists one that is known, and all of those are of one family.
+    """
     known: dict[str, str] = {}
     unknown: dict[str, None] = {}
-    families: set[Family] = set()
     tasks: dict[str, None] = {}
-    for words in dict.fromkeys(piece for text in listed for piece in outside_brackets(text.strip("[] "), ",;")):
-        words = words.strip(" '\".")
-        family, task = _named(words)
-        if family:
-            families.add(family)
-            known[words] = f"{family}_avg"
-            tasks |= {task: None} if task else {}
-        elif words:
-            unknown[words] = None
+    families: set[Family] = set()
+    for listed in blocks:
+        pieces = [
+            words for text in listed for piece in outside_brackets(text.strip("[] "), ",;") if (words := _bare(piece))
+        ]
+        found = {words: _named(words) for words in pieces}
+        for words, (family, task) in found.items():
+            if family:
+                known[words] = f"{family}_avg"
+                tasks |= {task: None} if task else {}
+            else:
+                unknown[words] = None
+        named = {family for family, _ in found.values() if family}
+        families |= named if named or not found else {"nlu", "nlg"}
     suites: tuple[Family, ...] = tuple(family for family in ("nlu", "nlg") if family in families or not families)
     metrics: tuple[Metric, ...] = tuple(f"{family}_avg" for family in suites)  # type: ignore[misc]
     return Judged(metrics, suites, known, tuple(tasks), tuple(unknown))
+
+
+def _bare(words: str) -> str:
+    return words.strip(" '\".")
 
 
 def _named(words: str) -> tuple[Family | None, str | None]:
