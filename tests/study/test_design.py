@@ -53,7 +53,7 @@ def test_shipped_studies_ask_a_question_and_say_what_they_ablate(name: str) -> N
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("study: s\nquestion: q\nbase: ba-lora\n", "x.yaml: arms: nothing to compare: give at least one arm, factor, grid, sweep or tuned arm"),
+        ("study: s\nquestion: q\nbase: ba-lora\n", "x.yaml: arms: nothing to compare: give at least one arm, factor"),
         (SMALL + "bse: lora\n", "line 4: bse: unknown key 'bse': did you mean 'base'?"),
         (SMALL + "arms:\n  a:\n    set: {adapter.rnak: 3}\n", "line 6: arms.a.set: adapter.rnak: unknown key"),
         (SMALL + "arms:\n  a:\n    set: {adapter.rank: 0}\n", "line 5: arms.a: adapter.rank: input should be greater"),

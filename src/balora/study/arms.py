@@ -30,8 +30,8 @@ class DesignedArm(NamedTuple):
     """Its level of every factor, when it is a cell of the factorial."""
     method: str | None = None
     """The named method it is the same as, if any."""
-    tuned: tuple[str, ...] = ()
-    """The tuned arms that this is a candidate of."""
+    tuned: str | None = None
+    """The tuned arm that this is a candidate of; its runs may be those of other arms too."""
 
     @property
     def is_base(self) -> bool:
