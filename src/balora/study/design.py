@@ -40,7 +40,7 @@ class Arm(Settings):
 
     ablation: Ablation | None = None
     set: Annotated[Delta, Field(min_length=1)] | Literal["???"]
-    """Dotted settings that differ from the base, `objective.formulation: swapped` being the other family's; `???`: open."""
+    """Dotted settings that differ from the base; `objective.formulation: swapped` is the other family's, `???` open."""
 
 
 class Tuned(Settings):
