@@ -12,7 +12,7 @@ from balora.report.data import ArmRow, Report
 from balora.report.markdown import draw
 from balora.report.scores import MEASURES
 from balora.report.words import answer, verdict
-from balora.study.arms import DesignedArm
+from balora.study.candidates import DesignedArm
 from balora.study.design import Study
 from balora.study.folder import StudyRecord, describe
 from balora.study.plan import Choices, Plan, make_plan

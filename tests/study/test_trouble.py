@@ -200,7 +200,6 @@ def test_a_full_disk_in_mid_study(tmp_path: Path) -> None:
     assert not os.path.ismount(folder / "s")
 
 
-@pytest.mark.xfail(strict=True, reason="holes are not refused yet; this mark goes when they are")
 def test_a_study_with_a_hole_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     command = Command(tmp_path, brief=0.0)
     (tmp_path / "study.yaml").write_text(

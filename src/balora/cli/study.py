@@ -93,11 +93,12 @@ def run(
     from balora.cli.study_report import report_on
     from balora.study.display import watching
     from balora.study.execute import execute, usable_cores
-    from balora.study.prepare import command, prepare
+    from balora.study.prepare import command, prepare, refuse_holes
 
     given = tuple(assignments or ())
     settings = parse_assignments(given)
     made = prepare(study, model=model, data=data, profile=profile, seeds=seeds, settings=settings)
+    refuse_holes(made.study)
     repeat = command(study, output, model=model, data=data, profile=profile, seeds=seeds, assignments=given)
     try:
         with watching() as watcher:

@@ -9,7 +9,7 @@ import numpy as np
 from balora.report.rows import ArmRow
 from balora.report.scored import Scored
 from balora.report.scores import BySeed, Measure, differences, shared
-from balora.study.arms import suites_factor
+from balora.study.candidates import suites_factor
 from balora.study.folder import StudyRecord
 from balora.study.statistics import (
     Comparison,

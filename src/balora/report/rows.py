@@ -8,7 +8,7 @@ from typing import Any
 from balora.report.runs import Rates
 from balora.report.scored import Scored
 from balora.report.scores import BySeed, scores
-from balora.study.arms import DesignedArm
+from balora.study.candidates import DesignedArm
 from balora.study.folder import StudyRecord
 from balora.study.statistics import Summary, summarize
 from balora.training.spec import nest

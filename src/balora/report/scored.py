@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from balora.report.scores import MEASURES, BySeed, ByTask, Measure, averages, finished_runs, scores
-from balora.study.arms import DesignedArm
+from balora.study.candidates import DesignedArm
 from balora.study.folder import StudyRecord
 from balora.study.statistics import leave_one_out
 from balora.tasks.catalogue import find_task

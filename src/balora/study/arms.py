@@ -1,15 +1,14 @@
-"""The arms of a study: the base, the named deltas and the cells of the factorial, each once."""
+"""The arms of a study, each once: what its file calls for, compared setting by setting."""
 
 from collections.abc import Iterator, Mapping
-from functools import reduce
-from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
-from balora.errors import ConfigError
+from balora.errors import ConfigError, unknown_name
 from balora.settings import Family, SettingsError
-from balora.study.design import SUITES_FACTOR, Ablation, Study
-from balora.study.layers import checked, dotted, for_family, lay
-from balora.training.spec import METHODS, TESTBED, RunSpec, nest, resolve
+from balora.study.candidates import DesignedArm, candidates
+from balora.study.design import Study
+from balora.study.layers import checked, for_family, lay
+from balora.training.spec import METHODS, TESTBED, RunSpec, resolve
 
 STANDINS: dict[Family, dict[str, str]] = {
     "nlu": {"task": "sentiment", "model": TESTBED},
@@ -18,103 +17,59 @@ STANDINS: dict[Family, dict[str, str]] = {
 """A task of each family on which settings are compared; what an arm changes depends on the family alone. The testbed's
 take every setting, its own ones too; whether a given model can use them is seen when the plan is made."""
 
-
-class DesignedArm(NamedTuple):
-    """One row of the study's table."""
-
-    name: str
-    delta: dict[str, Any]
-    """Nested settings laid over the base; empty for the base itself."""
-    ablation: Ablation | None = None
-    cell: dict[str, str] | None = None
-    """Its level of every factor, when it is a cell of the factorial."""
-    method: str | None = None
-    """The named method it is the same as, if any."""
-    tuned: str | None = None
-    """The tuned arm that this is a candidate of; its runs may be those of other arms too."""
-
-    @property
-    def is_base(self) -> bool:
-        """Whether the others are compared with this one."""
-        return not self.delta
+Specs = tuple[RunSpec, ...]
 
 
 def design_arms(study: Study) -> tuple[DesignedArm, ...]:
-    """Return the arms, base first, then named ones, then the cells that are neither.
+    """Return the arms: the base, named ones, sweeps, grid and cells that are none of these, then tuned candidates.
 
     Raises:
-        SettingsError: unknown keys, values out of range, an arm equal to the base or to another arm, factors that set
-            the same key; every fault with its key in the study.
+        SettingsError: unknown keys, values out of range, a named arm equal to the base or to another arm, factors that
+            set the same key, unknown names in `against` and `family`; every fault with its key in the study.
     """
     found: list[tuple[str, str]] = []
-    arms: dict[tuple[RunSpec, ...], DesignedArm] = {}
-    for key, candidate in _candidates(study, found):
+    arms: dict[Specs, DesignedArm] = {}
+    chosen_from: dict[tuple[str, Specs], DesignedArm] = {}
+    names: set[str] = set()
+    for one in candidates(study, found):
         try:
-            specs = specifications(study, candidate.delta)
+            specs = specifications(study, one.arm.delta)
         except ConfigError as error:
-            found.append((key, str(error)))
+            found.append((one.key, str(error)))
             continue
-        twin = arms.get(specs)
-        if twin is None and any(arm.name == candidate.name for arm in arms.values()):
-            found.append((key, f"two arms of different settings would be called {candidate.name!r}: rename one"))
-        elif twin is None:
-            arms[specs] = candidate._replace(method=_method(study, specs))
-        elif candidate.cell is not None:
-            arms[specs] = twin._replace(cell=twin.cell or candidate.cell)
+        twin = arms.get(specs) if one.arm.tuned is None else chosen_from.get((one.arm.tuned, specs))
+        if twin is not None:
+            if one.kind == "made":
+                arms[specs] = twin._replace(cell=twin.cell or one.arm.cell)
+            else:
+                found.append((one.key, f"the same settings as {'the base ' if twin.is_base else ''}{twin.name!r}"))
+        elif one.arm.name in names:
+            found.append((one.key, f"two arms of different settings would be called {one.arm.name!r}: rename one"))
+        elif one.arm.tuned is not None:
+            chosen_from[one.arm.tuned, specs] = one.arm
         else:
-            found.append((key, f"the same settings as {'the base ' if twin.is_base else ''}{twin.name!r}"))
+            arms[specs] = one.arm._replace(method=_method(study, specs))
+        names.add(one.arm.name)
+    found += _unknown_names(study, names)
     if found:
         raise SettingsError(list(dict.fromkeys(found)))
-    return tuple(arms.values())
+    return (*arms.values(), *chosen_from.values())
 
 
-def _candidates(study: Study, found: list[tuple[str, str]]) -> Iterator[tuple[str, DesignedArm]]:
-    yield "base", DesignedArm(study.base_name, {})
-    for name, arm in study.arms.items():
-        if isinstance(arm.set, str):
-            continue
-        delta = _checked(arm.set, f"arms.{name}.set", found)
-        if delta is not None:
-            yield f"arms.{name}", DesignedArm(name, delta, arm.ablation)
-    _report_overlaps(study, found)
-    levels = {
-        factor: {level: _checked(delta, f"factors.{factor}.{level}", found) for level, delta in named.items()}
-        for factor, named in factors(study).items()
-    }
-    for cell in product(*levels.values()) if levels else ():
-        parts = [levels[factor][level] for factor, level in zip(levels, cell, strict=True)]
-        known = [part for part in parts if part is not None]
-        if len(known) == len(parts):
-            yield (
-                "factors",
-                DesignedArm(" · ".join(cell), reduce(lay, known), cell=dict(zip(levels, cell, strict=True))),
-            )
-
-
-def factors(study: Study) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the factors that change settings (the suites are a factor of the tasks)."""
-    return {name: levels for name, levels in study.factors.items() if levels != SUITES_FACTOR}  # type: ignore[misc]
-
-
-def suites_factor(study: Study) -> str | None:
-    """Return the name of the factor whose levels are the suites, if there is one."""
-    return next((name for name, levels in study.factors.items() if levels == SUITES_FACTOR), None)
-
-
-def _checked(delta: Mapping[str, Any], key: str, found: list[tuple[str, str]]) -> dict[str, Any] | None:
-    try:
-        return checked(delta)
-    except ConfigError as error:
-        found.append((key, str(error)))
-        return None
-
-
-def _report_overlaps(study: Study, found: list[tuple[str, str]]) -> None:
-    owners: dict[str, str] = {}
-    for factor, levels in factors(study).items():
-        for key in {key for delta in levels.values() for key in dotted(nest(delta))}:
-            if owners.setdefault(key, factor) != factor:
-                found.append((f"factors.{factor}", f"sets {key!r}, as does factor {owners[key]!r}"))
+def _unknown_names(study: Study, names: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the names of tuned arms, `against` and `family`."""
+    holes = set(study.holes)
+    for name in study.tuned:
+        if name in names:
+            yield f"tuned.{name}", "another arm has this name: rename one"
+    known = names | set(study.tuned) | holes
+    if study.against is not None and study.against not in known:
+        yield "against", unknown_name("arm", study.against, known)
+    for name in study.family or ():
+        if name not in known:
+            yield "family", unknown_name("arm", name, known)
+        elif name == (study.against or study.base_name):
+            yield "family", f"{name!r} is what the others are compared with: leave it out"
 
 
 def specifications(study: Study, delta: Mapping[str, Any]) -> tuple[RunSpec, ...]:

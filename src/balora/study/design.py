@@ -60,6 +60,8 @@ class Study(Settings):
     """The study's name."""
     question: str = Field(min_length=1)
     """What it asks."""
+    extends: str | None = None
+    """The study that this one was laid over (a shipped one's name, or a file); merged in when the file is read."""
     model: str | None = None
     """Hub id or folder of the pre-trained model, or `testbed`; `--model` overrides it. None means `testbed`."""
     suites: tuple[Family, ...] = Field(default=("nlu", "nlg"), min_length=1)
@@ -122,6 +124,11 @@ class Study(Settings):
             elif len(levels) < 2:
                 found.append((f"factors.{name}", f"a factor needs at least two levels, got {len(levels)}"))
         return found
+
+    @property
+    def holes(self) -> tuple[str, ...]:
+        """Names of the arms whose settings are still to be chosen."""
+        return tuple(name for name, arm in self.arms.items() if arm.set == HOLE)
 
     @property
     def base_name(self) -> str:

@@ -1,13 +1,17 @@
 """Finding a study by name or file, and reading it with every fault placed by its line; torch-free."""
 
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from balora.errors import ConfigError, unknown_name
 from balora.settings import SettingsError
 from balora.study.arms import design_arms
 from balora.study.design import Study
 from balora.study.document import Document, parse
+from balora.study.extending import whole
+from balora.study.layers import checked
 
 
 def read_study(text: str, source: str) -> Study:
@@ -16,11 +20,11 @@ def read_study(text: str, source: str) -> Study:
     Raises:
         ConfigError: every fault at once, each with its line number in the file.
     """
-    document = parse(text, source)
+    document = whole(parse(text, source), source, _text_of)
     try:
         study = Study(**document.content)
     except SettingsError as error:
-        raise _all_faults(source, document, error.faults) from None
+        raise _all_faults(source, document, [*error.faults, *_unknown_settings(document.content)]) from None
     try:
         design_arms(study)
     except SettingsError as error:
@@ -28,6 +32,35 @@ def read_study(text: str, source: str) -> Study:
     if document.faults:
         raise _all_faults(source, document, [])
     return study
+
+
+def _unknown_settings(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the arms' settings that nobody knows, of a study too faulty to be built."""
+    arms = content.get("arms")
+    for name, arm in arms.items() if isinstance(arms, dict) else ():
+        delta = arm.get("set") if isinstance(arm, dict) else None
+        try:
+            checked(delta if isinstance(delta, dict) else {})
+        except ConfigError as error:
+            yield f"arms.{name}.set", str(error)
+
+
+def _text_of(name: str, source: str) -> tuple[str, str]:
+    """Return the text of the study ``name`` and what to call it; a file is looked for beside ``source``."""
+    known = shipped()
+    if name in known:
+        return known[name], f"study {name}"
+    path = Path(source).parent / name
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return _read(path), str(path)
+    raise ConfigError(f"{unknown_name('study', name, known)}; or give the path of a study file (.yaml)")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot read the study ({getattr(error, 'strerror', None) or error})") from None
 
 
 def _all_faults(source: str, document: Document, faults: list[tuple[str, str]]) -> ConfigError:
@@ -49,13 +82,4 @@ def find_study(name: str) -> Study:
     Raises:
         ConfigError: neither exists (with the nearest name), or the file has faults.
     """
-    known = shipped()
-    if name in known:
-        return read_study(known[name], f"study {name}")
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        try:
-            return read_study(path.read_text(encoding="utf-8"), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot read the study ({getattr(error, 'strerror', None) or error})") from None
-    raise ConfigError(f"{unknown_name('study', name, known)}; or give the path of a study file (.yaml)")
+    return read_study(*_text_of(name, ""))

@@ -43,6 +43,8 @@ class StudyRecord(Settings):
     """Pre-training seed of each block; none for a given model."""
     tasks: tuple[str, ...]
     absent: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    """What of the study file only the testbed can have."""
     fingerprints: dict[str, dict[str, str]]
     """Per task, of what the planned runs read."""
     versions: dict[str, str]
@@ -68,6 +70,7 @@ def describe(plan: Plan, command: str) -> StudyRecord:
         pretrainings=plan.pretrainings,
         tasks=plan.tasks.present,
         absent=plan.tasks.absent,
+        left_out=plan.left_out,
         fingerprints=plan.fingerprints,
         versions=_versions(),
         command=command,

@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from balora.errors import ConfigError
-from balora.settings import SettingsError
-from balora.study.arms import DesignedArm, design_arms
+from balora.settings import Family, SettingsError
+from balora.study.arms import design_arms
 from balora.study.blocks import Block, blocks, blocks_of_testbed
+from balora.study.candidates import DesignedArm
 from balora.study.design import Study
+from balora.study.identities import ids_of_blocks
 from balora.study.layers import checked, for_family, lay, trains_everything, without_adapter
 from balora.study.profiles import Profile
 from balora.study.suites import Tasks
 from balora.study.testbed_profiles import find_profile
 from balora.tasks.catalogue import find_task
-from balora.training.record import run_id
 from balora.training.spec import TESTBED, RunSpec, resolve
 
 Fingerprints = Callable[[RunSpec], dict[str, str]]
@@ -49,9 +50,20 @@ class PlannedRun(NamedTuple):
 
     arm: str
     task: str
-    seed: int
-    spec: RunSpec
+    block: Block
+    column: RunSpec
+    """What all blocks of this arm and task have in common; its seeds are not this run's."""
     id: str
+
+    @property
+    def seed(self) -> int:
+        """Its fine-tuning seed."""
+        return self.block.seed
+
+    @property
+    def spec(self) -> RunSpec:
+        """Its settings, to the last one."""
+        return self.block.placed(self.column)
 
     @property
     def label(self) -> str:
@@ -75,6 +87,8 @@ class Plan(NamedTuple):
     runs: tuple[PlannedRun, ...]
     fingerprints: dict[str, dict[str, str]]
     """Per task."""
+    left_out: tuple[str, ...] = ()
+    """What of the study file only the testbed can have."""
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -115,13 +129,21 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
     arms, chosen = design_arms(study), chosen_blocks(study, choices)
     prints: dict[str, dict[str, str]] = {}
     columns: dict[str, list[tuple[DesignedArm, RunSpec]]] = {}
+    of_family: dict[tuple[str, Family], RunSpec] = {}
     for task in tasks.present:
-        columns[task] = [(arm, specification(study, choices, arm, task)) for arm in arms]
+        family = find_task(task).family
+        for arm in arms:  # settings differ between families, not between tasks of one
+            if (arm.name, family) not in of_family:
+                of_family[arm.name, family] = specification(study, choices, arm, task)
+        columns[task] = [(arm, of_family[arm.name, family].model_copy(update={"task": task})) for arm in arms]
         prints[task] = fingerprints(columns[task][0][1])
-    _refuse_twins(columns)
+    _refuse_twins(study, columns)
+    ids = {
+        (arm.name, task): ids_of_blocks(spec, prints[task], chosen) for task in columns for arm, spec in columns[task]
+    }
     runs = tuple(
-        _planned(arm, task, block, spec, prints[task])
-        for block in chosen
+        PlannedRun(arm.name, task, block, spec, ids[arm.name, task][number])
+        for number, block in enumerate(chosen)
         for task in tasks.present
         for arm, spec in columns[task]
     )
@@ -149,15 +171,13 @@ def _resolved(study: Study, choices: Choices, arm: DesignedArm, task: str, rate:
     return resolve({**for_family(settings, family), "task": task, "model": choices.model})
 
 
-def _planned(arm: DesignedArm, task: str, block: Block, spec: RunSpec, prints: dict[str, str]) -> PlannedRun:
-    placed = block.placed(spec)
-    return PlannedRun(arm.name, task, block.seed, placed, run_id(placed, prints))
-
-
-def _refuse_twins(columns: Mapping[str, Sequence[tuple[DesignedArm, RunSpec]]]) -> None:
+def _refuse_twins(study: Study, columns: Mapping[str, Sequence[tuple[DesignedArm, RunSpec]]]) -> None:
+    """Refuse named arms that settings for the whole study have made the same; points of a grid may be another arm."""
     seen: dict[tuple[RunSpec, ...], str] = {}
     for column in zip(*columns.values(), strict=True):
         name, specs = column[0][0].name, tuple(spec for _, spec in column)
+        if name != study.base_name and name not in study.arms:
+            continue
         if specs in seen:
             raise ConfigError(
                 f"arms {seen[specs]!r} and {name!r} are the same with these settings on every task: "

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from balora.errors import ConfigError, DataError
-from balora.study.design import Study
+from balora.study.design import HOLE, Study
 from balora.study.finding import find_study
+from balora.study.given_model import for_given_model
 from balora.study.plan import Choices, Fingerprints, Plan, make_plan
 from balora.study.suites import Tasks, choose_tasks, tasks_of_testbed
 from balora.tasks.catalogue import Task
 from balora.tasks.folders import find_data_folder
-from balora.training.spec import TESTBED
+from balora.training.spec import TESTBED, setting_keys
 
 
 def prepare(
@@ -34,7 +35,19 @@ def prepare(
     """
     study = find_study(name)
     choices = Choices(model or study.model or TESTBED, data, profile, seeds, settings or {})
-    return make_plan(study, choices, tasks_of(study, choices), fingerprints or _fingerprints())
+    left_out: tuple[str, ...] = ()
+    if not choices.on_testbed:
+        study, left_out = for_given_model(study)
+    plan = make_plan(study, choices, tasks_of(study, choices), fingerprints or _fingerprints())
+    return plan._replace(left_out=left_out)
+
+
+def refuse_holes(study: Study) -> None:
+    """Raise :class:`ConfigError` with what may stand there, if settings of an arm are still to be chosen."""
+    if study.holes:
+        places = ", ".join(f"arms.{name}.set" for name in study.holes)
+        known = ", ".join(key for key in setting_keys() if key.split(".")[0] in ("adapter", "objective", "training"))
+        raise ConfigError(f"{places}: {HOLE} still stands for settings: give some of: method, {known}")
 
 
 def tasks_of(study: Study, choices: Choices) -> Tasks:

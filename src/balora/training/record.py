@@ -114,8 +114,17 @@ def correct_rows(record: RunRecord) -> "np.ndarray[Any, np.dtype[np.bool_]] | No
 
 def run_id(spec: RunSpec, fingerprints: dict[str, str]) -> str:
     """Return the identity of a run: a hash of its resolved settings and of the model and data it reads."""
+    return id_of(payload(spec, fingerprints))
+
+
+def payload(spec: RunSpec, fingerprints: dict[str, str]) -> str:
+    """Return everything that a run's identity is a hash of, as JSON."""
     settings = spec.model_dump(mode="json", exclude={"model": True, "data": {"folder"}})
-    payload = json.dumps([FORMAT, settings, fingerprints], sort_keys=True)
+    return json.dumps([FORMAT, settings, fingerprints], sort_keys=True)
+
+
+def id_of(payload: str) -> str:
+    """Return the identity that belongs to a run's :func:`payload`."""
     return hashlib.sha256(payload.encode()).hexdigest()[:16]
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from balora.adapters.config import AdapterConfig
 from balora.errors import ConfigError, unknown_name
-from balora.objective.config import ObjectiveConfig
+from balora.objective.config import TERMS, ObjectiveConfig
 from balora.settings import Family, Settings, SettingsError, key_names
 from balora.tasks.catalogue import find_task
 from balora.tasks.config import DataConfig
@@ -129,8 +129,9 @@ class RunSpec(Settings):
 def resolve(settings: Mapping[str, Any]) -> RunSpec:
     """Build the run that nested or dotted ``settings`` describe.
 
-    Precedence, weakest first: field defaults, the method's preset, ``objective.preset`` with its edition and
-    formulation, then every key given. ``{"task": "cola", "model": "m", "method": "ba-lora", "adapter.rank": 8}``.
+    Precedence, weakest first: field defaults, the method's preset, ``objective.preset`` with its edition, formulation
+    and ``objective.scale`` (which multiplies its three λ), then every key given:
+    ``{"task": "cola", "model": "m", "method": "ba-lora", "adapter.rank": 8}``.
 
     Raises:
         ConfigError: unknown method, preset, task or key; a value out of range; contradictions.
@@ -175,13 +176,28 @@ def _objective(preset: Mapping[str, Any], given: Mapping[str, Any], family: Fami
     """Fill in the chosen preset; a null name means the one that would be taken without it."""
     named = {key: given[key] for key in PRESET_KEYS if given.get(key) is not None}
     chosen = {**preset, **named}
-    others = {key: value for key, value in given.items() if key not in PRESET_KEYS}
-    return merge(ObjectiveConfig.preset(chosen.pop("preset"), family=family, **chosen).model_dump(), others)
+    others = {key: value for key, value in given.items() if key not in (*PRESET_KEYS, "scale")}
+    filled = ObjectiveConfig.preset(chosen.pop("preset"), family=family, **chosen).model_dump()
+    for term in TERMS:
+        filled[term]["weight"] *= scale(given)
+    return merge(filled, others)
+
+
+def scale(objective: Mapping[str, Any]) -> float:
+    """Return what the preset's three λ are multiplied by (`objective.scale`, 1 unless given).
+
+    Raises:
+        SettingsError: it is not a finite number of at least 0.
+    """
+    factor = 1.0 if objective.get("scale") is None else objective["scale"]
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 <= factor < math.inf:
+        raise SettingsError([("objective.scale", f"must be a number of at least 0, got {factor!r}")])
+    return float(factor)
 
 
 def setting_keys() -> list[str]:
     """Return every dotted key that `--set`, YAML files and arms may use."""
-    return [*key_names(RunSpec), "objective.preset"]
+    return [*key_names(RunSpec), "objective.preset", "objective.scale"]
 
 
 def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
