@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import typer
 from balora.errors import OutputError
 
 
-def print_json(content: Mapping[str, Any]) -> None:
-    """Print one JSON document; numbers that JSON lacks (nan, inf) become null."""
-    typer.echo(_json(content))
+def print_json(content: Any, *, compact: bool = False) -> None:
+    """Print a mapping or a frozen record as one JSON document; numbers that JSON lacks (nan, inf) become null.
+
+    ``compact`` is for documents too long to be read by people: on one line, and several times as fast.
+    """
+    typer.echo(_json(content, None if compact else 1))
 
 
 def claim_file(path: Path) -> None:
@@ -35,11 +39,15 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _json(content: Mapping[str, Any]) -> str:
-    return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+def _json(content: Any, indent: int | None = 1) -> str:
+    return json.dumps(_plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
+    if type(value) in (str, int, bool) or value is None:
+        return value
+    if is_dataclass(value):
+        return {key: _plain(inner) for key, inner in vars(value).items()}
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

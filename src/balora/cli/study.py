@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +28,8 @@ SET = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting for every arm, e.g. training.steps=50; repeatable."),
 ]
+MANY = 5000
+"""Runs from which on a plan in JSON is one line."""
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -125,6 +126,6 @@ def _print(content: Any, draw: Callable[[Any], str], as_json: bool) -> None:
     from balora.cli.output import print_json
 
     if as_json:
-        print_json(asdict(content))
+        print_json(content, compact=len(getattr(content, "runs", ())) > MANY)
     else:
         typer.echo(draw(content))

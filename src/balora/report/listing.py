@@ -101,6 +101,7 @@ def studies_text(content: StudyList) -> str:
 
 def describe_plan(plan: Plan) -> PlanList:
     """Return what a plan shows."""
+    rates = _rates(plan)
     return PlanList(
         study=plan.study.study,
         question=plan.study.question,
@@ -110,18 +111,20 @@ def describe_plan(plan: Plan) -> PlanList:
         pretrainings=plan.pretrainings,
         tasks=plan.tasks.present,
         absent=plan.tasks.absent,
-        arms=tuple(PlanArm(arm.name, arm.method, dotted(arm.delta), _rates(plan, arm.name)) for arm in plan.arms),
+        arms=tuple(PlanArm(arm.name, arm.method, dotted(arm.delta), rates[arm.name]) for arm in plan.arms),
         distinct=len(plan.distinct),
         runs=tuple(PlanRun(run.id, run.seed, run.task, run.arm) for run in plan.runs),
     )
 
 
-def _rates(plan: Plan, arm: str) -> dict[str, tuple[float, ...]]:
-    found: dict[str, set[float]] = {}
-    for run in plan.runs:
-        if run.arm == arm:
-            found.setdefault(find_task(run.task).family, set()).add(run.spec.training.learning_rate)
-    return {family: tuple(sorted(rates)) for family, rates in found.items()}
+def _rates(plan: Plan) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Return arm → family → learning rates; one block tells, as the others differ in their seeds alone."""
+    found: dict[str, dict[str, set[float]]] = {arm.name: {} for arm in plan.arms}
+    for run in plan.runs[: len(plan.arms) * len(plan.tasks.present)]:
+        found[run.arm].setdefault(find_task(run.task).family, set()).add(run.column.training.learning_rate)
+    return {
+        arm: {family: tuple(sorted(rates)) for family, rates in by_family.items()} for arm, by_family in found.items()
+    }
 
 
 def plan_text(content: PlanList) -> str:
