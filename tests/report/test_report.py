@@ -13,6 +13,7 @@ from balora.report.cells import escape
 from balora.report.data import Report, build, read_report
 from balora.report.listing import describe_plan, list_studies, plan_text, studies_text
 from balora.report.markdown import draw, save
+from balora.study.costs import Costs
 from balora.study.finding import find_study
 from balora.study.folder import StudyRecord, describe, write_text
 from balora.study.plan import Choices, Plan, make_plan
@@ -272,7 +273,7 @@ def test_only_the_declared_metrics_are_compared() -> None:
 
 def test_lists_for_people() -> None:
     assert "Does BA-LoRA's gain come from PiSSA" in studies_text(list_studies())
-    text = plan_text(describe_plan(plan_of()))
+    text = plan_text(describe_plan(plan_of(), Costs([])))
     assert "runs     36\n" in text
     assert "plain-lora                adapter.init=standard, objective.preset=none   (method lora)" in text
     assert text.count("\n") > 36

@@ -52,16 +52,20 @@ def plan(
     profile: PROFILE = "glance",
     seeds: SEEDS = None,
     assignments: SET = None,
+    past: Annotated[
+        list[Path] | None, typer.Option(help="Folder of a study that was run: costs are estimated from its records.")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Print every run that the study would carry out, in order, and carry out none."""
     from balora.cli.settings import parse_assignments
     from balora.report.listing import describe_plan, plan_text
+    from balora.study.costs import Costs, past_runs
     from balora.study.prepare import prepare
 
     settings = parse_assignments(assignments or [])
     made = prepare(study, model=model, data=data, profile=profile, seeds=seeds, settings=settings)
-    _print(describe_plan(made), plan_text, as_json)
+    _print(describe_plan(made, Costs(past_runs(past or []))), plan_text, as_json)
 
 
 @app.command(

@@ -6,6 +6,9 @@ from typing import Any
 from balora.report.words import rates_in_words
 from balora.study.arms import design_arms
 from balora.study.blocks import in_words
+from balora.study.costs import Costs
+from balora.study.display import clock
+from balora.study.execute import early_warning
 from balora.study.finding import find_study, shipped
 from balora.study.layers import dotted
 from balora.study.plan import Plan
@@ -46,6 +49,8 @@ class PlanArm:
     """Dotted settings in which it differs from the base."""
     rates: dict[str, tuple[float, ...]]
     """Learning rates of its runs, by family of tasks."""
+    seconds: float | None
+    """What its runs should take one worker, by past records; none where there is nothing to go by."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,16 @@ class PlanList:
     arms: tuple[PlanArm, ...]
     distinct: int
     """Runs to carry out, shared ones counted once."""
+    left_out: tuple[str, ...]
+    """What of the study file only the testbed can have."""
+    holes: tuple[str, ...]
+    """Arms whose settings are still to be chosen."""
+    seconds: float | None
+    """What all runs should take one worker, by past records."""
+    past: int
+    """How many records that estimate goes by."""
+    warning: str | None
+    """Why the study cannot answer its own question, where that can be seen beforehand."""
     runs: tuple[PlanRun, ...]
 
 
@@ -99,9 +114,9 @@ def studies_text(content: StudyList) -> str:
     return "\n".join(lines)
 
 
-def describe_plan(plan: Plan) -> PlanList:
+def describe_plan(plan: Plan, costs: Costs) -> PlanList:
     """Return what a plan shows."""
-    rates = _rates(plan)
+    rates, seconds = _rates(plan), costs.of_arms(plan)
     return PlanList(
         study=plan.study.study,
         question=plan.study.question,
@@ -111,8 +126,15 @@ def describe_plan(plan: Plan) -> PlanList:
         pretrainings=plan.pretrainings,
         tasks=plan.tasks.present,
         absent=plan.tasks.absent,
-        arms=tuple(PlanArm(arm.name, arm.method, dotted(arm.delta), rates[arm.name]) for arm in plan.arms),
+        arms=tuple(
+            PlanArm(arm.name, arm.method, dotted(arm.delta), rates[arm.name], seconds[arm.name]) for arm in plan.arms
+        ),
         distinct=len(plan.distinct),
+        left_out=plan.left_out,
+        holes=plan.study.holes,
+        seconds=costs.of_plan(plan),
+        past=costs.records,
+        warning=early_warning(plan),
         runs=tuple(PlanRun(run.id, run.seed, run.task, run.arm) for run in plan.runs),
     )
 
@@ -139,12 +161,17 @@ def plan_text(content: PlanList) -> str:
         f"tasks    {', '.join(content.tasks)}"
         + (f"   not found: {', '.join(content.absent)}" if content.absent else ""),
         f"runs     {content.distinct}{sharing}",
-        "arms",
     ]
+    lines += [f"left out {', '.join(content.left_out)} (the testbed alone has these dials)"] if content.left_out else []
+    lines += [f"open     {', '.join(content.holes)}: settings are still to be chosen"] if content.holes else []
+    if content.seconds is not None:
+        lines += [f"cost     about {clock(content.seconds)} of one worker, by {content.past} past runs"]
+    lines += [f"warning  {content.warning}"] if content.warning else []
+    lines += ["arms"]
     for arm in content.arms:
         changes = ", ".join(f"{key}={value}" for key, value in arm.changes.items()) or "the base"
         method = f"   (method {arm.method})" if arm.method and arm.method != arm.name else ""
-        lines.append(f"    {arm.name:<26}{changes}{method}; {rates_in_words(arm.rates)}")
+        lines.append(f"    {arm.name:<25} {changes}{method}; {rates_in_words(arm.rates)}")
     width = max(map(len, (*content.tasks, "task"))) + 2
     lines += ["", f"{'id':<18}{'seed':<7}{'task':<{width}}arm"]
     lines += [f"{run.id:<18}{run.seed:<7}{run.task:<{width}}{run.arm}" for run in content.runs]

@@ -1,9 +1,10 @@
 """The identities of many runs that differ in their seeds alone: what they share is written out once."""
 
+import hashlib
 from collections.abc import Sequence
 
 from balora.study.blocks import Block
-from balora.training.record import id_of, payload, run_id
+from balora.training.record import ID_LENGTH, payload, run_id
 from balora.training.spec import RunSpec
 
 STANDIN = Block(3_141_592_653, 2_718_281_828)
@@ -16,10 +17,16 @@ def ids_of_blocks(spec: RunSpec, fingerprints: dict[str, str], blocks: Sequence[
     marks = [f'"seed": {seed}' for seed in STANDIN if spec.testbed is not None or seed == STANDIN.seed]
     if any(text.count(mark) != 1 for mark in marks):  # someone uses just these numbers
         return [run_id(block.placed(spec), fingerprints) for block in blocks]
-    return [id_of(_filled(text, marks, block)) for block in blocks]
+    places = sorted((text.index(mark), mark, number) for number, mark in enumerate(marks))
+    pieces = [text[: places[0][0]]]
+    for (start, mark, _), end in zip(places, [*(place for place, _, _ in places[1:]), len(text)], strict=True):
+        pieces.append(text[start + len(mark) : end])
+    begun = hashlib.sha256(pieces[0].encode())
+    rest = [(number, piece) for (_, _, number), piece in zip(places, pieces[1:], strict=True)]
+    return [_id(begun, "".join(f'"seed": {block[number]}{piece}' for number, piece in rest)) for block in blocks]
 
 
-def _filled(text: str, marks: Sequence[str], block: Block) -> str:
-    for mark, seed in zip(marks, block, strict=False):
-        text = text.replace(mark, f'"seed": {seed}')
-    return text
+def _id(begun: "hashlib._Hash", rest: str) -> str:
+    digest = begun.copy()
+    digest.update(rest.encode())
+    return digest.hexdigest()[:ID_LENGTH]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = 2
+ID_LENGTH = 16
 BESIDE = ("series.jsonl", "items.jsonl")
 """The files beside a record whose digests it holds."""
 AGAIN = "delete the folder to run it again"
@@ -114,18 +115,13 @@ def correct_rows(record: RunRecord) -> "np.ndarray[Any, np.dtype[np.bool_]] | No
 
 def run_id(spec: RunSpec, fingerprints: dict[str, str]) -> str:
     """Return the identity of a run: a hash of its resolved settings and of the model and data it reads."""
-    return id_of(payload(spec, fingerprints))
+    return hashlib.sha256(payload(spec, fingerprints).encode()).hexdigest()[:ID_LENGTH]
 
 
 def payload(spec: RunSpec, fingerprints: dict[str, str]) -> str:
     """Return everything that a run's identity is a hash of, as JSON."""
     settings = spec.model_dump(mode="json", exclude={"model": True, "data": {"folder"}})
     return json.dumps([FORMAT, settings, fingerprints], sort_keys=True)
-
-
-def id_of(payload: str) -> str:
-    """Return the identity that belongs to a run's :func:`payload`."""
-    return hashlib.sha256(payload.encode()).hexdigest()[:16]
 
 
 def write_record(record: RunRecord, folder: Path) -> RunRecord:
