@@ -49,4 +49,32 @@ MUTANTS = {
     ("report/live_page.py", "study/test_watch.py"): [
         ("refreshes-for-ever", "None if snapshot.complete else self._refresh", "self._refresh"),
     ],
+    ("study/candidates.py", "study/test_made_arms.py"): [
+        ("grid-one-at-a-time", "for values in product(*axes.values()):", "for values in zip(*axes.values()):"),
+        ("shared-settings-lost", "delta = lay(shared or {}, one.arm.delta)", "delta = one.arm.delta"),
+        ("candidate-of-nothing", "delta, tuned=name)", "delta)"),
+    ],
+    ("study/arms.py", "study/test_made_arms.py study/test_design.py"): [
+        ("points-are-always-new", "if twin is not None:", "if twin is not None and one.kind != 'made':"),
+        ("candidates-are-arms", "twin = arms.get(specs) if one.arm.tuned is None else", "twin = arms.get(specs) if True else"),
+        ("family-may-hold-the-reference", "elif name == (study.against or study.base_name):", "elif False:"),
+    ],
+    ("study/extending.py", "study/test_made_arms.py"): [
+        ("below-wins", "content = below | above", "content = above | below"),
+        ("entries-replaced-whole", "if isinstance(lower, dict) and isinstance(upper, dict):", "if False:"),
+        ("null-keeps", "if entry is not None}", "if True}"),
+        ("circle-not-seen", "if origin in trail:", "if False:"),
+    ],
+    ("study/given_model.py", "study/test_made_arms.py"): [
+        ("dials-kept", "left += [key] if gone else []", "gone = False"),
+        ("one-level-is-a-factor", "if len(levels) > 1}", "if True}"),
+    ],
+    ("study/identities.py", "study/test_made_arms.py"): [
+        ("seeds-exchanged", "block[number]", "block[-1 - number]"),
+    ],
+    ("study/costs.py", "study/test_costs.py"): [
+        ("steps-ignored", "fixed + each * (spec.training.stretched_steps or usual)", "fixed + each * usual"),
+        ("terms-ignored", "spec.objective.regularized), (spec.model, spec.task)", "None), (spec.model, spec.task)"),
+        ("shared-runs-twice", "for run in plan.distinct:", "for run in plan.runs:"),
+    ],
 }

@@ -1,5 +1,6 @@
 """The command line with `fakes.brief` in the place of real runs: a whole `balora` that can be killed in a test."""
 
+import signal
 import sys
 
 import fakes
@@ -8,6 +9,7 @@ from balora.cli import main
 from balora.study.execute import execute
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever tests in the background hands down deafness
     assert execute.__kwdefaults__ is not None
     execute.__kwdefaults__["run"] = fakes.brief
     sys.exit(main())
