@@ -1,6 +1,7 @@
 """Reports: every number follows from the records, failures are counted, and text from files stays text."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from balora.study.costs import Costs
 from balora.study.finding import find_study
 from balora.study.folder import StudyRecord, describe, write_text
 from balora.study.plan import Choices, Plan, make_plan
+from balora.study.prepare import prepare
 from balora.study.suites import Tasks
 from balora.training.record import Cost, RunError, RunRecord, TermSummary, run_id, write_record
 from balora.training.spec import RunSpec
@@ -259,7 +261,8 @@ def test_records_of_different_library_versions_are_pointed_out() -> None:
     assert not any("library versions" in caution for caution in report_of(plan, runs).cautions)
     first = plan.runs[0].id
     runs[first] = runs[first].replace(versions={"torch": "2.6"})
-    assert any("2 different sets of library versions" in caution for caution in report_of(plan, runs).cautions)
+    (said,) = [caution for caution in report_of(plan, runs).cautions if "library versions" in caution]
+    assert said.endswith("(runs in brackets): torch 2.6 (1), not recorded (35).")
 
 
 def test_only_the_declared_metrics_are_compared() -> None:
@@ -275,5 +278,12 @@ def test_lists_for_people() -> None:
     assert "Does BA-LoRA's gain come from PiSSA" in studies_text(list_studies())
     text = plan_text(describe_plan(plan_of(), Costs([])))
     assert "runs     36\n" in text
-    assert "plain-lora                adapter.init=standard, objective.preset=none   (method lora)" in text
+    assert re.search(r"plain-lora +adapter.init=standard, objective.preset=none; method lora\n", text)
     assert text.count("\n") > 36
+    assert text.count("learning rate") == 1  # the same for all arms of a given model
+
+
+def test_a_plan_says_each_thing_about_an_arm_once() -> None:
+    text = plan_text(describe_plan(prepare("ranks", profile="glance"), Costs([])))
+    assert re.search(r"method=pissa · adapter.rank=2  +learning rate 0.002 \(NLU\), 0.004 \(NLG\)\n", text)
+    assert text.count("adapter.rank=2\n") == 12  # a line a run: 3 methods, 2 tasks, 2 blocks

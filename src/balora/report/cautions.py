@@ -1,5 +1,6 @@
 """What must be known before a report's answer is believed; pure and torch-free."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from balora.report.rows import ArmRow
@@ -35,9 +36,19 @@ def cautions(
     if record.absent:
         place = f"under {record.data}" if record.data else "by name"
         yield f"Not found {place}, and so not in the averages: {', '.join(record.absent)}."
-    versions = {tuple(sorted(run.versions.items())) for run in runs.values() if run.status == "ok"}
-    if len(versions) > 1:
-        yield f"The records come from {len(versions)} different sets of library versions."
+    yield from _versions(runs)
+
+
+def _versions(runs: Mapping[str, RunRecord]) -> Iterator[str]:
+    """Name the libraries of which the finished runs had several versions, and how many runs had each."""
+    finished = [run.versions for run in runs.values() if run.status == "ok"]
+    mixed = []
+    for library in sorted({name for versions in finished for name in versions}):
+        counts = Counter(versions.get(library, "not recorded") for versions in finished)
+        if len(counts) > 1:
+            mixed.append(f"{library} {', '.join(f'{version} ({n})' for version, n in sorted(counts.items()))}")
+    if mixed:
+        yield f"The records come from different library versions (runs in brackets): {'; '.join(mixed)}."
 
 
 def _blocks(record: StudyRecord, families: Mapping[str, int]) -> Iterator[str]:

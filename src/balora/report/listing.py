@@ -16,6 +16,9 @@ from balora.study.profiles import PROFILES
 from balora.study.testbed_profiles import TESTBED_PROFILES
 from balora.tasks.catalogue import find_task
 
+LONGEST_NAME = 48
+"""Characters of an arm's name up to which what follows is aligned."""
+
 
 @dataclass(frozen=True)
 class StudyLine:
@@ -167,12 +170,22 @@ def plan_text(content: PlanList) -> str:
     if content.seconds is not None:
         lines += [f"cost     about {clock(content.seconds)} of one worker, by {content.past} past runs"]
     lines += [f"warning  {content.warning}"] if content.warning else []
-    lines += ["arms"]
-    for arm in content.arms:
-        changes = ", ".join(f"{key}={value}" for key, value in arm.changes.items()) or "the base"
-        method = f"   (method {arm.method})" if arm.method and arm.method != arm.name else ""
-        lines.append(f"    {arm.name:<25} {changes}{method}; {rates_in_words(arm.rates)}")
+    lines += _arms_text(content.arms)
     width = max(map(len, (*content.tasks, "task"))) + 2
     lines += ["", f"{'id':<18}{'seed':<7}{'task':<{width}}arm"]
     lines += [f"{run.id:<18}{run.seed:<7}{run.task:<{width}}{run.arm}" for run in content.runs]
     return "\n".join(lines)
+
+
+def _arms_text(arms: tuple[PlanArm, ...]) -> list[str]:
+    """Return a line an arm: what it changes, unless its name says so, and its learning rates, unless all share them."""
+    shared = len({rates_in_words(arm.rates) for arm in arms}) == 1
+    width = min(LONGEST_NAME, max(len(arm.name) for arm in arms))
+    lines = [f"arms     all with {rates_in_words(arms[0].rates)}" if shared else "arms"]
+    for arm in arms:
+        changes = ", ".join(f"{key}={value}" for key, value in arm.changes.items()) or "the base"
+        says = [] if changes in arm.name.replace(" · ", ", ") else [changes]
+        says += [f"method {arm.method}"] if arm.method and arm.method != arm.name else []
+        says += [] if shared else [rates_in_words(arm.rates)]
+        lines.append(f"    {arm.name:<{width}}  {'; '.join(filter(None, says))}".rstrip())
+    return lines
