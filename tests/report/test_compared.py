@@ -254,11 +254,16 @@ def test_the_answer_names_each_verdict_once_with_the_arms_that_earned_it() -> No
     measure = MEASURES["nlu_avg"]
     unsure, more = Paired([3.0, -1.0, 2.0, 2.5], 1.0), Paired([8.0, -1.0, 2.0, 2.5], 1.0)
     sure = Paired([1.0, 1.1, 0.9, 1.0, 1.05, 0.95], 0.5)
-    small = Paired([0.3, -0.1, 0.2, 0.25], 1.0)
-    asked = {"a": unsure, "b": sure, "c": more, "d": small}
+    small, smaller = Paired([0.3, -0.1, 0.2, 0.25], 1.0), Paired([0.1, -0.1, 0.1, 0.1], 1.0)
+    asked = {"a": unsure, "b": sure, "c": more, "d": small, "e": smaller, "f": Paired([0.0, 0.0, 0.0, 0.0], 1.0)}
     said = answer("base", 6, "seed", [(arm, measure, compare(paired)) for arm, paired in asked.items()])
     few, many = compare(unsure).needed, compare(more).needed
     assert said == (
-        f"Compared with base over 6 seeds: in NLU Avg, cannot tell for a (needs about {few} seeds) and c (needs about "
-        f"{many} seeds), helps for b (+1.00), no difference larger than 0.45 points for d."
+        f"Compared with base over 6 seeds: in NLU Avg, cannot tell for a and c (need about {few} to {many} seeds), helps "
+        "for b (+1.00), no difference larger than 0.45 points for d and e, the same in every seed for f."
+    )
+    others = [("a", measure, compare(unsure)), ("b", MEASURES["nlg_avg"], compare(Paired([1.0], 1)))]
+    assert answer("base", 1, "seed", others) == (
+        f"Compared with base over 1 seed: in NLU Avg, cannot tell for a (needs about {few} seeds); in NLG Avg, cannot "
+        "tell for b (one seed)."
     )

@@ -39,27 +39,35 @@ def verdict(paired: Comparison, unit: str, noun: str) -> str:
 
 
 def answer(against: str, blocks: int, noun: str, compared: Sequence[tuple[str, Measure, Comparison]]) -> str:
-    """Return the answer in one sentence: per measure, the verdicts with the arms that earned them."""
+    """Return the answer in one sentence: per measure, each verdict once with the arms that earned it."""
     parts = []
     for measure in MEASURES.values():
-        verdicts: dict[str, list[str]] = {}
+        earned: dict[str, list[tuple[str, Comparison]]] = {}
         for arm, its_measure, paired in compared:
             if its_measure is measure:
-                words, more = _parted(paired, measure.unit, noun)
-                verdicts.setdefault(words, []).append(arm + more)
-        found = [f"{words} for {listed(arms)}" for words, arms in verdicts.items()]
-        if found:
+                earned.setdefault(paired.verdict, []).append((arm, paired))
+        if earned:
             rank = " (secondary)" if measure.secondary else ""
+            found = [_shared(members, measure.unit, noun) for members in earned.values()]
             parts.append(f"in {measure.label}{rank}, {', '.join(found)}")
     return f"Compared with {against} over {number_of(blocks, noun)}: {'; '.join(parts)}."
 
 
-def _parted(paired: Comparison, unit: str, noun: str) -> tuple[str, str]:
-    """Return the words that arms can share, and what is to be said of this one: its size, or how many are needed."""
-    words, _, needs = verdict(paired, unit, noun).partition(": ")
-    if paired.verdict in ("helps", "hurts"):
-        needs = number(paired.mean, unit, sign=True)
-    return words, f" ({needs})" if needs else ""
+def _shared(members: Sequence[tuple[str, Comparison]], unit: str, noun: str) -> str:
+    """Return what arms of one verdict share: the widest x, the range of n; and the size of what helps or hurts."""
+    first = members[0][1]
+    if first.verdict == "no difference larger than x":
+        widest = max((paired for _, paired in members), key=lambda paired: paired.bound or 0.0)
+        return f"{verdict(widest, unit, noun)} for {listed([arm for arm, _ in members])}"
+    counts = sorted({paired.needed for _, paired in members if paired.needed})
+    if first.verdict == "cannot tell: needs about n seeds" and len(members) > 1 and counts:
+        enough = f"need about {' to '.join(f'{n:,}' for n in dict.fromkeys((counts[0], counts[-1])))} {noun}s"
+        return f"cannot tell for {listed([arm for arm, _ in members])} ({enough})"
+    if first.verdict in ("helps", "hurts"):
+        sizes = [f"{arm} ({number(paired.mean, unit, sign=True)})" for arm, paired in members]
+        return f"{first.verdict} for {listed(sizes)}"
+    words, _, why = verdict(first, unit, noun).partition(": ")
+    return f"{words} for {listed([arm for arm, _ in members])}" + (f" ({why})" if why else "")
 
 
 def listed(names: Sequence[str]) -> str:
