@@ -259,8 +259,8 @@ def test_the_answer_names_each_verdict_once_with_the_arms_that_earned_it() -> No
     said = answer("base", 6, "seed", [(arm, measure, compare(paired)) for arm, paired in asked.items()])
     few, many = compare(unsure).needed, compare(more).needed
     assert said == (
-        f"Compared with base over 6 seeds: in NLU Avg, cannot tell for a and c (need about {few} to {many} seeds), helps "
-        "for b (+1.00), no difference larger than 0.45 points for d and e, the same in every seed for f."
+        f"Compared with base over 6 seeds: in NLU Avg, cannot tell for a and c (need about {few} to {many} seeds), "
+        "helps for b (+1.00), no difference larger than 0.45 points for d and e, the same in every seed for f."
     )
     others = [("a", measure, compare(unsure)), ("b", MEASURES["nlg_avg"], compare(Paired([1.0], 1)))]
     assert answer("base", 1, "seed", others) == (
