@@ -13,9 +13,9 @@ from balora.study.suites import Tasks
 from balora.training.record import Cost, write_record
 
 
-def plan_of(*tasks: str) -> Plan:
+def plan_of(*tasks: str, study: str = "pissa-initialization") -> Plan:
     choices = Choices("m", seeds=2, settings={"training": {"steps": 10}})
-    return make_plan(find_study("pissa-initialization"), choices, Tasks(tasks, ()), fakes.fingerprints)
+    return make_plan(find_study(study), choices, Tasks(tasks, ()), fakes.fingerprints)
 
 
 def test_costs_follow_task_terms_and_steps(tmp_path: Path) -> None:
@@ -36,6 +36,14 @@ def test_costs_follow_task_terms_and_steps(tmp_path: Path) -> None:
     other = Costs([record for record in past_runs([tmp_path]) if record.spec.task == "cola"])
     assert other.of_plan(plan_of("cola", "sst2")) is not None, "another task of the family stands in"
     assert other.of_plan(plan) is None, "nothing is known of generation"
+
+
+def test_a_run_that_arms_share_is_paid_for_once() -> None:
+    plan = plan_of("cola", "gsm8k", study="terms")
+    assert len(plan.distinct) < len(plan.runs)
+    each = Cost(train_seconds=10.0, steps=10)
+    costs = Costs([fakes.record_of(run.spec, cost=each) for run in plan.runs[: len(plan.runs) // 2]])
+    assert costs.of_plan(plan) == pytest.approx(10.0 * len(plan.distinct))
 
 
 def test_without_records_nothing_is_estimated(tmp_path: Path) -> None:
