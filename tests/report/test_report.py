@@ -274,6 +274,15 @@ def test_only_the_declared_metrics_are_compared() -> None:
     assert "NLG" not in report.answer
 
 
+def test_a_study_without_a_seed_says_what_cannot_be_said() -> None:
+    plan = plan_of(seeds=0)
+    assert "blocks   none: nothing is run\n" in plan_text(describe_plan(plan, Costs([])))
+    report = report_of(plan, {})
+    assert {one.paired.verdict for one in report.differences} == {"cannot tell: no seed in common"}
+    assert any("nothing can be said about spread, intervals or chance" in caution for caution in report.cautions)
+    assert "– | – | – | 0 |" in draw(report)
+
+
 def test_lists_for_people() -> None:
     assert "Does BA-LoRA's gain come from PiSSA" in studies_text(list_studies())
     text = plan_text(describe_plan(plan_of(), Costs([])))

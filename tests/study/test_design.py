@@ -101,7 +101,7 @@ def test_shipped_studies_ask_a_question_and_say_what_they_ablate(name: str) -> N
         (SMALL + "suites: [nlu]\nfactors:\n  f: suites\n", "line 6: factors.f: the suites are no factor"),
         (SMALL + ARM + "suites: [nlu]\nmetrics: [nlg_avg]\n", "line 6: metrics: 'nlg_avg' needs"),
         (SMALL + ARM + "tasks: [coal]\n", "line 5: tasks: unknown task 'coal': did you mean 'cola'?"),
-        (SMALL + ARM + "seeds: 0\n", "line 5: seeds: input should be greater than or equal to 1"),
+        (SMALL + ARM + "seeds: -1\n", "line 5: seeds: input should be greater than or equal to 0"),
         ("study: s\nquestion: q\nbase: ba-lroa\narms: {a: {set: {adapter.rank: 3}}}\n", "did you mean 'ba-lora'?"),
         ("- a\n- b\n", "x.yaml: expected a mapping of settings"),
         ("study: [\n", "x.yaml:2: not YAML"),
@@ -125,6 +125,29 @@ def test_all_faults_at_once_in_order_of_lines() -> None:
     message = str(caught.value)
     places = [message.index(part) for part in ("line 5: arms.a.set", "line 6: arms.b", "line 7: arms.c")]
     assert places == sorted(places)
+
+
+def test_a_fault_of_form_hides_no_fault_of_the_arms() -> None:
+    text = (
+        SMALL + "metrics: [best]\narms:\n  a: {set: {method: ba-lora}}\n  b: {set: {adapter.rank: 3}}\n"
+        "  c: {set: {adapter.rank: 3}}\n  d: {}\n  e: {set: {adapter.rnak: 3}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_study(text, "x.yaml")
+    assert [part.split(": ")[:3] for part in str(caught.value).removeprefix("x.yaml: ").split("; ")] == [
+        ["line 4", "metrics.0", "input should be 'nlu_avg' or 'nlg_avg', got 'best'"],
+        ["line 6", "arms.a", "the same settings as the base 'ba-lora'"],
+        ["line 8", "arms.c", "the same settings as 'b'"],
+        ["line 9", "arms.d.set", "required but not given"],
+        ["line 10", "arms.e.set", "adapter.rnak"],
+    ]
+
+
+def test_a_fault_of_the_base_is_not_repeated_for_every_arm() -> None:
+    text = SMALL.replace("ba-lora", "ba-lra") + "arms: {a: {set: {adapter.rank: 3}}}\n"
+    with pytest.raises(ConfigError) as caught:
+        read_study(text, "x.yaml")
+    assert str(caught.value).count("unknown method") == 1
 
 
 def test_a_study_is_found_by_name_or_file(tmp_path) -> None:

@@ -22,7 +22,7 @@ DATA = Annotated[
 ]
 PROFILE = Annotated[str, typer.Option(help="How much to spend: glance, quick, standard or thorough.")]
 SEEDS = Annotated[
-    int | None, typer.Option(min=1, max=1000, help="Seeds (blocks) per arm; fixed in advance, from 42 on.")
+    int | None, typer.Option(min=0, max=1000, help="Seeds (blocks) per arm; fixed in advance, from 42 on.")
 ]
 SET = Annotated[
     list[str] | None,

@@ -130,7 +130,8 @@ def describe_plan(plan: Plan, costs: Costs) -> PlanList:
         tasks=plan.tasks.present,
         absent=plan.tasks.absent,
         arms=tuple(
-            PlanArm(arm.name, arm.method, dotted(arm.delta), rates[arm.name], seconds[arm.name]) for arm in plan.arms
+            PlanArm(arm.name, arm.method, dotted(arm.delta), rates[arm.name], seconds.get(arm.name))
+            for arm in plan.arms
         ),
         distinct=len(plan.distinct),
         left_out=plan.left_out,
@@ -181,7 +182,7 @@ def _arms_text(arms: tuple[PlanArm, ...]) -> list[str]:
     """Return a line an arm: what it changes, unless its name says so, and its learning rates, unless all share them."""
     shared = len({rates_in_words(arm.rates) for arm in arms}) == 1
     width = min(LONGEST_NAME, max(len(arm.name) for arm in arms))
-    lines = [f"arms     all with {rates_in_words(arms[0].rates)}" if shared else "arms"]
+    lines = ["arms" + rates_in_words(arms[0].rates, lead="     all with ") * shared]
     for arm in arms:
         changes = ", ".join(f"{key}={value}" for key, value in arm.changes.items()) or "the base"
         says = [] if changes in arm.name.replace(" · ", ", ") else [changes]

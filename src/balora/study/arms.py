@@ -52,7 +52,8 @@ def design_arms(study: Study) -> tuple[DesignedArm, ...]:
         names.add(one.arm.name)
     found += _unknown_names(study, names)
     if found:
-        raise SettingsError(list(dict.fromkeys(found)))
+        at_base = {text for key, text in found if key == "base"}  # every arm has the base's faults: said once
+        raise SettingsError(list(dict.fromkeys(one for one in found if one[0] == "base" or one[1] not in at_base)))
     return (*arms.values(), *chosen_from.values())
 
 

@@ -45,6 +45,8 @@ def blocks_of_testbed(count: int, pretrainings: int | None) -> tuple[Block, ...]
 
 def in_words(tuned: Sequence[int], pretrained: Sequence[int]) -> str:
     """Return what the blocks are: their fine-tuning seeds and, on the testbed, the models below them."""
+    if not tuned:
+        return "none: nothing is run"
     several = len(tuned) != 1
     if not pretrained:
         return f"{len(tuned)} seed{'s' * several}: {_listed(tuned)}"

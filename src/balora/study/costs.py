@@ -62,13 +62,13 @@ class Costs:
         return fixed + each * (spec.training.stretched_steps or usual)
 
     def of_arms(self, plan: Plan) -> dict[str, float | None]:
-        """Return the seconds of each arm's runs; none where a task's cost is not known."""
+        """Return the seconds of each arm's runs; none where a task's cost is not known, no arm where nothing is run."""
         per_run = {
             (run.arm, run.task): self.seconds(run.column)
             for run in plan.runs[: len(plan.arms) * len(plan.tasks.present)]
         }
         found: dict[str, float | None] = {}
-        for arm in plan.arms:
+        for arm in plan.arms if plan.blocks else ():
             parts = [per_run[arm.name, task] for task in plan.tasks.present]
             known = [part for part in parts if part is not None]
             found[arm.name] = sum(known) * len(plan.blocks) if len(known) == len(parts) else None

@@ -70,7 +70,7 @@ class Study(Settings):
     """Only these tasks of the suites; none means all that are there (on the testbed: those of the profile)."""
     metrics: tuple[Metric, ...] = ()
     """What arms are compared by; by default the averages of the suites."""
-    seeds: int | None = Field(default=None, ge=1, le=1000)
+    seeds: int | None = Field(default=None, ge=0, le=1000)
     """How many blocks (seeds) every arm runs with; none means the profile's number."""
     base: str | Delta
     """A method by name, or its settings: what every arm is compared with."""

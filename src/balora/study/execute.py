@@ -42,7 +42,7 @@ def train(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
         from balora.training.run import run  # imports torch: only in the workers
     finally:
         gc.enable()
-    return run(spec, folder, on_progress=on_progress)
+    return run(spec, folder, on_progress=on_progress, has_siblings=True)
 
 
 def execute(

@@ -21,17 +21,39 @@ def read_study(text: str, source: str) -> Study:
         ConfigError: every fault at once, each with its line number in the file.
     """
     document = whole(parse(text, source), source, _text_of)
+    faults = list(_faults(document.content))
+    if faults or document.faults:
+        raise _all_faults(source, document, faults)
+    return Study(**document.content)
+
+
+def _faults(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the faults of the file's form, then those of the arms among all that has none of these."""
     try:
-        study = Study(**document.content)
+        study = Study(**content)
     except SettingsError as error:
-        raise _all_faults(source, document, [*error.faults, *_unknown_settings(document.content)]) from None
+        yield from error.faults
+        try:
+            study = Study(**_without(content, [key for key, _ in error.faults]))
+        except SettingsError:
+            yield from _unknown_settings(content)
+            return
     try:
         design_arms(study)
     except SettingsError as error:
-        raise _all_faults(source, document, error.faults) from None
-    if document.faults:
-        raise _all_faults(source, document, [])
-    return study
+        yield from error.faults
+
+
+def _without(content: dict[str, Any], faulty: list[str]) -> dict[str, Any]:
+    """Return the sound part of a study: without the arms, or else the whole top-level keys, that have a fault."""
+    arms = content.get("arms")
+    named = [f"arms.{name}" for name in arms] if isinstance(arms, dict) else []
+    wrong = [next((arm for arm in named if key == arm or key.startswith(f"{arm}.")), key) for key in faulty]
+    dropped = {key.partition(".")[0] for key in wrong}
+    sound = {key: value for key, value in content.items() if key not in dropped}
+    if isinstance(arms, dict):
+        sound["arms"] = {name: arm for name, arm in arms.items() if f"arms.{name}" not in wrong}
+    return {"study": "?", "question": "?", **sound}
 
 
 def _unknown_settings(content: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -97,7 +97,7 @@ def command(
     words += ["--model", model] if model else []
     words += ["--data", data] if data else []
     words += ["--profile", profile]
-    words += ["--seeds", str(seeds)] if seeds else []
+    words += ["--seeds", str(seeds)] if seeds is not None else []
     for assignment in assignments:
         words += ["--set", assignment]
     return shlex.join([*words, "--output", str(output)])
