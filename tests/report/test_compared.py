@@ -17,7 +17,16 @@ from balora.study.design import Study
 from balora.study.folder import StudyRecord, describe
 from balora.study.plan import Choices, Plan, make_plan
 from balora.study.seeds import seeds
-from balora.study.statistics import Comparison, Paired, compare, holm, joint_interval, t_interval, widening
+from balora.study.statistics import (
+    Comparison,
+    Paired,
+    compare,
+    compare_family,
+    holm,
+    joint_interval,
+    t_interval,
+    widening,
+)
 from balora.training.record import RunRecord, packed_rows
 
 ARMS = {"warm": {"set": {"adapter.rank": 4}}, "cold": {"set": {"adapter.rank": 2}}}
@@ -260,8 +269,11 @@ def test_the_answer_names_each_verdict_once_with_the_arms_that_earned_it() -> No
     few, many = compare(unsure).needed, compare(more).needed
     assert said == (
         f"Compared with base over 6 seeds: in NLU Avg, cannot tell for a and c (need about {few} to {many} seeds), "
-        "helps for b (+1.00), no difference larger than 0.45 points for d and e, the same in every seed for f."
+        "helps for b (+1.00, not corrected), no difference larger than 0.45 points for d and e, the "
+        "same in every seed for f."
     )
+    (corrected,) = compare_family([sure])
+    assert "helps for b (+1.00)." in answer("base", 6, "seed", [("b", measure, corrected)])
     others = [("a", measure, compare(unsure)), ("b", MEASURES["nlg_avg"], compare(Paired([1.0], 1)))]
     assert answer("base", 1, "seed", others) == (
         f"Compared with base over 1 seed: in NLU Avg, cannot tell for a (needs about {few} seeds); in NLG Avg, cannot "

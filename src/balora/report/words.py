@@ -64,10 +64,14 @@ def _shared(members: Sequence[tuple[str, Comparison]], unit: str, noun: str) -> 
         enough = f"need about {' to '.join(f'{n:,}' for n in dict.fromkeys((counts[0], counts[-1])))} {noun}s"
         return f"cannot tell for {listed([arm for arm, _ in members])} ({enough})"
     if first.verdict in ("helps", "hurts"):
-        sizes = [f"{arm} ({number(paired.mean, unit, sign=True)})" for arm, paired in members]
-        return f"{first.verdict} for {listed(sizes)}"
+        return f"{first.verdict} for {listed([f'{arm} ({_size(paired, unit)})' for arm, paired in members])}"
     words, _, why = verdict(first, unit, noun).partition(": ")
     return f"{words} for {listed([arm for arm, _ in members])}" + (f" ({why})" if why else "")
+
+
+def _size(paired: Comparison, unit: str) -> str:
+    """Return the difference, and a warning where it is one of several that nobody corrected for."""
+    return number(paired.mean, unit, sign=True) + (", not corrected" if paired.family is None else "")
 
 
 def listed(names: Sequence[str]) -> str:
