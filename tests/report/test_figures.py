@@ -151,6 +151,17 @@ def test_cells_are_means_of_arms_not_averages_of_cells(dossiers: dict[str, Dossi
     }
 
 
+def test_the_panels_of_three_factors_have_their_levels_in_one_order() -> None:
+    plan = plan_of("regularizers", seeds=2)  # the arms of the second panel come in the other order
+    spec = by_name(dossier_of(plan, records(plan, lambda arm, task, seed: len(arm) + seed % 7)))["cells-nlu_avg"].spec
+    panels = [panel for panel in spec["hconcat"] if "encoding" in panel]
+    assert [panel["title"] for panel in panels] == ["spectral on", "spectral off"]
+    assert [panel["encoding"]["x"]["sort"] for panel in panels] == [["on", "off"]] * 2
+    assert [sorted((row["level"], row["line"]) for row in panel["data"]["values"]) for panel in panels] == [
+        [("off", "diversity off"), ("off", "diversity on"), ("on", "diversity off"), ("on", "diversity on")]
+    ] * 2
+
+
 def test_the_heat_map_holds_paired_differences_by_task(dossiers: dict[str, Dossier]) -> None:
     dossier = dossiers["rich"]
     rows = {(row["arm"], row["task"]): row for row in values_of(by_name(dossier)["tasks"].spec) if "task" in row}

@@ -23,7 +23,8 @@ def factorial(report: Report, measure: str) -> Figure | None:
     across, *others = levels
     lines, rest = (others[0], others[1:]) if others else (None, [])
     panels = list(product(*(levels[factor] for factor in rest)))
-    shown = [_panel(arms, measure, across, lines, dict(zip(rest, panel, strict=True))) for panel in panels[:PANELS]]
+    fixed = [dict(zip(rest, panel, strict=True)) for panel in panels[:PANELS]]
+    shown = [_panel(arms, measure, across, levels[across], lines, levels_of_panel) for levels_of_panel in fixed]
     cut = len(panels) - len(shown)
     return Figure(
         name=f"cells-{measure}",
@@ -44,7 +45,10 @@ def _levels(arms: list[ArmRow]) -> dict[str, list[str]]:
     return {factor: list(levels) for factor, levels in found.items()}
 
 
-def _panel(arms: list[ArmRow], measure: str, across: str, lines: str | None, fixed: dict[str, str]) -> Spec:
+def _panel(
+    arms: list[ArmRow], measure: str, across: str, order: list[str], lines: str | None, fixed: dict[str, str]
+) -> Spec:
+    """Return one panel; ``order`` of the levels is the same in all, whichever arm of a panel comes first."""
     rows = [
         {"level": cell[across], "line": f"{lines} {cell[lines]}" if lines else "", "mean": arm.averages[measure].mean}
         for arm in arms
@@ -62,7 +66,7 @@ def _panel(arms: list[ArmRow], measure: str, across: str, lines: str | None, fix
             "x": {
                 "field": "level",
                 "type": "nominal",
-                "sort": None,
+                "sort": order,
                 "axis": {"title": across, "labelAngle": 0, "grid": False, "labelExpr": SHORTENED},
             },
             "y": {
