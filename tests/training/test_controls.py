@@ -143,7 +143,7 @@ def watched(monkeypatch):
             seen.append([])
 
         def compute_loss(self, model, inputs, *args, **kwargs):
-            seen[-1].append(inputs["index"])
+            seen[-1].append(inputs["index"].tolist())
             return super().compute_loss(model, inputs, *args, **kwargs)
 
     monkeypatch.setattr(run_module, "BALoraTrainer", Watching)

@@ -1,12 +1,14 @@
-"""The reference of a classification example is computed once, and is the live one."""
+"""The reference of a row is computed once, and is the live one."""
 
 import pytest
 import torch
+from datasets import IterableDataset
 from training_cases import adapted, answers, build, collate, examples, losses, moved, objective, trainer
 
 from balora.adapters import frozen_copy, reference_of
 from balora.training.loss import ModelLoss
-from balora.training.reference_cache import IndexOnHost, ReferenceLogits
+from balora.training.reference.cache import ReferenceCache
+from balora.training.reference.keys import ROW_KEYS, KeyedRows, row_keys
 
 CONFIG = objective("nlu", consistency=0.5)
 
@@ -29,16 +31,21 @@ def test_every_example_once_over_several_epochs(tmp_path, passes):
     made = trainer(adapted("classifier"), CONFIG, examples(10), tmp_path, max_steps=9)  # three epochs of 4, 4, 2 rows
     made.train()
     assert len(passes) == 3
-    assert len(made.model_loss.reference_logits) == 10
+    assert len(made.model_loss.reference_cache) == 10
 
 
-def test_without_numbers_it_is_computed_live(tmp_path, passes):
-    rows = [{name: value for name, value in row.items() if name != "index"} for row in examples(8)]
-    made = trainer(adapted("classifier"), CONFIG, rows, tmp_path, max_steps=4)
-    made.data_collator = lambda chosen: {
-        name: value for name, value in collate([{**row, "index": 0} for row in chosen]).items() if name != "index"
-    }
-    made.train()
+def test_a_causal_reference_is_live_without_a_folder(tmp_path, passes):
+    trainer(adapted("llama"), objective("nlg", consistency=0.5), answers(8), tmp_path, max_steps=5).train()
+    assert len(passes) == 5
+
+
+def test_rows_of_a_stream_are_computed_live(tmp_path, passes):
+    def stream():
+        for row in examples(8):
+            yield {**row, "input_ids": row["input_ids"][:3], "attention_mask": [1] * 3}
+
+    rows = IterableDataset.from_generator(stream)
+    trainer(adapted("classifier"), CONFIG, rows, tmp_path, max_steps=4).train()
     assert len(passes) == 4
 
 
@@ -46,7 +53,7 @@ def test_the_training_is_that_of_a_live_reference(tmp_path):
     known, live = adapted("classifier"), adapted("classifier")
     one = trainer(known, CONFIG, examples(10), tmp_path, max_steps=9)
     other = trainer(live, CONFIG, examples(10), tmp_path, max_steps=9)
-    other.model_loss.reference_logits.keep = lambda index, logits: None
+    other.model_loss.reference_cache = None
     one.train()
     other.train()
     assert losses(one) == pytest.approx(losses(other), rel=1e-4)
@@ -60,7 +67,8 @@ def test_values_are_those_of_the_frozen_model_after_training(tmp_path):
     batch = collate(rows)
     with reference_of(model):
         live = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-    torch.testing.assert_close(made.model_loss.reference_logits.of(tuple(range(10))), live, rtol=1e-5, atol=1e-5)
+    known = made.model_loss.reference_cache.of(row_keys(batch, causal=False), live.device)
+    torch.testing.assert_close(known, live, rtol=1e-5, atol=1e-5)
 
 
 def test_the_reference_of_full_fine_tuning_too(tmp_path, passes):
@@ -94,29 +102,73 @@ def test_the_reference_has_no_dropout(full):
     model = build("bert") if full else adapted("bert")
     copy = frozen_copy(model).train() if full else None
     loss, batch = ModelLoss(model.train(), CONFIG, copy), collate(examples())
-    batch.pop("index")
     (one, known, _), (other, again, _) = (loss.read(model, batch) for _ in range(2))
     assert torch.equal(known.logits, again.logits)
     assert not torch.equal(one.logits, other.logits)  # the student does have some
 
 
-def test_logits_are_known_only_if_all_are():
-    kept = ReferenceLogits()
-    logits = torch.arange(6.0).reshape(3, 2)
-    kept.keep((4, 7, 5), logits)
-    assert kept.of((5, 4)).tolist() == [[4.0, 5.0], [0.0, 1.0]]
-    assert kept.of(torch.tensor([7])).tolist() == [[2.0, 3.0]]
-    assert kept.of((4, 8)) is None
-    assert kept.of(()) is None
-    assert kept.of(None) is None
-    logits.zero_()
-    assert kept.of((7,)).tolist() == [[2.0, 3.0]]  # a copy
+def test_outputs_are_known_only_if_all_are():
+    kept, here = ReferenceCache(), torch.device("cpu")
+    a, b, c, none = (b"a", 1), (b"b", 2), (b"c", 1), (b"none", 0)
+    outputs = torch.arange(8.0).reshape(4, 2)
+    kept.keep((a, b, c, none), outputs)
+    assert kept.of((c, none, b), here).tolist() == [[6.0, 7.0], [2.0, 3.0], [4.0, 5.0]]
+    assert kept.of((a, (b"d", 1)), here) is None
+    assert kept.of((), here) is None
+    assert kept.of(None, here) is None
+    kept.keep(None, outputs)
+    assert len(kept) == 4
+    outputs.zero_()
+    assert kept.of((c,), here).tolist() == [[6.0, 7.0]]  # a copy
 
 
-def test_numbers_stay_on_the_host():
-    batch = IndexOnHost(collate)(examples(3))
-    assert batch["index"] == (0, 1, 2)
-    assert batch["input_ids"].shape[0] == 3
+def test_memory_has_a_limit_too(caplog):
+    kept = ReferenceCache(budget=100)
+    for number in range(4):
+        kept.keep(((b"%d" % number, 1),), torch.zeros(1, 10))
+    assert len(kept) == 2
+    assert [record.message.partition(": ")[2] for record in caplog.records] == [
+        "reference cache: the budget of 0 MiB is used up: the reference of further rows is computed live"
+    ]
+
+
+def test_a_row_has_one_key_in_every_batch():
+    rows = answers()
+    alone = [row_keys(collate([row]), causal=True)[0] for row in rows]
+    assert row_keys(collate(rows), causal=True) == tuple(alone)
+    assert [count for _, count in alone] == [sum(label != -100 for label in row["labels"]) for row in rows]
+    assert len({digest for digest, _ in alone}) == len(rows)
+    assert {count for _, count in row_keys(collate(examples()), causal=False)} == {1}
+
+
+@pytest.mark.parametrize("change", ["token", "mask", "counted", "length", "extra"])
+def test_another_row_has_another_key(change):
+    row = answers(2)[1]
+    other = {name: value[:] if isinstance(value, list) else value for name, value in row.items()}
+    if change == "token":
+        other["input_ids"][1] += 1
+    elif change == "mask":
+        other["attention_mask"][0] = 0
+    elif change == "counted":
+        other["labels"][-1] = -100
+    elif change == "length":
+        other = {name: value + value[-1:] if isinstance(value, list) else value for name, value in other.items()}
+    batch = collate([other])
+    if change == "extra":
+        batch["token_type_ids"] = torch.zeros_like(batch["input_ids"])
+    assert row_keys(batch, causal=True) != row_keys(collate([row]), causal=True)
+
+
+def test_what_a_label_says_is_no_part_of_a_classifiers_row():
+    batch = collate(examples(2))
+    assert row_keys({**batch, "labels": batch["labels"] + 1}, causal=False) == row_keys(batch, causal=False)
+
+
+def test_no_keys_where_rows_hold_several_examples_or_inputs_are_not_one_a_row():
+    batch = collate(answers(2))
+    assert ROW_KEYS not in KeyedRows(lambda rows: {**batch, "position_ids": batch["input_ids"]}, causal=True)([])
+    assert row_keys({**batch, "shared": torch.zeros(5)}, causal=True) is None
+    assert row_keys({"input_ids": batch["input_ids"]}, causal=True) is None
 
 
 def test_a_moved_student_is_not_its_own_reference():

@@ -57,7 +57,7 @@ def seen(monkeypatch):
 
         def training_step(self, model, inputs, num_items_in_batch=None):
             entry = kept[-1]
-            entry["rows"].append((inputs["index"], inputs["input_ids"].clone()))
+            entry["rows"].append((inputs["index"].tolist(), inputs["input_ids"].clone()))
             loss = super().training_step(model, inputs, num_items_in_batch)
             entry.setdefault("state", []).append(torch.get_rng_state())
             return loss

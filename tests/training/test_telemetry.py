@@ -15,6 +15,8 @@ from balora.objective import logits as from_logits
 from balora.objective.terms import Terms
 from balora.training import telemetry as telemetry_module
 from balora.training.loss import ModelLoss
+from balora.training.reference.cache import ReferenceCache
+from balora.training.reference.keys import ROW_KEYS, row_keys
 from balora.training.rows import next_token_rows
 from balora.training.telemetry import Telemetry
 
@@ -167,8 +169,9 @@ def test_an_unrecorded_step_reads_nothing_from_the_device(name, monkeypatch):
     monkeypatch.setattr(from_logits, "check_labels", lambda labels, outputs: None)  # made on the CPU only
     family, rows = ("nlg", answers()) if name == "llama" else ("nlu", examples())
     model, batch = moved(adapted(name)), collate(rows)
-    batch["index"] = tuple(batch["index"].tolist())  # as the trainer's collator leaves it
-    loss, telemetry = ModelLoss(model, config_of(family)), Telemetry(2)
+    batch[ROW_KEYS] = row_keys(batch, causal=name == "llama")  # as the trainer's collator leaves it
+    cache = None if name == "llama" else ReferenceCache()
+    loss, telemetry = ModelLoss(model, config_of(family), reference_cache=cache), Telemetry(2)
     telemetry.add(0, *loss(model, batch, norms=True)[::2])  # the first step settles what is settled once
     fed = {key: batch[key] for key in ("input_ids", "attention_mask")}
     with Readings() as plain:

@@ -5,6 +5,7 @@ import torch
 from training_cases import adapted, answers, arguments, collate, examples, losses, objective, trainer
 
 from balora.errors import ConfigError
+from balora.training.reference.keys import ROW_KEYS, row_keys
 from balora.training.trainer import BALoraTrainer, refuse_other_losses
 
 
@@ -65,10 +66,14 @@ def test_several_gpus_in_one_process_are_refused(tmp_path):
 
 
 def test_rows_keep_their_order_and_numbers(tmp_path):
-    made = trainer(adapted("bert"), None, examples(8), tmp_path)
+    rows = examples(8)
+    made = trainer(adapted("bert"), objective("nlu", consistency=0.5), rows, tmp_path)
     batches = list(made.get_train_dataloader())
-    assert sorted(number for batch in batches for number in batch["index"]) == list(range(8))
-    assert all(isinstance(batch["index"], tuple) for batch in batches)
+    assert sorted(number for batch in batches for number in batch["index"].tolist()) == list(range(8))
+    keys = row_keys(collate(rows), causal=False)
+    for batch in batches:
+        assert batch[ROW_KEYS] == tuple(keys[number] for number in batch["index"].tolist())
+        assert {type(part) for key in batch[ROW_KEYS] for part in key} == {bytes, int}, "nothing waits for a device"
 
 
 @pytest.mark.parametrize("name", ["llama", "bert"])

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
+from typing import Any
 
 import torch
 from peft import PeftModel, PeftType
@@ -50,6 +51,60 @@ def reference_of(model: nn.Module) -> Iterator[nn.Module]:
         if any(parameter.requires_grad for parameter in parameters):
             _refuse_trainable_base(model)
         yield model
+
+
+class ReferenceSwitch:
+    """Makes one model the pre-trained one again and again, as :func:`reference_of` does, without walking it each time.
+
+    The modules are gathered at the first use, with all checks of `reference_of`, and anew when adapters were added or
+    removed, or a frozen parameter was made trainable. `requires_grad` flags are left alone: no gradient is recorded
+    inside.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self._adapters: dict[str, int] = {}
+        self._modules: list[nn.Module] = []
+        self._switches: list[Any] = []
+        self._frozen: list[nn.Parameter] = []
+
+    @contextmanager
+    def off(self) -> Iterator[nn.Module]:
+        """Inside, the model is the pre-trained one.
+
+        Raises:
+            AdapterError: as :func:`reference_of`.
+        """
+        self._gather()
+        training = [module for module in self._modules if module.training]
+        switches = [switch for switch in self._switches if not switch.disable_adapters]
+        try:
+            with torch.no_grad():
+                _put(training, "training", False)
+                _put(switches, "_disable_adapters", True)  # `enable_adapters` would walk all parameters, twice a step
+                yield self.model
+        finally:
+            _put(training, "training", True)
+            _put(switches, "_disable_adapters", False)
+
+    def _gather(self) -> None:
+        inner = unwrap(self.model)
+        adapters = {name: id(config) for name, config in getattr(inner, "peft_config", {}).items()}
+        merged = any(isinstance(switch, BaseTunerLayer) and switch.merged for switch in self._switches)
+        thawed = any(parameter.requires_grad for parameter in self._frozen)
+        if self._modules and adapters == self._adapters and not merged and not thawed:
+            return
+        with reference_of(self.model):
+            pass
+        self._frozen = [parameter for parameter in inner.parameters() if not parameter.requires_grad]
+        self._modules = list(self.model.modules())
+        self._switches = [m for m in self._modules if isinstance(m, BaseTunerLayer | AuxiliaryTrainingWrapper)]
+        self._adapters = adapters
+
+
+def _put(modules: Iterable[nn.Module], name: str, value: bool) -> None:
+    for module in modules:  # a module's own way looks through its parameters and modules first: five times dearer
+        object.__setattr__(module, name, value)
 
 
 def frozen_copy(model: nn.Module) -> nn.Module:

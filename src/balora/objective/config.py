@@ -32,6 +32,8 @@ class ConsistencyTerm(Settings):
     """T of the KL form."""
     schedule: Schedule = "constant"
     """How λ1 changes over the steps."""
+    every: int = Field(default=1, ge=1)
+    """n: only every n-th optimizer step runs the reference and has the term, with n·λ1; the sum over steps is λ1's."""
 
 
 class DiversityTerm(Settings):
@@ -91,6 +93,14 @@ class ObjectiveConfig(Settings):
     def needs_reference(self) -> bool:
         """Whether the frozen model's outputs are needed: only the consistency term reads them."""
         return self.consistency.weight > 0
+
+    def at_step(self, step: int) -> "ObjectiveConfig":
+        """Return the objective of optimizer step ``step`` (from 0): consistency every n-th step with n·λ1, or not."""
+        every = self.consistency.every
+        if every == 1:
+            return self
+        weight = self.consistency.weight * every if step % every == 0 else 0.0
+        return self.model_copy(update={"consistency": self.consistency.model_copy(update={"weight": weight})})
 
     @model_validator(mode="after")
     def _matching_needs_a_swap(self) -> Self:

@@ -1,8 +1,10 @@
 """The objective of one model on batches: what trainers call instead of the model's own loss."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,12 +13,13 @@ from torch import Tensor, nn
 from balora.errors import InputError, ModelError
 from balora.objective import Objective, ObjectiveConfig
 from balora.objective.terms import Terms
-from balora.training.reference_cache import Index, ReferenceLogits
+from balora.training.reference.cache import ReferenceCache
+from balora.training.reference.keys import PACKED, ROW_KEYS
 from balora.training.rows import CausalRows, Kind, Rows, base_of, classification_rows, model_kind, next_token_rows
 
 logger = logging.getLogger(__name__)
 
-NOT_FOR_THE_MODEL = ("labels", "index", "num_items_in_batch", "use_cache")
+NOT_FOR_THE_MODEL = ("labels", "index", ROW_KEYS, "num_items_in_batch", "use_cache")
 
 
 class ModelLoss:
@@ -28,6 +31,7 @@ class ModelLoss:
         reference: a frozen copy of the pre-trained model; needed for full fine-tuning with a consistency weight, where
             no adapter can be switched off (`frozen_copy`). None: the adapters of ``model`` switched off.
         label_smoothing: ε of the task's cross-entropy.
+        reference_cache: where the reference's outputs are kept, for batches with `row_keys`. None: always live.
 
     Raises:
         ModelError: a kind of model that cannot be trained, or a reference that is needed and not there.
@@ -41,10 +45,13 @@ class ModelLoss:
         reference: nn.Module | None = None,
         *,
         label_smoothing: float = 0.0,
+        reference_cache: ReferenceCache | None = None,
     ) -> None:
         from peft import PeftModel
 
-        from balora.adapters import reference_of
+        from balora.adapters.reference import ReferenceSwitch
+
+        self._switch = ReferenceSwitch(model)
 
         if config.needs_reference and reference is None:
             if not isinstance(model, PeftModel):
@@ -52,14 +59,15 @@ class ModelLoss:
                     "consistency needs the pre-trained model, and full fine-tuning overwrites it: pass "
                     "reference=frozen_copy(model), made before training, or set objective.consistency.weight to 0"
                 )
-            with reference_of(model):  # refuses here what it would refuse at the first step
+            with self._switch.off():  # refuses here what it would refuse at the first step
                 pass
         _refuse_router_loss(model)
         self.model, self.reference = model, reference
         self.objective = Objective(config, label_smoothing=label_smoothing)
         self.kind: Kind = model_kind(model)
         self._causal_rows = CausalRows(model) if self.kind == "causal" else None
-        self.reference_logits = ReferenceLogits()
+        self.reference_cache = reference_cache
+        self._live_is_said = False
         if self._causal_rows and self._causal_rows.fallback:
             self._say_fallback(self._causal_rows.fallback)
 
@@ -69,51 +77,65 @@ class ModelLoss:
         return self.objective.config
 
     def __call__(
-        self, model: nn.Module, inputs: Mapping[str, Any], progress: float = 0.0, *, norms: bool = False
+        self, model: nn.Module, inputs: Mapping[str, Any], progress: float = 0.0, *, norms: bool = False, step: int = 0
     ) -> tuple[Terms, int, dict[str, Tensor]]:
         """Return the batch's terms, its number of rows, and with ``norms`` λ·‖∂term/∂H‖ of each term.
 
         Args:
             model: what to call for the forward pass; ``self.model``, possibly wrapped for several devices.
-            inputs: the model's inputs with `labels`, and `index` where the reference's logits may be reused.
+            inputs: the model's inputs with `labels`, and `row_keys` where the reference's outputs may be reused.
             progress: share of the optimizer steps done.
             norms: whether to compare gradients at the backbone's last hidden state (costs a pass through the head a
                 term).
+            step: number of optimizer steps done, for `objective.consistency.every`.
         """
-        student, reference, labels = self.read(model, inputs, catch=norms)
+        objective = self._objective_at(step)
+        needed = objective.config.needs_reference
+        student, reference, labels = self.read(model, inputs, catch=norms, reference=needed)
         if student.hidden is not None:
             target = None if reference is None else reference.hidden
             arguments = (student.hidden, target, self.causal_rows().head, labels, progress)
-            terms = self.objective.from_hidden(*arguments)
-            found = self.objective.gradients_from_hidden(*arguments) if norms and len(labels) else {}
-            return terms, len(labels), {name: torch.linalg.vector_norm(g.float()) for name, g in found.items()}
-        logits = student.logits
-        assert logits is not None
-        terms = self.objective.from_logits(logits, None if reference is None else reference.logits, labels, progress)
-        at = student.at if student.at is not None else logits
-        return terms, len(labels), gradient_norms(terms, at) if norms and len(labels) else {}
+            terms = objective.from_hidden(*arguments)
+            found = objective.gradients_from_hidden(*arguments) if norms and len(labels) else {}
+            sizes = {name: torch.linalg.vector_norm(g.float()) for name, g in found.items()}
+        else:
+            logits = student.logits
+            assert logits is not None
+            terms = objective.from_logits(logits, None if reference is None else reference.logits, labels, progress)
+            at = student.at if student.at is not None else logits
+            sizes = gradient_norms(terms, at) if norms and len(labels) else {}
+        if self.config.needs_reference and not needed:  # left out of this step: it can act all the same
+            terms = replace(terms, inactive={key: why for key, why in terms.inactive.items() if key != "consistency"})
+        return terms, len(labels), sizes
+
+    def _objective_at(self, step: int) -> Objective:
+        config = self.config.at_step(step)
+        if config is self.config:
+            return self.objective
+        objective = copy(self.objective)  # shares what is known of the head
+        objective.config = config
+        return objective
 
     def read(
-        self, model: nn.Module, inputs: Mapping[str, Any], *, catch: bool = False
+        self, model: nn.Module, inputs: Mapping[str, Any], *, catch: bool = False, reference: bool | None = None
     ) -> tuple[Rows, Rows | None, Tensor]:
-        """Return the student's rows, the reference's (where the objective needs them), and the rows' labels.
+        """Return the student's rows, the reference's (unless told not to, where the objective needs them), and labels.
 
         Raises:
             InputError: a batch without labels.
         """
         if inputs.get("labels") is None:
             raise InputError(f"the batch has no `labels`, only {', '.join(inputs)}: give each row its label or tokens")
-        fed = {name: value for name, value in inputs.items() if name not in NOT_FOR_THE_MODEL}
+        needed = self.config.needs_reference if reference is None else reference
         if self.kind == "causal":
-            return self._read_causal(model, fed, inputs["labels"])
+            return self._read_causal(model, inputs, needed)
+        fed = _fed(inputs)
         student = classification_rows(model, fed, catch=catch)
-        reference = (
-            Rows(logits=self._reference_logits(fed, inputs.get("index"))) if self.config.needs_reference else None
-        )
         assert student.logits is not None
+        frozen = Rows(logits=self._known(inputs, lambda model: model(**fed).logits)) if needed else None
         labels = inputs["labels"]
         # transformers' rule: one output is regression, whatever the type of its labels
-        return student, reference, labels.float() if student.logits.shape[-1] == 1 else labels
+        return student, frozen, labels.float() if student.logits.shape[-1] == 1 else labels
 
     def notes(self) -> list[str]:
         """Return what was found about the model that costs memory or time."""
@@ -125,40 +147,57 @@ class ModelLoss:
         assert self._causal_rows is not None
         return self._causal_rows
 
-    def _read_causal(self, model: nn.Module, fed: dict[str, Any], labels: Tensor) -> tuple[Rows, Rows | None, Tensor]:
-        reader = self.causal_rows()
-        counted, tokens = next_token_rows(labels)
+    def _read_causal(
+        self, model: nn.Module, inputs: Mapping[str, Any], needed: bool
+    ) -> tuple[Rows, Rows | None, Tensor]:
+        reader, fed = self.causal_rows(), _fed(inputs)
+        counted, tokens = next_token_rows(inputs["labels"])
         known = reader.fallback
         student = reader.read(model, fed, counted)
         if reader.fallback is not None and reader.fallback != known:
             self._say_fallback(reader.fallback)
-        if not self.config.needs_reference:
+        if not needed:
             return student, None, tokens
-        with self.frozen() as frozen:
+        if student.hidden is not None:
+            hidden = self._known(inputs, lambda model: reader.read(model, fed, counted).hidden)
+            return student, Rows(hidden=hidden), tokens
+        with self.frozen() as frozen:  # N×V logits are too many to keep
             return student, reader.read(frozen, fed, counted), tokens
 
-    def _reference_logits(self, fed: dict[str, Any], index: Index) -> Tensor:
-        known = self.reference_logits.of(index)
-        if known is None:
+    def _known(self, inputs: Mapping[str, Any], compute: Callable[[nn.Module], Any]) -> Tensor:
+        """Return the reference's outputs for a batch: from the cache, or else live."""
+        cache, keys = self.reference_cache, inputs.get(ROW_KEYS)
+        outputs = None if cache is None else cache.of(keys, inputs["labels"].device)
+        if outputs is None:
             with self.frozen() as frozen:
-                known = frozen(**fed).logits
-            self.reference_logits.keep(index, known)
-        return known
+                outputs = compute(frozen)
+            if cache is not None:
+                cache.keep(keys, outputs)
+                self._say_live(inputs)
+        assert outputs is not None
+        return outputs
+
+    def _say_live(self, inputs: Mapping[str, Any]) -> None:
+        if not self._live_is_said and any(name in inputs for name in PACKED):
+            self._live_is_said = True
+            logger.warning("balora: reference cache: packed rows never come again, their reference is computed live")
 
     @contextmanager
     def frozen(self) -> Iterator[nn.Module]:
         """Give the pre-trained model inside, without gradients and dropout."""
-        from balora.adapters import reference_of
-
         if self.reference is not None:
             with torch.no_grad():
                 yield self.reference.eval()
         else:
-            with torch.no_grad(), reference_of(self.model):
-                yield self.model
+            with self._switch.off() as frozen:
+                yield frozen
 
     def _say_fallback(self, reason: str) -> None:
         logger.warning("balora: logits are materialised, since %s; this costs memory, not accuracy", reason)
+
+
+def _fed(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in inputs.items() if name not in NOT_FOR_THE_MODEL}
 
 
 def _refuse_router_loss(model: nn.Module) -> None:

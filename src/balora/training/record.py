@@ -119,8 +119,10 @@ def run_id(spec: RunSpec, fingerprints: dict[str, str]) -> str:
 
 
 def payload(spec: RunSpec, fingerprints: dict[str, str]) -> str:
-    """Return everything that a run's identity is a hash of, as JSON."""
-    settings = spec.model_dump(mode="json", exclude={"model": True, "data": {"folder"}})
+    """Return everything that a run's identity is a hash of, as JSON: not where things lie, and not what only costs."""
+    settings = spec.model_dump(
+        mode="json", exclude={"model": True, "data": {"folder"}, "training": {"reference_cache_mib"}}
+    )
     return json.dumps([FORMAT, settings, fingerprints], sort_keys=True)
 
 

@@ -31,6 +31,7 @@ from balora.training.matching import matched_config
 from balora.training.probe import fit_head
 from balora.training.progress import OnProgress, Progress
 from balora.training.record import Cost, RunError, RunRecord, packed_rows, run_id, write_record
+from balora.training.reference.folder import reference_folder
 from balora.training.source import located
 from balora.training.spec import RunSpec
 from balora.training.trainer import BALoraTrainer
@@ -40,12 +41,15 @@ LR_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_wi
 """transformers' names; its plain `constant` would leave the warm-up out."""
 
 
-def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None) -> RunRecord:
+def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, has_siblings: bool = False) -> RunRecord:
     """Fine-tune, score and save one model; leave `run.json`, written last, in ``folder``.
 
     Beside it: `series.jsonl` (terms over the steps), `items.jsonl` (every scored row), and `adapter/` (a plain LoRA
     with its classification head) or `model/` (full fine-tuning). A run that fails in training or scoring leaves a
     record with status ``failed`` and the reason.
+
+    Where rows come again, in later epochs or in runs on the same rows (``has_siblings``), the outputs of the frozen
+    model are kept in the user's cache (:mod:`balora.training.reference`).
 
     Raises:
         InputError: the model, the data or a setting cannot be used, or the folder is not empty; nothing was written.
@@ -60,7 +64,7 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None) -
     clock = Clock()
     tell(Progress("load", 0, 1))
     with tempfile.TemporaryDirectory(prefix="balora-") as scratch:  # the Trainer insists on a folder
-        record = _carry_out(_Run(spec, tell, Path(scratch)), folder, clock, identity)
+        record = _carry_out(_Run(spec, tell, Path(scratch), has_siblings), folder, clock, identity)
     return write_record(record, folder)
 
 
@@ -110,11 +114,11 @@ class _Run:
     tokenizer: Any
     prepared: Prepared
     trainer: BALoraTrainer
-    source: str
-    """Folder or name of the pre-trained model."""
+    source: str  # folder or name of the pre-trained model
 
-    def __init__(self, spec: RunSpec, tell: OnProgress, scratch: Path) -> None:
+    def __init__(self, spec: RunSpec, tell: OnProgress, scratch: Path, has_siblings: bool) -> None:
         self.spec, self.tell, self.scratch, self.task = spec, tell, scratch, find_task(spec.task)
+        self.has_siblings = has_siblings
         self.objective: ObjectiveConfig = spec.objective
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.notes: list[str] = []
@@ -192,6 +196,7 @@ class _Run:
             reference=reference,
             l2_start=training.l2_start,
             telemetry_every=training.telemetry_every,
+            reference_cache=reference_folder(self.spec, len(self.prepared.train), self.has_siblings),
             train_dataset=self.prepared.train,
             data_collator=self.collate,
             callbacks=[Tell(self.tell)],

@@ -8,13 +8,17 @@ from trl import SFTConfig, SFTTrainer
 from balora.errors import ConfigError
 from balora.objective import ObjectiveConfig
 from balora.training.loss import ModelLoss
+from balora.training.reference.cache import ReferenceFolder
+from balora.training.reference.keys import ROW_KEYS
 from balora.training.telemetry import Telemetry
 from balora.training.trainer import (
     count_rows_of_steps,
+    keep_reference,
     prepared_reference,
     refuse_other_losses,
     taken_smoothing,
     training_loss,
+    write_reference,
 )
 
 
@@ -27,6 +31,7 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
         objective: what to minimise. None: BA-LoRA's NLG objective with the ICLR 2026 formulas and weights.
         reference: `frozen_copy(model)` for full fine-tuning with a consistency weight.
         telemetry_every: record each term's value, λ and gradient share every so many steps; 0 never.
+        reference_cache: a folder in which the reference's outputs are kept, for later epochs and other trainers.
 
     TRL's own training metrics (entropy, token accuracy) come from its loss, which is not computed here: balora's terms
     are logged in their place. Evaluation is TRL's in full.
@@ -45,6 +50,7 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
         objective: ObjectiveConfig | None = None,
         reference: nn.Module | None = None,
         telemetry_every: int = 10,
+        reference_cache: ReferenceFolder | None = None,
         **trainer_arguments: Any,
     ) -> None:
         super().__init__(model, args, **trainer_arguments)
@@ -58,6 +64,7 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
         config = objective or ObjectiveConfig.preset("ba-lora", family="nlg")
         smoothing = taken_smoothing(self)
         self.model_loss = ModelLoss(self.model, config, prepared_reference(self, reference), label_smoothing=smoothing)
+        keep_reference(self, reference_cache)
         self.telemetry = Telemetry(telemetry_every)
 
     def compute_loss(
@@ -69,6 +76,7 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
     ) -> Any:
         """Return the objective of one micro-batch as its share of the optimizer step's loss."""
         if not model.training or return_outputs:
+            inputs.pop(ROW_KEYS, None)
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         return training_loss(self, model, inputs, num_items_in_batch)
 
@@ -83,4 +91,5 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
         """Train, and fail with the step and the term if a loss was not finite."""
         result = super().train(*args, **kwargs)
         self.telemetry.check()
+        write_reference(self)
         return result

@@ -68,6 +68,9 @@ class TrainingConfig(Settings):
     """Rows per forward pass when scoring."""
     telemetry_every: int = Field(default=10, ge=0)
     """Record each term's value, λ and share of the gradient every so many steps; 0: never."""
+    reference_cache_mib: int = Field(default=4096, ge=0)
+    """Most MiB on disk for what the frozen model said about rows that come again, in later epochs or other runs of a
+    study; 0: none is written. It changes what a run costs and, but for rounding, nothing else: no part of its id."""
 
     @property
     def stretched_steps(self) -> int | None:

@@ -1,5 +1,6 @@
 """BA-LoRA in transformers' Trainer."""
 
+from collections.abc import Sized
 from typing import Any
 
 import torch
@@ -10,7 +11,10 @@ from balora.errors import ConfigError
 from balora.objective import ObjectiveConfig
 from balora.training.controls import StartPenalty
 from balora.training.loss import ModelLoss
-from balora.training.reference_cache import IndexOnHost
+from balora.training.reference.cache import MIB, ReferenceCache, ReferenceFolder
+from balora.training.reference.keys import ROW_KEYS, KeyedRows
+from balora.training.reference.marks import reference_marks
+from balora.training.reference.shards import Entry
 from balora.training.rows import model_kind
 from balora.training.telemetry import Telemetry
 
@@ -31,11 +35,11 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         reference: `frozen_copy(model)` for full fine-tuning with a consistency weight; otherwise not needed.
         l2_start: α of L2 to the start over the parameters that are trained when the trainer is made.
         telemetry_every: record each term's value, λ and gradient share every so many steps; 0 never.
+        reference_cache: a folder in which the reference's outputs are kept, for later epochs and other trainers; None:
+            a classifier's logits are kept in memory, a language model's reference runs at every step.
 
     The evaluation loss is the task's alone, without the arguments' label smoothing. Means are taken over the rows of
-    the whole optimizer step: accumulated micro-batches and devices weigh by their rows (method.md §5). A dataset column
-    `index` (the example's number) lets the reference's logits of classification tasks be computed once; it needs
-    ``remove_unused_columns=False``.
+    the whole optimizer step: accumulated micro-batches and devices weigh by their rows (method.md §5).
 
     Raises:
         ModelError, AdapterError: a model that cannot be trained, or whose pre-trained state is lost.
@@ -52,16 +56,17 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         reference: nn.Module | None = None,
         l2_start: float = 0.0,
         telemetry_every: int = 10,
+        reference_cache: ReferenceFolder | None = None,
         **trainer_arguments: Any,
     ) -> None:
         super().__init__(model, args, **trainer_arguments)
         refuse_other_losses(self)
         self._model_takes_counts = self.model_accepts_loss_kwargs
         count_rows_of_steps(self)
-        self.data_collator: Any = IndexOnHost(self.data_collator)
         config = objective or default_objective(model)
         smoothing = taken_smoothing(self)
         self.model_loss = ModelLoss(model, config, prepared_reference(self, reference), label_smoothing=smoothing)
+        keep_reference(self, reference_cache)
         self.start_penalty = StartPenalty(model, l2_start) if l2_start else None
         self.telemetry = Telemetry(telemetry_every)
 
@@ -74,7 +79,8 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
     ) -> Any:
         """Return the objective of one micro-batch as its share of the optimizer step's loss."""
         if not model.training or return_outputs:
-            inputs.pop("index", None)
+            for name in ("index", ROW_KEYS):
+                inputs.pop(name, None)
             items = num_items_in_batch if self._model_takes_counts else None
             return super().compute_loss(model, inputs, return_outputs, items)
         return training_loss(self, model, inputs, num_items_in_batch, self.start_penalty)
@@ -90,6 +96,7 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         """Train, and fail with the step and the term if a loss was not finite."""
         result = super().train(*args, **kwargs)
         self.telemetry.check()
+        write_reference(self)
         return result
 
 
@@ -103,7 +110,7 @@ def training_loss(
     """Return the objective of one micro-batch as its share of the step's loss, and note its terms."""
     step = trainer.state.global_step
     progress = step / max(trainer.state.max_steps, 1)
-    terms, rows, norms = trainer.model_loss(model, inputs, progress, norms=trainer.telemetry.wants(step))
+    terms, rows, norms = trainer.model_loss(model, inputs, progress, norms=trainer.telemetry.wants(step), step=step)
     distance = None if start_penalty is None else start_penalty()
     trainer.telemetry.add(step, terms, norms, distance)
     processes = trainer.accelerator.num_processes if trainer.args.average_tokens_across_devices else 1
@@ -161,3 +168,40 @@ def prepared_reference(trainer: Trainer, reference: nn.Module | None) -> nn.Modu
 def default_objective(model: nn.Module) -> ObjectiveConfig:
     """Return the task loss alone for the kind of ``model``."""
     return ObjectiveConfig.preset("none", family="nlg" if model_kind(model) == "causal" else "nlu")
+
+
+def keep_reference(trainer: Any, folder: ReferenceFolder | None) -> None:
+    """Have the reference's outputs kept where the objective reads them and they can be told apart by row."""
+    loss: ModelLoss = trainer.model_loss
+    causal = loss.kind == "causal"
+    materialised = causal and loss.causal_rows().fallback is not None
+    dataset = trainer.train_dataset
+    if not loss.config.needs_reference or materialised or not isinstance(dataset, Sized):
+        return
+    if folder is None and causal:
+        return  # hidden states would fill the memory
+    loss.reference_cache = _opened(trainer, loss, folder, len(dataset))
+    trainer.data_collator = KeyedRows(trainer.data_collator, causal=causal)
+
+
+def _opened(trainer: Any, loss: ModelLoss, folder: ReferenceFolder | None, rows: int) -> ReferenceCache:
+    if folder is None:
+        return ReferenceCache(examples=rows)
+    arguments = trainer.args
+    if arguments.max_steps > 0:
+        a_step = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+        rows = min(rows, arguments.max_steps * a_step)
+    marks = reference_marks(
+        loss.model if loss.reference is None else loss.reference,
+        outputs="hidden states" if loss.kind == "causal" else "logits",
+        precision=trainer.accelerator.mixed_precision,
+        device=arguments.device.type,
+        scope=folder.scope,
+    )
+    return ReferenceCache(Entry(folder.path, marks), budget=folder.budget_mib * MIB, examples=rows)
+
+
+def write_reference(trainer: Any) -> None:
+    """Leave what was kept of the reference on disk, if it has a folder."""
+    if trainer.model_loss.reference_cache is not None:
+        trainer.model_loss.reference_cache.flush()

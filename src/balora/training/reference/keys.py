@@ -1,0 +1,75 @@
+"""Keys of rows: a digest of what the model is fed, so that its outputs are found again whoever numbered the rows."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from balora.training.rows import IGNORED
+
+ROW_KEYS = "row_keys"
+"""The entry of a batch that holds one key a row."""
+KEY_BYTES = 16
+PACKED = ("position_ids", "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k", "seq_idx")
+"""Entries of batches whose rows hold several examples: other ones each epoch, so nothing comes again."""
+
+RowKey = tuple[bytes, int]
+"""A digest of the row's inputs, and how many of the model's outputs belong to it (1, or its counted positions)."""
+
+
+class KeyedRows:
+    """A collator that adds one key a row, while the batch is still on the host: a device would have to be waited for.
+
+    Args (of the constructor):
+        collate: makes a batch of rows.
+        causal: whether outputs are counted positions, which the labels tell, and not one a row.
+    """
+
+    def __init__(self, collate: Callable[[Any], Any], *, causal: bool) -> None:
+        self.collate, self.causal = collate, causal
+
+    def __call__(self, rows: Any) -> Any:
+        """Return the batch of ``rows``, with `row_keys` where its rows can be told apart."""
+        batch = self.collate(rows)
+        keys = row_keys(batch, causal=self.causal)
+        if keys is not None:
+            batch[ROW_KEYS] = keys
+        return batch
+
+
+def row_keys(batch: Any, *, causal: bool) -> tuple[RowKey, ...] | None:
+    """Return one key a row of ``batch``; None for packed rows and for inputs that are not one a row.
+
+    Padding at the right is left out, so that a row has one key in whatever batch it comes.
+    """
+    labels = batch.get("labels")
+    if labels is None or any(name in batch for name in PACKED):
+        return None
+    inputs = {name: value for name, value in sorted(batch.items()) if name not in ("labels", "index")}
+    if not all(isinstance(value, Tensor) and value.shape[:1] == labels.shape[:1] for value in inputs.values()):
+        return None
+    counted = labels[:, 1:] != IGNORED if causal else torch.ones(len(labels), 1, dtype=torch.bool)
+    ends = _ends(batch.get("attention_mask"), len(labels))
+    keys = []
+    for row, (end, mask) in enumerate(zip(ends, counted, strict=True)):
+        digest = hashlib.blake2b(digest_size=KEY_BYTES)
+        for name, value in inputs.items():
+            part = value[row] if value.ndim < 2 else value[row, :end]
+            digest.update(f"{name} {part.dtype} {tuple(part.shape)} ".encode() + _bytes(part))
+        digest.update(_bytes(mask.nonzero()))
+        keys.append((digest.digest(), int(mask.sum())))
+    return tuple(keys)
+
+
+def _ends(mask: Tensor | None, rows: int) -> list[int | None]:
+    """Return where each row's padding at the right begins; None where no mask says so."""
+    if mask is None or mask.ndim != 2:
+        return [None] * rows
+    places = torch.arange(1, mask.shape[1] + 1) * (mask != 0)
+    return list(places.amax(dim=1).tolist())
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

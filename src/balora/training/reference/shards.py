@@ -1,0 +1,144 @@
+"""One reference's outputs on disk: safetensors files that are whole from the moment they have their name.
+
+<root>/<digest of the marks>/<digest of the keys>.safetensors holds `values` (outputs of many rows, one below the
+other), `ends` (where each row's end) and `keys`, and in its header the marks. Files are mapped into memory, not read.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from balora.training.reference.keys import KEY_BYTES
+from balora.training.reference.marks import difference
+
+logger = logging.getLogger(__name__)
+
+SUFFIX = ".safetensors"
+PARTIAL = ".partial-"
+ASIDE = ".aside"
+STALE = 3600.0
+"""Seconds after which a file that is still being written belongs to a process that was killed."""
+
+
+class Entry:
+    """The folder of one reference below ``root``; made when something is written.
+
+    Args (of the constructor):
+        root: the cache.
+        marks: of the reference.
+    """
+
+    def __init__(self, root: Path, marks: dict[str, str]) -> None:
+        self.root, self.marks = root, marks
+        self._card = json.dumps(marks, sort_keys=True)
+        self.folder = root / hashlib.sha256(self._card.encode()).hexdigest()[:32]
+        self._seen: set[Path] = set()
+
+    def new_rows(self) -> Iterator[tuple[bytes, Tensor]]:
+        """Yield the key and outputs of every row in the files that were not looked at before.
+
+        A file that is torn or was made from another reference is named, set aside and not used.
+        """
+        with suppress(OSError):
+            os.utime(self.folder)  # what was used last goes last
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+            if path not in self._seen:
+                self._seen.add(path)
+                try:
+                    yield from self._read(path)
+                except FileNotFoundError:
+                    continue  # another process made room meanwhile
+                except (OSError, SafetensorError, ValueError, KeyError) as error:
+                    self._set_aside(path, " ".join(str(error).split()))
+
+    def _read(self, path: Path) -> Iterator[tuple[bytes, Tensor]]:
+        with safe_open(path, framework="pt") as file:
+            marks = json.loads((file.metadata() or {}).get("marks", "null"))
+            other = difference(self.marks, marks)
+            if other:
+                raise ValueError(f"it was made from another reference (`{other}` differs)")
+            keys, ends, values = (file.get_tensor(name) for name in ("keys", "ends", "values"))
+        borders = [0, *ends.tolist()]
+        if keys.shape != (len(ends), KEY_BYTES) or borders != sorted(borders) or borders[-1] != len(values):
+            raise ValueError("its rows do not fit its keys")
+        whole = keys.numpy().tobytes()
+        for number, (start, end) in enumerate(pairwise(borders)):
+            yield whole[number * KEY_BYTES : (number + 1) * KEY_BYTES], values[start:end]
+
+    def _set_aside(self, path: Path, why: str) -> None:
+        logger.warning("balora: reference cache: %s cannot be used (%s): set aside and made anew", path, why)
+        with suppress(OSError):
+            path.replace(path.with_name(path.name + ASIDE))
+
+    def write(self, rows: dict[bytes, Tensor]) -> None:
+        """Write the outputs of ``rows`` as one file, in one step; two processes with the same rows write one file.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        keys = b"".join(rows)
+        parts = {
+            "keys": torch.frombuffer(bytearray(keys), dtype=torch.uint8).reshape(-1, KEY_BYTES),
+            "ends": torch.tensor([len(part) for part in rows.values()]).cumsum(0),
+            "values": torch.cat([part.cpu() for part in rows.values()]),
+        }
+        handle, name = tempfile.mkstemp(prefix=PARTIAL, dir=self.folder)
+        try:
+            with os.fdopen(handle, "rb") as file:
+                save_file(parts, name, metadata={"marks": self._card})
+                os.fsync(file.fileno())
+            Path(name).replace(self.folder / f"{hashlib.sha256(keys).hexdigest()[:32]}{SUFFIX}")
+        except SafetensorError as error:  # its way to say that the disk is full
+            raise OSError(None, " ".join(str(error).split())) from None
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    def room(self, wanted: int, budget: int) -> int:
+        """Return how many bytes may be written here; entries that were used longest ago make way for ``wanted``.
+
+        Nothing is removed where that would not be enough.
+        """
+        sizes = {folder: _size(folder) for folder in self.root.glob("*") if folder.is_dir()}
+        own = sizes.pop(self.folder, 0)
+        if own + wanted <= budget:
+            for folder in sorted(sizes, key=_last_used):
+                if own + sum(sizes.values()) + wanted <= budget:
+                    break
+                shutil.rmtree(folder, ignore_errors=True)
+                del sizes[folder]
+        return budget - own - sum(sizes.values())
+
+    def tidy(self) -> None:
+        """Remove what killed processes left half written."""
+        for partial in self.folder.glob(f"{PARTIAL}*"):
+            with suppress(OSError):  # gone meanwhile
+                if time.time() - partial.stat().st_mtime > STALE:
+                    partial.unlink()
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.glob("*"):
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total
+
+
+def _last_used(folder: Path) -> float:
+    with suppress(OSError):
+        return folder.stat().st_mtime
+    return 0.0
