@@ -8,8 +8,15 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from balora.errors import InputError
+from balora.maths.leading import leading_triplets
+from balora.maths.ritz import Triplets
 
+VERSION = 1
+"""Of what `pissa_factors` computes, for those who keep its results: to be raised whenever a digit may change."""
 OVERSAMPLING, POWER_ITERATIONS = 16, 8
+
+Factors = tuple[Float[Tensor, "rank in"], Float[Tensor, "out rank"]]
+"""(A0, B0)."""
 
 
 def pissa_factors(
@@ -18,19 +25,21 @@ def pissa_factors(
     scaling: float = 1.0,
     method: Literal["exact", "randomized"] = "exact",
     generator: Generator | None = None,
-) -> tuple[Float[Tensor, "rank in"], Float[Tensor, "out rank"]]:
+) -> Factors:
     """Return (A0, B0) such that scaling·B0·A0 is the best approximation of W with the given rank.
 
     W = U S Vᵀ, B0 = U_r (S_r/scaling)^½, A0 = (S_r/scaling)^½ V_rᵀ. The factors for a smaller rank are a prefix of
-    these (``exact``). Signs are fixed (the largest entry of each column of U is positive): the same W gives the same
-    factors.
+    these (``exact``; up to rounding, and among equal singular values up to a rotation). Signs are fixed (the largest
+    entry of each column of U is positive): the same W gives the same factors.
 
     Args:
         weight: W, out×in; computed with in float64 (`exact`) or float32 (`randomized`), returned in float32 at least.
         rank: r, from 1 to min(out, in).
         scaling: s of the adapter that will use the factors, > 0.
-        method: ``exact`` singular value decomposition, or ``randomized`` subspace iteration (8 power iterations,
-            16 extra columns), whose residual is within 1e-3 of the best one in norm; it needs a generator.
+        method: ``exact`` singular triplets, ‖Wᵀuᵢ − σᵢvᵢ‖ ≤ 1e-10·σ₁ before they are rounded, whichever way they are
+            computed (:mod:`balora.maths.leading`; its random start has a seed of its own), or ``randomized`` subspace
+            iteration (8 power iterations, 16 extra columns), whose residual is within 1e-3 of the best one in norm; it
+            needs a generator.
         generator: source of the random start of ``randomized``; the global random state is never touched.
 
     Raises:
@@ -49,20 +58,33 @@ def pissa_factors(
     with torch.no_grad():
         if not weight.isfinite().all():
             raise InputError("the weight holds nan or inf: its singular vectors are undefined")
+        W, unit = _near_one(weight)
+        double = weight.dtype == torch.float64
         if method == "exact":
-            U, S, Vt = torch.linalg.svd(weight.double(), full_matrices=False)
+            U, S, V = leading_triplets(W, rank, digits_beyond_float32=double)
         else:
-            U, S, Vt = _randomized_svd(weight, rank, generator)
-        U, S, Vt = _fix_signs(U[:, :rank], S[:rank], Vt[:rank])
-        root = (S / scaling).sqrt()
-        dtype = torch.float64 if weight.dtype == torch.float64 else torch.float32
-        return (root[:, None] * Vt).to(dtype).contiguous(), (U * root).to(dtype).contiguous()
+            U, S, V = _randomized_triplets(W if double else W.float(), rank, generator)
+        U, V = _fix_signs(U, V)
+        root, dtype = (S * unit).sqrt(), torch.float64 if double else torch.float32
+        return part_of(((root * V).mT.to(dtype), (root * U).to(dtype)), rank, scaling)
 
 
-def _randomized_svd(weight: Tensor, rank: int, generator: Generator | None) -> tuple[Tensor, Tensor, Tensor]:
+def part_of(factors: Factors, rank: int, scaling: float = 1.0) -> Factors:
+    """Return the factors for a rank and a scaling from those for a rank at least as large and scaling 1."""
+    A, B = factors
+    return (A[:rank] / scaling**0.5).contiguous(), (B[:, :rank] / scaling**0.5).contiguous()
+
+
+def _near_one(weight: Tensor) -> tuple[Tensor, float]:
+    """Return W/u in float64 and u, the power of two below W's largest entry: squares neither overflow nor vanish."""
+    largest = weight.abs().max().item()
+    unit = math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest else 1.0
+    return weight.to(torch.float64, copy=True).div_(unit), unit
+
+
+def _randomized_triplets(W: Tensor, rank: int, generator: Generator | None) -> Triplets:
     if generator is None:
         raise InputError("method 'randomized' draws random numbers: pass a seeded `generator`")
-    W = weight if weight.dtype == torch.float64 else weight.float()
     width = min(rank + OVERSAMPLING, *W.shape)
     start = torch.randn(W.shape[1], width, generator=generator, device=generator.device, dtype=W.dtype)
     Q = torch.linalg.qr(W @ start.to(W.device)).Q
@@ -70,10 +92,10 @@ def _randomized_svd(weight: Tensor, rank: int, generator: Generator | None) -> t
         Q = torch.linalg.qr(W.mT @ Q).Q
         Q = torch.linalg.qr(W @ Q).Q
     U, S, Vt = torch.linalg.svd(Q.mT @ W, full_matrices=False)
-    return Q @ U, S, Vt
+    return (Q @ U)[:, :rank], S[:rank], Vt[:rank].mT
 
 
-def _fix_signs(U: Tensor, S: Tensor, Vt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _fix_signs(U: Tensor, V: Tensor) -> tuple[Tensor, Tensor]:
     largest = U.gather(0, U.abs().argmax(dim=0, keepdim=True))
     sign = torch.where(largest < 0, -1.0, 1.0).to(U.dtype)
-    return U * sign, S, Vt * sign.mT
+    return U * sign, V * sign
