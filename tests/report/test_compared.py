@@ -226,7 +226,7 @@ def test_candidates_are_shown_and_not_compared(monkeypatch: pytest.MonkeyPatch) 
     assert report.family_size == 2
     assert (row(report, "warm").tuned, row(report, "best").tuned) == ("best", None)
     text = draw(report)
-    assert "- best: add rank: the best of its candidates over all other blocks (NLU Avg: warm 1, cold 7; " in text
+    assert "- best: add rank: the best of its candidates over all other blocks (NLU Avg: warm (1), cold (7); " in text
     assert "- warm: a candidate of best, not compared" in text
     assert "| warm | 6" in text
     json.dumps(asdict(report), allow_nan=False)

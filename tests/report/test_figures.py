@@ -261,7 +261,8 @@ def test_candidates_are_shown_as_such_and_make_no_curve() -> None:
     arms = (base, tuned, *(replace(arm, tuned="best") for arm in candidates))
     report = replace(dossier.report, arms=arms)
     changes = [cells_text(row[1]) for row in tabulated.arms(report).rows]
-    assert changes[1].startswith("chosen by NLU Avg: rank-2 (2), rank-4 (1); learning rate")
+    assert changes[1] == "chosen by NLU Avg: rank-2 (2), rank-4 (1)"
+    assert "All arms with learning rate 0.001." in tabulated.arms(report).note
     assert changes[2].startswith("candidate of best: adapter.rank 2")
     record, runs = record_of(plan), {row.id: row.record for row in dossier.runs if row.record}
     assert len(sweeps(dossier.report, record, runs)) == 3

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from balora.report.words import rates_in_words
+from balora.report.words import rates_in_words, shared_rates
 from balora.study.arms import design_arms
 from balora.study.blocks import in_words
 from balora.study.costs import Costs
@@ -180,9 +180,9 @@ def plan_text(content: PlanList) -> str:
 
 def _arms_text(arms: tuple[PlanArm, ...]) -> list[str]:
     """Return a line an arm: what it changes, unless its name says so, and its learning rates, unless all share them."""
-    shared = len({rates_in_words(arm.rates) for arm in arms}) == 1
+    shared = shared_rates(arm.rates for arm in arms)
     width = min(LONGEST_NAME, max(len(arm.name) for arm in arms))
-    lines = ["arms" + rates_in_words(arms[0].rates, lead="     all with ") * shared]
+    lines = [f"arms     all with {shared}" if shared else "arms"]
     for arm in arms:
         changes = ", ".join(f"{key}={value}" for key, value in arm.changes.items()) or "the base"
         says = [] if changes in arm.name.replace(" · ", ", ") else [changes]

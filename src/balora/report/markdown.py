@@ -8,7 +8,7 @@ from balora.report.cells import escape, spread, table
 from balora.report.compared import BOTH
 from balora.report.data import ArmRow, Report
 from balora.report.scores import MEASURES
-from balora.report.words import number, rates_in_words, verdict
+from balora.report.words import number, rates_in_words, shared_rates, verdict
 from balora.study.folder import write_text, writing
 from balora.study.layers import dotted
 from balora.study.statistics import Comparison
@@ -63,16 +63,19 @@ def _arms(report: Report) -> str:
         ]
         for arm in report.arms
     ]
+    shared = shared_rates(arm.rates for arm in report.arms)
     legend = "Mean ± standard deviation over seeds. Scores in points of 100, the higher the better."
     if "nlg_answer_loss" in report.measures:
         legend += " Answer loss (secondary): on the reference answers, the lower the better."
+    legend += f" All arms with {shared}." if shared else ""
     return f"{table(head, rows)}\n\n{legend}"
 
 
 def _arm_line(arm: ArmRow, report: Report) -> str:
     called = f" (the method `{arm.method}`)" if arm.method and arm.method != arm.name else ""
     reference = ", which the others are compared with" if arm.name == report.against else ""
-    return f"- {escape(arm.name)}{called}: {escape(_change(arm) + reference)}{rates_in_words(arm.rates, '; ')}"
+    rates = "" if shared_rates(one.rates for one in report.arms) else rates_in_words(arm.rates, "; ")
+    return f"- {escape(arm.name)}{called}: {escape(_change(arm) + reference)}{rates}"
 
 
 def _change(arm: ArmRow) -> str:
@@ -95,10 +98,10 @@ def _ablated(arm: ArmRow) -> str:
 
 
 def _choices(arm: ArmRow) -> str:
-    """Return how often each candidate was chosen: `NLU Avg: a 6 times, b 2 times`."""
+    """Return in how many blocks each candidate was chosen: `NLU Avg: a (6), b (2)`."""
     parts = []
     for measure, counts in arm.choices.items():
-        chosen = [f"{name} {count}" for name, count in counts.items() if count]
+        chosen = [f"{name.removeprefix(f'{arm.name}: ')} ({count})" for name, count in counts.items() if count]
         parts.append(f"{MEASURES[measure].label}: {', '.join(chosen) or 'nothing to choose by'}")
     return "; ".join(parts)
 

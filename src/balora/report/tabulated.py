@@ -5,7 +5,7 @@ from balora.report.data import Report
 from balora.report.rows import ArmRow
 from balora.report.scores import MEASURES, Measure
 from balora.report.tables import NOTHING, Cell, Table, count, interval, measured, plain, spread, words
-from balora.report.words import rates_in_words, verdict
+from balora.report.words import rates_in_words, shared_rates, verdict
 from balora.study.layers import dotted
 from balora.study.statistics import Comparison
 from balora.tasks.catalogue import find_task
@@ -24,10 +24,13 @@ def measure_of(key: str) -> Measure:
 def arms(report: Report) -> Table:
     """Return the scores of the arms: mean ± standard deviation over seeds."""
     measures = [MEASURES[key] for key in report.measures]
+    shared = shared_rates(arm.rates for arm in report.arms)
     rows = tuple(
         (
             words(arm.name),
-            words(what_changes(arm)),
+            words(
+                what_changes(arm) if shared else "; ".join(filter(None, (what_changes(arm), rates_in_words(arm.rates))))
+            ),
             *(spread(arm.averages[measure.key], measure.unit) for measure in measures),
             _seeds(arm, measures),
         )
@@ -37,6 +40,7 @@ def arms(report: Report) -> Table:
     note = "Scores in points of 100, the higher the better."
     if "nlg_answer_loss" in report.measures:
         note += " Answer loss (secondary) on the reference answers, the lower the better."
+    note += f" All arms with {shared}." if shared else ""
     caption = f"Arms: mean ± standard deviation over {report.noun}s"
     return Table("arms", caption, head, rows, texts=2, note=note, strong=base_row(report))
 
@@ -51,7 +55,7 @@ def _seeds(arm: ArmRow, measures: list[Measure]) -> Cell:
 
 def what_changes(arm: ArmRow) -> str:
     """Return in words how an arm differs from the base."""
-    return "; ".join(filter(None, (_change(arm), *_chosen(arm), rates_in_words(arm.rates))))
+    return "; ".join(filter(None, (_change(arm), *_chosen(arm))))
 
 
 def _change(arm: ArmRow) -> str:
@@ -69,7 +73,7 @@ def _chosen(arm: ArmRow) -> list[str]:
     """Return how often each candidate of a tuned arm was chosen, measure by measure."""
     return [
         f"chosen by {MEASURES[measure].label}: "
-        + ", ".join(f"{name} ({count})" for name, count in counts.items() if count)
+        + ", ".join(f"{name.removeprefix(f'{arm.name}: ')} ({count})" for name, count in counts.items() if count)
         for measure, counts in arm.choices.items()
     ]
 

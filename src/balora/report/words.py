@@ -1,6 +1,6 @@
 """The words of a report: numbers, verdicts and the answer in one sentence; pure and torch-free."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from balora.report.scores import MEASURES, Measure
 from balora.study.statistics import Comparison
@@ -22,6 +22,12 @@ def rates_in_words(rates: Mapping[str, Sequence[float]], lead: str = "") -> str:
         return f"{lead}learning rate {_numbers(next(iter(rates.values())))}"
     parts = [f"{_numbers(found)} ({family.upper()})" for family, found in rates.items()]
     return f"{lead}learning rate {', '.join(parts)}" if parts else ""
+
+
+def shared_rates(rates: Iterable[Mapping[str, Sequence[float]]]) -> str:
+    """Return the learning rates in words if all arms have the same; else nothing: then each arm names its own."""
+    different = {rates_in_words(one) for one in rates}
+    return different.pop() if len(different) == 1 else ""
 
 
 def _numbers(values: Sequence[float]) -> str:
