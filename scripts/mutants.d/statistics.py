@@ -4,7 +4,7 @@
 # fmt: off
 MUTANTS = {
     ("study/statistics/paired.py", "study/test_statistics.py"): [
-        ("sd-over-n", "float(np.std(values, ddof=1)) if len(values) > 1 else None", "float(np.std(values)) if len(values) > 1 else None"),
+        ("sd-over-n", "sd = float(np.std(values, ddof=1))", "sd = float(np.std(values))"),
         ("t-of-n", "stdtrit(n - 1, (1 + confidence) / 2)", "stdtrit(n, (1 + confidence) / 2)"),
         ("normal-for-t", "stdtrit(n - 1, (1 + confidence) / 2)", "1.96"),
         ("one-sided-flips", "np.abs(sums) >= abs(values.sum()) - tolerance", "sums >= values.sum() - tolerance"),
@@ -29,6 +29,9 @@ MUTANTS = {
         ("needed-by-the-normal", "while n <= LARGE and power(n, size / sd, level) < POWER", "while False"),
         ("d-uncorrected", " * exp(lgamma(m / 2) - lgamma((m - 1) / 2) - log(m / 2) / 2)", ""),
         ("hedges-inverted", "exp(lgamma(m / 2) - lgamma((m - 1) / 2) - log(m / 2) / 2)", "exp(lgamma((m - 1) / 2) - lgamma(m / 2) + log(m / 2) / 2)"),
+    ],
+    ("study/statistics/paired.py", "study/test_statistics_verdicts.py"): [
+        ("rounding-is-spread", "sd if sd > ROUNDING", "sd if sd > 0"),
     ],
     ("study/statistics/verdict.py", "study/test_statistics_verdicts.py"): [
         ("helps-by-the-interval-alone", "if p <= LEVEL and not low <= 0 <= high:", "if not low <= 0 <= high:"),

@@ -122,3 +122,13 @@ def test_one_seed_and_no_spread_claim_nothing() -> None:
     assert (alone.mean, alone.low, alone.p, alone.smallest_p, alone.detectable, alone.needed) == (2.0, *[None] * 5)
     same = compare(Paired([2.0, 2.0, 2.0], 1.0))
     assert (same.effect_size, same.detectable) == (None, None)
+
+
+def test_differences_that_are_equal_but_for_rounding_have_no_spread() -> None:
+    """Two blocks with one difference are luck on a coarse score, not an interval of width nought."""
+    rounded = [75.3 - 75.14, 50.16 - 50.0 + 1e-14]
+    assert rounded[0] != rounded[1]
+    found = compare(Paired(rounded, margin=1.0))
+    assert found.verdict == "cannot tell: needs about n seeds"
+    assert found.detectable is None
+    assert found.low == found.high == pytest.approx(0.16)

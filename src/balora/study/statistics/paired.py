@@ -16,6 +16,8 @@ LEVEL = 0.05
 EXACT_UP_TO = 20
 """Blocks up to which all sign patterns are counted (2^20, a million); beyond, a seeded sample of them."""
 SAMPLED = 200_000
+ROUNDING = 1e-9
+"""Relative spread of values that count as equal."""
 BITS = 8
 """Signs looked up at once when patterns are sampled."""
 
@@ -34,8 +36,14 @@ def summarize(values: Sequence[float]) -> Summary:
     """Return mean and standard deviation of one value a seed."""
     if not values:
         return Summary(0, None, None)
-    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    sd = deviation(values) if len(values) > 1 else None
     return Summary(len(values), float(np.mean(values)), sd)
+
+
+def deviation(values: Sequence[float]) -> float:
+    """Return the standard deviation (n − 1); 0 where the values differ by no more than rounding."""
+    sd = float(np.std(values, ddof=1))
+    return sd if sd > ROUNDING * float(np.max(np.abs(values))) else 0.0
 
 
 def t_interval(
@@ -45,7 +53,7 @@ def t_interval(
     from scipy.special import stdtrit
 
     n, mean = len(values), float(np.mean(values))
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * float(np.std(values, ddof=1)) / sqrt(n) * widening
+    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * deviation(values) / sqrt(n) * widening
     return mean - half, mean + half
 
 
@@ -53,7 +61,7 @@ def t_p(values: Sequence[float], widening: float = 1.0) -> float:
     """Return the two-sided p of the t-test whose interval is :func:`t_interval`'s."""
     from scipy.special import stdtr
 
-    n, error = len(values), float(np.std(values, ddof=1)) / sqrt(len(values)) * widening
+    n, error = len(values), deviation(values) / sqrt(len(values)) * widening
     return 2 * float(stdtr(n - 1, -abs(float(np.mean(values))) / error)) if error else 0.0
 
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from balora.study.statistics.family import fewest_blocks, holm
-from balora.study.statistics.paired import LEVEL, sign_flip_p, smallest_p, t_interval, t_p
+from balora.study.statistics.paired import LEVEL, deviation, sign_flip_p, smallest_p, t_interval, t_p
 from balora.study.statistics.power import detectable, hedges, needed
 
 Verdict = Literal[
@@ -99,7 +99,7 @@ def _comparison(paired: Paired, p: float | None, adjusted: float | None, family:
         return Comparison(1, mean, None, None, None, None, "cannot tell: one seed", family=family)
     low, high = t_interval(paired.differences, widening=paired.widening)
     verdict = _verdict(paired, low, high, p if adjusted is None else adjusted)
-    sd = float(np.std(paired.differences, ddof=1))
+    sd = deviation(paired.differences)
     spread = sd * paired.widening
     return Comparison(
         n=n,
