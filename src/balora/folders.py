@@ -1,4 +1,7 @@
-"""Output folders: taken when new or empty, refused when they hold something else, filled whole or not at all."""
+"""Output folders: taken when new or empty, refused when they hold something else, filled whole or not at all.
+
+And the one folder that is nobody's output: the user's cache.
+"""
 
 import os
 import shutil
@@ -11,6 +14,15 @@ from balora.errors import OutputError
 
 PARTIAL = ".partial-"
 """What unfinished work is kept in, inside the output folder; a killed process may leave one behind."""
+CACHE_VARIABLE = "BALORA_CACHE"
+
+
+def cache_folder() -> Path:
+    """Return the user's cache: `BALORA_CACHE`, else `balora` below `XDG_CACHE_HOME` or `~/.cache`."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "balora"
 
 
 def claim_output(folder: str | Path, *, kind: str, own: Collection[str] = ()) -> Path:

@@ -10,10 +10,10 @@ from torch import Generator, Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from balora.adapters.config import AdapterConfig
+from balora.adapters.factor_cache import FactorCache
 from balora.adapters.offset import ADAPTER, lora_layers, make_offset, refresh_magnitude
 from balora.adapters.targets import Targets, find_targets, shape_of, weight_of
 from balora.errors import AdapterError
-from balora.maths import pissa_factors
 
 Factors = dict[str, tuple[Tensor, Tensor]]
 
@@ -87,12 +87,12 @@ def _lora_config(model: nn.Module, config: AdapterConfig, targets: Targets) -> L
 def _start(model: nn.Module, config: AdapterConfig, targets: Targets, scaling: float, seed: int) -> Factors:
     """Return (A, B) at the start of every target layer: r×in and out×r, on the device of its weight."""
     factors: Factors = {}
+    cache = FactorCache()
     for name in targets.layers:
         layer = model.get_submodule(name)
         generator = Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode()))
         if config.init == "pissa":
-            W = weight_of(layer, name)
-            factors[name] = pissa_factors(W, config.rank, scaling, config.svd, generator)
+            factors[name] = cache.factors(weight_of(layer, name), config.rank, scaling, config.svd, generator)
         else:
             rows, columns = shape_of(layer)
             A = torch.randn(config.rank, columns, generator=generator) / columns**0.5

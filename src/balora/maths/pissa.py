@@ -69,7 +69,9 @@ def pissa_factors(
         return part_of(((root * V).mT.to(dtype), (root * U).to(dtype)), rank, scaling)
 
 
-def part_of(factors: Factors, rank: int, scaling: float = 1.0) -> Factors:
+def part_of(
+    factors: tuple[Float[Tensor, "whole in"], Float[Tensor, "out whole"]], rank: int, scaling: float = 1.0
+) -> Factors:
     """Return the factors for a rank and a scaling from those for a rank at least as large and scaling 1."""
     A, B = factors
     return (A[:rank] / scaling**0.5).contiguous(), (B[:, :rank] / scaling**0.5).contiguous()

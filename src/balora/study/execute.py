@@ -79,9 +79,11 @@ def execute(
         with writing(output):
             for planned in todo:
                 remove(output / planned.folder)
+        adapters = [one.spec.adapter for one in plan.distinct if one.spec.adapter is not None]
+        largest = max((adapter.rank for adapter in adapters if adapter.init == "pissa"), default=0)
         stages = [
             [Job(model.id, model.spec, output, pretrain) for model in models],
-            [Job(one.id, one.spec, output / one.folder, run) for one in todo],
+            [Job(one.id, one.spec, output / one.folder, run, largest) for one in todo],
         ]
         threads = 1 if plan.choices.on_testbed else max(1, usable_cores() // workers)
         beacon = Beacon(watcher, output)

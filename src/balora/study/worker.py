@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from balora.adapters.ranks import ranks_up_to
 from balora.errors import InputError
 from balora.training.progress import OnProgress, Progress
 from balora.training.record import RunRecord
@@ -39,6 +40,8 @@ class Job(NamedTuple):
     spec: RunSpec
     folder: Path
     run: RunFunction
+    largest_rank: int = 0
+    """Of the adapters in the whole plan: what their starts have in common is computed for it, once."""
 
 
 class Shared:
@@ -85,7 +88,8 @@ def _end_with_parent() -> None:
 
 def _answer(job: Job, connection: Connection) -> tuple[str, object]:
     try:
-        record = job.run(job.spec, job.folder, _teller(connection))
+        with ranks_up_to(job.largest_rank):
+            record = job.run(job.spec, job.folder, _teller(connection))
     except InputError as error:
         return "refused", (type(error).__name__, str(error))
     except Exception as error:

@@ -6,7 +6,6 @@ holds the configuration, the probes, and a checksum: what does not agree is made
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from balora.errors import ModelError, OutputError
+from balora.folders import CACHE_VARIABLE as CACHE_VARIABLE
+from balora.folders import cache_folder as cache_folder
 from balora.settings import Family
 from balora.tasks.testbed.config import RECIPE, TestbedConfig
 
@@ -26,20 +27,11 @@ NAMES: dict[Family, str] = {"nlu": "encoder", "nlg": "decoder"}
 CARD = "testbed.json"
 WEIGHTS = "model.safetensors"
 SHIPPED = Path(__file__).with_name("models")
-CACHE_VARIABLE = "BALORA_CACHE"
 PARTIAL = ".partial-"
 STALE = 3600.0
 """Seconds after which an entry that is still being written belongs to a process that was killed: writing takes one."""
 ROOM = 2 * 2**20
 """Bytes that must be free before a model is pre-trained: it takes a little less."""
-
-
-def cache_folder() -> Path:
-    """Return the user's cache: `BALORA_CACHE`, else `balora` below `XDG_CACHE_HOME` or `~/.cache`."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "balora"
 
 
 def model_folder(config: TestbedConfig, family: Family, *, on_steps: "OnSteps | None" = None) -> Path:

@@ -1,0 +1,159 @@
+"""PiSSA's factors on disk: computed once a weight, for the largest rank that is due, and cut for the smaller ones.
+
+An entry is a safetensors file with A and B at scaling 1, named by a digest of all that they depend on, whole from the
+moment it has its name. Its header repeats what it was made from and has a checksum: what does not agree is made anew.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Generator, Tensor, uint8
+
+from balora.adapters.ranks import largest_rank
+from balora.errors import ConfigError
+from balora.folders import cache_folder
+from balora.maths.pissa import VERSION, Factors, part_of, pissa_factors
+
+logger = logging.getLogger(__name__)
+
+SWITCH = "BALORA_PISSA_CACHE"
+CACHED_FROM = 256
+"""Smaller side from which a weight's factors are kept: below, they take a few milliseconds, as writing them does."""
+PARTIAL = ".partial-"
+STALE = 3600.0
+"""Seconds after which a file that is still being written belongs to a process that was killed."""
+
+Marks = dict[str, str | int]
+"""What factors were computed from, and how."""
+
+
+class FactorCache:
+    """Factors from the folder `pissa` of the user's cache, or computed and kept there; one for each `attach`.
+
+    Raises:
+        ConfigError: `BALORA_PISSA_CACHE` is neither `on` (the default) nor `off`.
+    """
+
+    def __init__(self) -> None:
+        switch = os.environ.get(SWITCH) or "on"
+        if switch not in ("on", "off"):
+            raise ConfigError(f"{SWITCH} must be 'on' or 'off', got {switch!r}")
+        self.is_on, self.folder = switch == "on", cache_folder() / "pissa"
+        self._keeps = True
+
+    def factors(
+        self,
+        weight: Tensor,
+        rank: int,
+        scaling: float,
+        method: Literal["exact", "randomized"],
+        generator: Generator,
+    ) -> Factors:
+        """Return what `pissa_factors` would, for a weight that is large enough from the cache if it is there.
+
+        ``randomized`` factors of another rank are others, so these are kept for each rank; ``generator`` is not used
+        where they are read.
+        """
+        if not self.is_on or min(weight.shape) < CACHED_FROM:
+            return pissa_factors(weight, rank, scaling, method, generator)
+        whole = max(rank, min(largest_rank(), *weight.shape)) if method == "exact" else rank
+        marks = _marks(weight, whole, method, generator)
+        path = self.folder / f"{hashlib.sha256(_card(marks).encode()).hexdigest()[:32]}.safetensors"
+        known = _read(path, marks)
+        if known is None:
+            known = pissa_factors(weight, whole, method=method, generator=generator)
+            self._keep(path, known, marks)
+        A, B = part_of(known, rank, scaling)
+        return A.to(weight.device), B.to(weight.device)
+
+    def _keep(self, path: Path, factors: Factors, marks: Marks) -> None:
+        """Write an entry; a disk that is full or cannot be written costs the cache, and is said once."""
+        if not self._keeps:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._tidy()
+            _write(path, factors, marks)
+        except OSError as error:
+            self._keeps = False
+            logger.warning(
+                "balora: PiSSA factors are not kept in %s (%s): each run computes them anew; %s=off leaves this out",
+                self.folder, error.strerror or error, SWITCH,
+            )  # fmt: skip
+
+    def _tidy(self) -> None:
+        """Remove what killed processes left half written."""
+        for partial in self.folder.glob(f"{PARTIAL}*"):
+            with suppress(OSError):  # gone meanwhile
+                if time.time() - partial.stat().st_mtime > STALE:
+                    partial.unlink()
+
+
+def _marks(weight: Tensor, rank: int, method: str, generator: Generator) -> Marks:
+    """Return all that decides the factors, down to rounding: that of a GPU is another than a CPU's."""
+    return {
+        "version": VERSION,
+        "method": method,
+        "random state": _digest(generator.get_state()) if method == "randomized" else "",
+        "rank": rank,
+        "weight": _digest(weight),
+        "shape": "×".join(map(str, weight.shape)),
+        "dtype": str(weight.dtype),
+        "device": weight.device.type,
+    }
+
+
+def _card(marks: Marks) -> str:
+    return json.dumps(marks, sort_keys=True)
+
+
+def _digest(*tensors: Tensor) -> str:
+    """Return the SHA-256 of the tensors' bytes."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().contiguous().view(uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _read(path: Path, marks: Marks) -> Factors | None:
+    """Return the factors in ``path``; none if there are none, or if they are damaged, which is said."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            header, A, B = file.metadata() or {}, file.get_tensor("A"), file.get_tensor("B")
+        if header.get("marks") != _card(marks):
+            raise ValueError("it was made from something else")
+        if header.get("sha256") != _digest(A, B):
+            raise ValueError("its checksum is wrong")
+    except (OSError, SafetensorError, ValueError) as error:
+        logger.warning("balora: PiSSA cache: %s cannot be used (%s): computed anew", path, " ".join(str(error).split()))
+        return None
+    return A, B
+
+
+def _write(path: Path, factors: Factors, marks: Marks) -> None:
+    """Write ``path`` in one step.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
+    """
+    A, B = (factor.cpu() for factor in factors)
+    handle, partial = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
+    os.close(handle)
+    try:
+        save_file({"A": A, "B": B}, partial, metadata={"marks": _card(marks), "sha256": _digest(A, B)})
+        Path(partial).replace(path)
+    except SafetensorError as error:  # its way to say that the disk is full
+        raise OSError(None, " ".join(str(error).split())) from None
+    finally:
+        Path(partial).unlink(missing_ok=True)
