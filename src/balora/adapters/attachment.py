@@ -13,12 +13,13 @@ from balora.adapters.config import AdapterConfig
 from balora.adapters.factor_cache import FactorCache
 from balora.adapters.offset import ADAPTER, lora_layers, make_offset, refresh_magnitude
 from balora.adapters.targets import Targets, find_targets, shape_of, weight_of
+from balora.adapters.watching import OnWeight, watched
 from balora.errors import AdapterError
 
 Factors = dict[str, tuple[Tensor, Tensor]]
 
 
-def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0) -> PeftModel:
+def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight: OnWeight | None = None) -> PeftModel:
     """Return ``model`` as a PeftModel with a trainable adapter; the base weights are frozen and not written.
 
     Every target layer computes (W + ΔW)·x with ΔW = s·(B·A − B0·A0); only A, B (DoRA's magnitude) and the parts named
@@ -37,6 +38,10 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0) -> PeftMod
         seed: of the random numbers, if any. Each layer draws from a generator of its own, seeded by this and the
             layer's name, so that the same layer starts alike in models with other targets. The global random state
             is neither read nor changed.
+        on_weight: told how many weights are done of how many, if it takes long; none: a progress bar on a terminal.
+
+    PiSSA's factors are computed on the device of each weight. Those of large weights are kept in the user's cache
+    (:mod:`balora.adapters.factor_cache`) and shared by the ranks named to :func:`balora.adapters.ranks.ranks_up_to`.
 
     Raises:
         AdapterError: the model already has an adapter, or the configuration does not fit it. The model is unchanged.
@@ -48,7 +53,7 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0) -> PeftMod
         )
     targets = find_targets(model, config)
     lora = _lora_config(model, config, targets)
-    factors = _start(model, config, targets, scaling=lora.lora_alpha / lora.r, seed=seed)
+    factors = _start(model, config, targets, lora.lora_alpha / lora.r, seed, on_weight)
     adapted = _wrap(model, lora)
     if config.init == "pissa":
         make_offset(adapted, factors)
@@ -84,11 +89,18 @@ def _lora_config(model: nn.Module, config: AdapterConfig, targets: Targets) -> L
     return lora
 
 
-def _start(model: nn.Module, config: AdapterConfig, targets: Targets, scaling: float, seed: int) -> Factors:
+def _start(
+    model: nn.Module,
+    config: AdapterConfig,
+    targets: Targets,
+    scaling: float,
+    seed: int,
+    on_weight: OnWeight | None,
+) -> Factors:
     """Return (A, B) at the start of every target layer: r×in and out×r, on the device of its weight."""
     factors: Factors = {}
     cache = FactorCache()
-    for name in targets.layers:
+    for name in watched(targets.layers, on_weight):
         layer = model.get_submodule(name)
         generator = Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode()))
         if config.init == "pissa":

@@ -8,7 +8,7 @@ class Progress(NamedTuple):
     """One sign of life."""
 
     phase: str
-    """`load`, `reference`, `train`, `evaluate`, `save`."""
+    """`load`, `reference`, `factors`, `train`, `evaluate`, `save`."""
     step: int
     """Steps (or rows, when evaluating) done."""
     steps: int

@@ -1,0 +1,31 @@
+"""A sign of life while a large model's factors are computed."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from transformers.utils import logging
+
+PATIENCE = 3.0
+"""Seconds after which there is something to tell."""
+
+OnWeight = Callable[[int, int], None]
+"""Called with the number of weights done and of all weights."""
+
+
+def watched(names: Sequence[str], on_weight: OnWeight | None) -> Iterator[str]:
+    """Yield the names of the weights, telling how many are done once it takes longer than a few seconds.
+
+    Without ``on_weight`` it is told by transformers' bar, where stderr is a terminal and transformers' bars are not
+    hidden (`transformers.utils.logging.disable_progress_bar`).
+    """
+    if on_weight is None:
+        quiet = not sys.stderr.isatty()
+        bar = logging.tqdm(names, desc="PiSSA factors", unit="weight", delay=PATIENCE, disable=quiet, leave=False)
+        yield from bar
+        return
+    began = time.monotonic()
+    for done, name in enumerate(names):
+        if time.monotonic() - began >= PATIENCE:
+            on_weight(done, len(names))
+        yield name
