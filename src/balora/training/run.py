@@ -147,7 +147,7 @@ class _Run:
                 reference = frozen_copy(model)
                 self.notes.append("full fine-tuning with consistency holds a frozen copy of the model")
         else:
-            model = attach(model, spec.adapter, seed=seed, on_weight=lambda done, of: tell(Progress("factors", done, of)))
+            model = attach(model, spec.adapter, seed=seed, on_weight=lambda i, n: tell(Progress("factors", i, n)))
         self.trainer = self._trainer(model, reference)
         self.notes += control_notes(spec, self.trainer)
         self.is_set_up = True
