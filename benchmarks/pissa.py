@@ -1,0 +1,90 @@
+"""PiSSA's start against the full decomposition, and a sweep over ranks from the cache against one start a rank.
+
+The matrix of the figure is 4096×4096 with singular values 1/√i, in float32; its own leading singular vectors are known,
+up to its rounding. `torch.linalg.svd` decomposes the same matrix in the same run, in turns with the factors.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from balora.adapters.factor_cache import SWITCH, FactorCache
+from balora.adapters.ranks import ranks_up_to
+from balora.folders import CACHE_VARIABLE
+from balora.maths import pissa_factors
+from benchmarks.measure import interleaved
+
+SIZE, RANK, ROUNDS = 4096, 128, 2
+SWEEP = (1, 2, 4, 8, 16, 32, 64, 128)
+WEIGHT = 2048
+"""Size of the weight of the sweep."""
+
+BenchmarkRow = tuple[str, float, float, str]
+"""What is measured, the figure, its goal, and what it was made from."""
+
+
+def spectral_matrix(size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return W = U diag(1/√i) Vᵀ in float32, and U and V in float64."""
+    generator = Generator().manual_seed(0)
+    U, V = (torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64)).Q for _ in range(2))
+    S = torch.arange(1, size + 1, dtype=torch.float64) ** -0.5
+    return ((U * S) @ V.mT).float(), U, V
+
+
+def exact_rows() -> list[BenchmarkRow]:
+    """Return time, residual and subspaces of exact factors against the full decomposition (some two minutes)."""
+    W, U, V = spectral_matrix(SIZE)
+    calls = {"factors": lambda: pissa_factors(W, RANK), "svd": lambda: torch.linalg.svd(W, full_matrices=False)}
+    seconds = interleaved(calls, rounds=ROUNDS, warmup=0)
+    A0, B0 = (factor.double() for factor in pissa_factors(W, RANK))
+    rest = torch.arange(RANK + 1, SIZE + 1, dtype=torch.float64).reciprocal().sum().sqrt()
+    excess = torch.linalg.matrix_norm(W.double() - B0 @ A0) / rest - 1
+    left, right = _distance(U[:, :RANK], B0), _distance(V[:, :RANK], A0.mT)
+    shape = f"{SIZE}×{SIZE}, σᵢ = 1/√i, r = {RANK}"
+    return [
+        (f"exact PiSSA factors ÷ `torch.linalg.svd`, time ({shape})", seconds["factors"] / seconds["svd"], 0.25,
+         ", ".join(f"{name} {taken:.1f} s" for name, taken in seconds.items())),
+        ("… residual above the best one, in 1/10,000", excess.abs().item() * 1e4, 1.0, f"{excess.item():.1e}"),
+        ("… projector distance to the leading subspaces, in 1/100", max(left, right) * 100, 1.0,
+         f"left {left:.1e}, right {right:.1e}"),
+    ]  # fmt: skip
+
+
+def sweep_rows() -> list[BenchmarkRow]:
+    """Return the time of the starts of a sweep over ranks with the cache against computing each."""
+    W, _, _ = spectral_matrix(WEIGHT)
+    seconds = {"computed each": _seconds(lambda: _sweep(W, "off")), "one for all": _seconds(lambda: _sweep(W, "on"))}
+    detail = ", ".join(f"{name} {taken:.2f} s" for name, taken in seconds.items())
+    what = f"factors for {len(SWEEP)} ranks up to {max(SWEEP)}, cached ÷ computed each ({WEIGHT}×{WEIGHT})"
+    return [(what, seconds["one for all"] / seconds["computed each"], 0.5, detail)]
+
+
+def _sweep(W: Tensor, switch: str) -> None:
+    """Compute or read the starts of all ranks, as the runs of a study would, in a cache of its own."""
+    before = {name: os.environ.get(name) for name in (SWITCH, CACHE_VARIABLE)}
+    with tempfile.TemporaryDirectory() as folder, ranks_up_to(max(SWEEP)):
+        os.environ.update({SWITCH: switch, CACHE_VARIABLE: folder})
+        try:
+            for rank in SWEEP:
+                FactorCache().factors(W, rank, 1.0, "exact", Generator())
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
+
+
+def _distance(truth: Tensor, columns: Tensor) -> float:
+    """Return ‖P − P'‖₂ of the projectors onto two spaces of one dimension: the sine of their largest angle."""
+    Q = torch.linalg.qr(columns).Q
+    return torch.linalg.matrix_norm(truth - Q @ (Q.mT @ truth), ord=2).item()
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
