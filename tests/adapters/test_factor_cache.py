@@ -76,6 +76,9 @@ def test_what_is_read_is_to_the_bit_what_is_computed(computed: list[int], dtype:
         expected = pissa_factors(W, 4, scaling, method, generator())  # type: ignore[arg-type]
         assert same(factors(W, scaling=scaling, method=method), expected)
     assert computed == [4]  # and the other scaling came from the same file
+    if method == "exact":
+        factors(W, seed=1)  # a layer of another name, or a run of another seed
+        assert computed == [4]
 
 
 CHANGES: dict[str, Callable[[], Any]] = {
@@ -92,6 +95,13 @@ CHANGES: dict[str, Callable[[], Any]] = {
 def test_whatever_decides_the_factors_is_in_the_key(computed: list[int], change: str) -> None:
     factors(weight())
     CHANGES[change]()
+    assert len(computed) == 2
+
+
+def test_the_same_bytes_in_another_precision_are_another_weight(computed: list[int]) -> None:
+    half = weight(dtype=torch.float16)
+    factors(half)
+    factors(half.view(torch.bfloat16))
     assert len(computed) == 2
 
 
