@@ -18,6 +18,7 @@ import torch
 
 from benchmarks.engine import engine_rows
 from benchmarks.measure import interleaved, peak_memory
+from benchmarks.pissa import exact_rows, sweep_rows
 from benchmarks.steps import causal_step, classification_step
 
 
@@ -88,6 +89,11 @@ def engine() -> list[Row]:
     return [Row(*row) for row in engine_rows()]
 
 
+def pissa() -> list[Row]:
+    """Exact PiSSA factors against the full decomposition, and a sweep over ranks from the cache (minutes)."""
+    return [Row(*row) for row in (*exact_rows(), *sweep_rows())]
+
+
 def _ratio(what: str, seconds: dict[str, float], name: str, base: str, goal: float) -> Row:
     detail = ", ".join(f"{key} {1000 * taken:.1f} ms" for key, taken in seconds.items())
     return Row(what, seconds[name] / seconds[base], goal, detail)
@@ -99,7 +105,7 @@ def _missed(row: Row) -> str:
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     function.__name__: function
-    for function in (step_time, classification_time, offset_time, step_memory, start_up, engine)
+    for function in (step_time, classification_time, offset_time, step_memory, start_up, engine, pissa)
 }
 
 

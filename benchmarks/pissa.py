@@ -2,12 +2,16 @@
 
 The matrix of the figure is 4096×4096 with singular values 1/√i, in float32; its own leading singular vectors are known,
 up to its rounding. `torch.linalg.svd` decomposes the same matrix in the same run, in turns with the factors.
+
+python -m benchmarks pissa      the figures
+python -m benchmarks.pissa      the ways that were tried, on a decaying and on a flat spectrum (CPU seconds, one thread)
 """
 
 import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -15,7 +19,9 @@ from torch import Generator, Tensor
 from balora.adapters.factor_cache import SWITCH, FactorCache
 from balora.adapters.ranks import ranks_up_to
 from balora.folders import CACHE_VARIABLE
-from balora.maths import pissa_factors
+from balora.maths import krylov, pissa_factors
+from balora.maths.krylov import krylov_triplets
+from balora.maths.ritz import ritz_triplets
 from benchmarks.measure import interleaved
 
 SIZE, RANK, ROUNDS = 4096, 128, 2
@@ -88,3 +94,37 @@ def _seconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
+
+
+def main() -> None:
+    """Print the CPU seconds of each way to the leading 128 triplets of a 2048×2048 matrix."""
+    torch.set_num_threads(1)
+    flat = torch.randn(WEIGHT, WEIGHT, generator=Generator().manual_seed(0))
+    for name, W in (("1/√i", spectral_matrix(WEIGHT)[0]), ("Gaussian", flat)):
+        calls = {f"Krylov, blocks of {width}": partial(_krylov, W.double(), width) for width in (8, 16, 32, 144)}
+        calls["Gram matrix"] = partial(_gram, W.double())
+        calls["svd, float32"] = partial(torch.linalg.svd, W, full_matrices=False)
+        calls["svd, float64"] = partial(torch.linalg.svd, W.double(), full_matrices=False)
+        for way, call in calls.items():
+            start = time.process_time()
+            found = call()
+            given_up = " (given up)" if found is None else ""
+            print(f"{name:10} {way:22} {time.process_time() - start:6.2f}{given_up}", flush=True)
+
+
+def _krylov(W: Tensor, width: int) -> object:
+    """Return what the Krylov way finds with blocks of another width; wide ones need a larger space."""
+    before = krylov.BLOCK, krylov.LIMIT
+    krylov.BLOCK, krylov.LIMIT = width, 0.95
+    try:
+        return krylov_triplets(W, RANK)
+    finally:
+        krylov.BLOCK, krylov.LIMIT = before
+
+
+def _gram(W: Tensor) -> object:
+    return ritz_triplets(None, W, W.mT @ W, RANK)
+
+
+if __name__ == "__main__":
+    main()

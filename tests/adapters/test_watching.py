@@ -18,14 +18,20 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(watching, "PATIENCE", 0.0)
+@pytest.fixture(autouse=True)
+def bars_are_on() -> Iterator[None]:
     shown = logging.is_progress_bar_enabled()
     logging.enable_progress_bar()
     yield
-    if not shown:
+    if shown:
+        logging.enable_progress_bar()
+    else:
         logging.disable_progress_bar()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "PATIENCE", 0.0)
 
 
 def told(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO) -> str:
