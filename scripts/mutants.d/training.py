@@ -12,6 +12,14 @@ MUTANTS = {
         ("trained-head-overlooked", "any(parameter.requires_grad for parameter in self.head.parameters())", "False"),
         ("nan-settles-it", "return  # the loss will say so; a later batch may decide", "pass"),
     ],
+    ("training/rows.py", "training/test_trainer_paths.py"): [
+        ("autocast-overlooked", "half = autocast or min(", "half = min("),
+    ],
+    ("training/sft.py", "training/test_trainer_paths.py"): [
+        ("keys-to-trls-evaluation", "inputs.pop(ROW_KEYS, None)", "pass"),
+        ("never-kept", "keep_reference(self, reference_cache)", "pass"),
+        ("never-written", "write_reference(self)", "pass"),
+    ],
     ("training/loss.py", "training/test_telemetry.py training/test_reference_cache.py training/test_counted_rows.py"): [
         ("share-without-lambda", "size * terms.weights.get(name, 1.0)", "size"),
         ("reference-in-train-mode", "yield self.reference.eval()", "yield self.reference.train()"),
@@ -134,7 +142,7 @@ MUTANTS = {
         ("adapters-count", 'if not any(part.startswith("lora_")', 'if not any(part.startswith("x")'),
         ("trained-heads-count", 'part == "modules_to_save"', "False"),
         ("wrapped-names", "if part not in WRAPPERS)", ")"),
-        ("configuration-unread", '_short(repr(sorted(config.items(), key=str)))', '""'),
+        ("configuration-unread", '_short(repr(sorted(config.items(), key=str)))', "'x'"),
         ("precision-unread", '"precision": precision,', ""),
         ("scope-unread", '"scope": scope,', ""),
     ],

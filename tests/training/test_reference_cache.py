@@ -141,7 +141,7 @@ def test_a_row_has_one_key_in_every_batch():
     assert {count for _, count in row_keys(collate(examples()), causal=False)} == {1}
 
 
-@pytest.mark.parametrize("change", ["token", "mask", "counted", "length", "extra"])
+@pytest.mark.parametrize("change", ["token", "mask", "counted", "length", "extra", "renamed"])
 def test_another_row_has_another_key(change):
     row = answers(2)[1]
     other = {name: value[:] if isinstance(value, list) else value for name, value in row.items()}
@@ -156,7 +156,15 @@ def test_another_row_has_another_key(change):
     batch = collate([other])
     if change == "extra":
         batch["token_type_ids"] = torch.zeros_like(batch["input_ids"])
-    assert row_keys(batch, causal=True) != row_keys(collate([row]), causal=True)
+    elif change == "renamed":
+        batch["token_type_ids"] = batch.pop("attention_mask")
+    assert row_keys(batch, causal=True)[0][0] != row_keys(collate([row]), causal=True)[0][0]
+
+
+def test_padding_at_the_left_is_part_of_a_row_and_takes_nothing_from_its_end():
+    batch = {"input_ids": torch.tensor([[0, 0, 5, 6], [0, 0, 5, 7], [5, 6, 0, 0]]), "labels": torch.zeros(3)}
+    batch["attention_mask"] = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0]])
+    assert len({digest for digest, _ in row_keys(batch, causal=False)}) == 3
 
 
 def test_what_a_label_says_is_no_part_of_a_classifiers_row():

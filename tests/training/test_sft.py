@@ -56,6 +56,8 @@ def sft_arguments(folder, **changes):
 def sft(model, tokenizer, folder, config=CONFIG, kind=BALoraSFTTrainer, **changes):
     rows = Dataset.from_list([{"prompt": prompt, "completion": completion} for prompt, completion in PAIRS])
     balora = {"objective": config, "telemetry_every": 1} if kind is BALoraSFTTrainer else {}
+    if "reference_cache" in changes:
+        balora["reference_cache"] = changes.pop("reference_cache")
     return kind(
         model,
         sft_arguments(folder, **changes),

@@ -94,24 +94,25 @@ class CausalRows:
     def read(self, model: nn.Module, inputs: Mapping[str, Any], counted: Tensor) -> Rows:
         """Run ``model`` on ``inputs`` (without labels) and return its rows at the counted positions."""
         if self.fallback is None:
-            with _last_hidden_state(model) as caught:
+            autocast: list[bool] = []
+            with _last_hidden_state(model, autocast) as caught:
                 last = model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
             hidden = caught[0]
             if not self._checked:
-                self._check(hidden, last)
+                self._check(hidden, last, autocast[0])
             if self.fallback is None:
                 return Rows(hidden=hidden[:, :-1][counted], at=hidden)
         with _last_hidden_state(model) as caught:
             logits = model(**inputs, use_cache=False).logits
         return Rows(logits=logits[:, :-1][counted], at=caught[0] if caught else None)
 
-    def _check(self, hidden: Tensor, last: Tensor) -> None:
+    def _check(self, hidden: Tensor, last: Tensor, autocast: bool) -> None:
         last = last.detach().double()
         with torch.no_grad():
             made = self.head(hidden[:, -1].to(self.head.weight.dtype)).double()
         if not (last.isfinite().all() and made.isfinite().all()):
             return  # the loss will say so; a later batch may decide
-        half = min(torch.finfo(tensor.dtype).bits for tensor in (hidden, self.head.weight)) < 32
+        half = autocast or min(torch.finfo(tensor.dtype).bits for tensor in (hidden, self.head.weight)) < 32
         if (made - last).abs().max() > (5e-2 if half else 1e-4) * last.abs().max():
             self.fallback = "the logits are not the head applied to the last hidden state (soft-capped or scaled?)"
         self._checked = True
@@ -127,13 +128,18 @@ def classification_rows(model: nn.Module, inputs: Mapping[str, Any], *, catch: b
 
 
 @contextmanager
-def _last_hidden_state(model: nn.Module) -> Iterator[list[Tensor]]:
-    """Gather what the backbone inside ``model`` (wrapped or not) returns first in the forward passes made inside."""
+def _last_hidden_state(model: nn.Module, autocast: list[bool] | None = None) -> Iterator[list[Tensor]]:
+    """Gather what the backbone inside ``model`` (wrapped or not) returns first in the forward passes made inside.
+
+    ``autocast`` gets whether a pass ran under autocast: accelerate switches it on inside, where nobody else sees it.
+    """
     backbone: Any = base_of(model).base_model
     caught: list[Tensor] = []
 
     def catch(module: nn.Module, args: Any, output: Any) -> None:
         caught.append(output[0])
+        if autocast is not None:
+            autocast.append(torch.is_autocast_enabled(output[0].device.type))
 
     handle = backbone.register_forward_hook(catch)
     try:
