@@ -19,7 +19,8 @@ import torch
 from benchmarks.engine import engine_rows
 from benchmarks.measure import interleaved, peak_memory
 from benchmarks.pissa import exact_rows, sweep_rows
-from benchmarks.steps import causal_step, classification_step
+from benchmarks.reference import reference_rows
+from benchmarks.steps import Shape, causal_step, classification_step
 
 
 class Row(NamedTuple):
@@ -33,7 +34,7 @@ class Row(NamedTuple):
 
 def step_time() -> list[Row]:
     """The step with live reference against PiSSA's, vocabulary 512."""
-    taken = interleaved({name: causal_step(name, 512) for name in ("peft-pissa", "pissa", "ba-lora")})
+    taken = interleaved({name: causal_step(name, Shape(512)) for name in ("peft-pissa", "pissa", "ba-lora")})
     return [
         _ratio("BA-LoRA step, live reference ÷ PiSSA step (V = 512)", taken, "ba-lora", "pissa", 1.7),
         _ratio("BA-LoRA step, live reference ÷ PEFT's PiSSA step (V = 512)", taken, "ba-lora", "peft-pissa", 1.7),
@@ -48,7 +49,7 @@ def classification_time() -> list[Row]:
 
 def offset_time() -> list[Row]:
     """The offset form against PEFT's in-place PiSSA at r/d = 1/32, transformers' own loss in both."""
-    taken = interleaved({name: causal_step(name, 512, width=512, rank=16) for name in ("peft-pissa", "pissa")})
+    taken = interleaved({name: causal_step(name, Shape(512, width=512, rank=16)) for name in ("peft-pissa", "pissa")})
     return [_ratio("offset form ÷ PEFT's in-place PiSSA, student step (r/d = 1/32)", taken, "pissa", "peft-pissa", 1.1)]
 
 
@@ -56,7 +57,7 @@ def step_memory() -> list[Row]:
     """Peak memory of the tensors of one step against PiSSA's with transformers' own loss, hidden size 64."""
     rows = []
     for vocabulary in (512, 32_000):
-        steps = {name: causal_step(name, vocabulary, width=64, rank=2) for name in ("pissa", "ba-lora")}
+        steps = {name: causal_step(name, Shape(vocabulary, width=64, rank=2)) for name in ("pissa", "ba-lora")}
         taken = {}
         for name, step in steps.items():
             step()  # optimizer state and cached factors of the head are there from the first step on
@@ -84,6 +85,11 @@ def start_up() -> list[Row]:
     ]
 
 
+def reference() -> list[Row]:
+    """The step with warm cache and with live reference against PiSSA's, V = 32,000 (minutes)."""
+    return [Row(*row) for row in reference_rows()]
+
+
 def engine() -> list[Row]:
     """A study by two workers against one, and the engine's own share of the time (about four minutes)."""
     return [Row(*row) for row in engine_rows()]
@@ -105,7 +111,7 @@ def _missed(row: Row) -> str:
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     function.__name__: function
-    for function in (step_time, classification_time, offset_time, step_memory, start_up, engine, pissa)
+    for function in (step_time, classification_time, offset_time, step_memory, start_up, reference, engine, pissa)
 }
 
 

@@ -1,6 +1,8 @@
 """Whole training steps of small Llama and BERT shapes under several methods, ready to be called and measured."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -9,51 +11,84 @@ from transformers import BertConfig, BertForSequenceClassification, LlamaConfig,
 
 from balora import AdapterConfig, ObjectiveConfig, attach
 from balora.training.loss import ModelLoss
+from balora.training.reference.cache import ReferenceCache
+from balora.training.reference.keys import ROW_KEYS, row_keys
+from balora.training.reference.shards import Entry
 
 ROWS, LENGTH = 8, 128
 
 
-def llama(vocabulary: int, width: int = 256, layers: int = 4) -> LlamaForCausalLM:
+class Shape(NamedTuple):
+    """A Llama and its batch."""
+
+    vocabulary: int
+    width: int = 256
+    layers: int = 4
+    rank: int = 8
+    rows: int = ROWS
+    length: int = LENGTH
+
+    def words(self) -> str:
+        """Return the shape as the tables name it."""
+        return f"V = {self.vocabulary:,}, d = {self.width}, {self.layers} layers, {self.rows}×{self.length} tokens"
+
+
+def llama(shape: Shape) -> LlamaForCausalLM:
     """Return a random Llama; the same numbers at every call."""
     torch.manual_seed(0)
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=vocabulary,
-            hidden_size=width,
-            intermediate_size=int(2.75 * width),
-            num_hidden_layers=layers,
-            num_attention_heads=4,
-            max_position_embeddings=LENGTH,
+            vocab_size=shape.vocabulary,
+            hidden_size=shape.width,
+            intermediate_size=int(2.75 * shape.width),
+            num_hidden_layers=shape.layers,
+            num_attention_heads=4 if shape.width < 512 else shape.width // 64,
+            max_position_embeddings=shape.length,
         )
     )
 
 
-def causal_batch(vocabulary: int) -> dict[str, torch.Tensor]:
+def causal_batch(shape: Shape) -> dict[str, torch.Tensor]:
     """Return one batch, the first quarter of each row being prompt."""
-    tokens = torch.randint(vocabulary, (ROWS, LENGTH), generator=torch.Generator().manual_seed(1))
+    size = (shape.rows, shape.length)
+    tokens = torch.randint(shape.vocabulary, size, generator=torch.Generator().manual_seed(1))
     labels = tokens.clone()
-    labels[:, : LENGTH // 4] = -100
+    labels[:, : shape.length // 4] = -100
     return {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), "labels": labels}
 
 
-def causal_step(method: str, vocabulary: int, width: int = 256, rank: int = 8) -> Callable[[], object]:
+def causal_step(method: str, shape: Shape, folder: Path | None = None) -> Callable[[], object]:
     """Return one optimizer step of ``method`` on a causal model.
 
     ``peft-pissa`` and ``lora``: PEFT's adapters, ``pissa``: ours, each with transformers' own loss; ``ba-lora``: ours,
-    all three terms on, reference live.
+    all three terms on, reference live; ``ba-lora-warm``: the reference read from a cache on disk in ``folder``.
     """
-    model: nn.Module = llama(vocabulary, width)
-    inputs = causal_batch(vocabulary)
+    model: nn.Module = llama(shape)
+    inputs: dict[str, Any] = dict(causal_batch(shape))
     if method in ("peft-pissa", "lora"):
         start = "pissa" if method == "peft-pissa" else True
-        config = LoraConfig(r=rank, lora_alpha=rank, init_lora_weights=start, target_modules="all-linear")
+        config = LoraConfig(r=shape.rank, lora_alpha=shape.rank, init_lora_weights=start, target_modules="all-linear")
         model = get_peft_model(model, config)
     else:
-        model = attach(model, AdapterConfig(rank=rank, init="pissa"))
-    if method != "ba-lora":
+        # the start's numbers decide nothing here: the randomized SVD takes a fraction of the exact one's time
+        model = attach(model, AdapterConfig(rank=shape.rank, init="pissa", svd="randomized"))
+    if not method.startswith("ba-lora"):
         return _step(model, lambda: model(**inputs).loss)
     loss = ModelLoss(model, _all_on("nlg"))
+    if method == "ba-lora-warm":
+        assert folder is not None
+        loss.reference_cache = _warm(model, inputs, folder)
+        inputs[ROW_KEYS] = row_keys(inputs, causal=True)
     return _step(model, lambda: loss(model, inputs, 0.5)[0].loss)
+
+
+def _warm(model: nn.Module, inputs: dict[str, Any], folder: Path) -> ReferenceCache:
+    """Return a cache on disk that knows the reference's hidden states of one batch."""
+    loss = ModelLoss(model, _all_on("nlg"), reference_cache=ReferenceCache(Entry(folder, {"model": "benchmark"})))
+    loss.read(model, {**inputs, ROW_KEYS: row_keys(inputs, causal=True)})
+    assert loss.reference_cache is not None
+    loss.reference_cache.flush()
+    return ReferenceCache(Entry(folder, {"model": "benchmark"}))
 
 
 def classification_step(method: str, width: int = 256, rank: int = 8) -> Callable[[], object]:
@@ -72,12 +107,13 @@ def classification_step(method: str, width: int = 256, rank: int = 8) -> Callabl
     generator = torch.Generator().manual_seed(1)
     tokens = torch.randint(1000, (ROWS, LENGTH), generator=generator)
     labels = torch.randint(3, (ROWS,), generator=generator)
-    inputs = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), "labels": labels}
+    inputs: dict[str, Any] = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), "labels": labels}
     model.train()
     if method == "pissa":
         return _step(model, lambda: model(**inputs).loss)
     loss = ModelLoss(model, _all_on("nlu"))
-    inputs["index"] = torch.arange(ROWS)
+    loss.reference_cache = ReferenceCache()
+    inputs[ROW_KEYS] = row_keys(inputs, causal=False)
     return _step(model, lambda: loss(model, inputs, 0.5)[0].loss)
 
 
