@@ -157,7 +157,7 @@ def test_another_row_has_another_key(change):
     if change == "extra":
         batch["token_type_ids"] = torch.zeros_like(batch["input_ids"])
     elif change == "renamed":
-        batch["token_type_ids"] = batch.pop("attention_mask")
+        batch["another_mask"] = batch.pop("attention_mask")  # in the same place of their order
     assert row_keys(batch, causal=True)[0][0] != row_keys(collate([row]), causal=True)[0][0]
 
 

@@ -10,6 +10,7 @@ from test_sft import PAIRS, sft
 from test_sft import model as model
 from test_sft import tokenizer as tokenizer
 from training_cases import adapted, answers, losses, objective, trained_weights, trainer
+from trl import SFTTrainer
 
 from balora.training.loss import ModelLoss
 from balora.training.reference.cache import ReferenceFolder
@@ -109,7 +110,15 @@ def test_trls_rows_are_known_to_the_cache_and_not_to_its_evaluation(model, token
     assert sft(model, tokenizer, tmp_path).model_loss.reference_cache is None
     first = sft(model, tokenizer, tmp_path, max_steps=1, reference_cache=folder, per_device_train_batch_size=4)
     first.train()
+    fed, true = [], SFTTrainer.compute_loss
+
+    def compute_loss(self, model, inputs, *args):
+        fed.append(set(inputs))
+        return true(self, model, inputs, *args)
+
+    monkeypatch.setattr(SFTTrainer, "compute_loss", compute_loss)
     assert first.evaluate()["eval_loss"] > 0
+    assert fed == [{"input_ids", "attention_mask", "labels"}]
     again = sft(model, tokenizer, tmp_path, max_steps=1, reference_cache=folder, per_device_train_batch_size=4)
     monkeypatch.setattr(ModelLoss, "frozen", None)
     again.train()
