@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from training_cases import adapted, answers, arguments, build, collate, examples, losses, objective, trainer
+from training_cases import adapted, answers, arguments, build, collate, examples, losses, moved, objective, trainer
 
 from balora.adapters import frozen_copy
 from balora.training.loss import ModelLoss
@@ -90,7 +91,7 @@ def test_full_fine_tuning_reads_the_same_entry(tmp_path, passes):
     train(tmp_path, adapted("llama"), answers(), max_steps=2)
     model = build("llama")
     model.lm_head.weight.requires_grad_(False)
-    train(tmp_path, model, answers(), reference=frozen_copy(model), max_steps=2)
+    train(tmp_path, moved(model), answers(), reference=frozen_copy(build("llama")), max_steps=2)
     assert len(passes) == 2
 
 
@@ -309,7 +310,7 @@ def test_packed_rows_are_live_and_that_is_said_once(tmp_path, passes, caplog):
     assert "packed rows" in warned(caplog)[0]
 
 
-def test_evaluation_gets_no_keys(tmp_path):
+def test_evaluation_gets_no_keys(tmp_path, monkeypatch):
     made = BALoraTrainer(
         adapted("llama"),
         arguments(tmp_path, max_steps=1),
@@ -319,7 +320,15 @@ def test_evaluation_gets_no_keys(tmp_path):
         eval_dataset=answers(),
         data_collator=collate,
     )
+    fed, true = [], transformers.Trainer.compute_loss
+
+    def compute_loss(self, model, inputs, *args):
+        fed.append(set(inputs))
+        return true(self, model, inputs, *args)
+
+    monkeypatch.setattr(transformers.Trainer, "compute_loss", compute_loss)
     assert made.evaluate()["eval_loss"] > 0
+    assert fed == [{"input_ids", "attention_mask", "labels"}]
 
 
 def test_files_are_mapped_and_not_read(tmp_path):
