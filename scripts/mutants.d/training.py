@@ -130,11 +130,12 @@ MUTANTS = {
         ("disk-unread", "self._rows.update(entry.new_rows())", "pass"),
     ],
     ("training/reference/keys.py", "training/test_reference_cache.py"): [
-        ("padding-counts", "value[row, :end]", "value[row]"),
-        ("counted-positions-unread", "digest.update(_bytes(mask.nonzero()))", "pass"),
+        ("padding-counts", "if end is not None and self.width else self", "if False else self"),
+        ("counted-positions-unread", "digest.update(mask.nonzero()[0].tobytes())", "pass"),
+        ("features-cut", "by_position = positions > 0 and value.shape[1:2] == (positions,)", "by_position = True"),
         ("unshifted", "labels[:, 1:] != IGNORED", "labels[:, :-1] != IGNORED"),
         ("packed-rows-too", "any(name in batch for name in PACKED)", "False"),
-        ("names-do-not-count", 'f"{name} {part.dtype}', 'f"{part.dtype}'),
+        ("names-do-not-count", 'f"{name} {value.dtype}', 'f"{value.dtype}'),
         ("cut-at-the-number-of-tokens", "torch.arange(1, mask.shape[1] + 1) * (mask != 0)", "mask.cumsum(1)"),
     ],
     ("training/reference/marks.py", "training/test_reference_disk.py"): [

@@ -167,6 +167,17 @@ def test_padding_at_the_left_is_part_of_a_row_and_takes_nothing_from_its_end():
     assert len({digest for digest, _ in row_keys(batch, causal=False)}) == 3
 
 
+def test_inputs_that_have_no_positions_are_taken_whole():
+    batch = collate(examples(2))
+    digests = set()
+    for last in (0.0, 1.0):
+        for shape in ((2, 30), (2,)):
+            extra = torch.zeros(shape)
+            extra[..., -1] = last
+            digests |= {digest for digest, _ in row_keys({**batch, "extra": extra}, causal=False)}
+    assert len(digests) == 7, "four pairs, of which two share the row that is 0 in both"
+
+
 def test_what_a_label_says_is_no_part_of_a_classifiers_row():
     batch = collate(examples(2))
     assert row_keys({**batch, "labels": batch["labels"] + 1}, causal=False) == row_keys(batch, causal=False)

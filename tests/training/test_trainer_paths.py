@@ -58,7 +58,8 @@ def test_hidden_states_train_as_logits_do(tmp_path, way):
     assert_alike(*made, tolerance=5e-3 if "bf16" in WAYS[way] else 1e-5)
 
 
-@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
 @pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning")  # torch's own use
 def test_a_compiled_model_trains_as_a_plain_one(tmp_path, backend):
     plain, compiled = (

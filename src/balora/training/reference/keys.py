@@ -2,12 +2,15 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from balora.training.rows import IGNORED
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ROW_KEYS = "row_keys"
 """The entry of a batch that holds one key a row."""
@@ -52,15 +55,39 @@ def row_keys(batch: Any, *, causal: bool) -> tuple[RowKey, ...] | None:
         return None
     counted = labels[:, 1:] != IGNORED if causal else torch.ones(len(labels), 1, dtype=torch.bool)
     ends = _ends(batch.get("attention_mask"), len(labels))
+    positions = inputs["input_ids"].shape[1] if "input_ids" in inputs else 0
+    parts = [_Part.of(name, value, positions) for name, value in inputs.items()]
     keys = []
-    for row, (end, mask) in enumerate(zip(ends, counted, strict=True)):
+    for row, (end, mask) in enumerate(zip(ends, counted.numpy(), strict=True)):
         digest = hashlib.blake2b(digest_size=KEY_BYTES)
-        for name, value in inputs.items():
-            part = value[row] if value.ndim < 2 else value[row, :end]
-            digest.update(f"{name} {part.dtype} {tuple(part.shape)} ".encode() + _bytes(part))
-        digest.update(_bytes(mask.nonzero()))
+        for part in parts:
+            digest.update(part.row(row, end))
+        digest.update(mask.nonzero()[0].tobytes())
         keys.append((digest.digest(), int(mask.sum())))
     return tuple(keys)
+
+
+class _Part(NamedTuple):
+    """One input of a batch as bytes."""
+
+    words: bytes
+    """Its name, type, and shape beside rows and positions."""
+    content: "np.ndarray[Any, Any]"
+    """One line of bytes a row."""
+    width: int
+    """Bytes a position; 0 for what has none, which is taken as a whole."""
+
+    @classmethod
+    def of(cls, name: str, value: Tensor, positions: int) -> "_Part":
+        content = value.detach().cpu().reshape(len(value), -1).contiguous().view(torch.uint8).numpy()
+        words = f"{name} {value.dtype} {tuple(value.shape[2:])} ".encode()
+        by_position = positions > 0 and value.shape[1:2] == (positions,)
+        return cls(words, content, content.shape[1] // positions if by_position else 0)
+
+    def row(self, row: int, end: int | None) -> bytes:
+        """Return what one row is fed, without its padding at the right, after its words and length."""
+        stop = end * self.width if end is not None and self.width else self.content.shape[1]
+        return self.words + b"%d " % stop + bytes(self.content[row, :stop])
 
 
 def _ends(mask: Tensor | None, rows: int) -> list[int | None]:
@@ -69,7 +96,3 @@ def _ends(mask: Tensor | None, rows: int) -> list[int | None]:
         return [None] * rows
     places = torch.arange(1, mask.shape[1] + 1) * (mask != 0)
     return list(places.amax(dim=1).tolist())
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
