@@ -14,22 +14,22 @@ ON, OFF = ["ba-lora", "lora+reg", "full+reg"], ["none", "full", "lora", "pissa"]
 # Written out a second time on purpose: a slip in either copy is red.
 PUBLISHED = {
     ("arxiv-v5", "nlu"): {
-        "consistency": {"weight": 1e-4, "form": "mse", "temperature": 1.0, "schedule": "constant"},
+        "consistency": {"weight": 1e-4, "form": "mse", "temperature": 1.0, "schedule": "constant", "every": 1},
         "diversity": {"weight": 3e-4, "form": "covariance", "top_k": None, "schedule": "constant"},
         "spectral": {"weight": 1e-4, "k": 3, "norm": "nuclear", "schedule": "constant"},
     },
     ("arxiv-v5", "nlg"): {
-        "consistency": {"weight": 1e-4, "form": "kl", "temperature": 1.0, "schedule": "constant"},
+        "consistency": {"weight": 1e-4, "form": "kl", "temperature": 1.0, "schedule": "constant", "every": 1},
         "diversity": {"weight": 3e-4, "form": "entropy", "top_k": None, "schedule": "constant"},
         "spectral": {"weight": 1e-4, "k": 3, "norm": "nuclear", "schedule": "constant"},
     },
     ("iclr-2026", "nlu"): {
-        "consistency": {"weight": 0.15, "form": "kl", "temperature": 2.0, "schedule": "constant"},
+        "consistency": {"weight": 0.15, "form": "kl", "temperature": 2.0, "schedule": "constant", "every": 1},
         "diversity": {"weight": 0.03, "form": "covariance", "top_k": None, "schedule": "constant"},
         "spectral": {"weight": 0.03, "k": 5, "norm": "nuclear", "schedule": "constant"},
     },
     ("iclr-2026", "nlg"): {
-        "consistency": {"weight": 0.025, "form": "kl", "temperature": 2.0, "schedule": "cosine"},
+        "consistency": {"weight": 0.025, "form": "kl", "temperature": 2.0, "schedule": "cosine", "every": 1},
         "diversity": {"weight": 0.005, "form": "entropy", "top_k": 20, "schedule": "two-phase"},
         "spectral": {"weight": 0.005, "k": 10, "norm": "frobenius", "schedule": "two-phase"},
     },
