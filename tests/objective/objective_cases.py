@@ -73,3 +73,10 @@ def relative(value: Tensor, expected: Tensor) -> float:
     """‖value − expected‖/‖expected‖, in float64."""
     value, expected = value.detach().double(), expected.detach().double()
     return float((value - expected).norm() / expected.norm())
+
+
+def in_float64(batch: Batch) -> Batch:
+    """The very same (rounded) numbers as ``batch``, to be computed with in float64."""
+    head = nn.Linear(batch.head.in_features, batch.head.out_features, batch.head.bias is not None, dtype=torch.float64)
+    head.requires_grad_(False).load_state_dict(batch.head.state_dict())
+    return Batch(batch.hidden.detach().double().requires_grad_(), batch.reference.double(), head, batch.labels)

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 import torch
-from objective_cases import FORMULATIONS, TERMS, Batch, batch_of, config_of, relative, weighted
-from torch import Tensor, nn
+from objective_cases import FORMULATIONS, TERMS, batch_of, config_of, in_float64, relative, weighted
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from balora.objective import Objective
 from balora.objective.head import FrozenHead
-from balora.objective.rowwise import Rowwise
+from balora.objective.rowwise import Chunks
+from balora.objective.tile import SCRATCH
 from balora.objective.vocabulary import parts_from_hidden
 
 # --- memory -----------------------------------------------------------------------------------------------------------
@@ -37,42 +38,39 @@ class LargestTensor(TorchDispatchMode):
 def test_nothing_as_large_as_the_logits_is_ever_made(edition, formulation, bias) -> None:  # type: ignore[no-untyped-def]
     N, V, d = 300, 500, 6
     batch = batch_of(N, V, d, bias=bias)
-    objective = Objective(config_of(edition, formulation), chunk_bytes=5 * V * 8 * 7)  # 7 rows a chunk
+    objective = Objective(config_of(edition, formulation), chunk_bytes=2 * V * 8 * 7)  # 7 rows a chunk
     with LargestTensor() as largest:
         terms = objective.from_hidden(*batch)
         torch.autograd.grad(terms.loss, batch.hidden)
         objective.gradients_from_hidden(*batch)
     assert set(terms.values()) == {"task", *TERMS}
-    assert largest.numel <= max(7, d + bias) * V  # a chunk, or W with its bias
+    assert largest.numel <= max(SCRATCH * 7, d + bias) * V  # the buffers of a tile, here a chunk; or W with its bias
     with LargestTensor() as largest:  # the recorder sees what it should
         objective.from_logits(batch.logits, batch.reference_logits, batch.labels)
     assert largest.numel >= N * V
 
 
 @pytest.mark.parametrize(
-    ("V", "chunk_bytes", "rows"),
+    ("N", "V", "chunk_bytes", "rows", "tile"),
     [
-        (32_000, 256 * 2**20, 64),  # 419 rows would fit; on the CPU some dozen are as fast
-        (32_000, 10 * 640_000, 10),  # a row takes 5 buffers · 4 bytes · 32,000 = 640,000 bytes
-        (32_000, 1, 1),
-        (100, 256 * 2**20, 2097),  # 4 MiB of 2,000 bytes a row
+        (2048, 32_000, None, 128, 16),  # 1,048 rows would fit; on the CPU no more than 128 gain anything
+        (2048, 32_000, 10 * 256_000, 10, 10),  # a row of two models takes 2 · 4 bytes · 32,000
+        (2048, 32_000, 1, 1, 1),
+        (10_000, 100, None, 5000, 5000),  # 2 MiB of 400 bytes: 5,242 rows; chunks of about the same size
+        (130, 128_256, None, 65, 4),
+        (7, 10**9, None, 1, 1),
     ],
 )
-def test_rows_of_a_chunk(V: int, chunk_bytes: int, rows: int) -> None:
-    config = config_of("arxiv-v5", "nlg")
-    assert Rowwise.of(config, V, {"task": 1.0}, chunk_bytes, like=torch.zeros(())).rows == rows
+def test_rows_of_a_chunk_and_of_a_tile(N: int, V: int, chunk_bytes: int | None, rows: int, tile: int) -> None:
+    assert Chunks.of(N, V, torch.zeros(()), chunk_bytes) == (rows, tile)
+
+
+def test_tiles_are_counted_in_the_type_of_their_sums() -> None:
+    assert Chunks.of(2048, 32_000, torch.zeros((), dtype=torch.bfloat16)) == (128, 16)
+    assert Chunks.of(2048, 32_000, torch.zeros((), dtype=torch.float64)) == (128, 8)
 
 
 # --- half precision ---------------------------------------------------------------------------------------------------
-
-
-def in_float64(objective: Objective, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Loss, gradient and values from float64 logits of the very same (rounded) hidden states and head."""
-    hidden = batch.hidden.detach().double().requires_grad_()
-    head = nn.Linear(batch.head.in_features, batch.head.out_features, bias=False, dtype=torch.float64)
-    head.requires_grad_(False).weight.copy_(batch.head.weight)
-    terms = objective.from_logits(head(hidden), head(batch.reference.double()), batch.labels)
-    return terms.loss, torch.autograd.grad(terms.loss, hidden)[0], terms.values()
 
 
 @pytest.mark.parametrize(
@@ -97,12 +95,14 @@ def test_half_precision_error_against_float64(  # type: ignore[no-untyped-def]
     objective = Objective(config_of(edition, formulation))
     terms = objective.from_hidden(*batch)
     (gradient,) = torch.autograd.grad(terms.loss, hidden)
-    loss, expected, values = in_float64(objective, batch)
+    exact = in_float64(batch)
+    by_logits = objective.from_logits(exact.logits, exact.reference_logits, exact.labels)
+    (expected,) = torch.autograd.grad(by_logits.loss, exact.hidden)
     assert terms.loss.dtype == torch.float32
     assert gradient.dtype == hidden_dtype
-    assert relative(terms.loss, loss) < value_error
+    assert relative(terms.loss, by_logits.loss) < value_error
     for name, value in terms.values().items():
-        assert relative(value, values[name]) < value_error, name
+        assert relative(value, by_logits.values()[name]) < value_error, name
     assert relative(gradient, expected) < gradient_error
 
 

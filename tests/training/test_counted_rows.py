@@ -110,25 +110,58 @@ def test_the_task_loss_is_transformers_own(name):
     torch.testing.assert_close(terms.loss / 2, theirs, rtol=1e-6, atol=0, check_dtype=False)
 
 
-FALLBACKS = {
-    "gemma2": "soft-capped",
-    "granite": "not the head applied to the last hidden state",
-}
-
-
 @pytest.mark.parametrize("scale", [1.0, 5.0])
-@pytest.mark.parametrize("name", FALLBACKS)
-def test_capped_and_scaled_logits_are_materialised_and_said_once(name, scale, caplog):
-    model = moved(attach(build(name, dtype=torch.float64, scale=scale), AdapterConfig(rank=2)))
+def test_capped_logits_under_a_term_of_the_whole_matrix_are_materialised_and_said_once(scale, caplog):
+    model = moved(attach(build("gemma2", dtype=torch.float64, scale=scale), AdapterConfig(rank=2)))
     batch = collate(answers())
     with caplog.at_level(logging.WARNING, logger="balora"):
         loss = ModelLoss(model, NLG)
         terms = [loss(model, batch, norms=True) for _ in range(2)][1][0]
     said = [record.message for record in caplog.records if "materialised" in record.message]
     assert len(said) == 1
-    assert FALLBACKS[name] in said[0]
+    assert "soft-capped logits are no product" in said[0]
+    assert "which the spectral term on a vocabulary needs" in said[0]
     assert loss.notes() == [f"logits are materialised, since {loss.causal_rows().fallback}"]
     torch.testing.assert_close(terms.loss, by_hand(model, batch, NLG), rtol=1e-10, atol=0)
+
+
+ROWWISE = NLG.replace(spectral={"weight": 0.0})
+READOUTS = {
+    ("granite", 1.0): (0.25, None),  # divides by its `logits_scaling` of 4
+    ("cohere", 1.0): (0.0625, None),  # multiplies by its `logit_scale`
+    ("gemma2", 1.0): (1.0, 30.0),
+    ("gemma2", 300.0): (1.0, 30.0),  # logits beyond the cap
+}
+
+
+@pytest.mark.parametrize(("name", "scale"), READOUTS)
+def test_scaled_and_capped_logits_are_made_from_hidden_states(name, scale):
+    model = moved(attach(build(name, dtype=torch.float64, scale=scale), AdapterConfig(rank=2)))
+    batch, config = collate(answers()), ROWWISE if name == "gemma2" else NLG
+    loss = ModelLoss(model, config)
+    terms, _, sizes = loss(model, batch, norms=True)
+    assert loss.causal_rows().fallback is None
+    assert loss.causal_rows().readout == READOUTS[name, scale]
+    config = config.replace(spectral=config.spectral.replace(k=2))
+    expected = by_hand(model, batch, config)
+    torch.testing.assert_close(terms.loss, expected, rtol=1e-10, atol=0)
+    for a, b in zip(gradients(model, terms.loss), gradients(model, expected), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
+    loss.causal_rows().fallback = "compared with logits"
+    for term, size in loss(model, batch, norms=True)[2].items():
+        torch.testing.assert_close(sizes[term], size, rtol=1e-5, atol=1e-7, msg=term)
+
+
+def test_logits_of_another_make_are_materialised():
+    model = moved(adapted("granite"))
+    model.get_base_model().config.logits_scaling = 4.0
+    loss = ModelLoss(model, NLG)
+    model.get_base_model().config.logits_scaling = 3.0  # what the configuration said is not what is done
+    loss(model, collate(answers()))
+    assert loss.causal_rows().fallback == OTHERS
+
+
+OTHERS = "the logits are not made from the last hidden state by the head, a factor and a soft cap"
 
 
 @pytest.mark.parametrize(
@@ -172,8 +205,8 @@ def gradients_or_zeros(model, loss):
     return [torch.zeros_like(p) if g is None else g for p, g in zip(chosen, found, strict=True)]
 
 
-@pytest.mark.parametrize(("name", "settled"), [("llama", None), ("granite", FALLBACKS["granite"])])
-def test_bad_hidden_states_do_not_settle_how_logits_are_made(name, settled):
+@pytest.mark.parametrize("name", ["llama", "granite"])
+def test_bad_hidden_states_do_not_settle_how_logits_are_made(name):
     model, batch = adapted(name), collate(answers())
     loss = ModelLoss(model, objective("nlg"))
     weight = model.get_base_model().model.norm.weight
@@ -184,7 +217,8 @@ def test_bad_hidden_states_do_not_settle_how_logits_are_made(name, settled):
         assert loss.causal_rows().fallback is None
         weight.copy_(kept)
         assert loss(model, batch)[0].task.isfinite()
-    assert (loss.causal_rows().fallback or "").startswith("the logits are") == (settled is not None)
+    assert loss.causal_rows().fallback is None
+    assert loss.causal_rows().readout.scale == (0.25 if name == "granite" else 1.0)
 
 
 def test_a_head_that_full_fine_tuning_trains_is_materialised():

@@ -43,6 +43,7 @@ MODELS = {
     "tied": lambda: tf.LlamaForCausalLM(tf.LlamaConfig(**DECODER, tie_word_embeddings=True)),
     "gemma2": lambda: tf.Gemma2ForCausalLM(tf.Gemma2Config(**DECODER, head_dim=8, query_pre_attn_scalar=8)),
     "granite": lambda: tf.GraniteForCausalLM(tf.GraniteConfig(**DECODER, logits_scaling=4.0)),
+    "cohere": lambda: tf.CohereForCausalLM(tf.CohereConfig(**DECODER, logit_scale=0.0625)),
     "gpt2": lambda: tf.GPT2LMHeadModel(
         tf.GPT2Config(
             vocab_size=VOCAB,

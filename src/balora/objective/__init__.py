@@ -6,9 +6,10 @@ from balora.objective.config import ObjectiveConfig
 
 if TYPE_CHECKING:
     from balora.objective.objective import Objective
+    from balora.objective.readout import Readout
     from balora.objective.terms import Terms
 
-__all__ = ["Objective", "ObjectiveConfig", "Terms"]
+__all__ = ["Objective", "ObjectiveConfig", "Readout", "Terms"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,6 +18,10 @@ def __getattr__(name: str) -> Any:
         from balora.objective.objective import Objective
 
         return Objective
+    if name == "Readout":
+        from balora.objective.readout import Readout
+
+        return Readout
     if name == "Terms":
         from balora.objective.terms import Terms
 

@@ -35,7 +35,7 @@ class FrozenHead:
         return self._root
 
 
-def _gram(weight: Tensor, rows: int = 16384) -> Tensor:
+def _gram(weight: Tensor, rows: int = 4096) -> Tensor:
     gram = torch.zeros(weight.shape[1], weight.shape[1], dtype=torch.float64, device=weight.device)
     for block in torch.split(weight, rows):
         block = block.double()

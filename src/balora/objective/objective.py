@@ -7,6 +7,7 @@ from balora.errors import InputError
 from balora.objective import logits as materialised
 from balora.objective.config import TERMS, ObjectiveConfig
 from balora.objective.head import FrozenHead, HeadCache
+from balora.objective.readout import PLAIN, Readout
 from balora.objective.schedule import weight_at
 from balora.objective.terms import SMOOTHS_NOTHING, Terms, inactive_terms
 from balora.objective.vocabulary import parts_from_hidden
@@ -21,12 +22,13 @@ class Objective:
     """
 
     def __init__(
-        self, config: ObjectiveConfig, *, label_smoothing: float = 0.0, chunk_bytes: int = 256 * 2**20
+        self, config: ObjectiveConfig, *, label_smoothing: float = 0.0, chunk_bytes: int | None = None
     ) -> None:
         """Args:
         config: what to compute.
         label_smoothing: ε of the task's cross-entropy, 0 ≤ ε < 1 (:func:`balora.objective.logits.task_loss`).
-        chunk_bytes: memory for the logits of one chunk of rows in `from_hidden`.
+        chunk_bytes: memory for the logits of one chunk of rows in `from_hidden`; by default what the device allows
+            (:meth:`balora.objective.rowwise.Chunks.of`).
         """
         self.config = config
         self.label_smoothing = label_smoothing
@@ -73,6 +75,8 @@ class Objective:
         head: nn.Linear,
         labels: Tensor,
         progress: float = 0.0,
+        *,
+        readout: Readout = PLAIN,
     ) -> Terms:
         """Return the terms of one batch of a language model, in row chunks and without an N×V matrix.
 
@@ -82,38 +86,54 @@ class Objective:
             head: the output projection, V×d with or without bias, the same for both models and not trained.
             labels: N token indices.
             progress: share of the optimizer steps done, 0…1.
+            readout: how the model scales or soft-caps its head's output.
 
         Raises:
             InputError: hidden states of another width than the head, a trained head, a head of one output, float
-                labels, and all of `from_logits`.
+                labels, a soft cap with a term of the whole matrix, and all of `from_logits`.
         """
         frozen, weights, inactive = self._on_head(hidden, reference_hidden, head, labels, progress)
+        readout.check(self.config)
         if not len(hidden):
             return Terms(loss=hidden.sum(), task=hidden.sum().detach(), inactive=inactive)
         reference = None if reference_hidden is None else reference_hidden.detach()
         active = {"task": 1.0, **weights}
-        loss, parts = self._parts(frozen, hidden, reference, labels, active)
+        loss, parts = self._parts(frozen, hidden, reference, labels, active, readout)
         return Terms(loss=loss, weights=weights, inactive=inactive, **parts)
 
     def gradients_from_hidden(
-        self, hidden: Tensor, reference_hidden: Tensor | None, head: nn.Linear, labels: Tensor, progress: float = 0.0
+        self,
+        hidden: Tensor,
+        reference_hidden: Tensor | None,
+        head: nn.Linear,
+        labels: Tensor,
+        progress: float = 0.0,
+        *,
+        readout: Readout = PLAIN,
     ) -> dict[str, Tensor]:
         """Return λ·∂term/∂H (N×d) of the task loss (λ = 1) and of every acting term, one after the other."""
         frozen, weights, _ = self._on_head(hidden, reference_hidden, head, labels, progress)
+        readout.check(self.config)
         reference = None if reference_hidden is None else reference_hidden.detach()
         gradients = {}
         for term, weight in {"task": 1.0, **weights}.items():
             leaf = hidden.detach().requires_grad_()
             with torch.enable_grad():
-                loss, _ = self._parts(frozen, leaf, reference, labels, {term: weight})
+                loss, _ = self._parts(frozen, leaf, reference, labels, {term: weight}, readout)
             gradients[term] = torch.autograd.grad(loss, leaf)[0]
         return gradients
 
     def _parts(
-        self, head: FrozenHead, hidden: Tensor, reference: Tensor | None, labels: Tensor, weights: dict[str, float]
+        self,
+        head: FrozenHead,
+        hidden: Tensor,
+        reference: Tensor | None,
+        labels: Tensor,
+        weights: dict[str, float],
+        readout: Readout,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         return parts_from_hidden(
-            self.config, head, hidden, reference, labels, weights, self.chunk_bytes, self.label_smoothing
+            self.config, head, hidden, reference, labels, weights, self.chunk_bytes, self.label_smoothing, readout
         )
 
     def _acting(self, rows: int, outputs: int, progress: float) -> tuple[dict[str, float], dict[str, str]]:

@@ -1,7 +1,8 @@
 """Sums over rows of logits in chunks, with dL/dZ written by hand and folded into dL/dH at once.
 
-A chunk of n rows costs three products with W: the student's logits, the reference's, and the gradient. Nothing larger
-than a few n×V buffers lives at any time, whatever N is.
+A chunk of rows costs three products with W: the student's logits, the reference's, and the gradient, which takes the
+place of the student's logits. Between the products a chunk is worked through in tiles that stay in the caches. Nothing
+larger than the two chunks lives at any time, whatever N is.
 """
 
 from typing import Any, NamedTuple, Self
@@ -12,69 +13,80 @@ from torch.autograd.function import once_differentiable
 
 from balora.maths.precision import accurate
 from balora.objective.config import ObjectiveConfig
-from balora.objective.editions import ConsistencyForm
 from balora.objective.head import FrozenHead
 from balora.objective.terms import top_k_of
+from balora.objective.tile import SCRATCH, RowTerms, tile_terms
 
-BUFFERS = 5
-"""n×V buffers alive at once in a chunk: logits, probabilities and gradient of one model, two of the other."""
+CPU_ROWS = 128
+"""Rows from which a product with W is as fast as it gets on a CPU: W is read once a chunk."""
 
-CPU_ROWS, CPU_BYTES = 64, 4 * 2**20
+CPU_BUDGET, LEAST_BUDGET, LARGEST_BUDGET = 256 * 2**20, 128 * 2**20, 2**30
+CPU_TILE, DEVICE_TILE = 2 * 2**20, 64 * 2**20
+"""Bytes of one buffer of a tile: a share of the caches, or enough work for one launch."""
 
-LEAST = -1e30
-"""The logarithm of a probability that is 0: finite, so that 0·log 0 is 0, while nan still comes through."""
 
+class Chunks(NamedTuple):
+    """How many rows are worked on at once."""
 
-class Rowwise(NamedTuple):
-    """What is summed: a weight for each term (0: not computed), and how many rows a chunk has."""
-
-    task: float
-    consistency: float
-    diversity: float
-    form: ConsistencyForm
-    temperature: float
-    top_k: int | None
     rows: int
-    smoothing: float = 0.0
-    """ε of the cross-entropy, −(1 − ε)·log p_y − (ε/V)·Σ_v log p_v."""
+    """Of a chunk: between the products with W."""
+    tile: int
+    """Of a tile, within a chunk."""
 
     @classmethod
-    def of(
-        cls,
-        config: ObjectiveConfig,
-        outputs: int,
-        weights: dict[str, float],
-        chunk_bytes: int,
-        like: Tensor,
-        smoothing: float = 0.0,
-    ) -> Self:
-        """Read ``config`` and choose the rows of a chunk: its buffers take at most ``chunk_bytes``.
+    def of(cls, N: int, V: int, like: Tensor, chunk_bytes: int | None = None) -> Self:
+        """Return the chunks of N rows: the logits of two models, in the type of ``like``, take ``chunk_bytes`` at most.
 
-        On the CPU products gain nothing from more than some dozen rows, and small buffers stay in the caches.
+        By default 256 MiB on the CPU, where more than CPU_ROWS rows gain nothing, and elsewhere a 64th of the device's
+        memory (128 MiB to 1 GiB): a matter of the device, not of what is free, so that a run repeats its bits.
         """
-        row_bytes = BUFFERS * like.element_size() * outputs
-        rows = chunk_bytes // row_bytes
-        if like.device.type == "cpu":
-            rows = min(rows, max(CPU_ROWS, CPU_BYTES // row_bytes))
-        return cls(
-            task=weights.get("task", 0.0),
-            consistency=weights.get("consistency", 0.0),
-            diversity=weights.get("diversity", 0.0),
-            form=config.consistency.form,
-            temperature=config.consistency.temperature,
-            top_k=top_k_of(config, outputs) if "diversity" in weights else None,
-            rows=max(1, rows),
-            smoothing=smoothing,
-        )
+        on_cpu = like.device.type == "cpu"
+        rows = (chunk_bytes or _budget(like.device)) // (2 * V * like.element_size())
+        tile = (CPU_TILE if on_cpu else DEVICE_TILE) // (V * accurate(like.new_empty(0)).element_size())
+        if on_cpu:
+            rows = min(rows, max(CPU_ROWS, tile))
+        rows = max(1, min(rows, N))
+        rows = -(-N // -(-N // rows))  # chunks of about the same size
+        return cls(rows, max(1, min(tile, rows)))
+
+
+def _budget(device: torch.device) -> int:
+    if device.type != "cuda":
+        return CPU_BUDGET
+    return min(max(torch.cuda.get_device_properties(device).total_memory // 64, LEAST_BUDGET), LARGEST_BUDGET)
+
+
+def row_terms(
+    config: ObjectiveConfig, head: FrozenHead, weights: dict[str, float], smoothing: float, soft_cap: float | None
+) -> RowTerms:
+    """Return what to compute of ``config`` for the terms with a weight."""
+    return RowTerms(
+        task=weights.get("task", 0.0),
+        consistency=weights.get("consistency", 0.0),
+        diversity=weights.get("diversity", 0.0),
+        form=config.consistency.form,
+        temperature=config.consistency.temperature,
+        top_k=top_k_of(config, head.outputs) if "diversity" in weights else None,
+        smoothing=smoothing,
+        soft_cap=soft_cap,
+        masked=head.bias is not None,
+    )
 
 
 def rowwise_parts(
-    hidden: Tensor, reference: Tensor | None, head: FrozenHead, labels: Tensor, settings: Rowwise
+    hidden: Tensor,
+    reference: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    terms: RowTerms,
+    chunks: Chunks,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return Σ weight·term over the chosen terms, differentiable in ``hidden``, and each term's mean over the rows."""
-    loss, *values = _RowwiseLoss.apply(hidden, reference, head.weight, head.bias, labels, settings)  # type: ignore[no-untyped-call]
+    reference = reference if terms.consistency else None
+    loss, *values = _RowwiseLoss.apply(hidden, reference, weight, bias, labels, terms, chunks)  # type: ignore[no-untyped-call]
     names = ("task", "consistency", "diversity")
-    return loss, {name: value for name, value in zip(names, values, strict=True) if getattr(settings, name)}
+    return loss, {name: value for name, value in zip(names, values, strict=True) if getattr(terms, name)}
 
 
 class _RowwiseLoss(torch.autograd.Function):
@@ -86,24 +98,36 @@ class _RowwiseLoss(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         labels: Tensor,
-        settings: Rowwise,
+        terms: RowTerms,
+        chunks: Chunks,
     ) -> tuple[Tensor, ...]:
-        N = len(hidden)
+        N, wanted = len(hidden), ctx.needs_input_grad[0]
         dtype = accurate(hidden.new_empty(0)).dtype
         sums = torch.zeros(3, dtype=torch.float64, device=hidden.device)
-        gradient = torch.empty_like(hidden, dtype=dtype) if ctx.needs_input_grad[0] else None
-        for start in range(0, N, settings.rows):
-            rows = slice(start, start + settings.rows)
-            z = _logits(hidden[rows], weight, bias)
-            z_ref = _logits(reference[rows], weight, bias) if settings.consistency and reference is not None else None
-            chunk, dz = chunk_terms(z, z_ref, labels[rows], settings)
-            sums += torch.stack(chunk).double()
+        gradient = hidden.new_empty(hidden.shape, dtype=dtype) if wanted else None
+        weight = weight.to(_product_type(weight))
+        bias = None if bias is None else bias.to(weight.dtype)
+        y = weight.new_empty(chunks.rows, len(weight))
+        y_ref = None if reference is None else torch.empty_like(y)
+        scratch = y.new_empty(SCRATCH, chunks.tile, len(weight), dtype=accurate(y[:0]).dtype)
+        for start in range(0, N, chunks.rows):
+            rows = slice(start, min(start + chunks.rows, N))
+            n = rows.stop - start
+            _product(hidden[rows], weight, bias, out=y[:n])
+            if y_ref is not None and reference is not None:
+                _product(reference[rows], weight, bias, out=y_ref[:n])
+            for first in range(0, n, chunks.tile):
+                tile = slice(first, min(first + chunks.tile, n))
+                ref = None if y_ref is None else y_ref[tile]
+                part = tile_terms(y[tile], ref, labels[rows][tile], terms, scratch[:, : tile.stop - first])
+                sums += part
             if gradient is not None:
-                # divided by N after the product: before, small probabilities would vanish in half precision
-                gradient[rows] = (dz.to(weight.dtype) @ weight).to(dtype) / N
+                gradient[rows] = y[:n] @ weight
+        if gradient is not None:
+            gradient /= N  # after the product: before, small probabilities would vanish in half precision
         ctx.gradient, ctx.hidden_dtype = gradient, hidden.dtype
         values = (sums / N).to(dtype)
-        weights = values.new_tensor([settings.task, settings.consistency, settings.diversity])
+        weights = values.new_tensor([terms.task, terms.consistency, terms.diversity])
         loss = torch.dot(values, weights)
         parts = values.unbind()
         ctx.mark_non_differentiable(*parts)
@@ -114,74 +138,18 @@ class _RowwiseLoss(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         # The gradient was made in the forward pass; for the usual grad = 1 no copy is needed, but asking would sync.
         gradient = None if ctx.gradient is None else (ctx.gradient * grad).to(ctx.hidden_dtype)
-        return gradient, None, None, None, None, None
+        return gradient, None, None, None, None, None, None
 
 
-def _logits(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return accurate(torch.nn.functional.linear(hidden.to(weight.dtype), weight, bias))
+def _product_type(weight: Tensor) -> torch.dtype:
+    """Return the type of the products: the head's, or what automatic mixed precision would take."""
+    kind = weight.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
-def chunk_terms(
-    z: Tensor, z_ref: Tensor | None, labels: Tensor, settings: Rowwise
-) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
-    """Return the sums over rows of (cross-entropy, consistency, −entropy) and d(Σ weight·sum)/dZ (n×V)."""
-    zero = z.new_zeros(())
-    log_p = torch.log_softmax(z, dim=-1)
-    target = labels[:, None]
-    eps = settings.smoothing
-    cross_entropy = -log_p.gather(1, target).sum() if settings.task else zero
-    if settings.task and eps:
-        cross_entropy = (1 - eps) * cross_entropy - eps * log_p.mean(dim=-1).sum()
-    p = log_p.clamp_min_(LEAST).exp()
-    minus_entropy, dz = zero, None
-    if settings.diversity and settings.top_k is None:
-        row = (p * log_p).sum(dim=-1, keepdim=True)
-        minus_entropy = row.sum()
-        dz = log_p.sub_(row).mul_(settings.diversity).mul_(p)
-    if settings.task:
-        dz = p.mul_(settings.task) if dz is None else dz.add_(p, alpha=settings.task)
-        dz.scatter_add_(1, target, torch.full_like(target, -settings.task * (1 - eps), dtype=dz.dtype))
-        if eps:
-            dz.sub_(settings.task * eps / z.shape[-1])
-    if dz is None:
-        dz = torch.zeros_like(z)
-    if settings.diversity and settings.top_k is not None:
-        minus_entropy = _add_top_k_entropy(z, settings.top_k, settings.diversity, dz)
-    consistency = zero
-    if settings.consistency and z_ref is not None:
-        if settings.form == "kl":
-            consistency = _add_kl(z, z_ref, settings.temperature, settings.consistency, dz)
-        else:
-            consistency = _add_mse(z, z_ref, settings.consistency, dz)
-    return (cross_entropy, consistency, minus_entropy), dz
-
-
-def _add_top_k_entropy(z: Tensor, top_k: int, weight: float, dz: Tensor) -> Tensor:
-    values, index = z.topk(top_k, dim=-1)
-    log_p = torch.log_softmax(values, dim=-1).clamp_min_(LEAST)
-    p = log_p.exp()
-    row = (p * log_p).sum(dim=-1, keepdim=True)
-    dz.scatter_add_(1, index, weight * p * (log_p - row))
-    return row.sum()
-
-
-def _add_kl(z: Tensor, z_ref: Tensor, T: float, weight: float, dz: Tensor) -> Tensor:
-    log_q = torch.log_softmax(z / T if T != 1 else z, dim=-1).clamp_min_(LEAST)
-    log_ref = torch.log_softmax(z_ref.div_(T), dim=-1).clamp_min_(LEAST)
-    ref = log_ref.exp()
-    # KL = Σ ref·(log ref − log q); its gradient by z is (q − ref)/T, and T² stands before the whole
-    total = T**2 * log_ref.sub_(log_q).mul_(ref).sum()
-    dz.add_(log_q.exp_().sub_(ref), alpha=weight * T)
-    return total
-
-
-def _add_mse(z: Tensor, z_ref: Tensor, weight: float, dz: Tensor) -> Tensor:
-    V = z.shape[-1]
-    length = torch.linalg.vector_norm(z, dim=-1, keepdim=True)
-    inverse = torch.where(length > 0, 1 / length, 0.0)
-    u = z * inverse
-    length_ref = torch.linalg.vector_norm(z_ref, dim=-1, keepdim=True)
-    v = z_ref.mul_(torch.where(length_ref > 0, 1 / length_ref, 0.0))
-    total = (u - v).square_().sum() / V
-    dz.add_(u.mul_((u * v).sum(dim=-1, keepdim=True)).sub_(v).mul_(inverse), alpha=2 * weight / V)
-    return total
+def _product(hidden: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
+    hidden = hidden.to(weight.dtype)
+    if bias is None:
+        torch.mm(hidden, weight.mT, out=out)
+    else:
+        torch.addmm(bias, hidden, weight.mT, out=out)

@@ -15,7 +15,8 @@ from balora.maths.precision import accurate
 from balora.maths.spectrum import ratio_of, singular_values
 from balora.objective.config import ObjectiveConfig
 from balora.objective.head import FrozenHead
-from balora.objective.rowwise import Rowwise, rowwise_parts
+from balora.objective.readout import PLAIN, Readout
+from balora.objective.rowwise import Chunks, row_terms, rowwise_parts
 
 
 def parts_from_hidden(
@@ -25,21 +26,26 @@ def parts_from_hidden(
     reference: Tensor | None,
     labels: Tensor,
     weights: dict[str, float],
-    chunk_bytes: int,
+    chunk_bytes: int | None = None,
     label_smoothing: float = 0.0,
+    readout: Readout = PLAIN,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return Σ weight·term, differentiable in ``hidden``, and the value of each term named in ``weights``."""
     matrix_terms = {}
+    if "spectral" in weights:  # a ratio, so that the scale does not matter
+        matrix_terms["spectral"] = ratio_of(spectrum_on_head(hidden, head), config.spectral.k, config.spectral.norm)
+    if readout.scale != 1:
+        hidden, reference = hidden * readout.scale, None if reference is None else reference * readout.scale
     if "diversity" in weights and config.diversity.form == "covariance":
         matrix_terms["diversity"] = covariance_on_head(hidden, head)
-    if "spectral" in weights:
-        matrix_terms["spectral"] = ratio_of(spectrum_on_head(hidden, head), config.spectral.k, config.spectral.norm)
     row_weights = {term: weight for term, weight in weights.items() if term not in matrix_terms}
     loss = hidden.new_zeros((), dtype=accurate(hidden.new_empty(0)).dtype)
     parts = {term: value.detach().to(loss.dtype) for term, value in matrix_terms.items()}
     if row_weights:
-        rows = Rowwise.of(config, head.outputs, row_weights, chunk_bytes, like=loss, smoothing=label_smoothing)
-        loss, row_parts = rowwise_parts(hidden, reference, head, labels, rows)
+        terms = row_terms(config, head, row_weights, label_smoothing, readout.soft_cap)
+        chunks = Chunks.of(len(hidden), head.outputs, head.weight, chunk_bytes)
+        bias = None if head.bias is None else head.bias * readout.scale
+        loss, row_parts = rowwise_parts(hidden, reference, head.weight, bias, labels, terms, chunks)
         parts |= row_parts
     for term, value in matrix_terms.items():
         loss = loss + weights[term] * value.to(loss.dtype)
@@ -68,7 +74,7 @@ class _DiagonalSquares(torch.autograd.Function):
     """Σ_v (w_vᵀ·S·w_v)², its gradient 2·Σ_v (w_vᵀ·S·w_v)·w_v·w_vᵀ gathered in the same pass over W."""
 
     @staticmethod
-    def forward(ctx: Any, S: Tensor, weight: Tensor, rows: int = 8192) -> Tensor:
+    def forward(ctx: Any, S: Tensor, weight: Tensor, rows: int = 4096) -> Tensor:
         total = S.new_zeros(())
         gradient = torch.zeros_like(S)
         for block in torch.split(weight, rows):

@@ -65,7 +65,7 @@ class ModelLoss:
         self.model, self.reference = model, reference
         self.objective = Objective(config, label_smoothing=label_smoothing)
         self.kind: Kind = model_kind(model)
-        self._causal_rows = CausalRows(model) if self.kind == "causal" else None
+        self._causal_rows = CausalRows(model, config) if self.kind == "causal" else None
         self.reference_cache = reference_cache
         self._live_is_said = False
         if self._causal_rows and self._causal_rows.fallback:
@@ -94,9 +94,12 @@ class ModelLoss:
         student, reference, labels = self.read(model, inputs, catch=norms, reference=needed)
         if student.hidden is not None:
             target = None if reference is None else reference.hidden
-            arguments = (student.hidden, target, self.causal_rows().head, labels, progress)
-            terms = objective.from_hidden(*arguments)
-            found = objective.gradients_from_hidden(*arguments) if norms and len(labels) else {}
+            reader = self.causal_rows()
+            arguments = (student.hidden, target, reader.head, labels, progress)
+            terms = objective.from_hidden(*arguments, readout=reader.readout)
+            found = {}
+            if norms and len(labels):
+                found = objective.gradients_from_hidden(*arguments, readout=reader.readout)
             sizes = {name: torch.linalg.vector_norm(g.float()) for name, g in found.items()}
         else:
             logits = student.logits

@@ -34,21 +34,22 @@ def matched_config(
     swapped = loss.config
     own = ObjectiveConfig.preset("ba-lora", family=swapped.family, edition=swapped.edition)
     generator = torch.Generator().manual_seed(seed)
-    sizes = {(term, name): 0.0 for term in TERMS for name in ("own", "swapped")}
+    acting = [term for term in TERMS if getattr(swapped, term).weight > 0]
+    sizes = {(term, name): 0.0 for term in acting for name in ("own", "swapped")}
     for batch in batches:
         with torch.no_grad():
             rows, _, labels = loss.read(loss.model, batch)
-        for term in TERMS:
+        for term in acting:
             for name, config in (("own", own), ("swapped", swapped)):
                 state = generator.get_state()
                 sizes[term, name] += _size(loss, _alone(config, term), rows, labels, generator)
                 generator.set_state(state)  # both forms see the same noise
     changes, notes = {}, []
-    for term in TERMS:
+    for term in acting:
         before = getattr(swapped, term).weight
         after, note = _weight(term, before, sizes[term, "own"], sizes[term, "swapped"])
         changes[term] = getattr(swapped, term).replace(weight=after)
-        notes += [note] if before > 0 else []
+        notes.append(note)
     return swapped.replace(**changes), notes
 
 
@@ -79,8 +80,8 @@ def _size(loss: ModelLoss, config: ObjectiveConfig, rows: Rows, labels: Tensor, 
     noise = torch.randn(reference.shape, generator=generator).to(reference.device)
     student = reference + NUDGE * reference.std() * noise if config.needs_reference else reference
     if rows.hidden is not None:
-        head = loss.causal_rows().head
-        found = objective.gradients_from_hidden(student, reference, head, labels)
+        reader = loss.causal_rows()
+        found = objective.gradients_from_hidden(student, reference, reader.head, labels, readout=reader.readout)
         norms = {name: torch.linalg.vector_norm(gradient) for name, gradient in found.items()}
     else:
         leaf = student.requires_grad_()

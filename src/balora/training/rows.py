@@ -10,10 +10,14 @@ from torch import Tensor, nn
 
 from balora.adapters.reference import unwrap
 from balora.errors import ModelError
+from balora.objective import ObjectiveConfig
+from balora.objective.readout import CAPPED, Readout, whole_matrix_terms
 
 IGNORED = -100
 SOFT_CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
 """Names under which configurations keep the bound of their soft-capped logits."""
+SCALES = ("logit_scale", "logits_scaling", "output_multiplier")
+"""Names under which configurations keep a factor of their logits; some models multiply by it, others divide."""
 Kind = Literal["causal", "classification"]
 
 
@@ -65,18 +69,23 @@ class Rows(NamedTuple):
 class CausalRows:
     """Reads a causal language model's hidden states at the counted positions, without computing their logits.
 
-    Works where the output head is a plain frozen projection of the backbone's last hidden state. This is checked on
-    the first batch (logits of the last position against head(hidden)); where it fails (soft-capped or scaled
-    logits, a trained or adapted head), logits are materialised instead, and `fallback` says why.
+    Works where the output head is a plain frozen projection of the backbone's last hidden state, whose output may be
+    scaled or soft-capped (``readout``). This is checked on the first batch (logits of the last position against
+    those made from the hidden state); where it fails (a trained or adapted head, other logits, a soft cap under a
+    term of the whole matrix), logits are materialised instead, and `fallback` says why.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, config: ObjectiveConfig) -> None:
         base = base_of(model)
         self.head: Any = base.get_output_embeddings()  # type: ignore[operator]
-        self.fallback = self._obstacle(base)
+        self.readout = Readout(soft_cap=_first(base, SOFT_CAPS))
+        self._scales = [1.0]
+        if scale := _first(base, SCALES):
+            self._scales += [scale, 1 / scale]
+        self.fallback = self._obstacle(base, config)
         self._checked = False
 
-    def _obstacle(self, base: Any) -> str | None:
+    def _obstacle(self, base: Any, config: ObjectiveConfig) -> str | None:
         if type(self.head) is not nn.Linear:
             kind = type(self.head)
             return f"the output head is adapted or not a plain linear layer ({kind.__module__}.{kind.__name__})"
@@ -86,9 +95,8 @@ class CausalRows:
             return "the model has no backbone of its own"
         if "logits_to_keep" not in inspect.signature(base.forward).parameters:
             return "the model cannot leave out logits (no `logits_to_keep`)"
-        capped = [name for name in SOFT_CAPS if getattr(base.config, name, None) is not None]
-        if capped:  # by name, because small logits pass through a soft cap nearly unchanged
-            return f"the logits are soft-capped (`{capped[0]}`)"
+        if self.readout.soft_cap is not None and (terms := whole_matrix_terms(config)):
+            return CAPPED.format(" and the ".join(terms))
         return None
 
     def read(self, model: nn.Module, inputs: Mapping[str, Any], counted: Tensor) -> Rows:
@@ -113,9 +121,21 @@ class CausalRows:
         if not (last.isfinite().all() and made.isfinite().all()):
             return  # the loss will say so; a later batch may decide
         half = autocast or min(torch.finfo(tensor.dtype).bits for tensor in (hidden, self.head.weight)) < 32
-        if (made - last).abs().max() > (5e-2 if half else 1e-4) * last.abs().max():
-            self.fallback = "the logits are not the head applied to the last hidden state (soft-capped or scaled?)"
+        within = (5e-2 if half else 1e-4) * last.abs().max()
+        readouts = [self.readout._replace(scale=scale) for scale in self._scales]
+        self.readout = min(readouts, key=lambda readout: float((readout(made) - last).abs().max()))
+        if (self.readout(made) - last).abs().max() > within:
+            self.fallback = "the logits are not made from the last hidden state by the head, a factor and a soft cap"
         self._checked = True
+
+
+def _first(base: Any, names: tuple[str, ...]) -> float | None:
+    """Return the first number that the model's configuration keeps under one of ``names``."""
+    for name in names:
+        value = getattr(base.config.get_text_config(decoder=True), name, None)
+        if isinstance(value, (int, float)) and value:
+            return float(value)
+    return None
 
 
 def classification_rows(model: nn.Module, inputs: Mapping[str, Any], *, catch: bool) -> Rows:
