@@ -83,6 +83,7 @@ $(VENV)/.ready-run: pyproject.toml constraints.txt | $(VENV)/bin/pip
 
 $(VENV)/.ready-test: $(VENV)/.ready-run
 	$(INSTALL) --no-build-isolation --editable ".[test]"
+	$(INSTALL) --no-deps liger-kernel  # a judge of ours; pure Python on a CPU, and what it needs on a GPU is large
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready-test

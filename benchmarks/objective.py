@@ -1,8 +1,12 @@
-"""The objective on a vocabulary against its floor and against the published way; `python -m benchmarks.objective`.
+"""The objective on a vocabulary: against its floor, the published way, and what others make of the term they share.
 
-Floor: the three products with the head that any exact way needs (student logits, reference logits, gradient), in the
-same row chunks. Published way: all logits of both models in float32, full-vocabulary softmaxes, `svd_lowrank` of the
-logits (q = k + 5, niter = 2), gradients by autograd.
+Floor: the three products with the head that any exact way needs (student logits, reference logits, gradient), each as
+one product over all rows. Published way: all logits of both models in float32, full-vocabulary softmaxes,
+`svd_lowrank` of the logits (q = k + 5, niter = 2), gradients by autograd. TRL's chunked divergence is KL alone, Liger's
+fused loss cross-entropy and KL; both at T = 2, against ours with the same terms.
+
+python -m benchmarks objective     the figures
+python -m benchmarks.objective     one shape, type and device
 """
 
 import argparse
@@ -15,9 +19,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from balora.objective import Objective, ObjectiveConfig
+from benchmarks.measure import interleaved, peak_memory
+
+N, V, WIDTH = 2048, 128_256, 1024
+CONFIG = ObjectiveConfig.preset("ba-lora", family="nlg")
+PROGRESS = 0.5
+"""Where the schedules have every term on."""
+
+Problem = tuple[Tensor, Tensor, nn.Linear, Tensor]
+Rows = list[tuple[str, float, float, str]]
 
 
-def problem(N: int, V: int, d: int, dtype: torch.dtype, device: str) -> tuple[Tensor, Tensor, nn.Linear, Tensor]:
+def problem(N: int, V: int, d: int, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Problem:
     """Return hidden states, reference hidden states, head and labels of the given shape."""
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(N, d, generator=generator)
@@ -28,30 +41,33 @@ def problem(N: int, V: int, d: int, dtype: torch.dtype, device: str) -> tuple[Te
     return hidden.to(device, dtype), reference.to(device, dtype), head, labels.to(device)
 
 
-def floor(hidden: Tensor, reference: Tensor, head: nn.Linear, rows: int) -> Callable[[], object]:
-    """Return the three products, chunk by chunk."""
+def floor(hidden: Tensor, reference: Tensor, head: nn.Linear, *_: Tensor) -> Callable[[], object]:
+    """Return the three products."""
 
     def call() -> Tensor:
-        gradient = torch.empty_like(hidden)
-        for start in range(0, len(hidden), rows):
-            part = slice(start, start + rows)
-            z = hidden[part] @ head.weight.T
-            z = reference[part] @ head.weight.T
-            gradient[part] = z @ head.weight
-        return gradient
+        z = reference @ head.weight.T
+        torch.mm(hidden, head.weight.T, out=z)
+        return z @ head.weight
 
     return call
 
 
-def ours(config: ObjectiveConfig, *problem: object, chunk_bytes: int) -> Callable[[], object]:
+def ours(
+    config: ObjectiveConfig,
+    hidden: Tensor,
+    reference: Tensor | None,
+    head: nn.Linear,
+    labels: Tensor,
+    chunk_bytes: int | None = None,
+) -> Callable[[], object]:
     """Return value and gradient by `Objective.from_hidden`."""
     objective = Objective(config, chunk_bytes=chunk_bytes)
-    hidden, reference, head, labels = problem
 
     def call() -> Tensor:
-        leaf = hidden.detach().requires_grad_()  # type: ignore[attr-defined]
-        objective.from_hidden(leaf, reference, head, labels, 0.5).loss.backward()  # type: ignore[arg-type]
-        return leaf.grad  # type: ignore[no-any-return]
+        leaf = hidden.detach().requires_grad_()
+        objective.from_hidden(leaf, reference, head, labels, PROGRESS).loss.backward()
+        assert leaf.grad is not None
+        return leaf.grad
 
     return call
 
@@ -76,9 +92,29 @@ def published(
         ratio = -sigma[:k].sum() / torch.linalg.matrix_norm(z)
         w = [getattr(config, term).weight for term in ("consistency", "diversity", "spectral")]
         (F.cross_entropy(z, labels) + w[0] * kl + w[1] * entropy + w[2] * ratio).backward()
-        return leaf.grad  # type: ignore[return-value]
+        assert leaf.grad is not None
+        return leaf.grad
 
     return call
+
+
+def objective_rows() -> Rows:
+    """Return (what, ratio, goal, detail) of time and memory at the shape of the figures (some five minutes)."""
+    given = problem(N, V, WIDTH)
+    calls = {"floor": floor(*given), "objective": ours(CONFIG, *given), "published": published(CONFIG, *given)}
+    taken = interleaved(calls, rounds=3, warmup=1)
+    held = {name: peak_memory(call) for name, call in calls.items()}
+    first = peak_memory(ours(CONFIG, *given))  # with the factors of the head, made once
+    extra = max(first, held["objective"])
+    times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in taken.items())
+    peaks = f"objective {extra:.0f} MiB, published {held['published']:.0f} MiB"
+    shape = f"N = {N:,}, V = {V:,}, d = {WIDTH:,}"
+    return [
+        (f"objective, all terms ÷ three products ({shape})", taken["objective"] / taken["floor"], 1.25, times),
+        ("objective ÷ published way, time (same)", taken["objective"] / taken["published"], 0.5, times),
+        ("objective's peak memory, in 400 MB (same)", extra * 2**20 / 400e6, 1.0, peaks),
+        ("objective ÷ published way, peak memory (same)", extra / held["published"], 0.125, peaks),
+    ]
 
 
 def seconds(function: Callable[[], object], device: str, rounds: int) -> float:
@@ -98,26 +134,20 @@ def seconds(function: Callable[[], object], device: str, rounds: int) -> float:
 def main() -> None:
     """Print one JSON line a shape."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", type=int, nargs=3, default=[2048, 128_256, 1024], metavar=("N", "V", "d"))
+    parser.add_argument("--shape", type=int, nargs=3, default=[N, V, WIDTH], metavar=("N", "V", "d"))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--chunk-mib", type=int, default=256)
+    parser.add_argument("--chunk-mib", type=int, help="memory of a chunk's logits (default: what the device allows)")
     parser.add_argument("--without-published", action="store_true")
     chosen = parser.parse_args()
-    N, V, d = chosen.shape
     torch.set_num_threads(2)
-    given = problem(N, V, d, getattr(torch, chosen.dtype), chosen.device)
-    config = ObjectiveConfig.preset("ba-lora", family="nlg")
-    rows = max(1, chosen.chunk_mib * 2**20 // (5 * 4 * V))
-    calls = {
-        "floor": floor(*given[:3], rows),
-        "floor_unchunked": floor(*given[:3], N),
-        "ours": ours(config, *given, chunk_bytes=chosen.chunk_mib * 2**20),
-    }
+    given = problem(*chosen.shape, getattr(torch, chosen.dtype), chosen.device)
+    chunk = None if chosen.chunk_mib is None else chosen.chunk_mib * 2**20
+    calls = {"floor": floor(*given), "ours": ours(CONFIG, *given, chunk_bytes=chunk)}
     if not chosen.without_published:
-        calls["published"] = published(config, *given)
-    result: dict[str, object] = {"N": N, "V": V, "d": d, "dtype": chosen.dtype, "device": chosen.device, "rows": rows}
+        calls["published"] = published(CONFIG, *given)
+    result: dict[str, object] = {"shape": chosen.shape, "dtype": chosen.dtype, "device": chosen.device}
     for name, call in calls.items():
         if chosen.device == "cuda":
             torch.cuda.reset_peak_memory_stats()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from objective_cases import FORMULATIONS, TERMS, Batch, batch_of, config_of, in_float64, relative, weighted
 
-from balora.objective import Objective
+from balora.objective import Objective, rowwise
 from balora.objective.terms import Terms
 
 # float32: one rounding is 6e-8, sums over a vocabulary and differences of two models' probabilities cost some digits.
@@ -87,6 +87,16 @@ def test_chunks_change_nothing(edition, formulation) -> None:  # type: ignore[no
     for result in results[1:]:
         for value, expected in zip(result, results[0], strict=True):
             assert relative(value, expected) < 1e-14  # only the order of float64 sums differs
+
+
+@pytest.mark.parametrize(("edition", "formulation"), FORMULATIONS)
+def test_tiles_of_a_chunk_change_nothing(edition, formulation, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    batch = batch_of(42, 101, 12, bias=True)
+    objective = Objective(config_of(edition, formulation), chunk_bytes=chunk(17, batch))
+    for rows in (1, 4, 7):  # chunks of 14 rows
+        monkeypatch.setattr(rowwise, "CPU_TILE", rows * 101 * 8)
+        assert rowwise.Chunks.of(42, 101, batch.head.weight, objective.chunk_bytes) == (14, rows)
+        assert_agree(objective, batch)
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -1,0 +1,54 @@
+"""What was measured: rows of a benchmark with when and where, kept in one JSON file; the table is made from it."""
+
+import json
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Row(NamedTuple):
+    """One measured figure."""
+
+    what: str
+    ratio: float
+    goal: float
+    detail: str
+
+    @property
+    def missed(self) -> bool:
+        """Whether the goal was not reached."""
+        return self.ratio > self.goal
+
+
+def update(file: Path, name: str, rows: list[Row], threads: int) -> None:
+    """Put the rows of the benchmark ``name`` into ``file``, in place of its former ones; others stay as they are."""
+    results = read(file)
+    results[name] = {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, {threads} threads",
+        **{package: version(package) for package in ("torch", "transformers", "peft")},
+        "rows": [row._asdict() for row in rows],
+    }
+    file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Return the results by benchmark, in the order in which they were first measured."""
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return all rows as Markdown, and below, which benchmark was measured when, where and with what."""
+    lines = ["| what | measured | goal | |", "|---|---|---|---|"]
+    places: dict[str, list[str]] = {}
+    for name, result in results.items():
+        for row in (Row(**row) for row in result["rows"]):
+            missed = " (missed)" if row.missed else ""
+            lines.append(f"| {row.what} | {row.ratio:.2f} | ≤ {row.goal:g}{missed} | {row.detail} |")
+        place = ", ".join(f"{key} {value}".removeprefix("date ") for key, value in result.items() if key != "rows")
+        places.setdefault(place, []).append(name)
+    lines.append("")
+    lines += [f"{', '.join(names)}: {place}" for place, names in places.items()]
+    return "\n".join(lines) + "\n"
