@@ -93,9 +93,9 @@ def test_chunks_change_nothing(edition, formulation) -> None:  # type: ignore[no
 def test_tiles_of_a_chunk_change_nothing(edition, formulation, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     batch = batch_of(42, 101, 12, bias=True)
     objective = Objective(config_of(edition, formulation), chunk_bytes=chunk(17, batch))
-    for rows in (1, 4, 7):  # chunks of 14 rows
+    for rows in (1, 4, 7):  # in chunks of 9
         monkeypatch.setattr(rowwise, "CPU_TILE", rows * 101 * 8)
-        assert rowwise.Chunks.of(42, 101, batch.head.weight, objective.chunk_bytes) == (14, rows)
+        assert rowwise.Chunks.of(42, 101, batch.head.weight, objective.chunk_bytes) == (9, rows)
         assert_agree(objective, batch)
 
 

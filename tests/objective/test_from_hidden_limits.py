@@ -53,11 +53,12 @@ def test_nothing_as_large_as_the_logits_is_ever_made(edition, formulation, bias)
 @pytest.mark.parametrize(
     ("N", "V", "chunk_bytes", "rows", "tile"),
     [
-        (2048, 32_000, None, 128, 16),  # 1,048 rows would fit; on the CPU no more than 128 gain anything
+        (2048, 32_000, None, 256, 16),  # 1,048 rows would fit; on the CPU no more than 256 are worth it
+        (384, 32_000, None, 96, 16),  # a fourth of the rows
         (2048, 32_000, 10 * 256_000, 10, 10),  # a row of two models takes 2 · 4 bytes · 32,000
         (2048, 32_000, 1, 1, 1),
         (10_000, 100, None, 5000, 5000),  # 2 MiB of 400 bytes: 5,242 rows; chunks of about the same size
-        (130, 128_256, None, 65, 4),
+        (130, 128_256, None, 26, 4),  # 32 rows, made even
         (7, 10**9, None, 1, 1),
     ],
 )
@@ -66,8 +67,8 @@ def test_rows_of_a_chunk_and_of_a_tile(N: int, V: int, chunk_bytes: int | None, 
 
 
 def test_tiles_are_counted_in_the_type_of_their_sums() -> None:
-    assert Chunks.of(2048, 32_000, torch.zeros((), dtype=torch.bfloat16)) == (128, 16)
-    assert Chunks.of(2048, 32_000, torch.zeros((), dtype=torch.float64)) == (128, 8)
+    assert Chunks.of(2048, 32_000, torch.zeros((), dtype=torch.bfloat16)) == (256, 16)
+    assert Chunks.of(2048, 32_000, torch.zeros((), dtype=torch.float64)) == (256, 8)
 
 
 # --- half precision ---------------------------------------------------------------------------------------------------

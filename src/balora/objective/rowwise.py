@@ -17,8 +17,8 @@ from balora.objective.head import FrozenHead
 from balora.objective.terms import top_k_of
 from balora.objective.tile import SCRATCH, RowTerms, tile_terms
 
-CPU_ROWS = 128
-"""Rows from which a product with W is as fast as it gets on a CPU: W is read once a chunk."""
+CPU_ROWS, CPU_SHARE = 256, 4
+"""On a CPU a chunk has this many rows at most, from which more make the products hardly faster, and this part of all."""
 
 CPU_BUDGET, LEAST_BUDGET, LARGEST_BUDGET = 256 * 2**20, 128 * 2**20, 2**30
 CPU_TILE, DEVICE_TILE = 2 * 2**20, 64 * 2**20
@@ -37,14 +37,15 @@ class Chunks(NamedTuple):
     def of(cls, N: int, V: int, like: Tensor, chunk_bytes: int | None = None) -> Self:
         """Return the chunks of N rows: the logits of two models, in the type of ``like``, take ``chunk_bytes`` at most.
 
-        By default 256 MiB on the CPU, where more than CPU_ROWS rows gain nothing, and elsewhere a 64th of the device's
-        memory (128 MiB to 1 GiB): a matter of the device, not of what is free, so that a run repeats its bits.
+        By default 256 MiB on the CPU, and elsewhere a 64th of the device's memory (128 MiB to 1 GiB): a matter of the
+        device, not of what is free, so that a run repeats its bits. On the CPU a chunk of more than a tile has no more
+        rows than pay.
         """
         on_cpu = like.device.type == "cpu"
         rows = (chunk_bytes or _budget(like.device)) // (2 * V * like.element_size())
         tile = (CPU_TILE if on_cpu else DEVICE_TILE) // (V * accurate(like.new_empty(0)).element_size())
         if on_cpu:
-            rows = min(rows, max(CPU_ROWS, tile))
+            rows = min(rows, max(tile, min(CPU_ROWS, N // CPU_SHARE)))
         rows = max(1, min(rows, N))
         rows = -(-N // -(-N // rows))  # chunks of about the same size
         return cls(rows, max(1, min(tile, rows)))
@@ -107,22 +108,22 @@ class _RowwiseLoss(torch.autograd.Function):
         gradient = hidden.new_empty(hidden.shape, dtype=dtype) if wanted else None
         weight = weight.to(_product_type(weight))
         bias = None if bias is None else bias.to(weight.dtype)
-        y = weight.new_empty(chunks.rows, len(weight))
-        y_ref = None if reference is None else torch.empty_like(y)
-        scratch = y.new_empty(SCRATCH, chunks.tile, len(weight), dtype=accurate(y[:0]).dtype)
+        models = 1 if reference is None else 2
+        logits = weight.new_empty(models * chunks.rows, len(weight))
+        scratch = logits.new_empty(SCRATCH, chunks.tile, len(weight), dtype=accurate(logits[:0]).dtype)
         for start in range(0, N, chunks.rows):
             rows = slice(start, min(start + chunks.rows, N))
             n = rows.stop - start
-            _product(hidden[rows], weight, bias, out=y[:n])
-            if y_ref is not None and reference is not None:
-                _product(reference[rows], weight, bias, out=y_ref[:n])
+            # both models in one product: W is read once for twice the rows
+            both = hidden[rows] if reference is None else torch.cat([hidden[rows], reference[rows]])
+            _product(both, weight, bias, out=logits[: models * n])
+            y, y_ref = logits[:n], None if reference is None else logits[n : 2 * n]
             for first in range(0, n, chunks.tile):
                 tile = slice(first, min(first + chunks.tile, n))
                 ref = None if y_ref is None else y_ref[tile]
-                part = tile_terms(y[tile], ref, labels[rows][tile], terms, scratch[:, : tile.stop - first])
-                sums += part
+                sums += tile_terms(y[tile], ref, labels[rows][tile], terms, scratch[:, : tile.stop - first])
             if gradient is not None:
-                gradient[rows] = y[:n] @ weight
+                gradient[rows] = y @ weight
         if gradient is not None:
             gradient /= N  # after the product: before, small probabilities would vanish in half precision
         ctx.gradient, ctx.hidden_dtype = gradient, hidden.dtype
