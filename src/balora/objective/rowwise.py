@@ -18,7 +18,7 @@ from balora.objective.terms import top_k_of
 from balora.objective.tile import SCRATCH, RowTerms, tile_terms
 
 CPU_ROWS, CPU_SHARE = 256, 4
-"""On a CPU a chunk has this many rows at most, from which more make the products hardly faster, and this part of all."""
+"""On a CPU a chunk has this many rows at most, from which products are hardly faster, and this part of all rows."""
 
 CPU_BUDGET, LEAST_BUDGET, LARGEST_BUDGET = 256 * 2**20, 128 * 2**20, 2**30
 CPU_TILE, DEVICE_TILE = 2 * 2**20, 64 * 2**20
