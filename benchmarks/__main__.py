@@ -1,8 +1,9 @@
-"""Measure what balora costs, as ratios within one run; write JSON and a Markdown table.
+"""Measure what balora costs, as ratios within one run; write them as JSON, and the table in docs/performance.md.
 
-python -m benchmarks [NAME …] [--output benchmarks/results/FILE.json]
+python -m benchmarks [NAME …] [--output FILE.json]
 
-Without names all are measured, in half an hour; with names, the other rows of the file stay.
+Without names all are measured, in half an hour; with names, the other rows of the file stay. The table is made from
+benchmarks/results/cpu.json only.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from benchmarks.objective import objective_rows
 from benchmarks.others import others_rows
 from benchmarks.pissa import exact_rows, sweep_rows
 from benchmarks.reference import reference_rows
-from benchmarks.results import Row, read, table, update
+from benchmarks.results import FILE, PAGE, Row, page_with, read, table, update
 from benchmarks.steps import Shape, causal_step, classification_step
 
 
@@ -128,10 +129,10 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
 
 
 def main() -> None:
-    """Run the named benchmarks (all by default), print the table, write both files."""
+    """Run the named benchmarks (all by default), print and write their rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "cpu.json")
+    parser.add_argument("--output", type=Path, default=FILE)
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     unknown = set(chosen.names) - set(BENCHMARKS)
@@ -146,7 +147,8 @@ def main() -> None:
                 f"{row.ratio:6.2f} ≤ {row.goal:g}{' (missed)' if row.missed else ''}  {row.what}  ({row.detail})",
                 flush=True,
             )
-    chosen.output.with_suffix(".md").write_text(table(read(chosen.output)))
+    if chosen.output == FILE:
+        PAGE.write_text(page_with(PAGE.read_text(), table(read(FILE))))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+HERE = Path(__file__).parent
+FILE, PAGE = HERE / "results" / "cpu.json", HERE.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- table: python -m benchmarks -->\n", "<!-- end of table -->\n"
+
 
 class Row(NamedTuple):
     """One measured figure."""
@@ -52,3 +56,10 @@ def table(results: dict[str, Any]) -> str:
     lines.append("")
     lines += [f"{', '.join(names)}: {place}" for place, names in places.items()]
     return "\n".join(lines) + "\n"
+
+
+def page_with(page: str, table: str) -> str:
+    """Return the text of the page with its table replaced."""
+    head, _, rest = page.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}{table}{END}{tail}"
