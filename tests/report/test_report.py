@@ -265,6 +265,19 @@ def test_records_of_different_library_versions_are_pointed_out() -> None:
     assert said.endswith("(runs in brackets): torch 2.6 (1), not recorded (35).")
 
 
+def test_runs_of_several_processors_are_pointed_out_and_named_among_what_repeats_the_study() -> None:
+    plan = plan_of()
+    runs = {run: record.replace(versions={"processor": "this one"}) for run, record in records(plan, additive).items()}
+    report = report_of(plan, runs)
+    assert report.versions["processor"] == "this one"
+    assert not any("processor" in caution for caution in report.cautions)
+    first = plan.runs[0].id
+    runs[first] = runs[first].replace(versions={"processor": "another"})
+    report = report_of(plan, runs)
+    assert report.versions["processor"] == "another, this one"
+    assert any("processors (runs in brackets): processor another (1), this one (35)." in it for it in report.cautions)
+
+
 def test_only_the_declared_metrics_are_compared() -> None:
     plan = plan_of()
     study = plan.study.replace(metrics=("nlu_avg",))

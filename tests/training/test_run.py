@@ -18,9 +18,10 @@ from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.nlu import evaluate_nlu, prepare_nlu
 from balora.training import run as run_module
 from balora.training.fingerprint import fingerprints
+from balora.training.machine import versions
 from balora.training.progress import Progress
 from balora.training.record import correct_rows, read_record, run_id
-from balora.training.run import run, versions
+from balora.training.run import run
 
 QUIET = pytest.mark.filterwarnings("ignore:`.*` is deprecated and will be removed in v6:FutureWarning")
 
@@ -40,6 +41,7 @@ def test_a_classification_run_leaves_all_that_a_report_needs(tmp_path, checkpoin
     assert record.fingerprints == fingerprints(spec)
     assert record.versions == versions()
     assert record.versions["torch"].startswith("2.")
+    assert record.versions["processor"]
     assert set(record.metrics) == {"matthews_correlation"}
     assert record.score == 100 * record.metrics["matthews_correlation"]
     assert set(record.terms) == {"task", "consistency", "diversity", "spectral"}

@@ -40,7 +40,7 @@ def cautions(
 
 
 def _versions(runs: Mapping[str, RunRecord]) -> Iterator[str]:
-    """Name the libraries of which the finished runs had several versions, and how many runs had each."""
+    """Name the libraries (and processors) of which the finished runs had several, with how many runs had each."""
     finished = [run.versions for run in runs.values() if run.status == "ok"]
     mixed = []
     for library in sorted({name for versions in finished for name in versions}):
@@ -48,7 +48,7 @@ def _versions(runs: Mapping[str, RunRecord]) -> Iterator[str]:
         if len(counts) > 1:
             mixed.append(f"{library} {', '.join(f'{version} ({n})' for version, n in sorted(counts.items()))}")
     if mixed:
-        yield f"The records come from different library versions (runs in brackets): {'; '.join(mixed)}."
+        yield f"The records come from different library versions or processors (runs in brackets): {'; '.join(mixed)}."
 
 
 def _blocks(record: StudyRecord, families: Mapping[str, int]) -> Iterator[str]:

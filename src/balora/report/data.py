@@ -138,10 +138,16 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         unreadable=tuple(faulty.values()),
         notes=notes(record, runs),
         costs=costs(record, runs),
-        versions=record.versions,
+        versions=record.versions | _processors(runs),
         fingerprints=record.fingerprints,
         command=record.command,
     )
+
+
+def _processors(runs: Mapping[str, RunRecord]) -> dict[str, str]:
+    """Return the processors that finished runs computed on, by name."""
+    found = {run.versions.get("processor", "") for run in runs.values() if run.status == "ok"}
+    return {"processor": ", ".join(sorted(found - {""}))} if found - {""} else {}
 
 
 def _counts(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[str, str]) -> Counts:

@@ -3,8 +3,6 @@
 import json
 import tempfile
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from balora.training.clock import Clock
 from balora.training.controls import control_notes
 from balora.training.fingerprint import fingerprints
 from balora.training.loading import load_model, load_tokenizer, usable_positions
+from balora.training.machine import versions
 from balora.training.matching import matched_config
 from balora.training.probe import fit_head
 from balora.training.progress import OnProgress, Progress
@@ -98,14 +97,6 @@ def _carry_out(made: "_Run", folder: Path, clock: Clock, identity: dict[str, Any
         cost=made.cost(clock),
         **identity,
     )
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what a run computes with."""
-    return {name: _version(name) for name in ("balora", "torch", "transformers", "peft", "accelerate")}
-
-
-_version = cache(version)  # reads the package's files: 7 ms a run
 
 
 class _Run:

@@ -33,7 +33,7 @@ def repeating(report: Report) -> Repeating:
         (words(task), *(_short(found.get(kind, "")) for kind in kinds)) for task, found in report.fingerprints.items()
     )
     tables = (
-        Table("versions", "Versions", ("package", "version"), versions, texts=2),
+        Table("versions", "Versions and processor", ("what", "version"), versions, texts=2),
         Table("fingerprints", "Fingerprints of what the runs read", ("task", *kinds), prints, texts=4),
     )
     return Repeating(report.command, tuple(table for table in tables if table.rows))
