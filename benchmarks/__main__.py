@@ -16,6 +16,7 @@ import torch
 
 from benchmarks.engine import engine_rows
 from benchmarks.growth import growth_rows
+from benchmarks.instrument import instrument_rows
 from benchmarks.matrix import matrix_rows
 from benchmarks.measure import interleaved, peak_memory
 from benchmarks.objective import objective_rows
@@ -109,6 +110,11 @@ def engine() -> list[Row]:
     return [Row(*row) for row in engine_rows()]
 
 
+def instrument() -> list[Row]:
+    """Seconds for the plan of 100,000 runs and for reports of 1,000 and 10,000 (a few minutes)."""
+    return [Row(*row) for row in instrument_rows()]
+
+
 def pissa() -> list[Row]:
     """Exact PiSSA factors against the full decomposition, and a sweep over ranks from the cache (minutes)."""
     return [Row(*row) for row in (*exact_rows(), *sweep_rows())]
@@ -123,7 +129,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     function.__name__: function
     for function in (
         step_time, classification_time, offset_time, step_memory, start_up,
-        objective, others, matrix, growth, reference, pissa, engine,
+        objective, others, matrix, growth, reference, pissa, engine, instrument,
     )
 }  # fmt: skip
 
