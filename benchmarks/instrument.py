@@ -1,6 +1,6 @@
 """What a study costs before and after its runs: planning 100,000 of them, and reporting on 1,000 and on 10,000.
 
-Records are those of real runs on the testbed, one a task, written again for each planned run with an outcome of its own.
+Records are those of real testbed runs, one a task, written again for each planned run with an outcome of its own.
 """
 
 import subprocess
