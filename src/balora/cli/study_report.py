@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from balora.report.formats import DRAWN, Format
+from balora.report.formats import Format
 
 if TYPE_CHECKING:
     from balora.report.data import Report
@@ -33,11 +33,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Rebuild a study's report from its records: write it, and print it or (with --format) what was written."""
-    from balora.report.figures.drawing import warm_up
-
     chosen = list(Format) if every else formats
-    if not chosen or {Format.HTML, *DRAWN} & set(chosen):
-        warm_up()
     if chosen:
         _export(folder, chosen, to or folder, as_json)
     elif answer:

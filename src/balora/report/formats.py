@@ -18,5 +18,3 @@ class Format(StrEnum):
 
 USUAL = (Format.MARKDOWN, Format.HTML)
 """What every report is written as."""
-DRAWN = (Format.SVG, Format.PNG, Format.PDF)
-"""What a single figure can be drawn as."""

@@ -14,13 +14,6 @@ class FigureError(BaloraError):
     """A figure cannot be drawn; a fault of balora or of its drawing library."""
 
 
-def warm_up() -> None:
-    """Start Vega in a thread of its own: the half second that it needs passes while records are read."""
-    from threading import Thread
-
-    Thread(target=svg, args=({"data": {"values": []}, "mark": "point"},)).start()
-
-
 def svg(spec: dict[str, Any]) -> str:
     """Return a transparent SVG."""
     import vl_convert

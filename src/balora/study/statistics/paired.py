@@ -6,6 +6,7 @@ compared.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 
 import numpy as np
@@ -89,12 +90,18 @@ def _all_sums(values: np.ndarray) -> np.ndarray:
 
 def _sampled_sums(values: np.ndarray) -> np.ndarray:
     """Return the sums of sampled patterns: eight signs at a time, as one random byte that a table is read with."""
-    generator = np.random.default_rng(0)
     sums = np.zeros(SAMPLED)
-    for start in range(0, len(values), BITS):
-        table = _all_sums(values[start : start + BITS])
-        sums += table.take(generator.integers(0, len(table), SAMPLED, dtype=np.uint8))
+    for start, byte in zip(range(0, len(values), BITS), _sampled_bytes(len(values)), strict=True):
+        sums += _all_sums(values[start : start + BITS]).take(byte, mode="clip")  # bounds are known
     return sums
+
+
+@lru_cache(maxsize=1)
+def _sampled_bytes(n: int) -> list[np.ndarray]:
+    """Return the signs of every pattern for ``n`` blocks, eight signs a byte (fewer in the last)."""
+    generator = np.random.default_rng(0)
+    bits = (min(BITS, n - start) for start in range(0, n, BITS))
+    return [generator.integers(0, 2**width, SAMPLED, dtype=np.uint8).astype(np.intp) for width in bits]
 
 
 def smallest_p(n: int) -> float:
