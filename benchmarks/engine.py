@@ -141,6 +141,6 @@ def engine_rows() -> list[tuple[str, float, float, str]]:
     return [
         (f"{runs}: two workers ÷ one, with start-up", 1 / wall, LEAST, detail),
         ("the same while all workers are warm", 1 / rate, LEAST, f"{rate:.2f} × the throughput"),
-        ("engine's share of workers × wall time, warm", fmean(two.steady_overhead for two in twos), 0.03, steady),
-        (f"the same in {STUDY_RUNS} runs, with start-up", fmean(map(overhead_of_a_study, twos)), 0.03, whole),
+        ("engine's share of workers × wall time, warm, %", 100 * fmean(two.steady_overhead for two in twos), 3, steady),
+        (f"the same in {STUDY_RUNS} runs, with start-up", 100 * fmean(map(overhead_of_a_study, twos)), 3, whole),
     ]

@@ -1,11 +1,12 @@
 """What was measured: rows of a benchmark with when and where, kept in one JSON file; the table is made from it."""
 
 import json
-import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from balora.training.machine import processor
 
 HERE = Path(__file__).parent
 FILE, PAGE = HERE / "results" / "cpu.json", HERE.parent / "docs" / "performance.md"
@@ -31,7 +32,7 @@ def update(file: Path, name: str, rows: list[Row], threads: int) -> None:
     results = read(file)
     results[name] = {
         "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {threads} threads",
+        "machine": f"{processor()}, {threads} threads",
         **{package: version(package) for package in ("torch", "transformers", "peft")},
         "rows": [row._asdict() for row in rows],
     }
