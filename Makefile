@@ -14,6 +14,9 @@ OUTPUT ?= runs
 WORKERS ?=
 STUDIES := pissa-initialization formulation-swap
 
+# Tests use one thread each: a file of them at a time on every core, four at most.
+SPREAD := --numprocesses logical --maxprocesses 4 --dist loadfile
+
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
@@ -39,7 +42,7 @@ study: $(VENV)/.ready-run  ## run both shipped studies on the testbed, or on MOD
 	for study in $(STUDIES); do $(BIN)/balora study report "$(OUTPUT)/$$study" --answer; done
 
 test: $(VENV)/.ready-test  ## run the whole test suite but the slow tests
-	$(BIN)/pytest -q -m "not slow" $(ARGS)
+	$(BIN)/pytest -q -m "not slow" $(SPREAD) $(ARGS)
 
 test-slow: $(VENV)/.ready-test  ## run the tests that take minutes
 	$(BIN)/pytest -q -m slow $(ARGS)
