@@ -12,6 +12,8 @@ MUTANTS = {
         ("observed-not-counted", "(extreme + 1) / (len(sums) + 1)", "extreme / len(sums)"),
         ("smallest-p-one-sided", "2.0 ** (1 - n)", "2.0 ** -n"),
         ("sampled-p-too-small", "if n <= EXACT_UP_TO else 1 / (SAMPLED + 1)", ""),
+        ("sampled-signs-of-the-first-blocks", "_all_sums(values[start : start + BITS])", "_all_sums(values[:BITS])"),
+        ("sampled-signs-never-minus", "0, 2**width, SAMPLED", "0, 2, SAMPLED"),
     ],
     ("study/statistics/family.py", "study/test_statistics_power.py"): [
         ("bonferroni", "p * (len(ps) - rank)", "p * len(ps)"),
