@@ -65,6 +65,11 @@ def session_of(leader: int) -> list[int]:
     return found
 
 
+def has_ended(child: int) -> bool:
+    """Whether a process of ours has ended with all its threads, so that its exit code is there; leaves it unreaped."""
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def kill(pid: int, how: signal.Signals = signal.SIGKILL) -> bool:
     try:
         os.kill(pid, how)
