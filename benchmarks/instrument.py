@@ -18,8 +18,8 @@ from balora.study.prepare import prepare
 from balora.training.record import RunRecord, packed_rows, write_record
 from balora.training.run import run
 
-STUDY, RUNS_A_BLOCK = "pissa-initialization", 20
-PLANNED, LARGEST_DESIGN = 100_000, "lambdas"
+STUDY = "pissa-initialization"
+PLANNED, LARGE_STUDY = 100_000, "lambdas"
 GOALS = {1_000: 3.0, 10_000: 15.0}
 PAGE_MB = 5.0
 ROUNDS = 3
@@ -30,10 +30,11 @@ def instrument_rows() -> list[tuple[str, float, float, str]]:
     balora = str(Path(sys.executable).with_name("balora"))
     rows = [_planning(balora)]
     with tempfile.TemporaryDirectory() as work:
-        templates = _templates(prepare(STUDY, profile="quick", seeds=1), Path(work) / "templates")
+        block = prepare(STUDY, profile="quick", seeds=1)
+        templates = _templates(block, Path(work) / "templates")
         for runs, goal in GOALS.items():
             folder = Path(work) / str(runs)
-            _write(prepare(STUDY, profile="quick", seeds=runs // RUNS_A_BLOCK), folder, templates)
+            _write(prepare(STUDY, profile="quick", seeds=runs // len(block.runs)), folder, templates)
             seconds = _seconds([balora, "study", "report", str(folder), "--answer"])
             page = (folder / "report.html").stat().st_size / 1e6
             rows.append((f"`balora study report`, {runs:,} runs, seconds", seconds, goal, f"page {page:.2f} MB"))
@@ -42,10 +43,10 @@ def instrument_rows() -> list[tuple[str, float, float, str]]:
 
 
 def _planning(balora: str) -> tuple[str, float, float, str]:
-    one = len(prepare(LARGEST_DESIGN, profile="quick", seeds=1).runs)
+    one = len(prepare(LARGE_STUDY, profile="quick", seeds=1).runs)
     seeds = -(-PLANNED // one)
-    seconds = _seconds([balora, "study", "plan", LARGEST_DESIGN, "--profile", "quick", "--seeds", str(seeds)])
-    return "`balora study plan`, 100,000 runs, seconds", seconds, 2.0, f"{LARGEST_DESIGN}, {one * seeds:,} runs"
+    seconds = _seconds([balora, "study", "plan", LARGE_STUDY, "--profile", "quick", "--seeds", str(seeds)])
+    return "`balora study plan`, 100,000 runs, seconds", seconds, 2.0, f"{LARGE_STUDY}, {one * seeds:,} runs"
 
 
 def _seconds(command: list[str]) -> float:

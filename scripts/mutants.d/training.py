@@ -15,6 +15,12 @@ MUTANTS = {
         ("trained-head-overlooked", "any(parameter.requires_grad for parameter in self.head.parameters())", "False"),
         ("nan-settles-it", "return  # the loss will say so; a later batch may decide", "pass"),
     ],
+    ("training/rows.py", "study/test_shipped_path.py"): [
+        ("logits-made-and-dropped", "logits_to_keep=1, use_cache=False", "use_cache=False"),
+    ],
+    ("training/machine.py", "training/test_run.py"): [
+        ("no-processor", ' | {"processor": processor()}', ""),
+    ],
     ("training/rows.py", "training/test_trainer_paths.py"): [
         ("autocast-overlooked", "half = autocast or min(", "half = min("),
     ],

@@ -27,13 +27,9 @@ def processor() -> str:
 
 
 def _cpu() -> str:
-    try:
-        for line in (
-            Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        ):  # Linux; elsewhere Python knows more
-            key, _, value = line.partition(":")
-            if key.strip() == "model name" and value.strip():
-                return " ".join(value.split())
-    except OSError:
-        pass
+    linux = Path("/proc/cpuinfo")  # elsewhere Python knows more
+    for line in linux.read_text(encoding="utf-8").splitlines() if linux.is_file() else ():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name" and value.strip():
+            return " ".join(value.split())
     return platform.processor() or platform.machine() or "unknown processor"
