@@ -36,7 +36,7 @@ MUTANTS = {
     ],
     ("report/data.py", "report/test_report.py"): [
         ("processor-unsaid", "record.versions | _processors(runs)", "record.versions"),
-        ("last-processor-only", '", ".join(sorted(found - {""}))', 'sorted(found - {""})[-1]'),
+        ("last-processor-only", '" and ".join(sorted(found - {""}))', 'sorted(found - {""})[-1]'),
     ],
     ("report/figures/heat.py", "report/test_figures.py"): [
         ("shades-too-fine", "if factor * power * 4 >= largest)", "if factor * power * 2 >= largest)"),

@@ -274,7 +274,7 @@ def test_runs_of_several_processors_are_pointed_out_and_named_among_what_repeats
     first = plan.runs[0].id
     runs[first] = runs[first].replace(versions={"processor": "another"})
     report = report_of(plan, runs)
-    assert report.versions["processor"] == "another, this one"
+    assert report.versions["processor"] == "another and this one"
     assert any("processors (runs in brackets): processor another (1), this one (35)." in it for it in report.cautions)
 
 

@@ -147,7 +147,7 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
 def _processors(runs: Mapping[str, RunRecord]) -> dict[str, str]:
     """Return the processors that finished runs computed on, by name."""
     found = {run.versions.get("processor", "") for run in runs.values() if run.status == "ok"}
-    return {"processor": ", ".join(sorted(found - {""}))} if found - {""} else {}
+    return {"processor": " and ".join(sorted(found - {""}))} if found - {""} else {}
 
 
 def _counts(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[str, str]) -> Counts:
