@@ -11,12 +11,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-from balora.study.execute import execute
-from balora.study.models import PlannedModel
-from balora.study.plan import Plan, PlannedRun
-from balora.study.prepare import prepare
-from balora.study.watcher import Work
-from balora.training.progress import Progress
+from balora.progress import Progress
+from balora.study.engine.execute import execute
+from balora.study.engine.pretraining import PlannedModel
+from balora.study.engine.watcher import Work
+from balora.study.plan.plan import Plan, PlannedRun
+from balora.study.plan.prepare import prepare
 from balora.training.record import RunRecord
 
 STUDY, BLOCKS, ROUNDS = "pissa-initialization", 1, 2

@@ -12,9 +12,9 @@ from statistics import median
 
 import numpy as np
 
-from balora.study.folder import describe, opened
-from balora.study.plan import Plan
-from balora.study.prepare import prepare
+from balora.study.plan.plan import Plan
+from balora.study.plan.prepare import prepare
+from balora.study.store.study_folder import describe, opened
 from balora.training.record import RunRecord, packed_rows, write_record
 from balora.training.run import run
 

@@ -11,8 +11,8 @@ from transformers import BertConfig, BertForSequenceClassification, LlamaConfig,
 
 from balora import AdapterConfig, ObjectiveConfig, attach
 from balora.training.loss import ModelLoss
-from balora.training.reference.cache import ReferenceCache
 from balora.training.reference.keys import ROW_KEYS, row_keys
+from balora.training.reference.reference_cache import ReferenceCache
 from balora.training.reference.shards import Entry
 
 ROWS, LENGTH = 8, 128

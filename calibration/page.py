@@ -8,9 +8,9 @@ from statistics import fmean
 from typing import Any
 
 from balora.settings import Family
-from balora.study.testbed_profiles import RATES
+from balora.study.plan.testbed_profiles import RATES
 from balora.tasks.catalogue import find_task
-from balora.tasks.testbed.suites import NLG, NLU
+from balora.tasks.testbed.testbed_tasks import NLG, NLU
 from calibration import plots, rates
 from calibration.dose import DIALS
 from calibration.study import SECONDS, way

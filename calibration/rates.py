@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from balora.tasks.testbed.suites import NLG, NLU
+from balora.tasks.testbed.testbed_tasks import NLG, NLU
 from calibration.runs import SEEDS, Planned, carried_out, planned
 
 GRID = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)

@@ -8,16 +8,17 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from balora.errors import TrainingError
-from balora.study.execute import train, usable_cores
-from balora.study.models import missing_models
-from balora.study.models import pretrain as pretrain_model
-from balora.study.testbed_profiles import find_profile
-from balora.study.worker import Job
-from balora.study.workers import Event, carry_out
+from balora.settings import merge, nest
+from balora.study.engine.execute import train, usable_cores
+from balora.study.engine.pool import Event, carry_out
+from balora.study.engine.pretraining import missing_models
+from balora.study.engine.pretraining import pretrain as pretrain_model
+from balora.study.engine.worker import Job
+from balora.study.plan.testbed_profiles import find_profile
 from balora.tasks.catalogue import find_task
 from balora.training.fingerprint import fingerprints
 from balora.training.record import RunRecord, read_record, run_id
-from balora.training.spec import RunSpec, merge, nest, resolve
+from balora.training.spec import RunSpec, resolve
 
 WORK = Path("build/calibration")
 SEEDS = tuple(range(9001, 9017))

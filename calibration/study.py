@@ -6,8 +6,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from balora.report.data import Report, read_report
-from balora.study.folder import read_runs, read_study_record
+from balora.report.records.report import Report, read_report
+from balora.study.store.study_folder import read_runs, read_study_record
 from balora.training.record import Cost
 
 CHANCE = {

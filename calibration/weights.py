@@ -6,8 +6,8 @@ from typing import Any
 
 from balora.objective.config import TERMS, ObjectiveConfig
 from balora.settings import Family
-from balora.study.statistics import compare
-from balora.study.testbed_profiles import SHIPPED, TESTBED_PROFILES
+from balora.statistics import compare
+from balora.study.plan.testbed_profiles import SHIPPED, TESTBED_PROFILES
 from balora.tasks.catalogue import find_task
 from balora.training.record import RunRecord
 from calibration.runs import SEEDS, Planned, carried_out, planned

@@ -9,7 +9,7 @@ from calibration.study import CHANCE, blocks_for, way
 from scipy.stats import t
 
 from balora.objective.config import TERMS, ObjectiveConfig
-from balora.study.testbed_profiles import RATES
+from balora.study.plan.testbed_profiles import RATES
 from balora.training.record import RunRecord
 
 ROWS = [
@@ -31,7 +31,7 @@ def test_runs_take_the_rate_of_their_start_unless_one_is_given() -> None:
 
 
 def test_calibrations_use_no_seed_of_a_study() -> None:
-    from balora.study.seeds import seeds
+    from balora.study.plan.seeds import seeds
 
     assert not set(SEEDS) & set(seeds(1000))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from balora import doctor
-from balora.doctor import TESTED, Check, examine, healthy
+from balora import diagnosis as doctor
+from balora.diagnosis import TESTED, Check, examine, healthy
 
 
 def found(checks: list[Check], about: str) -> Check:

@@ -49,7 +49,7 @@ def test_report_needs_no_torch() -> None:
 
 def test_configurations_plans_and_records_need_neither_torch_nor_transformers() -> None:
     modules = [name for name in _modules("balora/**/*.py") if name.split(".")[-1] in LIGHT_NAMES]
-    assert {"balora.training.spec", "balora.objective.config", "balora.study.plan"} <= set(modules)
+    assert {"balora.training.spec", "balora.objective.config", "balora.study.plan.plan"} <= set(modules)
     assert not loaded_after("\n".join(f"import {name}" for name in modules)) & {"torch", "transformers", "peft"}
 
 

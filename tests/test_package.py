@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import balora
-from balora.doctor import TESTED
+from balora.diagnosis import TESTED
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMISED = {

@@ -37,7 +37,7 @@ MUTANTS = {
     ("adapters/ranks.py", "adapters/test_factor_cache.py"): [
         ("rank-stays", "_LARGEST.reset(before)", "pass"),
     ],
-    ("adapters/watching.py", "adapters/test_watching.py"): [
+    ("adapters/factor_progress.py", "adapters/test_factor_progress.py"): [
         ("bar-in-a-file", "not sys.stderr.isatty()", "False"),
         ("no-patience", "delay=PATIENCE, ", ""),
         ("telling-without-patience", "if time.monotonic() - began >= PATIENCE:", "if True:"),

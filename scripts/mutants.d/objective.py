@@ -172,7 +172,7 @@ MUTANTS = {
         ("masks-unknown", "if masked:", "if False:"),
         ("mse-zero-row-is-nan", "torch.where(length == 0, 0.0, 1 / length)", "1 / length"),
     ],
-    ("objective/largest.py", "objective/test_largest.py"): [
+    ("objective/topk.py", "objective/test_topk.py"): [
         ("too-few-blocks", "chosen = maxima.topk(K, dim=1)", "chosen = maxima.topk(K - 1, dim=1)"),
         ("rest-forgotten", "candidates = torch.cat([(chosen + line).flatten(1), rest], dim=1)", "candidates = (chosen + line).flatten(1)"),
         ("blocks-of-neighbours", "SPAN * blocks, blocks, device", "SPAN, 1, device"),

@@ -3,26 +3,26 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
-    ("report/tables.py", "report/test_page.py"): [
+    ("report/tables/table.py", "report/test_page.py"): [
         ("rows-cut-in-silence", "left = f\"The first", "left = \"\" and f\"The first"),
         ("never-cut", "if len(self.rows) <= rows:", "if True:"),
     ],
-    ("report/tables.py", "report/test_page_browser.py"): [
+    ("report/tables/table.py", "report/test_page_browser.py"): [
         ("share-shown-as-is", "f\"{100 * value:.2g} %\"", "f\"{value:.2g} %\""),
         ("sd-is-mean", "*measured(summary.sd, unit))", "*measured(summary.mean, unit))"),
     ],
-    ("report/tabulated.py", "report/test_page_browser.py"): [
+    ("report/tables/answer.py", "report/test_page_browser.py"): [
         ("interval-turned", "interval(comparison.low, comparison.high, unit)", "interval(comparison.high, comparison.low, unit)"),
     ],
-    ("report/dossier.py", "report/test_figures.py"): [
+    ("report/records/dossier.py", "report/test_figures.py"): [
         ("base-minus-arm", "paired = differences(values, against)", "paired = differences(against, values)"),
     ],
-    ("report/curves.py", "report/test_page.py"): [
+    ("report/records/curves.py", "report/test_page.py"): [
         ("steps-of-some-runs", "if len(values) == len(having)}", "if values}"),
         ("damaged-steps-used", 'text = read_beside(run, folder / "runs" / run.id, "series.jsonl")', 'text = (folder / "runs" / run.id / "series.jsonl").read_text()'),
         ("all-runs-read", "chosen = group[:RUNS]", "chosen = group[:]"),
     ],
-    ("report/sweeps.py", "report/test_figures.py"): [
+    ("report/records/sweeps.py", "report/test_figures.py"): [
         ("base-left-out", "value, score = delta.pop(setting, base.get(setting))", "value, score = delta.pop(setting, None)"),
         ("base-of-other-family", "and find_task(entry.task).family == family:", "and find_task(entry.task).family != family:"),
         ("grid-is-one-line", "groups.setdefault(tuple(sorted(delta.items(), key=str)), [])", "groups.setdefault((), [])"),
@@ -31,10 +31,10 @@ MUTANTS = {
         ("whiskers-swapped", 'row |= {"low": paired.low, "high": paired.high}', 'row |= {"low": paired.high, "high": paired.low}'),
         ("good-is-bad", '{"helps": "good", "hurts": "bad"}', '{"helps": "bad", "hurts": "good"}'),
     ],
-    ("report/figures/every.py", "report/test_figures.py"): [
+    ("report/figures/all_figures.py", "report/test_figures.py"): [
         ("margin-in-points", "MEASURES[measure].margin(report.margin)", "report.margin"),
     ],
-    ("report/data.py", "report/test_report.py"): [
+    ("report/records/report.py", "report/test_report.py"): [
         ("processor-unsaid", "record.versions | _processors(runs)", "record.versions"),
         ("last-processor-only", '" and ".join(sorted(found - {""}))', 'sorted(found - {""})[-1]'),
     ],
@@ -44,14 +44,14 @@ MUTANTS = {
     ("report/figures/sweep.py", "report/test_figures.py"): [
         ("log-of-nothing", "if len(positive) == len(values):", "if positive:"),
     ],
-    ("report/figures/drawing.py", "report/test_figures.py"): [
+    ("report/figures/render.py", "report/test_figures.py"): [
         ("pdf-is-svg", "if kind is Format.PDF else", "if False else"),
     ],
     ("report/page/inline.py", "report/test_page_browser.py"): [
         ("charts-stay-dark-on-dark", "figure svg [fill=", "figure svg [colour="),
         ("charts-without-words", 'aria-labelledby="{described_by}"', 'aria-labelledby="nothing"'),
     ],
-    ("report/page/drawing.py", "report/test_page.py"): [
+    ("report/page/html.py", "report/test_page.py"): [
         ("nothing-escaped", "autoescape=True", "autoescape=False"),
         ("style-not-sealed", "sha256(style.encode())", "sha256(b'')"),
     ],

@@ -3,7 +3,7 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
-    ("study/statistics/paired.py", "study/test_statistics.py"): [
+    ("statistics/paired.py", "statistics/test_statistics.py"): [
         ("sd-over-n", "sd = float(np.std(values, ddof=1))", "sd = float(np.std(values))"),
         ("t-of-n", "stdtrit(n - 1, (1 + confidence) / 2)", "stdtrit(n, (1 + confidence) / 2)"),
         ("normal-for-t", "stdtrit(n - 1, (1 + confidence) / 2)", "1.96"),
@@ -15,14 +15,14 @@ MUTANTS = {
         ("sampled-signs-of-the-first-blocks", "_all_sums(values[start : start + BITS])", "_all_sums(values[:BITS])"),
         ("sampled-signs-never-minus", "0, 2**width, SAMPLED", "0, 2, SAMPLED"),
     ],
-    ("study/statistics/family.py", "study/test_statistics_power.py"): [
+    ("statistics/family.py", "statistics/test_statistics_power.py"): [
         ("bonferroni", "p * (len(ps) - rank)", "p * len(ps)"),
         ("hochberg", "largest = max(largest, min(1.0, p * (len(ps) - rank)))", "largest = min(1.0, p * (len(ps) - rank))"),
         ("missing-do-not-count", "p * (len(ps) - rank)", "p * (len(order) - rank)"),
         ("warned-without-the-family", "if blocks > 1 and smallest_p(blocks) * max(family, 1) <= LEVEL", "if blocks > 1 and smallest_p(blocks) <= LEVEL"),
         ("one-block-too-few", "smallest_p(n) * max(family, 1) <= LEVEL)", "smallest_p(n + 1) * max(family, 1) <= LEVEL)"),
     ],
-    ("study/statistics/power.py", "study/test_statistics_power.py"): [
+    ("statistics/power.py", "statistics/test_statistics_power.py"): [
         ("central-t", "nctdtr(degrees, noncentrality, critical))", "nctdtr(degrees, 0.0, critical - noncentrality))"),
         ("one-sided-power", "critical = float(stdtrit(degrees, 1 - level / 2))", "critical = float(stdtrit(degrees, 1 - level))"),
         ("half-the-tail", "(0.0 if isnan(far) else far)", "0.0"),
@@ -32,10 +32,10 @@ MUTANTS = {
         ("d-uncorrected", " * exp(lgamma(m / 2) - lgamma((m - 1) / 2) - log(m / 2) / 2)", ""),
         ("hedges-inverted", "exp(lgamma(m / 2) - lgamma((m - 1) / 2) - log(m / 2) / 2)", "exp(lgamma((m - 1) / 2) - lgamma(m / 2) + log(m / 2) / 2)"),
     ],
-    ("study/statistics/paired.py", "study/test_statistics_verdicts.py"): [
+    ("statistics/paired.py", "statistics/test_statistics_verdicts.py"): [
         ("rounding-is-spread", "sd if sd > ROUNDING", "sd if sd > 0"),
     ],
-    ("study/statistics/verdict.py", "study/test_statistics_verdicts.py"): [
+    ("statistics/verdict.py", "statistics/test_statistics_verdicts.py"): [
         ("helps-by-the-interval-alone", "if p <= LEVEL and not low <= 0 <= high:", "if not low <= 0 <= high:"),
         ("helps-by-p-alone", "if p <= LEVEL and not low <= 0 <= high:", "if p <= LEVEL:"),
         ("helps-uncorrected", "p if adjusted is None else adjusted)", "p)"),
@@ -48,7 +48,7 @@ MUTANTS = {
         ("needed-below-the-exact-test", "enough = max(fewest, needed(size, sd, LEVEL / family) if sd else fewest)", "enough = needed(size, sd, LEVEL / family) if sd else fewest"),
         ("enough-and-yet-not", "return 2 * n if verdict ==", "return enough if verdict =="),
     ],
-    ("study/statistics/hierarchy.py", "study/test_statistics_joint.py"): [
+    ("statistics/hierarchy.py", "statistics/test_statistics_joint.py"): [
         ("items-unshrunk", "of_items.var(ddof=1) - noise / blocks", "of_items.var(ddof=1)"),
         ("noise-not-over-blocks", "- noise / blocks", "- noise"),
         ("share-of-a-task", "100 / tasks * sqrt(", "100 * sqrt("),
@@ -56,7 +56,7 @@ MUTANTS = {
         ("deviation-of-an-item", "- noise / blocks)) / float(items)", "- noise / blocks))"),
         ("blocks-not-taken-out", "differences - of_items - of_blocks[:, None] + of_items.mean()", "differences - of_items"),
     ],
-    ("study/statistics/selection.py", "study/test_statistics_joint.py"): [
+    ("statistics/selection.py", "statistics/test_statistics_joint.py"): [
         ("chosen-with-its-own-block", "others = [other for other in blocks if other != block]", "others = blocks"),
         ("worst-chosen", "sign = 1 if higher_is_better else -1", "sign = -1 if higher_is_better else 1"),
         ("partial-candidates-compete", "if others and all(other in values for other in others)", "if others and any(other in values for other in others)"),
@@ -64,7 +64,7 @@ MUTANTS = {
         ("candidates-means-lost", "_chosen(means + _signs(blocks)[:, None, :] * residuals)", "_chosen(_signs(blocks)[:, None, :] * residuals)"),
         ("narrowed-too", "return max(1.0, spread / alone) if alone else 1.0", "return spread / alone if alone else 1.0"),
     ],
-    ("report/compared.py", "report/test_compared.py"): [
+    ("report/records/comparisons.py", "report/test_compared.py"): [
         ("always-against-the-base", "return record.study.against or record.study.base_name", "return record.study.base_name"),
         ("candidates-compared", "if arm.name != against and arm.tuned is None", "if arm.name != against"),
         ("loss-in-the-family", "not one.measure.secondary and (family is None or name in family)", "(family is None or name in family)"),
@@ -73,10 +73,10 @@ MUTANTS = {
         ("rows-of-any-number", "len({len(rows) for pair in known for rows in pair}) != 1", "False"),
         ("choice-forgotten", "return max(found)", "return 1.0"),
     ],
-    ("report/scored.py", "report/test_compared.py"): [
+    ("report/records/averages.py", "report/test_compared.py"): [
         ("loss-chosen-upside-down", "leave_one_out(candidates, measure.higher_is_better)", "leave_one_out(candidates)"),
     ],
-    ("report/scores.py", "report/test_compared.py"): [
+    ("report/records/measures.py", "report/test_compared.py"): [
         ("loss-margin-in-points", 'return points / 100 if self.unit == "nats/token" else points', "return points"),
     ],
 }

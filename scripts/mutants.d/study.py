@@ -3,19 +3,19 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
-    ("study/lock.py", "study/test_lock.py"): [
+    ("study/store/lock.py", "study/test_lock.py"): [
         ("never-waits-for-orphans", "if _lives(owner) or time.monotonic() > deadline:", "if True:"),
         ("a-dead-owner-lives", "    except ProcessLookupError:\n        return False\n", "    except ProcessLookupError:\n        return True\n"),
         ("another-machines-owner-is-dead", "        return None\n    try:\n        os.kill", "        return False\n    try:\n        os.kill"),
         ("the-name-stays", "            os.ftruncate(descriptor, 0)\n    finally:", "            pass\n    finally:"),
     ],
-    ("study/keeping.py", "study/test_trouble.py"): [
+    ("study/store/run_folders.py", "study/test_trouble.py"): [
         ("files-beside-go-unread", "for name in record.files:", "for name in ():"),
         ("aside-is-taken", "for place in places if not place.exists())", "for place in places)"),
         ("failed-is-finished", 'record.status != "ok" or unlike_itself', "unlike_itself"),
         ("nothing-is-tidied", 'glob(f"{PARTIAL}*")', 'glob("nothing")'),
     ],
-    ("study/execute.py", "study/test_trouble.py study/test_execute.py"): [
+    ("study/engine/execute.py", "study/test_trouble.py study/test_execute.py"): [
         ("dead-is-failed", "if kind == DIED and (whole := finished(output / one.folder, one.id)):", "if kind == DIED and (whole := None):"),
         ("no-early-warning", "if warning := early_warning(plan):", "if warning := None:"),
         ("the-base-is-compared-too", " - {against}", ""),
@@ -23,22 +23,22 @@ MUTANTS = {
         ("failed-is-not-taken-over", 'if one.id not in known or known[one.id].status != "ok"]', "if one.id not in known]"),
         ("abandons-nothing", "                remove(output / one.folder)\n\n", "                pass\n\n"),
     ],
-    ("study/worker.py", "study/test_trouble.py study/test_execute.py"): [
+    ("study/engine/worker.py", "study/test_trouble.py study/test_execute.py"): [
         ("a-full-disk-fails-the-run", "if any(words in message for words in FULL):", "if False:"),
         ("a-full-disk-in-a-record-counts", 'return (kind, failure) if kind == "unwritable" else ("done", record)', 'return "done", record'),
     ],
-    ("study/workers.py", "study/test_trouble.py"): [
+    ("study/engine/pool.py", "study/test_trouble.py"): [
         ("last-comes-first", "list(reversed(stage))", "list(stage)"),
     ],
-    ("study/workers.py", "study/test_workers.py"): [
+    ("study/engine/pool.py", "study/test_workers.py"): [
         ("the-dead-are-given-work", "if not worker.process.is_alive():", "if False:"),
     ],
-    ("study/live.py", "study/test_watch.py"): [
+    ("study/engine/live_file.py", "study/test_watch.py"): [
         ("oldest-are-latest", "(run.id, *self._live.latest)[:LATEST]", "(*self._live.latest, run.id)[:LATEST]"),
         ("under-way-for-ever", "        self._under_way.pop(run.id, None)\n", ""),
         ("writes-every-time", "if now - self._written < EVERY:", "if False:"),
     ],
-    ("report/live.py", "study/test_watch.py"): [
+    ("report/watch/snapshot.py", "study/test_watch.py"): [
         ("stale-is-live", "() if active is False else tuple(", "() if False else tuple("),
         ("time-spent-counts-again", "max(0.0, work - spent)", "max(0.0, work + spent)"),
         ("one-worker-for-all", "/ max(1, workers)", "/ 1"),
@@ -46,33 +46,33 @@ MUTANTS = {
         ("complete-while-running", "complete=not active and lacking == 0", "complete=lacking == 0"),
         ("reads-all-again", "if entry.id not in self._ok)", "if True)"),
     ],
-    ("report/live_page.py", "study/test_watch.py"): [
+    ("report/watch/live_page.py", "study/test_watch.py"): [
         ("refreshes-for-ever", "None if snapshot.complete else self._refresh", "self._refresh"),
     ],
-    ("study/candidates.py", "study/test_made_arms.py"): [
+    ("study/design/candidates.py", "study/test_made_arms.py"): [
         ("grid-one-at-a-time", "for values in product(*axes.values()):", "for values in zip(*axes.values()):"),
         ("shared-settings-lost", "delta = lay(shared or {}, one.arm.delta)", "delta = one.arm.delta"),
         ("candidate-of-nothing", "delta, tuned=name)", "delta)"),
     ],
-    ("study/arms.py", "study/test_made_arms.py study/test_design.py"): [
+    ("study/design/arms.py", "study/test_made_arms.py study/test_design.py"): [
         ("points-are-always-new", "if twin is not None:", "if twin is not None and one.kind != 'made':"),
         ("candidates-are-arms", "twin = arms.get(specs) if one.arm.tuned is None else", "twin = arms.get(specs) if True else"),
         ("family-may-hold-the-reference", "elif name == (study.against or study.base_name):", "elif False:"),
     ],
-    ("study/extending.py", "study/test_made_arms.py"): [
+    ("study/design/extends.py", "study/test_made_arms.py"): [
         ("below-wins", "content = below | above", "content = above | below"),
         ("entries-replaced-whole", "if isinstance(lower, dict) and isinstance(upper, dict):", "if False:"),
         ("null-keeps", "if entry is not None}", "if True}"),
         ("circle-not-seen", "if origin in trail:", "if False:"),
     ],
-    ("study/given_model.py", "study/test_made_arms.py"): [
+    ("study/design/without_testbed.py", "study/test_made_arms.py"): [
         ("dials-kept", "left += [key] if gone else []", "gone = False"),
         ("one-level-is-a-factor", "if len(levels) > 1}", "if True}"),
     ],
-    ("study/identities.py", "study/test_made_arms.py"): [
+    ("study/plan/identities.py", "study/test_made_arms.py"): [
         ("seeds-exchanged", "block[number]", "block[-1 - number]"),
     ],
-    ("study/costs.py", "study/test_costs.py"): [
+    ("study/plan/costs.py", "study/test_costs.py"): [
         ("steps-ignored", "fixed + each * (spec.training.stretched_steps or usual)", "fixed + each * usual"),
         ("terms-ignored", "spec.objective.regularized), (spec.model, spec.task)", "None), (spec.model, spec.task)"),
         ("shared-runs-twice", "for run in plan.distinct:", "for run in plan.runs:"),

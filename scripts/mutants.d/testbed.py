@@ -33,7 +33,7 @@ MUTANTS = {
     ("tasks/testbed/pretrain.py", "tasks/testbed/test_pretraining.py"): [
         ("no-second-attempt", "ATTEMPTS = 3", "ATTEMPTS = 1"),
     ],
-    ("tasks/testbed/inheritance.py", "tasks/testbed/test_inheritance.py"): [
+    ("tasks/testbed/flaw_measures.py", "tasks/testbed/test_inheritance.py"): [
         ("minority-is-majority", 'known["group"] == "minority"', 'known["group"] == "majority"'),
         ("best-group", "min(shares, default=None)", "max(shares, default=None)"),
         ("tiny-cells-count", "LEAST_IN_A_CELL = 20", "LEAST_IN_A_CELL = 1"),
@@ -60,11 +60,11 @@ MUTANTS = {
     ("tasks/nlg.py", "tasks/test_nlg_tasks.py"): [
         ("programs-compared-as-text", 'passes(prediction.strip(), row["tests"])', 'prediction.strip() == row["answer"]'),
     ],
-    ("study/plan.py", "study/test_testbed_plan.py"): [
+    ("study/plan/plan.py", "study/test_testbed_plan.py"): [
         ("rate-over-the-arm", "rate, given, arm.delta", "given, arm.delta, rate"),
         ("no-rate-of-its-own", "return spec if rate is None else", "return spec if True else"),
     ],
-    ("study/blocks.py", "study/test_testbed_plan.py"): [
+    ("study/plan/blocks.py", "study/test_testbed_plan.py"): [
         ("one-model-for-all", "i % pretrainings", "0"),
         ("blocks-share-a-seed", "enumerate(seeds(count))", "enumerate([seeds(count)[0]] * count)"),
     ],

@@ -126,7 +126,7 @@ MUTANTS = {
         ("own-edition-lost", "edition=swapped.edition", 'edition="iclr-2026"'),
         ("all-terms-at-once", "weight=float(other == term)", "weight=1.0"),
     ],
-    ("training/reference/cache.py", "training/test_reference_cache.py training/test_reference_disk.py"): [
+    ("training/reference/reference_cache.py", "training/test_reference_cache.py training/test_reference_disk.py"): [
         ("some-known-is-enough", "any(key not in self._rows", "all(key not in self._rows"),
         ("not-a-copy", "outputs.detach().clone()", "outputs.detach()"),
         ("written-twice", "if self._rows[key] is part}", "}"),
@@ -147,7 +147,7 @@ MUTANTS = {
         ("names-do-not-count", 'f"{name} {value.dtype}', 'f"{value.dtype}'),
         ("cut-at-the-number-of-tokens", "torch.arange(1, mask.shape[1] + 1) * (mask != 0)", "mask.cumsum(1)"),
     ],
-    ("training/reference/marks.py", "training/test_reference_disk.py"): [
+    ("training/reference/reference_identity.py", "training/test_reference_disk.py"): [
         ("contents-unread", "digest.update(tensor.detach()", "(tensor.detach()"),
         ("adapters-count", 'if not any(part.startswith("lora_")', 'if not any(part.startswith("x")'),
         ("trained-heads-count", 'part == "modules_to_save"', "False"),
@@ -208,7 +208,7 @@ MUTANTS = {
         ("bits-from-below", "np.unpackbits(bits, count=record.rows)", 'np.unpackbits(bits, bitorder="little")'),
         ("beside-unread", "if _sha256(content) != record.files[name]:", "if False:"),
     ],
-    ("training/code.py", "training/test_code_fingerprint.py"): [
+    ("training/code_digest.py", "training/test_code_fingerprint.py"): [
         ("docstrings-count", "if not _is_docstring(item):", "if True:"),
         ("values-do-not-count", "yield ascii(node)", 'yield "x"'),
         ("names-do-not-count", 'f"{name}:{_digest(_words(', 'f":{_digest(_words('),

@@ -5,8 +5,9 @@ And the one folder that is nobody's output: the user's cache.
 
 import os
 import shutil
+import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -14,7 +15,40 @@ from balora.errors import OutputError
 
 PARTIAL = ".partial-"
 """What unfinished work is kept in, inside the output folder; a killed process may leave one behind."""
+STALE = 3600.0
+"""Seconds after which unfinished work in a cache belongs to a killed process."""
 CACHE_VARIABLE = "BALORA_CACHE"
+
+
+def write_atomic(path: Path, content: str | bytes, *, durable: bool = False) -> None:
+    """Write a file in one step: at every instant it is there as it was before or as a whole, also after a kill.
+
+    Args:
+        path: the file; its folder must exist.
+        content: bytes, or text that is written as UTF-8.
+        durable: flush the content to the disk first, so that even a power failure leaves no empty file.
+
+    Raises:
+        OSError: it cannot be written; nothing new is left behind.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove what killed processes left unfinished in a cache ``folder`` an hour ago or earlier."""
+    for partial in folder.glob(f"{PARTIAL}*"):
+        with suppress(OSError):
+            if time.time() - partial.stat().st_mtime > STALE:
+                shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
 
 
 def cache_folder() -> Path:

@@ -1,4 +1,4 @@
-"""The base of every configuration model, and the one place where pydantic's complaints become balora's."""
+"""The base class of every configuration model, its errors, and the algebra of nested settings: nest, merge, dotted."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self
@@ -77,3 +77,31 @@ def key_names(model: type[BaseModel], prefix: str = "") -> list[str]:
 def _settings_type(annotation: Any) -> type[BaseModel] | None:
     candidates = (annotation, *getattr(annotation, "__args__", ()))
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+
+
+def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn ``{"a.b": 1, "a": {"c": 2}}`` into ``{"a": {"b": 1, "c": 2}}``; unknown keys are errors."""
+    nested: dict[str, Any] = {}
+    for key, value in settings.items():
+        value = nest(value) if isinstance(value, Mapping) else value
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        nested = merge(nested, value)
+    return nested
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``below`` with ``above`` laid over it, group by group."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def dotted(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested ``settings`` as ``{"a.b": value}``."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else {prefix + key: value}
+    return flat

@@ -149,7 +149,7 @@ def test_no_space_leaves_nothing_behind(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("balora.adapters.export.save_file", full)
+    monkeypatch.setattr("balora.adapters.exporting.save_file", full)
     with pytest.raises(OutputError, match="No space left on device"):
         export_adapter(tune("llama", PISSA), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

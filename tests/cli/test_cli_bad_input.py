@@ -261,7 +261,7 @@ def test_no_space_while_the_adapter_is_saved(train: Train, output: Path, monkeyp
     def full(*_: object, **__: object) -> None:
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr("balora.adapters.export.save_file", full)
+    monkeypatch.setattr("balora.adapters.exporting.save_file", full)
     ended = train()
     assert ended.code == 2
     last = ended.err.splitlines()[-1]

@@ -101,7 +101,7 @@ def test_an_interruption_inside_a_verb_is_130_too(monkeypatch: pytest.MonkeyPatc
     def interrupted() -> list[object]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("balora.doctor.examine", interrupted)
+    monkeypatch.setattr("balora.diagnosis.examine", interrupted)
     assert main(["doctor"]) == 130
     assert capsys.readouterr().err == "balora: interrupted\n"
 
@@ -128,7 +128,7 @@ def test_a_verbs_own_exit_code_is_kept(monkeypatch: pytest.MonkeyPatch, capsys) 
     def failing() -> list[object]:
         raise typer.Exit(1)
 
-    monkeypatch.setattr("balora.doctor.examine", failing)
+    monkeypatch.setattr("balora.diagnosis.examine", failing)
     assert main(["doctor"]) == 1
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from running import Balora
 
-from balora.cli import progress
+from balora.cli import progress_bar as progress
 from balora.cli.output import print_json, write_json
-from balora.cli.progress import Lines, shown
-from balora.doctor import Check
-from balora.training.progress import Progress
+from balora.cli.progress_bar import Lines, shown
+from balora.diagnosis import Check
+from balora.progress import Progress
 
 
 def test_json_is_valid_whatever_the_numbers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,7 +44,7 @@ def test_the_doctors_report_is_one_line_each(balora: Balora) -> None:
 
 
 def test_a_broken_stack_ends_with_1(balora: Balora, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("balora.doctor.examine", lambda: [Check("torch", "broken", "not installed")])
+    monkeypatch.setattr("balora.diagnosis.examine", lambda: [Check("torch", "broken", "not installed")])
     done = balora("doctor")
     assert (done.code, done.out) == (1, "!! torch         not installed\n")
     done = balora("doctor", "--json")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from balora.cli.settings import gather, parse_assignments, read_config
+from balora.cli.assignments import gather, parse_assignments, read_config
 from balora.errors import ConfigError
 from balora.training.spec import resolve
 

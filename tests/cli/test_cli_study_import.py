@@ -10,8 +10,8 @@ import pytest
 import yaml
 from running import Balora
 
-from balora.study.finding import read_study
-from balora.study.importing.plan_file import import_plan
+from balora.importing.import_plan import import_plan
+from balora.study.design.reading import read_study
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "ablation-plan.md"
 

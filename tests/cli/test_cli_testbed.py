@@ -47,8 +47,8 @@ def test_a_model_that_fails_its_probes_is_refused_and_not_kept(
 
 
 def test_a_model_in_the_cache_is_found(balora: Balora, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from balora.tasks.testbed.cache import store
     from balora.tasks.testbed.config import TestbedConfig
+    from balora.tasks.testbed.model_cache import store
     from balora.tasks.testbed.pretrain import pretrain
 
     config = TestbedConfig(decoder_steps=2, batch_size=4, people=16)
@@ -89,8 +89,8 @@ def test_a_run_on_the_testbed_is_trained_scored_and_exported(
 ) -> None:
     from transformers import AutoModelForCausalLM
 
-    from balora.tasks.testbed.cache import store
     from balora.tasks.testbed.config import TestbedConfig
+    from balora.tasks.testbed.model_cache import store
     from balora.tasks.testbed.pretrain import pretrain
 
     config = TestbedConfig(decoder_steps=2, batch_size=4, people=16)
@@ -123,7 +123,7 @@ def test_a_run_on_the_testbed_is_trained_scored_and_exported(
     ],
 )
 def test_sizes_that_leave_a_class_empty_are_refused(task: str, size: str, line: str) -> None:
-    from balora.cli.settings import parse_assignments
+    from balora.cli.assignments import parse_assignments
     from balora.errors import ConfigError
     from balora.tasks.catalogue import find_task
     from balora.tasks.config import DataConfig

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from test_report import TASKS, plan_of, prints, records
 
-from balora.report.curves import Curve, Curves
-from balora.report.data import Report, build
-from balora.report.dossier import Dossier, assemble
-from balora.report.page.drawing import draw
-from balora.study.design import Study
-from balora.study.folder import StudyRecord, describe
-from balora.study.plan import Choices, Plan, make_plan
+from balora.report.page.html import draw
+from balora.report.records.curves import Curve, Curves
+from balora.report.records.dossier import Dossier, assemble
+from balora.report.records.report import Report, build
+from balora.study.design.study import Study
+from balora.study.plan.plan import Choices, Plan, make_plan
+from balora.study.store.study_folder import StudyRecord, describe
 from balora.training.record import RunError, RunRecord
 
 EVIL = "<script>alert(1)</script>"

@@ -7,17 +7,12 @@ import numpy as np
 import pytest
 from test_report import TASKS, Score, prints, records, report_of
 
-import balora.report.data as data
-from balora.report.data import ArmRow, Report
+import balora.report.records.report as data
 from balora.report.markdown import draw
-from balora.report.scores import MEASURES
-from balora.report.words import answer, verdict
-from balora.study.candidates import DesignedArm
-from balora.study.design import Study
-from balora.study.folder import StudyRecord, describe
-from balora.study.plan import Choices, Plan, make_plan
-from balora.study.seeds import seeds
-from balora.study.statistics import (
+from balora.report.records.measures import MEASURES
+from balora.report.records.report import ArmRow, Report
+from balora.report.records.wording import answer, verdict
+from balora.statistics import (
     Comparison,
     Paired,
     compare,
@@ -27,6 +22,11 @@ from balora.study.statistics import (
     t_interval,
     widening,
 )
+from balora.study.design.candidates import DesignedArm
+from balora.study.design.study import Study
+from balora.study.plan.plan import Choices, Plan, make_plan
+from balora.study.plan.seeds import seeds
+from balora.study.store.study_folder import StudyRecord, describe
 from balora.training.record import RunRecord, packed_rows
 
 ARMS = {"warm": {"set": {"adapter.rank": 4}}, "cold": {"set": {"adapter.rank": 2}}}

@@ -14,11 +14,11 @@ from pages import EVIL, EVIL_TOO, hostile, rich
 from balora.cli import main
 from balora.errors import OutputError
 from balora.report import latex, markdown, numbers
-from balora.report.dossier import Dossier
 from balora.report.formats import Format
+from balora.report.records.dossier import Dossier
 from balora.report.saving import save
-from balora.report.tables import Table, count
-from balora.study.folder import describe, write_text
+from balora.report.tables.table import Table, count
+from balora.study.store.study_folder import describe, write_text
 from balora.training.record import write_record
 
 

@@ -9,20 +9,20 @@ import pytest
 from pages import crowded, dossier_of, hash_of, numbers_of, record_of, rich, study_of, swept
 from test_report import plan_of, records
 
-from balora.report import tabulated
-from balora.report.data import Report
-from balora.report.dossier import Dossier
 from balora.report.figures import palette
-from balora.report.figures.drawing import FigureError, file, svg
-from balora.report.figures.every import every_figure
+from balora.report.figures.all_figures import every_figure
 from balora.report.figures.figure import Figure
 from balora.report.figures.forest import tone, wrapped
 from balora.report.figures.heat import shade_step
+from balora.report.figures.render import FigureError, file, svg
 from balora.report.figures.sweep import axis
 from balora.report.formats import Format
 from balora.report.page.inline import dark_style, foreign_colours, inline
-from balora.report.sweeps import sweeps
-from balora.report.tables import text as cells_text
+from balora.report.records.dossier import Dossier
+from balora.report.records.report import Report
+from balora.report.records.sweeps import sweeps
+from balora.report.tables import answer as tabulated
+from balora.report.tables.table import text as cells_text
 
 SIGNS = {Format.SVG: b"<svg", Format.PNG: b"\x89PNG", Format.PDF: b"%PDF"}
 

@@ -6,9 +6,9 @@ from dataclasses import asdict
 import pytest
 from test_report import additive, plan_of, records, report_of
 
-from balora.report.inheritance import TRAITS
 from balora.report.markdown import draw
-from balora.study.plan import Plan
+from balora.report.records.inheritance import TRAITS
+from balora.study.plan.plan import Plan
 from balora.training.record import RunRecord
 
 LEVEL = {42: 0.0, 1024: 0.1, 2024: 0.3}

@@ -10,12 +10,12 @@ import pytest
 from pages import EVIL, EVIL_TOO, crowded, dossier_of, hostile, record_of, rich, rich_page, some_curves
 from test_report import additive, plan_of, records
 
-from balora.report.curves import RUNS, Curves, read_curves
-from balora.report.dossier import Dossier, read_dossier
-from balora.report.page.drawing import LIMIT, draw
+from balora.report.page.html import LIMIT, draw
 from balora.report.page.inline import inline
-from balora.report.tables import Table, count, text
-from balora.study.folder import describe, write_text
+from balora.report.records.curves import RUNS, Curves, read_curves
+from balora.report.records.dossier import Dossier, read_dossier
+from balora.report.tables.table import Table, count, text
+from balora.study.store.study_folder import describe, write_text
 from balora.training.record import write_record
 
 
@@ -153,8 +153,8 @@ def test_curves_of_too_many_runs_are_read_in_part_and_said(tmp_path: Path, monke
         folder.mkdir(parents=True)
         write_text(folder / "series.jsonl", rows((1, 3.0)))
         runs[planned.id] = write_record(runs[planned.id], folder)
-    monkeypatch.setattr("balora.report.curves.RUNS", 2)
-    monkeypatch.setattr("balora.report.curves.ARMS", 3)
+    monkeypatch.setattr("balora.report.records.curves.RUNS", 2)
+    monkeypatch.setattr("balora.report.records.curves.ARMS", 3)
     found = read_curves(tmp_path, record_of(plan), runs)
     assert {curve.runs for curve in found.curves} == {2}
     assert {curve.arm for curve in found.curves} == {"ba-lora", "standard-initialization", "no-regularizers"}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pages import EVIL, EVIL_TOO, Visit, chromium, hostile, numbers_of, rich, rich_page, swept
 
-from balora.report.dossier import Dossier
-from balora.report.page.drawing import draw
+from balora.report.page.html import draw
+from balora.report.records.dossier import Dossier
 
 THEMES = ("light", "dark")
 

@@ -9,17 +9,17 @@ from statistics import mean, stdev
 
 import pytest
 
+from balora.cli.study_listing import describe_plan, list_studies, plan_text, studies_text
 from balora.errors import InputError
 from balora.report.cells import escape
-from balora.report.data import Report, build, read_report
-from balora.report.listing import describe_plan, list_studies, plan_text, studies_text
 from balora.report.markdown import draw, save
-from balora.study.costs import Costs
-from balora.study.finding import find_study
-from balora.study.folder import StudyRecord, describe, write_text
-from balora.study.plan import Choices, Plan, make_plan
-from balora.study.prepare import prepare
-from balora.study.suites import Tasks
+from balora.report.records.report import Report, build, read_report
+from balora.study.design.reading import find_study
+from balora.study.plan.costs import Costs
+from balora.study.plan.plan import Choices, Plan, make_plan
+from balora.study.plan.prepare import prepare
+from balora.study.plan.suites import Tasks
+from balora.study.store.study_folder import StudyRecord, describe, write_text
 from balora.training.record import Cost, RunError, RunRecord, TermSummary, run_id, write_record
 from balora.training.spec import RunSpec
 

@@ -6,7 +6,7 @@ import sys
 import fakes
 
 from balora.cli import main
-from balora.study.execute import execute
+from balora.study.engine.execute import execute
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever tests in the background hands down deafness

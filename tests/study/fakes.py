@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from balora.errors import ConfigError
-from balora.study.plan import Fingerprints
-from balora.training.progress import OnProgress, Progress
+from balora.progress import OnProgress, Progress
+from balora.study.plan.plan import Fingerprints
 from balora.training.record import Cost, RunError, RunRecord, TermSummary, run_id, write_record
 from balora.training.spec import RunSpec
 

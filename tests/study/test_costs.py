@@ -6,10 +6,10 @@ import fakes
 import pytest
 
 from balora.errors import InputError
-from balora.study.costs import Costs, past_runs
-from balora.study.finding import find_study
-from balora.study.plan import Choices, Plan, make_plan
-from balora.study.suites import Tasks
+from balora.study.design.reading import find_study
+from balora.study.plan.costs import Costs, past_runs
+from balora.study.plan.plan import Choices, Plan, make_plan
+from balora.study.plan.suites import Tasks
 from balora.training.record import Cost, write_record
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from balora.errors import ConfigError
-from balora.study.arms import design_arms
-from balora.study.finding import find_study, read_study, shipped
+from balora.study.design.arms import design_arms
+from balora.study.design.reading import find_study, read_study, shipped
 
 DESIGN_DOCUMENT = """
 study: pissa-initialization

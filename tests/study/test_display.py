@@ -5,12 +5,12 @@ import io
 import fakes
 import pytest
 
-from balora.study import display
-from balora.study.display import PlainWatcher, Tally, clock, describe, opening, result
-from balora.study.finding import find_study
-from balora.study.plan import Choices, PlannedRun, make_plan
-from balora.study.suites import Tasks
-from balora.training.progress import Progress
+from balora.progress import Progress
+from balora.study.design.reading import find_study
+from balora.study.engine import display
+from balora.study.engine.display import PlainWatcher, Tally, clock, describe, opening, result
+from balora.study.plan.plan import Choices, PlannedRun, make_plan
+from balora.study.plan.suites import Tasks
 from balora.training.record import RunError
 
 

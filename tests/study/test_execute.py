@@ -13,14 +13,14 @@ import fakes
 import pytest
 
 from balora.errors import InputError, OutputError
-from balora.study.execute import Outcome, execute
-from balora.study.finding import find_study, read_study
-from balora.study.folder import read_runs, read_study_record
-from balora.study.models import PlannedModel
-from balora.study.plan import Choices, Plan, PlannedRun, make_plan
-from balora.study.suites import Tasks
-from balora.study.watcher import Work
-from balora.training.progress import Progress
+from balora.progress import Progress
+from balora.study.design.reading import find_study, read_study
+from balora.study.engine.execute import Outcome, execute
+from balora.study.engine.pretraining import PlannedModel
+from balora.study.engine.watcher import Work
+from balora.study.plan.plan import Choices, Plan, PlannedRun, make_plan
+from balora.study.plan.suites import Tasks
+from balora.study.store.study_folder import read_runs, read_study_record
 from balora.training.record import RunRecord, read_record
 
 SMALL = Tasks(("cola", "gsm8k"), ("mnli",))

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from killing import STUDY, Command, kill, session_of, until, workers_of
 
-from balora.report.data import read_report
-from balora.study.folder import read_runs, read_study_record
+from balora.report.records.report import read_report
+from balora.study.store.study_folder import read_runs, read_study_record
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds worker processes in /proc")
 

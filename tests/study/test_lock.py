@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from balora.errors import OutputError
-from balora.study import lock
-from balora.study.lock import is_locked, locked
+from balora.study.store import lock
+from balora.study.store.lock import is_locked, locked
 
 PARENT = """
 import subprocess, sys, time
 from pathlib import Path
-from balora.study.lock import locked
+from balora.study.store.lock import locked
 with locked(Path(sys.argv[1])) as held:
     sleeper = [sys.executable, "-c", f"import time; print('here', flush=True); time.sleep({sys.argv[2]})"]
     subprocess.Popen(sleeper, pass_fds=[held])

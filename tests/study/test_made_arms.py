@@ -6,17 +6,17 @@ import fakes
 import pytest
 
 from balora.errors import ConfigError
-from balora.report.data import build
+from balora.report.records.report import build
 from balora.settings import SettingsError
-from balora.study.arms import design_arms
-from balora.study.blocks import blocks, blocks_of_testbed
-from balora.study.finding import find_study, read_study
-from balora.study.folder import describe
-from balora.study.given_model import for_given_model
-from balora.study.identities import ids_of_blocks
-from balora.study.plan import Choices, make_plan
-from balora.study.prepare import refuse_holes
-from balora.study.suites import Tasks
+from balora.study.design.arms import design_arms
+from balora.study.design.reading import find_study, read_study
+from balora.study.design.without_testbed import for_given_model
+from balora.study.plan.blocks import blocks, blocks_of_testbed
+from balora.study.plan.identities import ids_of_blocks
+from balora.study.plan.plan import Choices, make_plan
+from balora.study.plan.prepare import refuse_holes
+from balora.study.plan.suites import Tasks
+from balora.study.store.study_folder import describe
 from balora.training.record import run_id
 from balora.training.spec import resolve
 

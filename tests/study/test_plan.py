@@ -8,14 +8,13 @@ import fakes
 import pytest
 
 from balora.errors import ConfigError, DataError
-from balora.settings import Family
-from balora.study.finding import find_study, read_study
-from balora.study.layers import dotted
-from balora.study.plan import Choices, Plan, make_plan
-from balora.study.prepare import command, prepare
-from balora.study.profiles import PROFILES
-from balora.study.seeds import seeds
-from balora.study.suites import Tasks, choose_tasks
+from balora.settings import Family, dotted
+from balora.study.design.reading import find_study, read_study
+from balora.study.plan.plan import Choices, Plan, make_plan
+from balora.study.plan.prepare import command, prepare
+from balora.study.plan.profiles import PROFILES
+from balora.study.plan.seeds import seeds
+from balora.study.plan.suites import Tasks, choose_tasks
 from balora.tasks.catalogue import find_task
 from balora.training.spec import RunSpec
 
@@ -181,11 +180,10 @@ def test_ten_thousand_runs_are_ten_thousand_identities() -> None:
 
 
 def test_planning_and_reporting_import_no_torch() -> None:
-    study = "design, arms, plan, prepare, statistics, folder, execute, workers, display"
-    code = f"""
-import sys, balora.cli.study
-from balora.study import {study}
-from balora.report import data, markdown, listing
+    code = """
+import sys, balora.cli.study_run, balora.cli.study_listing, balora.report.markdown, balora.report.records.report
+import balora.statistics, balora.study.design.arms, balora.study.plan.prepare, balora.study.store.study_folder
+import balora.study.engine.execute, balora.study.engine.pool, balora.study.engine.display
 print([name for name in ("torch", "transformers", "scipy", "peft") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,11 +6,11 @@ import fakes
 from test_execute import go
 
 from balora.adapters.ranks import largest_rank
-from balora.study.finding import find_study
-from balora.study.keeping import remove
-from balora.study.plan import Choices, make_plan
-from balora.study.suites import Tasks
-from balora.training.progress import OnProgress
+from balora.progress import OnProgress
+from balora.study.design.reading import find_study
+from balora.study.plan.plan import Choices, make_plan
+from balora.study.plan.suites import Tasks
+from balora.study.store.run_folders import remove
 from balora.training.record import RunRecord, write_record
 from balora.training.spec import RunSpec
 

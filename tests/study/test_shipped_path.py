@@ -7,8 +7,8 @@ import torch
 from balora.adapters import attach
 from balora.adapters.config import AdapterConfig
 from balora.objective.config import ObjectiveConfig
-from balora.study.finding import shipped
-from balora.study.prepare import prepare
+from balora.study.design.reading import shipped
+from balora.study.plan.prepare import prepare
 from balora.tasks.catalogue import find_task
 from balora.training.loading import load_model, load_tokenizer
 from balora.training.loss import ModelLoss

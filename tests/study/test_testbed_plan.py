@@ -4,17 +4,17 @@ import fakes
 import pytest
 
 from balora.errors import ConfigError, ModelError, OutputError
-from balora.study.arms import design_arms
-from balora.study.blocks import Block, blocks, blocks_of_testbed, in_words
-from balora.study.finding import find_study, read_study
-from balora.study.models import missing_models
-from balora.study.plan import Choices, Plan, make_plan
-from balora.study.prepare import prepare
-from balora.study.profiles import PROFILES
-from balora.study.suites import Tasks
-from balora.study.testbed_profiles import RATES, TESTBED_PROFILES
+from balora.study.design.arms import design_arms
+from balora.study.design.reading import find_study, read_study
+from balora.study.engine.pretraining import missing_models
+from balora.study.plan.blocks import Block, blocks, blocks_of_testbed, in_words
+from balora.study.plan.plan import Choices, Plan, make_plan
+from balora.study.plan.prepare import prepare
+from balora.study.plan.profiles import PROFILES
+from balora.study.plan.suites import Tasks
+from balora.study.plan.testbed_profiles import RATES, TESTBED_PROFILES
 from balora.tasks.catalogue import find_task
-from balora.tasks.testbed import cache
+from balora.tasks.testbed import model_cache as cache
 from balora.tasks.testbed.config import TestbedConfig
 
 

@@ -13,16 +13,16 @@ import pytest
 from test_execute import go
 
 from balora.errors import InputError
-from balora.study.display import announcement, describe
-from balora.study.execute import Outcome
-from balora.study.models import missing_models
-from balora.study.plan import Plan
-from balora.study.prepare import prepare
-from balora.study.testbed_profiles import RATES
-from balora.tasks.testbed.cache import NAMES, find_model, store
+from balora.progress import Progress
+from balora.study.engine.display import announcement, describe
+from balora.study.engine.execute import Outcome
+from balora.study.engine.pretraining import missing_models
+from balora.study.plan.plan import Plan
+from balora.study.plan.prepare import prepare
+from balora.study.plan.testbed_profiles import RATES
 from balora.tasks.testbed.config import TestbedConfig
+from balora.tasks.testbed.model_cache import NAMES, find_model, store
 from balora.tasks.testbed.pretrain import pretrain
-from balora.training.progress import Progress
 
 TINY = {"encoder_steps": 2, "decoder_steps": 2, "batch_size": 4, "people": 16}
 Make = Callable[[int], None]

@@ -14,14 +14,14 @@ from killing import HERE, STUDY, Command
 from test_execute import SMALL, go, plan_of
 
 from balora.errors import OutputError
-from balora.report.data import read_report
 from balora.report.markdown import draw
-from balora.study import execute as execution
-from balora.study.execute import Outcome
-from balora.study.finding import find_study
-from balora.study.models import PlannedModel
-from balora.study.plan import Choices, make_plan
-from balora.study.suites import Tasks
+from balora.report.records.report import read_report
+from balora.study.design.reading import find_study
+from balora.study.engine import execute as execution
+from balora.study.engine.execute import Outcome
+from balora.study.engine.pretraining import PlannedModel
+from balora.study.plan.plan import Choices, make_plan
+from balora.study.plan.suites import Tasks
 from balora.training.fingerprint import model_fingerprint
 from balora.training.record import read_record
 from balora.training.spec import RunSpec

@@ -13,17 +13,18 @@ from test_execute import Notebook, go, plan_of
 from balora.cli import main
 from balora.cli.study_watch import follow
 from balora.errors import InputError
-from balora.report.live import Onlooker, Snapshot, time_left
-from balora.report.live_page import LivePage
-from balora.report.live_text import draw
-from balora.study import folder, live
-from balora.study.execute import execute
-from balora.study.folder import Entry
-from balora.study.live import Beacon, Live, UnderWay, read_live
-from balora.study.lock import locked
-from balora.study.plan import PlannedRun
-from balora.study.suites import Tasks
-from balora.training.progress import Progress
+from balora.progress import Progress
+from balora.report.watch.live_page import LivePage
+from balora.report.watch.snapshot import Onlooker, Snapshot, time_left
+from balora.report.watch.terminal import draw
+from balora.study.engine import live_file as live
+from balora.study.engine.execute import execute
+from balora.study.engine.live_file import Beacon, Live, UnderWay, read_live
+from balora.study.plan.plan import PlannedRun
+from balora.study.plan.suites import Tasks
+from balora.study.store import study_folder as folder
+from balora.study.store.lock import locked
+from balora.study.store.study_folder import Entry
 from balora.training.record import Cost, RunRecord, read_record
 
 

@@ -10,8 +10,8 @@ import pytest
 from killing import has_ended, until, workers_of
 from test_execute import plan_of
 
-from balora.study.worker import Job
-from balora.study.workers import carry_out
+from balora.study.engine.pool import carry_out
+from balora.study.engine.worker import Job
 
 
 def jobs(folder: Path, *names: str) -> list[Job]:

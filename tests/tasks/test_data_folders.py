@@ -7,8 +7,8 @@ import pytest
 from balora.errors import DataError
 from balora.tasks.catalogue import TASKS, find_task
 from balora.tasks.config import DataConfig
-from balora.tasks.folders import files_of_split, find_data_folder
-from balora.tasks.reading import data_files
+from balora.tasks.data_folders import files_of_split, find_data_folder
+from balora.tasks.splits import data_files
 
 ENDINGS = "train.jsonl, train.json, train.csv, train.tsv, train.parquet"
 

@@ -8,10 +8,10 @@ import pytest
 
 from balora.errors import ConfigError, DataError
 from balora.tasks.catalogue import TASKS
-from balora.tasks.columns import check_row
 from balora.tasks.config import DataConfig
 from balora.tasks.files import SourceRow
-from balora.tasks.reading import read_rows, read_split
+from balora.tasks.row_checks import check_row
+from balora.tasks.splits import read_rows, read_split
 
 
 def rows(folder: Path, task: str, name: str, content: str, split: str = "train") -> list[dict[str, Any]]:

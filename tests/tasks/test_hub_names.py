@@ -11,7 +11,7 @@ import pytest
 from balora.errors import DataError
 from balora.tasks.catalogue import TASKS
 from balora.tasks.config import DataConfig
-from balora.tasks.reading import data_files, read_rows
+from balora.tasks.splits import data_files, read_rows
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_task_without_a_dataset_of_its_own() -> None:
 
 def test_reading_needs_neither_torch_nor_transformers() -> None:
     code = (
-        "import sys, balora.tasks.reading, balora.tasks.prompts, balora.tasks.scores, balora.tasks.prepared;"
+        "import sys, balora.tasks.splits, balora.tasks.prompts, balora.tasks.scores, balora.tasks.prepared;"
         "bad = {'torch', 'transformers', 'datasets', 'sklearn', 'scipy', 'pyarrow', 'numpy'} & set(sys.modules);"
         "sys.exit(f'imported {bad}' if bad else 0)"
     )

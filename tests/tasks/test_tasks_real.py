@@ -12,7 +12,7 @@ from balora.tasks.config import DataConfig
 from balora.tasks.generation import answer_loss, generate
 from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.nlu import evaluate_nlu, prepare_nlu
-from balora.tasks.reading import data_files, read_rows
+from balora.tasks.splits import data_files, read_rows
 
 ROWS = {
     "cola": (8551, 1043, 6023),  # training rows, evaluation rows, training rows of class 1

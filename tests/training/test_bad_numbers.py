@@ -12,7 +12,7 @@ from balora.objective.terms import Terms
 from balora.training import run as run_module
 from balora.training import telemetry as telemetry_module
 from balora.training.run import run
-from balora.training.single import run_in
+from balora.training.run_in_folder import run_in
 from balora.training.telemetry import Telemetry
 
 ALL = {"consistency": 0.5, "diversity": 0.3, "spectral": 0.7}

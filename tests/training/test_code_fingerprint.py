@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from balora.tasks.testbed.cache import CACHE_VARIABLE
-from balora.training import code
-from balora.training.code import code_fingerprint, tree_digest
+from balora.tasks.testbed.model_cache import CACHE_VARIABLE
+from balora.training import code_digest as code
+from balora.training.code_digest import code_fingerprint, tree_digest
 
 SOURCE = b'''"""About the file."""
 
@@ -88,7 +88,7 @@ def test_it_follows_the_rooms_that_decide_numbers_wherever_they_lie(package):
     assert re.fullmatch("[0-9a-f]{64}", first)
     assert first == code_fingerprint()  # the package itself, at another place and with other times
     for path in package.rglob("*.py"):
-        if path.name not in ("consistency.py", "words.py"):
+        if path.name not in ("consistency.py", "wording.py"):
             path.unlink()  # parsing all of it again and again would take seconds
     first = taken()
     edit(package / "maths" / "consistency.py", "temperature**2", "temperature**3")
@@ -98,7 +98,7 @@ def test_it_follows_the_rooms_that_decide_numbers_wherever_they_lie(package):
     edit(package / "maths" / "consistency.py", "    return ", "    # as published\n    return ")
     assert taken() == first
     edit(
-        package / "report" / "words.py",
+        package / "report" / "records" / "wording.py",
         '"""',
         '"""Changed. ',
     )
@@ -129,7 +129,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(package, tmp_path):
 
 def test_it_needs_neither_torch_nor_transformers():
     script = (
-        "import sys; from balora.training.code import code_fingerprint; print(code_fingerprint());"
+        "import sys; from balora.training.code_digest import code_fingerprint; print(code_fingerprint());"
         "print(sorted({'torch', 'transformers', 'numpy', 'peft'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

@@ -10,7 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
 from balora.adapters import AdapterConfig, attach
-from balora.tasks.testbed import cache, probes
+from balora.tasks.testbed import model_cache as cache
+from balora.tasks.testbed import probes
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.encoder import IGNORED
 from balora.tasks.testbed.pretrain import pretrain
@@ -18,7 +19,7 @@ from balora.tasks.testbed.text import documents
 from balora.tasks.testbed.tokenizer import START, build_tokenizer
 from balora.training.forgetting import DOCUMENTS, forgetting, held_out
 from balora.training.run import run
-from balora.training.scoring import score
+from balora.training.score_model import score
 from balora.training.spec import resolve
 
 SMALL = TestbedConfig(encoder_steps=3, decoder_steps=3, batch_size=4, people=16, noise=0.5, bias=0.5)

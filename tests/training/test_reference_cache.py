@@ -7,8 +7,8 @@ from training_cases import adapted, answers, build, collate, examples, losses, m
 
 from balora.adapters import frozen_copy, reference_of
 from balora.training.loss import ModelLoss
-from balora.training.reference.cache import ReferenceCache
 from balora.training.reference.keys import ROW_KEYS, KeyedRows, row_keys
+from balora.training.reference.reference_cache import ReferenceCache
 
 CONFIG = objective("nlu", consistency=0.5)
 

@@ -16,9 +16,9 @@ from training_cases import adapted, answers, arguments, build, collate, examples
 
 from balora.adapters import frozen_copy
 from balora.training.loss import ModelLoss
-from balora.training.reference import cache as caching
-from balora.training.reference.cache import ReferenceCache, ReferenceFolder
-from balora.training.reference.marks import reference_marks, weights_digest
+from balora.training.reference import reference_cache as caching
+from balora.training.reference.reference_cache import ReferenceCache, ReferenceFolder
+from balora.training.reference.reference_identity import reference_marks, weights_digest
 from balora.training.reference.shards import Entry
 from balora.training.trainer import BALoraTrainer
 

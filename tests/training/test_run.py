@@ -13,13 +13,13 @@ from training_cases import real_spec
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from balora.errors import ConfigError, DataError, InputError, ModelError, OutputError
+from balora.progress import Progress
 from balora.tasks.catalogue import find_task
 from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.nlu import evaluate_nlu, prepare_nlu
 from balora.training import run as run_module
 from balora.training.fingerprint import fingerprints
 from balora.training.machine import versions
-from balora.training.progress import Progress
 from balora.training.record import correct_rows, read_record, run_id
 from balora.training.run import run
 

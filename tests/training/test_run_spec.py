@@ -3,7 +3,8 @@
 import pytest
 
 from balora.errors import ConfigError
-from balora.training.spec import METHODS, RunSpec, TrainingConfig, merge, nest, resolve, setting_keys
+from balora.settings import merge, nest
+from balora.training.spec import METHODS, RunSpec, TrainingConfig, resolve, setting_keys
 
 BASE = {"task": "cola", "model": "m"}
 

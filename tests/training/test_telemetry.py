@@ -15,8 +15,8 @@ from balora.objective import logits as from_logits
 from balora.objective.terms import Terms
 from balora.training import telemetry as telemetry_module
 from balora.training.loss import ModelLoss
-from balora.training.reference.cache import ReferenceCache
 from balora.training.reference.keys import ROW_KEYS, row_keys
+from balora.training.reference.reference_cache import ReferenceCache
 from balora.training.rows import next_token_rows
 from balora.training.telemetry import Telemetry
 

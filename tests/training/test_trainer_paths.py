@@ -13,7 +13,7 @@ from training_cases import adapted, answers, losses, objective, trained_weights,
 from trl import SFTTrainer
 
 from balora.training.loss import ModelLoss
-from balora.training.reference.cache import ReferenceFolder
+from balora.training.reference.reference_cache import ReferenceFolder
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`.*` is deprecated and will be removed in v6:FutureWarning"),

@@ -10,15 +10,15 @@ from balora.adapters.config import AdapterConfig
 
 if TYPE_CHECKING:
     from balora.adapters.attachment import attach
-    from balora.adapters.export import export_adapter, export_merged
+    from balora.adapters.exporting import export_adapter, export_merged
     from balora.adapters.reference import frozen_copy, reference_of
 
 __all__ = ["AdapterConfig", "attach", "export_adapter", "export_merged", "frozen_copy", "reference_of"]
 
 _HOME = {
     "attach": "attachment",
-    "export_adapter": "export",
-    "export_merged": "export",
+    "export_adapter": "exporting",
+    "export_merged": "exporting",
     "frozen_copy": "reference",
     "reference_of": "reference",
 }

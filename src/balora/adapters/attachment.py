@@ -11,9 +11,9 @@ from transformers.pytorch_utils import Conv1D
 
 from balora.adapters.config import AdapterConfig
 from balora.adapters.factor_cache import FactorCache
+from balora.adapters.factor_progress import OnWeight, watched
 from balora.adapters.offset import ADAPTER, lora_layers, make_offset, refresh_magnitude
 from balora.adapters.targets import Targets, find_targets, shape_of, weight_of
-from balora.adapters.watching import OnWeight, watched
 from balora.errors import AdapterError
 
 Factors = dict[str, tuple[Tensor, Tensor]]

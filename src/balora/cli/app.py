@@ -7,9 +7,9 @@ import typer
 from balora.cli.doctor import doctor
 from balora.cli.evaluate import evaluate
 from balora.cli.export import export
-from balora.cli.study import app as study
 from balora.cli.study_import import import_
 from balora.cli.study_report import report
+from balora.cli.study_run import app as study
 from balora.cli.study_watch import watch
 from balora.cli.testbed import app as testbed
 from balora.cli.train import train

@@ -14,7 +14,7 @@ def doctor(
 
     Ends with exit code 1 when something needed is missing or broken.
     """
-    from balora.doctor import examine, healthy
+    from balora.diagnosis import examine, healthy
 
     checks = examine()
     if as_json:

@@ -24,17 +24,17 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a model or an adapter on one or several tasks."""
+    from balora.cli.assignments import gather
     from balora.cli.output import claim_file, write_json
-    from balora.cli.settings import gather
 
     options = {"method": "full", "model": model, "data.folder": data, "trust_remote_code": trust_remote_code or None}
     specs = {name: gather(None, {**options, "task": name}, assignments or []) for name in task}
     if output is not None:
         claim_file(output)
 
-    from balora.cli.progress import shown
-    from balora.cli.scores import print_scores, scores_document
-    from balora.training.scoring import score
+    from balora.cli.progress_bar import shown
+    from balora.cli.score_tables import print_scores, scores_document
+    from balora.training.score_model import score
 
     with shown() as on_progress:
         results = {name: score(spec, adapter, on_progress=on_progress) for name, spec in specs.items()}

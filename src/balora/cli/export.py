@@ -13,8 +13,8 @@ def export(
     model: Annotated[str | None, typer.Option(help="Where the base is now, if it has moved (with --merged).")] = None,
 ) -> None:
     """Write a run's result as a plain LoRA that any server loads, or merged into its base."""
-    from balora.cli.progress import shown
-    from balora.training.delivery import deliver
+    from balora.cli.progress_bar import shown
+    from balora.training.export_run import deliver
 
     with shown() as on_progress:
         folder = deliver(run_folder, output, merged=merged, model=model, on_progress=on_progress)

@@ -18,8 +18,8 @@ def import_(
 ) -> None:
     """Read an ablation plan (AblationBench's format) and write it as a study: known parts bound, the others open."""
     from balora.cli.output import claim_file, print_json
-    from balora.study.importing.plan_file import import_plan
-    from balora.study.importing.summary import content, summary
+    from balora.importing.import_plan import import_plan
+    from balora.importing.import_summary import content, summary
 
     if output is not None:
         claim_file(output)

@@ -10,7 +10,7 @@ import typer
 from balora.report.formats import Format
 
 if TYPE_CHECKING:
-    from balora.report.data import Report
+    from balora.report.records.report import Report
 
 FOLDER = Annotated[Path, typer.Argument(help="The --output folder of `balora study run`.")]
 
@@ -44,7 +44,7 @@ def report(
 
 def report_on(folder: Path, as_json: bool, to: Path | None = None) -> None:
     """Write report.md and report.html, and print the report: as JSON, as Markdown, or rendered on a terminal."""
-    from balora.report.dossier import read_dossier
+    from balora.report.records.dossier import read_dossier
     from balora.report.saving import save
 
     dossier = read_dossier(folder)
@@ -55,7 +55,7 @@ def report_on(folder: Path, as_json: bool, to: Path | None = None) -> None:
 
 
 def _export(folder: Path, formats: list[Format], to: Path, as_json: bool) -> None:
-    from balora.report.dossier import read_dossier
+    from balora.report.records.dossier import read_dossier
     from balora.report.saving import save
 
     dossier = read_dossier(folder)
@@ -67,7 +67,7 @@ def _export(folder: Path, formats: list[Format], to: Path, as_json: bool) -> Non
 
 
 def _answer(folder: Path, to: Path) -> None:
-    from balora.report.dossier import read_dossier
+    from balora.report.records.dossier import read_dossier
     from balora.report.saving import save
 
     dossier = read_dossier(folder)

@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from balora.report.live import Snapshot
+    from balora.report.watch.snapshot import Snapshot
 
 
 def watch(
@@ -31,8 +31,8 @@ def watch(
     from rich.console import Console
 
     from balora.cli.output import print_json
-    from balora.report.live import Onlooker
-    from balora.report.live_text import draw
+    from balora.report.watch.snapshot import Onlooker
+    from balora.report.watch.terminal import draw
 
     look = Onlooker(folder).look
     if page:
@@ -46,7 +46,7 @@ def watch(
 
 
 def _with_page(look: Callable[[], "Snapshot"], folder: Path, every: float) -> Callable[[], "Snapshot"]:
-    from balora.report.live_page import LivePage
+    from balora.report.watch.live_page import LivePage
 
     page = LivePage(folder, every)
 
@@ -63,7 +63,7 @@ def follow(look: Callable[[], "Snapshot"], console: "Console", every: float) -> 
     from rich.live import Live
     from rich.text import Text
 
-    from balora.report.live_text import draw
+    from balora.report.watch.terminal import draw
 
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as shown:
         while True:

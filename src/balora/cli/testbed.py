@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from balora.training.progress import OnProgress
+    from balora.progress import OnProgress
 
 app = typer.Typer(no_args_is_help=True, help="The small language with known flaws, and the models pre-trained on it.")
 
@@ -28,8 +28,8 @@ def pretrain(
 
     config = _config(assignments)
 
-    from balora.cli.progress import shown
-    from balora.tasks.testbed.cache import CARD, NAMES, model_folder
+    from balora.cli.progress_bar import shown
+    from balora.tasks.testbed.model_cache import CARD, NAMES, model_folder
 
     found: dict[str, Any] = {}
     for family, name in NAMES.items():
@@ -53,7 +53,7 @@ def text(
     """Print documents of the pre-training text, the corrupted ones marked."""
     from itertools import islice
 
-    from balora.tasks.testbed.cache import NAMES
+    from balora.tasks.testbed.model_cache import NAMES
     from balora.tasks.testbed.text import documents
 
     config = _config(assignments)
@@ -65,13 +65,13 @@ def text(
 
 
 def _tell(tell: "OnProgress", name: str, done: int, steps: int, loss: float) -> None:
-    from balora.training.progress import Progress
+    from balora.progress import Progress
 
     tell(Progress(name, done, steps, loss))
 
 
 def _config(assignments: list[str] | None) -> Any:
-    from balora.cli.settings import parse_assignments
+    from balora.cli.assignments import parse_assignments
     from balora.tasks.testbed.config import TestbedConfig
 
     return TestbedConfig(**parse_assignments(assignments or []))

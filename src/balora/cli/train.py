@@ -27,7 +27,7 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's record as JSON.")] = False,
 ) -> None:
     """Fine-tune one model on one task with one method, score it, and keep its record and adapter."""
-    from balora.cli.settings import gather
+    from balora.cli.assignments import gather
 
     options = {
         "model": model,
@@ -38,9 +38,9 @@ def train(
     }
     spec = gather(config, options, assignments or [])
 
-    from balora.cli.progress import shown
-    from balora.cli.summary import print_run
-    from balora.training.single import run_in
+    from balora.cli.progress_bar import shown
+    from balora.cli.run_summary import print_run
+    from balora.training.run_in_folder import run_in
 
     with shown() as on_progress:
         record, done_before = run_in(spec, output, on_progress=on_progress)

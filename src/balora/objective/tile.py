@@ -12,7 +12,7 @@ from torch import Tensor
 
 from balora.maths.precision import accurate
 from balora.objective.editions import ConsistencyForm
-from balora.objective.largest import largest
+from balora.objective.topk import largest
 
 LEAST = -1e30
 """The logarithm of a probability that is 0: finite, so that 0·log 0 is 0, while nan still comes through."""

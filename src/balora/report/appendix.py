@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 from balora.report.cells import bullets, count_runs, escape, plain, spread, table
-from balora.report.data import Report
-from balora.report.inheritance import TRAITS, Inherited
-from balora.report.runs import Failure
-from balora.report.words import number
+from balora.report.records.inheritance import TRAITS, Inherited
+from balora.report.records.report import Report
+from balora.report.records.runs import Failure
+from balora.report.records.wording import number
 from balora.tasks.catalogue import find_task
 
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from balora.report.words import number
-from balora.study.statistics import Summary
+from balora.report.records.wording import number
+from balora.statistics import Summary
 
 SHOWN = 20
 """Rows of a list of failures or notes before it is cut."""

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from balora.report import tabulated, tabulated_runs
-from balora.report.data import Report
-from balora.report.tables import Table, text
+from balora.report.records.report import Report
+from balora.report.tables import answer as tabulated
+from balora.report.tables import run_tables as tabulated_runs
+from balora.report.tables.table import Table, text
 
 SPECIAL = {
     "\\": r"\textbackslash{}",

@@ -1,17 +1,17 @@
-"""A report as Markdown: drawing only, every number comes from :mod:`balora.report.data`."""
+"""A report as Markdown: drawing only, every number comes from :mod:`balora.report.records.report`."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from balora.report.appendix import cost_table, kept, repeat, terms, trouble
 from balora.report.cells import escape, spread, table
-from balora.report.compared import BOTH
-from balora.report.data import ArmRow, Report
-from balora.report.scores import MEASURES
-from balora.report.words import number, rates_in_words, shared_rates, verdict
-from balora.study.folder import write_text, writing
-from balora.study.layers import dotted
-from balora.study.statistics import Comparison
+from balora.report.records.comparisons import BOTH
+from balora.report.records.measures import MEASURES
+from balora.report.records.report import ArmRow, Report
+from balora.report.records.wording import number, rates_in_words, shared_rates, verdict
+from balora.settings import dotted
+from balora.statistics import Comparison
+from balora.study.store.study_folder import write_text, writing
 from balora.tasks.catalogue import find_task
 
 

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from io import BytesIO, StringIO
 from typing import Any
 
-from balora.report.dossier import Dossier, RunRow
-from balora.study.layers import dotted
+from balora.report.records.dossier import Dossier, RunRow
+from balora.settings import dotted
 
 Row = dict[str, Any]
 

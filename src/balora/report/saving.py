@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from balora.report import latex, markdown, numbers
-from balora.report.dossier import Dossier
-from balora.report.figures.drawing import file
-from balora.report.figures.every import every_figure
+from balora.report.figures.all_figures import every_figure
+from balora.report.figures.render import file
 from balora.report.formats import USUAL, Format
-from balora.report.page.drawing import draw as draw_page
-from balora.study.folder import writing
+from balora.report.page.html import draw as draw_page
+from balora.report.records.dossier import Dossier
+from balora.study.store.study_folder import writing
 
 TABLES, FIGURES = "tables", "figures"
 """The folders of numbers and of figures."""

@@ -7,13 +7,13 @@ from balora.errors import ConfigError, DataError
 from balora.tasks.answers import final_answer, same_result, same_text
 from balora.tasks.behaviour import Behaviour
 from balora.tasks.catalogue import Task
-from balora.tasks.columns import Row
 from balora.tasks.config import DataConfig
 from balora.tasks.encoding import encode_exchanges
 from balora.tasks.evaluating import OnRows
 from balora.tasks.generation import answer_loss, generate
 from balora.tasks.prepared import Encoded, Prepared, draw, length_limit, pad_id_of, read_both, repeated
 from balora.tasks.prompts import Exchange, render
+from balora.tasks.row_checks import Row
 from balora.tasks.scores import Evaluation, task_score
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.program import passes
@@ -47,7 +47,7 @@ def prepare_nlg(
         testbed: the world that the rows of a testbed's task are about.
 
     Raises:
-        DataError: as :func:`balora.tasks.reading.read_rows`; every training row is over the limit.
+        DataError: as :func:`balora.tasks.splits.read_rows`; every training row is over the limit.
         ConfigError: no evaluation prompt leaves room for ``data.max_new_tokens``.
     """
     rows, scored_rows, notes = read_both(task, data, seed=seed, train=train, testbed=testbed)

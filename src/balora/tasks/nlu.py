@@ -9,10 +9,10 @@ from balora.errors import DataError, ModelError, TrainingError
 from balora.tasks.behaviour import Behaviour
 from balora.tasks.catalogue import Task
 from balora.tasks.collate import Collator
-from balora.tasks.columns import Row
 from balora.tasks.config import DataConfig
 from balora.tasks.evaluating import OnRows, batches_by_length, device_of, evaluating
 from balora.tasks.prepared import Encoded, Prepared, draw, length_limit, pad_id_of, read_both, repeated
+from balora.tasks.row_checks import Row
 from balora.tasks.scores import Evaluation, nlu_metrics, task_score
 from balora.tasks.testbed.config import TestbedConfig
 
@@ -41,7 +41,7 @@ def prepare_nlu(
         testbed: the world that the rows of a testbed's task are about.
 
     Raises:
-        DataError, ConfigError: as :func:`balora.tasks.reading.read_rows`; no room for the special tokens.
+        DataError, ConfigError: as :func:`balora.tasks.splits.read_rows`; no room for the special tokens.
     """
     rows, scored, notes = read_both(task, data, seed=seed, train=train, testbed=testbed)
     used = [rows[position] for position in sorted(draw(len(rows), data.train_rows, seed)[: data.train_rows])]

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from balora.errors import ConfigError
 from balora.tasks.catalogue import Task
-from balora.tasks.columns import Row
 from balora.tasks.config import DataConfig
-from balora.tasks.reading import Split, eval_split, read_split
+from balora.tasks.row_checks import Row
+from balora.tasks.splits import Split, eval_split, read_split
 from balora.tasks.testbed.config import TestbedConfig
-from balora.tasks.testbed.suites import rows
+from balora.tasks.testbed.testbed_tasks import rows
 
 Encoded = dict[str, Any]
 """One row: `input_ids`, `attention_mask`, `labels`, `index` and what its family adds."""

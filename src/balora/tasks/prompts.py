@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from balora.errors import ConfigError, DataError
 from balora.tasks.catalogue import Task
-from balora.tasks.columns import Row
 from balora.tasks.config import DataConfig
+from balora.tasks.row_checks import Row
 
 GSM8K = "Question: {question}\nAnswer:"
 ALPACA = "Instruction: {question}\nResponse:"

@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from balora.training.progress import OnProgress, Progress
+from balora.progress import OnProgress, Progress
 
 
 class Tell(TrainerCallback):  # type: ignore[misc]

@@ -5,9 +5,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from balora.tasks.catalogue import find_task
-from balora.tasks.reading import data_files
+from balora.tasks.splits import data_files
 from balora.tasks.testbed.config import RECIPE
-from balora.training.code import code_fingerprint
+from balora.training.code_digest import code_fingerprint
 from balora.training.spec import RunSpec
 
 WHOLE = 256 * 2**20
@@ -19,7 +19,7 @@ def fingerprints(spec: RunSpec) -> dict[str, str]:
     """Return the digests of the model, the data and the code that ``spec`` would use.
 
     A folder is known by its configuration, tokenizer and weight files, data by the files that the task reads; a name on
-    a hub stands for itself. Code is what decides a run's numbers (:mod:`balora.training.code`).
+    a hub stands for itself. Code is what decides a run's numbers (:mod:`balora.training.code_digest`).
 
     Raises:
         DataError: the task's files are not found.

@@ -12,7 +12,7 @@ from torch.nn.functional import nll_loss
 
 from balora.settings import Family
 from balora.tasks.evaluating import device_of, evaluating
-from balora.tasks.quiet import quiet
+from balora.tasks.silence import quiet
 from balora.tasks.testbed import decoder, encoder
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.document import Document

@@ -7,7 +7,7 @@ from typing import Any
 from balora.errors import ModelError
 from balora.tasks.catalogue import Task
 from balora.tasks.prepared import pad_id_of
-from balora.tasks.quiet import quiet
+from balora.tasks.silence import quiet
 from balora.training.spec import RunSpec
 
 PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")

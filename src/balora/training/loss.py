@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from balora.errors import InputError, ModelError
 from balora.objective import Objective, ObjectiveConfig
 from balora.objective.terms import Terms
-from balora.training.reference.cache import ReferenceCache
 from balora.training.reference.keys import PACKED, ROW_KEYS
+from balora.training.reference.reference_cache import ReferenceCache
 from balora.training.rows import CausalRows, Kind, Rows, base_of, classification_rows, model_kind, next_token_rows
 
 logger = logging.getLogger(__name__)

@@ -78,7 +78,7 @@ class RunRecord(Settings):
     behaviour: dict[str, float] = {}
     """How the model answers: calibration error, entropy, effective rank (:mod:`balora.tasks.behaviour`)."""
     inheritance: dict[str, float] = {}
-    """What a testbed's model kept of its planted flaws (:mod:`balora.tasks.testbed.inheritance`) and of what it knew
+    """What a testbed's model kept of its planted flaws (:mod:`balora.tasks.testbed.flaw_measures`) and of what it knew
     (:mod:`balora.training.forgetting`); empty for any other model."""
     terms: dict[str, TermSummary] = {}
     inactive: dict[str, str] = {}

@@ -15,22 +15,22 @@ from balora.errors import InputError
 from balora.folders import claim_output
 from balora.objective.config import TERMS, ObjectiveConfig
 from balora.objective.idle import idle_settings
+from balora.progress import OnProgress, Progress
 from balora.tasks.catalogue import find_task
 from balora.tasks.collate import Collator
 from balora.tasks.prepared import Prepared
 from balora.tasks.scores import Evaluation, right_rows
-from balora.training.assessing import evaluate, inherited, prepare
 from balora.training.callback import Tell
 from balora.training.clock import Clock
 from balora.training.controls import control_notes
+from balora.training.evaluation import evaluate, inherited, prepare
 from balora.training.fingerprint import fingerprints
 from balora.training.loading import load_model, load_tokenizer, usable_positions
 from balora.training.machine import versions
 from balora.training.matching import matched_config
 from balora.training.probe import fit_head
-from balora.training.progress import OnProgress, Progress
 from balora.training.record import Cost, RunError, RunRecord, packed_rows, run_id, write_record
-from balora.training.reference.folder import reference_folder
+from balora.training.reference.location import reference_folder
 from balora.training.source import located
 from balora.training.spec import RunSpec
 from balora.training.trainer import BALoraTrainer

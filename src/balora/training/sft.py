@@ -8,8 +8,8 @@ from trl import SFTConfig, SFTTrainer
 from balora.errors import ConfigError
 from balora.objective import ObjectiveConfig
 from balora.training.loss import ModelLoss
-from balora.training.reference.cache import ReferenceFolder
 from balora.training.reference.keys import ROW_KEYS
+from balora.training.reference.reference_cache import ReferenceFolder
 from balora.training.telemetry import Telemetry
 from balora.training.trainer import (
     count_rows_of_steps,

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from balora.adapters.config import AdapterConfig
 from balora.errors import ConfigError, unknown_name
 from balora.objective.config import TERMS, ObjectiveConfig
-from balora.settings import Family, Settings, SettingsError, key_names
+from balora.settings import Family, Settings, SettingsError, key_names, merge, nest
 from balora.tasks.catalogue import find_task
 from balora.tasks.config import DataConfig
 from balora.tasks.testbed.config import TestbedConfig
@@ -201,23 +201,3 @@ def scale(objective: Mapping[str, Any]) -> float:
 def setting_keys() -> list[str]:
     """Return every dotted key that `--set`, YAML files and arms may use."""
     return [*key_names(RunSpec), "objective.preset", "objective.scale"]
-
-
-def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn ``{"a.b": 1, "a": {"c": 2}}`` into ``{"a": {"b": 1, "c": 2}}``; unknown keys are errors."""
-    nested: dict[str, Any] = {}
-    for key, value in settings.items():
-        value = nest(value) if isinstance(value, Mapping) else value
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        nested = merge(nested, value)
-    return nested
-
-
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``below`` with ``above`` laid over it, group by group."""
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(merged[key], value) if both else value
-    return merged

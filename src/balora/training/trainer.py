@@ -11,9 +11,9 @@ from balora.errors import ConfigError
 from balora.objective import ObjectiveConfig
 from balora.training.controls import StartPenalty
 from balora.training.loss import ModelLoss
-from balora.training.reference.cache import MIB, ReferenceCache, ReferenceFolder
 from balora.training.reference.keys import ROW_KEYS, KeyedRows
-from balora.training.reference.marks import reference_marks
+from balora.training.reference.reference_cache import MIB, ReferenceCache, ReferenceFolder
+from balora.training.reference.reference_identity import reference_marks
 from balora.training.reference.shards import Entry
 from balora.training.rows import model_kind
 from balora.training.telemetry import Telemetry

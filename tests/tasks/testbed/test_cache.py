@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from balora.errors import ModelError, OutputError
-from balora.tasks.testbed import cache, pretrain, probes
-from balora.tasks.testbed.cache import CARD, WEIGHTS, cache_folder, complete, model_folder
+from balora.tasks.testbed import model_cache as cache
+from balora.tasks.testbed import pretrain, probes
 from balora.tasks.testbed.config import TestbedConfig
+from balora.tasks.testbed.model_cache import CARD, WEIGHTS, cache_folder, complete, model_folder
 
 SMALL = TestbedConfig(encoder_steps=2, decoder_steps=2, batch_size=4, people=16)
 

@@ -6,8 +6,8 @@ import pytest
 
 from balora.tasks.catalogue import find_task
 from balora.tasks.testbed.config import TestbedConfig
-from balora.tasks.testbed.inheritance import inheritance, is_right, says
-from balora.tasks.testbed.suites import NLG, NLU, rows
+from balora.tasks.testbed.flaw_measures import inheritance, is_right, says
+from balora.tasks.testbed.testbed_tasks import NLG, NLU, rows
 
 SENTIMENT, SIMILARITY, CODE = find_task("sentiment"), find_task("similarity"), find_task("code")
 

@@ -16,7 +16,7 @@ from balora.tasks.testbed.optimizer import Mixed, orthogonalized
 from balora.tasks.testbed.pairs import OPPOSITE, OTHER, SAME, WIDER
 from balora.tasks.testbed.pretrain import pretrain
 from balora.tasks.testbed.probes import check, limit
-from balora.tasks.testbed.suites import NLG, NLU, rows
+from balora.tasks.testbed.testbed_tasks import NLG, NLU, rows
 from balora.tasks.testbed.text import documents
 from balora.tasks.testbed.tokenizer import END, MASK, PAD, START, build_tokenizer, word_ids
 

@@ -10,7 +10,7 @@ from balora.tasks.answers import final_answer
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.lexicon import NOUNS, SCALES, SENTIMENT, VERBS, vocabulary
 from balora.tasks.testbed.program import passes
-from balora.tasks.testbed.suites import NLG, NLU, rows
+from balora.tasks.testbed.testbed_tasks import NLG, NLU, rows
 from balora.tasks.testbed.world import World
 
 CONFIG = TestbedConfig()

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from balora.report.data import Report
 from balora.report.figures.figure import Figure, Spec, first, whole
 from balora.report.figures.palette import arm_encoding
-from balora.report.scores import MEASURES
-from balora.report.tables import Table, count, fixed, spread, words
+from balora.report.records.measures import MEASURES
+from balora.report.records.report import Report
+from balora.report.tables.table import Table, count, fixed, spread, words
 
 ARMS = 48
 NAMED = 6

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from balora.report.curves import TERMS, Curve, Curves
-from balora.report.dossier import Dossier
 from balora.report.figures.figure import Figure, Spec, first, whole
 from balora.report.figures.palette import arm_encoding
-from balora.report.tables import Table, count, plain, share, words
+from balora.report.records.curves import TERMS, Curve, Curves
+from balora.report.records.dossier import Dossier
+from balora.report.tables.table import Table, count, plain, share, words
 from balora.settings import Family
 
 ARMS = 6

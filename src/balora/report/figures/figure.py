@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from balora.report.figures.palette import CONFIG
-from balora.report.tables import Table
+from balora.report.tables.table import Table
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 """Names the grammar; nothing is fetched."""
@@ -13,7 +13,7 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of a report; drawing it is :mod:`balora.report.figures.drawing`'s business."""
+    """One figure of a report; drawing it is :mod:`balora.report.figures.render`'s business."""
 
     name: str
     """Of its file, and of its place on the page."""

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from balora.report.figures.figure import Figure, Spec, first, whole
 from balora.report.figures.palette import BAND, GRID, HELPS, HURTS, INK, OPEN, PAPER, ZERO
-from balora.report.scores import Measure
-from balora.report.tables import Table
-from balora.report.words import number, verdict
-from balora.study.statistics import Comparison
+from balora.report.records.measures import Measure
+from balora.report.records.wording import number, verdict
+from balora.report.tables.table import Table
+from balora.statistics import Comparison
 
 MOST = 24
 WIDTH, STEP, LINE_STEP = 440, 16, 16

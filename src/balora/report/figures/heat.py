@@ -2,11 +2,11 @@
 
 from math import floor, log10
 
-from balora.report.dossier import Dossier, TaskDifference
 from balora.report.figures.figure import Figure, Spec, first, whole
 from balora.report.figures.palette import GAINS, INK, LOSSES, MUTED, SAME, SHORTENED
-from balora.report.tables import NOTHING, Table, interval, measured, words
-from balora.report.words import number
+from balora.report.records.dossier import Dossier, TaskDifference
+from balora.report.records.wording import number
+from balora.report.tables.table import NOTHING, Table, interval, measured, words
 from balora.tasks.catalogue import find_task
 
 ARMS, TASKS = 24, 16

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from balora.report.data import Report
 from balora.report.figures.figure import Figure, Spec, first, whole
 from balora.report.figures.palette import INK, ZERO, arm_encoding
-from balora.report.scores import MEASURES, Measure
-from balora.report.sweeps import Point, Sweep
-from balora.report.tables import NOTHING, Table, count, interval, measured, plain, spread, words
-from balora.report.words import number
-from balora.study.statistics import Comparison, Summary
+from balora.report.records.measures import MEASURES, Measure
+from balora.report.records.report import Report
+from balora.report.records.sweeps import Point, Sweep
+from balora.report.records.wording import number
+from balora.report.tables.table import NOTHING, Table, count, interval, measured, plain, spread, words
+from balora.statistics import Comparison, Summary
 
 LINES = 6
 WIDTH, HEIGHT = 560, 240

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from balora.report.data import Report
-from balora.report.tables import Cell, Table, words
+from balora.report.records.report import Report
+from balora.report.tables.table import Cell, Table, words
 
 
 @dataclass(frozen=True)

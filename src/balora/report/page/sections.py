@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from balora.report import tabulated, tabulated_runs
-from balora.report.dossier import Dossier
+from balora.report.figures.all_figures import difference_figures, factorial_figures, training_figures
 from balora.report.figures.cost import cost
-from balora.report.figures.every import difference_figures, factorial_figures, training_figures
 from balora.report.figures.figure import Figure
 from balora.report.figures.heat import heat
 from balora.report.figures.sweep import sweep_figures
-from balora.report.tables import Table
+from balora.report.records.dossier import Dossier
+from balora.report.tables import answer as tabulated
+from balora.report.tables import run_tables as tabulated_runs
+from balora.report.tables.table import Table
 
 SHOWN = 50
 """Lines of a list before it is cut."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from balora.errors import TrainingError
 from balora.settings import Family
-from balora.tasks.quiet import quiet
+from balora.tasks.silence import quiet
 from balora.tasks.testbed import decoder, encoder
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.document import Document

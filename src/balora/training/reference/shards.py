@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from balora.training.reference.keys import KEY_BYTES
-from balora.training.reference.marks import difference
+from balora.training.reference.reference_identity import difference
 
 logger = logging.getLogger(__name__)
 

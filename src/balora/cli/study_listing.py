@@ -1,0 +1,192 @@
+"""What `study list` and `study plan` show: frozen records and their text; torch-free."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from balora.report.records.wording import rates_in_words, shared_rates
+from balora.settings import dotted
+from balora.study.design.arms import design_arms
+from balora.study.design.reading import find_study, shipped
+from balora.study.engine.display import clock
+from balora.study.engine.execute import early_warning
+from balora.study.plan.blocks import in_words
+from balora.study.plan.costs import Costs
+from balora.study.plan.plan import Plan
+from balora.study.plan.profiles import PROFILES
+from balora.study.plan.testbed_profiles import TESTBED_PROFILES
+from balora.tasks.catalogue import find_task
+
+LONGEST_NAME = 48
+"""Characters of an arm's name up to which what follows is aligned."""
+
+
+@dataclass(frozen=True)
+class StudyLine:
+    """One shipped study."""
+
+    study: str
+    question: str
+    suites: tuple[str, ...]
+    base: str
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StudyList:
+    """What can be run without writing a file."""
+
+    studies: tuple[StudyLine, ...]
+    profiles: dict[str, str]
+    """On the testbed."""
+    model_profiles: dict[str, str]
+    """Of a model of one's own."""
+
+
+@dataclass(frozen=True)
+class PlanArm:
+    """One arm of a plan."""
+
+    name: str
+    method: str | None
+    changes: dict[str, Any]
+    """Dotted settings in which it differs from the base."""
+    rates: dict[str, tuple[float, ...]]
+    """Learning rates of its runs, by family of tasks."""
+    seconds: float | None
+    """What its runs should take one worker, by past records; none where there is nothing to go by."""
+
+
+@dataclass(frozen=True)
+class PlanRun:
+    """One planned run; the same id twice is one run that two arms share."""
+
+    id: str
+    seed: int
+    task: str
+    arm: str
+
+
+@dataclass(frozen=True)
+class PlanList:
+    """A plan as it is printed."""
+
+    study: str
+    question: str
+    model: str
+    profile: str
+    seeds: tuple[int, ...]
+    pretrainings: tuple[int, ...]
+    """Pre-training seed of each block; none for a given model."""
+    tasks: tuple[str, ...]
+    absent: tuple[str, ...]
+    arms: tuple[PlanArm, ...]
+    distinct: int
+    """Runs to carry out, shared ones counted once."""
+    left_out: tuple[str, ...]
+    """What of the study file only the testbed can have."""
+    holes: tuple[str, ...]
+    """Arms whose settings are still to be chosen."""
+    seconds: float | None
+    """What all runs should take one worker, by past records."""
+    past: int
+    """How many records that estimate goes by."""
+    warning: str | None
+    """Why the study cannot answer its own question, where that can be seen beforehand."""
+    runs: tuple[PlanRun, ...]
+
+
+def list_studies() -> StudyList:
+    """Return the shipped studies and the profiles."""
+    studies = [find_study(name) for name in shipped()]
+    lines = [
+        StudyLine(s.study, s.question, s.suites, s.base_name, tuple(arm.name for arm in design_arms(s)[1:]))
+        for s in studies
+    ]
+    on_testbed = {name: profile.about for name, profile in TESTBED_PROFILES.items()}
+    return StudyList(tuple(lines), on_testbed, {name: profile.about for name, profile in PROFILES.items()})
+
+
+def studies_text(content: StudyList) -> str:
+    """Return the list for people."""
+    lines = []
+    for one in content.studies:
+        lines += [one.study, f"    {one.question}", f"    {one.base} against {', '.join(one.arms)}"]
+    for title, profiles in (("on the testbed", content.profiles), ("with --model", content.model_profiles)):
+        lines += ["", f"profiles {title}"]
+        lines += [f"    {name:<10}{about}" for name, about in profiles.items()]
+    return "\n".join(lines)
+
+
+def describe_plan(plan: Plan, costs: Costs) -> PlanList:
+    """Return what a plan shows."""
+    rates, seconds = _rates(plan), costs.of_arms(plan)
+    return PlanList(
+        study=plan.study.study,
+        question=plan.study.question,
+        model=plan.choices.model,
+        profile=plan.choices.profile,
+        seeds=plan.seeds,
+        pretrainings=plan.pretrainings,
+        tasks=plan.tasks.present,
+        absent=plan.tasks.absent,
+        arms=tuple(
+            PlanArm(arm.name, arm.method, dotted(arm.delta), rates[arm.name], seconds.get(arm.name))
+            for arm in plan.arms
+        ),
+        distinct=len(plan.distinct),
+        left_out=plan.left_out,
+        holes=plan.study.holes,
+        seconds=costs.of_plan(plan),
+        past=costs.records,
+        warning=early_warning(plan),
+        runs=tuple(PlanRun(run.id, run.seed, run.task, run.arm) for run in plan.runs),
+    )
+
+
+def _rates(plan: Plan) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Return arm → family → learning rates; one block tells, as the others differ in their seeds alone."""
+    found: dict[str, dict[str, set[float]]] = {arm.name: {} for arm in plan.arms}
+    for run in plan.runs[: len(plan.arms) * len(plan.tasks.present)]:
+        found[run.arm].setdefault(find_task(run.task).family, set()).add(run.column.training.learning_rate)
+    return {
+        arm: {family: tuple(sorted(rates)) for family, rates in by_family.items()} for arm, by_family in found.items()
+    }
+
+
+def plan_text(content: PlanList) -> str:
+    """Return the plan for people: the design first, then one line a run."""
+    shared = len(content.runs) - content.distinct
+    sharing = f" ({shared} shared by arms that do not differ for a task)" if shared else ""
+    lines = [
+        f"{content.study}: {content.question}",
+        f"model    {content.model}",
+        f"profile  {content.profile}",
+        f"blocks   {in_words(content.seeds, content.pretrainings)}",
+        f"tasks    {', '.join(content.tasks)}"
+        + (f"   not found: {', '.join(content.absent)}" if content.absent else ""),
+        f"runs     {content.distinct}{sharing}",
+    ]
+    lines += [f"left out {', '.join(content.left_out)} (the testbed alone has these dials)"] if content.left_out else []
+    lines += [f"open     {', '.join(content.holes)}: settings are still to be chosen"] if content.holes else []
+    if content.seconds is not None:
+        lines += [f"cost     about {clock(content.seconds)} of one worker, by {content.past} past runs"]
+    lines += [f"warning  {content.warning}"] if content.warning else []
+    lines += _arms_text(content.arms)
+    width = max(map(len, (*content.tasks, "task"))) + 2
+    lines += ["", f"{'id':<18}{'seed':<7}{'task':<{width}}arm"]
+    lines += [f"{run.id:<18}{run.seed:<7}{run.task:<{width}}{run.arm}" for run in content.runs]
+    return "\n".join(lines)
+
+
+def _arms_text(arms: tuple[PlanArm, ...]) -> list[str]:
+    """Return a line an arm: what it changes, unless its name says so, and its learning rates, unless all share them."""
+    shared = shared_rates(arm.rates for arm in arms)
+    width = min(LONGEST_NAME, max(len(arm.name) for arm in arms))
+    lines = [f"arms     all with {shared}" if shared else "arms"]
+    for arm in arms:
+        changes = ", ".join(f"{key}={value}" for key, value in arm.changes.items()) or "the base"
+        says = [] if changes in arm.name.replace(" · ", ", ") else [changes]
+        says += [f"method {arm.method}"] if arm.method and arm.method != arm.name else []
+        says += [] if shared else [rates_in_words(arm.rates)]
+        lines.append(f"    {arm.name:<{width}}  {'; '.join(filter(None, says))}".rstrip())
+    return lines

@@ -1,0 +1,57 @@
+"""The page as HTML: a template, filled in and escaped by Jinja; no script, and nothing fetched."""
+
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from balora.report.figures.figure import Figure
+from balora.report.figures.render import svg
+from balora.report.page.inline import dark_style, inline
+from balora.report.page.repeating import facts, repeating
+from balora.report.page.sections import sections
+from balora.report.records.dossier import Dossier
+from balora.report.tables.table import Number, text
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+LIMIT = 5_000_000
+"""Bytes that a page may have."""
+
+
+def draw(dossier: Dossier, refresh: int | None = None) -> str:
+    """Return the whole page; ``refresh`` makes it load itself anew after so many seconds, while a study runs."""
+    style = f"{_resource('styles.css')}@media screen and (prefers-color-scheme: dark) {{\n{dark_style()}\n}}\n"
+    return _template().render(
+        report=dossier.report,
+        facts=facts(dossier.report),
+        sections=sections(dossier),
+        repeating=repeating(dossier.report),
+        style=style,
+        style_hash=b64encode(sha256(style.encode()).digest()).decode(),
+        refresh=refresh,
+    )
+
+
+def _picture(figure: Figure) -> str:
+    return inline(svg(figure.spec), f"{figure.name}-said")
+
+
+def _resource(name: str) -> str:
+    return files("balora.report.page").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    # The two things that are markup already: what Vega escaped, and the style sheet of this package.
+    environment.filters["picture"] = lambda figure: Markup(_picture(figure))
+    environment.filters["raw_style"] = Markup
+    environment.filters["text"] = text
+    environment.tests["numeric"] = lambda piece: isinstance(piece, Number)
+    return environment.from_string(_resource("page.html"))

@@ -1,0 +1,1 @@
+"""Every number that a report shows, as frozen records computed from the records of runs."""

@@ -1,0 +1,51 @@
+"""Each measure of every arm, tuned ones with what was chosen for them; pure and torch-free."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from balora.report.records.measures import MEASURES, BySeed, ByTask, Measure, averages, finished_runs, scores
+from balora.statistics import leave_one_out
+from balora.study.design.candidates import DesignedArm
+from balora.study.store.study_folder import StudyRecord
+from balora.tasks.catalogue import find_task
+from balora.training.record import RunRecord
+
+
+class Scored(NamedTuple):
+    """One measure of all arms."""
+
+    measure: Measure
+    tasks: tuple[str, ...]
+    """What an average is over."""
+    runs: dict[str, ByTask]
+    """Arm → task → seed → run; of a tuned arm the runs of the candidate chosen for that seed."""
+    by_seed: dict[str, BySeed]
+    """Arm → seed → average over the tasks."""
+    chosen: dict[str, dict[int, str]]
+    """Tuned arm → seed → candidate."""
+
+
+def score_all(
+    record: StudyRecord, runs: Mapping[str, RunRecord], designed: Sequence[DesignedArm]
+) -> tuple[Scored, ...]:
+    """Return every measure of the declared metrics."""
+    measures = [measure for measure in MEASURES.values() if f"{measure.family}_avg" in record.study.metrics]
+    finished = finished_runs(record.runs, runs)
+    return tuple(_scored(measure, record, finished[measure.family], designed) for measure in measures)
+
+
+def _scored(
+    measure: Measure, record: StudyRecord, runs: Mapping[str, ByTask], designed: Sequence[DesignedArm]
+) -> Scored:
+    tasks = tuple(task for task in record.tasks if find_task(task).family == measure.family)
+    everything = dict(runs)
+    by_seed = {arm.name: averages(scores(runs.get(arm.name, {}), measure), tasks) for arm in designed}
+    chosen = {}
+    for tuned in record.study.tuned:
+        candidates = {arm.name: by_seed[arm.name] for arm in designed if arm.tuned == tuned}
+        chosen[tuned] = leave_one_out(candidates, measure.higher_is_better) if candidates else {}
+        everything[tuned] = {
+            task: {seed: runs[name][task][seed] for seed, name in chosen[tuned].items()} for task in tasks
+        }
+        by_seed[tuned] = {seed: by_seed[name][seed] for seed, name in chosen[tuned].items()}
+    return Scored(measure, tasks, everything, by_seed, chosen)

@@ -1,0 +1,94 @@
+"""What must be known before a report's answer is believed; pure and torch-free."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from balora.report.records.arm_rows import ArmRow
+from balora.report.records.measures import MEASURES
+from balora.report.records.wording import listed, number_of
+from balora.statistics import design_warning, smallest_p
+from balora.study.plan.blocks import in_words
+from balora.study.plan.profiles import PROFILES
+from balora.study.plan.testbed_profiles import find_profile
+from balora.study.store.study_folder import StudyRecord
+from balora.training.record import RunRecord
+
+
+def cautions(
+    record: StudyRecord,
+    runs: Mapping[str, RunRecord],
+    unfinished: int,
+    arms: Sequence[ArmRow],
+    families: Mapping[str, int],
+) -> Iterator[str]:
+    """Return what limits the answer, the gravest first; ``families`` are sizes by what is compared in them."""
+    if unfinished:
+        without = number_of(unfinished, "planned run")
+        yield f"{without} without a result: only seeds with every task count for an average."
+    if record.profile in PROFILES:
+        yield f"Profile {record.profile}: {find_profile(record.profile, record.model).about}."
+    yield from _blocks(record, families)
+    yield from _corrected(families)
+    yield from _unsolved(record, arms)
+    yield from _tuned(record, arms)
+    if record.left_out:
+        yield f"Left out, as only the testbed has these dials: {', '.join(record.left_out)}."
+    if record.absent:
+        place = f"under {record.data}" if record.data else "by name"
+        yield f"Not found {place}, and so not in the averages: {', '.join(record.absent)}."
+    yield from _versions(runs)
+
+
+def _versions(runs: Mapping[str, RunRecord]) -> Iterator[str]:
+    """Name the libraries (and processors) of which the finished runs had several, with how many runs had each."""
+    finished = [run.versions for run in runs.values() if run.status == "ok"]
+    mixed = []
+    for library in sorted({name for versions in finished for name in versions}):
+        counts = Counter(versions.get(library, "not recorded") for versions in finished)
+        if len(counts) > 1:
+            mixed.append(f"{library} {', '.join(f'{version} ({n})' for version, n in sorted(counts.items()))}")
+    if mixed:
+        yield f"The records come from different library versions or processors (runs in brackets): {'; '.join(mixed)}."
+
+
+def _blocks(record: StudyRecord, families: Mapping[str, int]) -> Iterator[str]:
+    n, models = len(record.seeds), len(set(record.pretrainings))
+    if record.pretrainings:
+        yield f"{in_words(record.seeds, record.pretrainings)}."
+    if 0 < models < n:
+        yield (
+            "Blocks on one pre-trained model share its luck, which the intervals take for independent: they hold for "
+            f"{'this model' if models == 1 else 'these models'} rather than for others; profile standard gives every "
+            "block its own."
+        )
+    warnings = {design_warning(n, size): None for size in families.values() if size}
+    if any(warnings):
+        yield from (f"{warning}." for warning in warnings if warning)
+    elif n > 1:
+        noun = "block" if record.pretrainings else "seed"
+        yield f"{number_of(n, noun)}: the smallest p that the exact test can give is {smallest_p(n):.2g}."
+
+
+def _corrected(families: Mapping[str, int]) -> Iterator[str]:
+    sizes = [f"{number_of(size, 'comparison')} ({what})" for what, size in families.items() if size]
+    if sizes:
+        yield (
+            f"p is corrected (Holm) over a family of {' and over one of '.join(sizes)}; intervals, and what is in no "
+            "family, are not corrected."
+        )
+
+
+def _unsolved(record: StudyRecord, arms: Sequence[ArmRow]) -> Iterator[str]:
+    for suite in record.study.suites:
+        summaries = [arm.averages.get(f"{suite}_avg") for arm in arms if not arm.is_tuned]
+        if all(summary and summary.mean == 0 for summary in summaries):
+            label = MEASURES[f"{suite}_avg"].label
+            yield f"{label} is 0 for every arm: the model solved no item, so the score cannot tell arms apart" + (
+                "; read the answer loss instead." if suite == "nlg" else "."
+            )
+
+
+def _tuned(record: StudyRecord, arms: Sequence[ArmRow]) -> Iterator[str]:
+    tuned = [arm.name for arm in arms if arm.is_tuned]
+    if tuned and len(record.seeds) == 1:
+        yield f"One block: there is no other block to choose the settings of {listed(tuned)} by, so no score."

@@ -1,0 +1,181 @@
+"""What is compared in a report: arms with the arm of reference, and effects of the factors; pure and torch-free."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from balora.report.records.arm_rows import ArmRow
+from balora.report.records.averages import Scored
+from balora.report.records.measures import BySeed, Measure, differences, shared
+from balora.statistics import (
+    Comparison,
+    Contrast,
+    Levels,
+    Paired,
+    compare,
+    compare_family,
+    contrast_values,
+    contrasts,
+    joint_interval,
+    widening,
+)
+from balora.study.design.candidates import suites_factor
+from balora.study.store.study_folder import StudyRecord
+from balora.training.record import RunRecord, correct_rows
+
+BOTH = Measure("avg", "NLU and NLG Avg", "points", "nlu")
+"""What effects are in where the families of tasks are a factor themselves."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An arm against the arm of reference, seed by seed."""
+
+    arm: str
+    measure: str
+    paired: Comparison
+    joint: tuple[float, float] | None = None
+    """95 % interval over blocks and test items together; none without item scores."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A main effect or an interaction of the factorial."""
+
+    name: str
+    measure: str
+    """A measure, or `avg` where the families of tasks are a factor themselves."""
+    paired: Comparison
+
+
+class _Asked(NamedTuple):
+    """One comparison before it is judged."""
+
+    name: str
+    measure: str
+    paired: Paired
+    in_family: bool
+
+
+def reference(record: StudyRecord) -> str:
+    """Return the arm that the others are compared with."""
+    return record.study.against or record.study.base_name
+
+
+def arm_differences(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequence[Scored]) -> tuple[Difference, ...]:
+    """Return every arm but candidates against the arm of reference; Holm over the declared family."""
+    against, family = reference(record), record.study.family
+    compared = [arm.name for arm in arms if arm.name != against and arm.tuned is None]
+    asked = [
+        _Asked(
+            name,
+            one.measure.key,
+            Paired(
+                differences(one.by_seed[name], one.by_seed[against]),
+                one.measure.margin(record.study.margin),
+                one.measure.higher_is_better,
+                _widening(one, arms, name, against),
+            ),
+            not one.measure.secondary and (family is None or name in family),
+        )
+        for one in scored
+        for name in compared
+    ]
+    joint = {one.measure.key: _Items(one, against).joint for one in scored}
+    return tuple(
+        Difference(question.name, question.measure, found, joint[question.measure](question.name, question.paired))
+        for question, found in _judged(asked)
+    )
+
+
+def _widening(one: Scored, arms: Sequence[ArmRow], name: str, against: str) -> float:
+    """Return by how much the choice among candidates, of either arm, widens the interval of their difference."""
+    sign, found = (1 if one.measure.higher_is_better else -1), [1.0]
+    seeds = shared(one.by_seed[name], one.by_seed[against])
+    for tuned, other in ((name, against), (against, name)):
+        scores = [one.by_seed[arm.name] for arm in arms if arm.tuned == tuned]
+        whole = [
+            [sign * (values[seed] - one.by_seed[other][seed]) for seed in seeds]
+            for values in scores
+            if values.keys() >= set(seeds)
+        ]
+        if whole:
+            found.append(widening(np.array(whole)))
+    return max(found)
+
+
+def _judged(asked: Sequence[_Asked]) -> list[tuple[_Asked, Comparison]]:
+    """Return every comparison: those of the family corrected together, each other one alone."""
+    together = iter(compare_family([question.paired for question in asked if question.in_family]))
+    return [(question, next(together) if question.in_family else compare(question.paired)) for question in asked]
+
+
+class _Items:
+    """Which items of a measure's tasks two arms got right, and what that says."""
+
+    def __init__(self, scored: Scored, against: str) -> None:
+        self.scored, self.against = scored, against
+        self._rows: dict[str, np.ndarray | None] = {}
+
+    def joint(self, arm: str, paired: Paired) -> tuple[float, float] | None:
+        """Return the interval over blocks and items of ``arm`` against the arm of reference."""
+        one = self.scored
+        seeds = shared(one.by_seed[arm], one.by_seed[self.against])
+        if len(seeds) < 2 or one.measure.secondary:
+            return None
+        found = [items for task in one.tasks if (items := self._differences(arm, task, seeds)) is not None]
+        return joint_interval(paired.differences, found, len(one.tasks), widening=paired.widening)
+
+    def _differences(self, arm: str, task: str, seeds: list[int]) -> np.ndarray | None:
+        """Return blocks × items, −1 to 1; none where a run has no item scores, or runs were asked different numbers."""
+        pairs = [(self._of(arm, task, seed), self._of(self.against, task, seed)) for seed in seeds]
+        known = [(mine, other) for mine, other in pairs if mine is not None and other is not None]
+        if len(known) < len(pairs) or len({len(rows) for pair in known for rows in pair}) != 1:
+            return None
+        return np.array([mine.astype(np.int8) - other for mine, other in known])
+
+    def _of(self, arm: str, task: str, seed: int) -> "np.ndarray | None":
+        run: RunRecord = self.scored.runs[arm][task][seed]
+        if run.id not in self._rows:
+            self._rows[run.id] = correct_rows(run)
+        return self._rows[run.id]
+
+
+def factor_effects(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequence[Scored]) -> tuple[Effect, ...]:
+    """Return the effects of the factors, which are a family of their own."""
+    cells = {tuple(arm.cell.values()): arm.name for arm in arms if arm.cell}
+    family = suites_factor(record.study)
+    levels = {name: tuple(named) for name, named in record.study.factors.items() if name != family}
+    if family is None:
+        asked = [
+            _effect(contrast, one.measure, {cell: one.by_seed[arm] for cell, arm in cells.items()}, record)
+            for one in scored
+            for contrast in contrasts(levels)
+        ]
+    else:
+        asked = _across_families(record, {family: record.study.suites, **levels}, cells, scored)
+    return tuple(Effect(question.name, question.measure, paired) for question, paired in _judged(asked))
+
+
+def _across_families(
+    record: StudyRecord, levels: dict[str, Sequence[str]], cells: dict[Levels, str], scored: Sequence[Scored]
+) -> list[_Asked]:
+    by_suite = {one.measure.family: one.by_seed for one in scored if not one.measure.secondary}
+    if not set(record.study.suites) <= by_suite.keys():
+        return []
+    values = {(suite, *cell): by_suite[suite][arm] for cell, arm in cells.items() for suite in record.study.suites}
+    family = next(iter(levels))
+    return [
+        _effect(contrast, BOTH, values, record)
+        for contrast in contrasts(levels)
+        if contrast.factors != (family,)  # that NLG scores differ from NLU scores is no finding
+    ]
+
+
+def _effect(contrast: Contrast, measure: Measure, cells: dict[Levels, BySeed], record: StudyRecord) -> _Asked:
+    """Ask about a contrast: a main effect helps or hurts, an interaction is only above or below 0."""
+    side = measure.higher_is_better if len(contrast.factors) == 1 else None
+    paired = Paired(contrast_values(contrast, cells), measure.margin(record.study.margin), side)
+    return _Asked(contrast.name, measure.key, paired, not measure.secondary)

@@ -1,0 +1,86 @@
+"""Loss, terms and gradient shares over the steps, averaged over the runs of an arm in a family of tasks; torch-free."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from balora.errors import InputError
+from balora.settings import Family
+from balora.study.store.study_folder import StudyRecord
+from balora.tasks.catalogue import find_task
+from balora.training.record import RunRecord, read_beside
+
+ARMS, RUNS = 12, 256
+"""Arms, and runs of an arm and family, whose steps are read: a design of 100,000 runs stays readable in seconds."""
+TERMS = ("task", "consistency", "diversity", "spectral")
+QUANTITIES = ("loss", *TERMS, *(f"{term}_share" for term in TERMS))
+"""What is kept of a recorded step: the whole loss, each term's value, and its share of the gradient."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity over the steps, in one arm and family."""
+
+    arm: str
+    family: Family
+    quantity: str
+    """One of `QUANTITIES`."""
+    steps: tuple[int, ...]
+    """Those that all its runs recorded with this quantity: a mean over changing runs would show the change of runs."""
+    means: tuple[float, ...]
+    runs: int
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of a study, and what they leave out."""
+
+    curves: tuple[Curve, ...] = ()
+    unreadable: int = 0
+    """Finished runs whose steps are missing or were damaged."""
+    left_out: int = 0
+    """Finished runs that were not read, because there are so many."""
+
+
+def read_curves(folder: Path, record: StudyRecord, runs: Mapping[str, RunRecord]) -> Curves:
+    """Return the curves of the finished runs among ``runs``, from `series.jsonl` beside each record."""
+    groups: dict[tuple[str, Family], list[RunRecord]] = {}
+    for entry in record.runs:
+        run = runs.get(entry.id)
+        if run is not None and run.status == "ok":
+            groups.setdefault((entry.arm, find_task(entry.task).family), []).append(run)
+    drawn = set(list(dict.fromkeys(arm for arm, _ in groups))[:ARMS])
+    found: list[Curve] = []
+    unreadable = left_out = 0
+    for (arm, family), group in groups.items():
+        chosen = group[:RUNS] if arm in drawn else []
+        series = [rows for run in chosen if (rows := _series(folder, run)) is not None]
+        unreadable += len(chosen) - len(series)
+        left_out += len(group) - len(chosen)
+        found += _curves(arm, family, series)
+    return Curves(tuple(found), unreadable, left_out)
+
+
+def _series(folder: Path, run: RunRecord) -> list[dict[str, float]] | None:
+    """Return the recorded steps of a run; none where they are missing, or are not what the run wrote."""
+    try:
+        text = read_beside(run, folder / "runs" / run.id, "series.jsonl")
+        rows: list[dict[str, float]] = json.loads(f"[{','.join(text.splitlines())}]")
+    except (InputError, OSError, ValueError):
+        return None
+    return rows
+
+
+def _curves(arm: str, family: Family, series: list[list[dict[str, float]]]) -> Iterator[Curve]:
+    for quantity in QUANTITIES:
+        having = [[(row["step"], row[quantity]) for row in rows if quantity in row] for rows in series]
+        having = [points for points in having if points]  # a term that could not act in a run has no value there
+        sums: dict[int, list[float]] = {}
+        for points in having:
+            for step, value in points:
+                sums.setdefault(int(step), []).append(value)
+        whole = {step: values for step, values in sorted(sums.items()) if len(values) == len(having)}
+        if whole:
+            means = tuple(sum(values) / len(values) for values in whole.values())
+            yield Curve(arm, family, quantity, tuple(whole), means, len(having))

@@ -1,0 +1,156 @@
+"""Every number of a study's report, as frozen records built from run records alone; torch-free."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from balora.report.records.arm_rows import ArmRow, arm_rows
+from balora.report.records.averages import score_all
+from balora.report.records.cautions import cautions
+from balora.report.records.comparisons import Difference, Effect, arm_differences, factor_effects, reference
+from balora.report.records.inheritance import Inherited, inherited
+from balora.report.records.measures import MEASURES
+from balora.report.records.runs import (
+    Cost,
+    Failure,
+    Inactive,
+    Note,
+    Share,
+    costs,
+    failures,
+    inactive_terms,
+    learning_rates,
+    notes,
+    shares,
+)
+from balora.report.records.wording import answer
+from balora.study.design.arms import design_arms
+from balora.study.plan.blocks import in_words
+from balora.study.store.study_folder import StudyRecord, read_runs, read_study_record
+from balora.training.record import RunRecord
+
+__all__ = ["ArmRow", "Counts", "Difference", "Effect", "Report", "build", "read_report"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the planned runs."""
+
+    planned: int
+    ok: int
+    failed: int
+    unreadable: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report."""
+
+    study: str
+    question: str
+    answer: str
+    cautions: tuple[str, ...]
+    base: str
+    """What every arm is a change of."""
+    against: str
+    """What the others are compared with: the base, unless the study says another arm."""
+    model: str
+    profile: str
+    seeds: tuple[int, ...]
+    blocks: str
+    """What the blocks are, in words."""
+    noun: str
+    """What a block is called: `block` on the testbed, where pre-training is part of it, else `seed`."""
+    tasks: tuple[str, ...]
+    absent: tuple[str, ...]
+    measures: tuple[str, ...]
+    margin: float
+    """The smallest difference in an average that would matter, in points (a hundredth of it in nats/token)."""
+    family_size: int
+    """How many of the differences are corrected together (Holm); the others stand alone."""
+    effects_family_size: int
+    """The same for the effects of the factors."""
+    counts: Counts
+    arms: tuple[ArmRow, ...]
+    differences: tuple[Difference, ...]
+    effects: tuple[Effect, ...]
+    inherited: tuple[Inherited, ...]
+    shares: tuple[Share, ...]
+    inactive: tuple[Inactive, ...]
+    failures: tuple[Failure, ...]
+    unreadable: tuple[str, ...]
+    notes: tuple[Note, ...]
+    costs: tuple[Cost, ...]
+    versions: dict[str, str]
+    fingerprints: dict[str, dict[str, str]]
+    command: str
+
+
+def read_report(folder: Path) -> Report:
+    """Return the report of the study kept in ``folder``; raise :class:`InputError` where there is none."""
+    record = read_study_record(folder)
+    runs, faulty = read_runs(folder, record)
+    return build(record, runs, faulty)
+
+
+def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[str, str]) -> Report:
+    """Return the report of a study's records: the planned runs by id, and those that cannot be read."""
+    designed = design_arms(record.study)
+    scored = score_all(record, runs, designed)
+    arms = arm_rows(record, designed, scored, learning_rates(record, runs))
+    compared = arm_differences(record, arms, scored)
+    effects = factor_effects(record, arms, scored)
+    counts = _counts(record, runs, faulty)
+    noun = "block" if record.pretrainings else "seed"
+    families = {
+        "arms": sum(one.paired.family is not None for one in compared),
+        "effects of the factors": sum(one.paired.family is not None for one in effects),
+    }
+    return Report(
+        study=record.study.study,
+        question=record.study.question,
+        answer=answer(
+            reference(record), len(record.seeds), noun, [(d.arm, MEASURES[d.measure], d.paired) for d in compared]
+        ),
+        cautions=tuple(cautions(record, runs, counts.planned - counts.ok, arms, families)),
+        base=designed[0].name,
+        against=reference(record),
+        model=record.model,
+        profile=record.profile,
+        seeds=record.seeds,
+        blocks=in_words(record.seeds, record.pretrainings),
+        noun=noun,
+        tasks=record.tasks,
+        absent=record.absent,
+        measures=tuple(one.measure.key for one in scored),
+        margin=record.study.margin,
+        family_size=families["arms"],
+        effects_family_size=families["effects of the factors"],
+        counts=counts,
+        arms=arms,
+        differences=compared,
+        effects=effects,
+        inherited=inherited(record, runs, scored, arms),
+        shares=shares(record, runs),
+        inactive=inactive_terms(record, runs),
+        failures=failures(record, runs),
+        unreadable=tuple(faulty.values()),
+        notes=notes(record, runs),
+        costs=costs(record, runs),
+        versions=record.versions | _processors(runs),
+        fingerprints=record.fingerprints,
+        command=record.command,
+    )
+
+
+def _processors(runs: Mapping[str, RunRecord]) -> dict[str, str]:
+    """Return the processors that finished runs computed on, by name."""
+    found = {run.versions.get("processor", "") for run in runs.values() if run.status == "ok"}
+    return {"processor": " and ".join(sorted(found - {""}))} if found - {""} else {}
+
+
+def _counts(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[str, str]) -> Counts:
+    planned = len({entry.id for entry in record.runs})
+    ok = sum(run.status == "ok" for run in runs.values())
+    return Counts(planned, ok, len(runs) - ok, len(faulty), planned - len(runs) - len(faulty))

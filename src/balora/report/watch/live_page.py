@@ -1,0 +1,32 @@
+"""The page of a running study: written anew when runs have ended, and loading itself anew until the last one has."""
+
+from pathlib import Path
+
+from balora.report.page.html import draw
+from balora.report.records.dossier import read_dossier
+from balora.report.watch.snapshot import Snapshot
+from balora.study.store.study_folder import write_text, writing
+
+SOONEST = 10
+"""Seconds after which the page loads itself anew, at the least: a reader must be able to read."""
+
+
+class LivePage:
+    """`report.html` of a study's folder, kept up to date."""
+
+    def __init__(self, folder: Path, every: float) -> None:
+        self.path, self._refresh = folder / "report.html", max(SOONEST, round(every))
+        self._drawn: object = None
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Write the page if it has something new to show.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        state = (snapshot.counts, snapshot.complete)
+        if state != self._drawn:
+            page = draw(read_dossier(self.path.parent), None if snapshot.complete else self._refresh)
+            with writing(self.path.parent):
+                write_text(self.path, page)
+            self._drawn = state

@@ -1,0 +1,46 @@
+"""What paired seeds can say: intervals, exact sign flips, families, power, factorial contrasts; no torch."""
+
+from balora.statistics.factorial import Contrast, Levels, contrast_values, contrasts
+from balora.statistics.family import design_warning, fewest_blocks, holm
+from balora.statistics.hierarchy import joint_interval
+from balora.statistics.paired import (
+    CONFIDENCE,
+    LEVEL,
+    Summary,
+    sign_flip_p,
+    smallest_p,
+    summarize,
+    t_interval,
+)
+from balora.statistics.power import detectable, hedges, needed, power
+from balora.statistics.selection import leave_one_out, widening
+from balora.statistics.verdict import Comparison, Paired, Verdict, compare, compare_family
+
+__all__ = [
+    "CONFIDENCE",
+    "LEVEL",
+    "Comparison",
+    "Contrast",
+    "Levels",
+    "Paired",
+    "Summary",
+    "Verdict",
+    "compare",
+    "compare_family",
+    "contrast_values",
+    "contrasts",
+    "design_warning",
+    "detectable",
+    "fewest_blocks",
+    "hedges",
+    "holm",
+    "joint_interval",
+    "leave_one_out",
+    "needed",
+    "power",
+    "sign_flip_p",
+    "smallest_p",
+    "summarize",
+    "t_interval",
+    "widening",
+]

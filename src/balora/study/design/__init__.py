@@ -1,0 +1,1 @@
+"""What a study asks: reading its YAML file into a base, arms, factors and candidates."""

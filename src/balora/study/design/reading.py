@@ -1,0 +1,107 @@
+"""Finding a study by name or file, and reading it with every fault placed by its line; torch-free."""
+
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from balora.errors import ConfigError, unknown_name
+from balora.settings import SettingsError
+from balora.study.design.arms import design_arms
+from balora.study.design.deltas import checked
+from balora.study.design.extends import whole
+from balora.study.design.study import Study
+from balora.study.design.yaml_document import Document, parse
+
+
+def read_study(text: str, source: str) -> Study:
+    """Build a study from YAML text.
+
+    Raises:
+        ConfigError: every fault at once, each with its line number in the file.
+    """
+    document = whole(parse(text, source), source, _text_of)
+    faults = list(_faults(document.content))
+    if faults or document.faults:
+        raise _all_faults(source, document, faults)
+    return Study(**document.content)
+
+
+def _faults(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the faults of the file's form, then those of the arms among all that has none of these."""
+    try:
+        study = Study(**content)
+    except SettingsError as error:
+        yield from error.faults
+        try:
+            study = Study(**_without(content, [key for key, _ in error.faults]))
+        except SettingsError:
+            yield from _unknown_settings(content)
+            return
+    try:
+        design_arms(study)
+    except SettingsError as error:
+        yield from error.faults
+
+
+def _without(content: dict[str, Any], faulty: list[str]) -> dict[str, Any]:
+    """Return the sound part of a study: without the arms, or else the whole top-level keys, that have a fault."""
+    arms = content.get("arms")
+    named = [f"arms.{name}" for name in arms] if isinstance(arms, dict) else []
+    wrong = [next((arm for arm in named if key == arm or key.startswith(f"{arm}.")), key) for key in faulty]
+    dropped = {key.partition(".")[0] for key in wrong}
+    sound = {key: value for key, value in content.items() if key not in dropped}
+    if isinstance(arms, dict):
+        sound["arms"] = {name: arm for name, arm in arms.items() if f"arms.{name}" not in wrong}
+    return {"study": "?", "question": "?", **sound}
+
+
+def _unknown_settings(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the arms' settings that nobody knows, of a study too faulty to be built."""
+    arms = content.get("arms")
+    for name, arm in arms.items() if isinstance(arms, dict) else ():
+        delta = arm.get("set") if isinstance(arm, dict) else None
+        try:
+            checked(delta if isinstance(delta, dict) else {})
+        except ConfigError as error:
+            yield f"arms.{name}.set", str(error)
+
+
+def _text_of(name: str, source: str) -> tuple[str, str]:
+    """Return the text of the study ``name`` and what to call it; a file is looked for beside ``source``."""
+    known = shipped()
+    if name in known:
+        return known[name], f"study {name}"
+    path = Path(source).parent / name
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return _read(path), str(path)
+    raise ConfigError(f"{unknown_name('study', name, known)}; or give the path of a study file (.yaml)")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot read the study ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _all_faults(source: str, document: Document, faults: list[tuple[str, str]]) -> ConfigError:
+    placed = [(document.line(key) or 0, f"{key}: {text}") for key, text in faults] + document.faults
+    found = [f"line {line}: {text}" if line else text for line, text in sorted(placed)]
+    return ConfigError(f"{source}: {'; '.join(found)}")
+
+
+def shipped() -> dict[str, str]:
+    """Return the YAML text of every study that comes with balora, by name."""
+    folder = resources.files("balora.study").joinpath("shipped")
+    texts = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".yaml")}
+    return {name.removesuffix(".yaml"): texts[name] for name in sorted(texts)}
+
+
+def find_study(name: str) -> Study:
+    """Return the shipped study called ``name``, or the one in the file ``name``.
+
+    Raises:
+        ConfigError: neither exists (with the nearest name), or the file has faults.
+    """
+    return read_study(*_text_of(name, ""))

@@ -1,0 +1,1 @@
+"""Who carries a plan out: the pool of worker processes, and what people see meanwhile."""

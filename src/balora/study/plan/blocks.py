@@ -1,0 +1,64 @@
+"""Blocks: what all arms of a study share, so that they can be compared within each; pure and torch-free.
+
+On a given model a block is a fine-tuning seed. On the testbed it is a fine-tuning seed together with a pre-training
+seed, because luck in pre-training is the larger of the two.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from balora.study.plan.seeds import seeds
+from balora.training.spec import RunSpec
+
+MANY = 8
+"""Seeds up to which a sentence names each of them."""
+
+
+class Block(NamedTuple):
+    """One block; known by its fine-tuning seed, which no other block has."""
+
+    seed: int
+    """Of fine-tuning."""
+    pretraining: int | None = None
+    """Pre-training seed of the testbed's models; none for a given model."""
+
+    def placed(self, spec: RunSpec) -> RunSpec:
+        """Return ``spec`` in this block."""
+        changes: dict[str, object] = {"training": spec.training.model_copy(update={"seed": self.seed})}
+        if spec.testbed is not None:
+            changes["testbed"] = spec.testbed.model_copy(update={"seed": self.pretraining})
+        return spec.model_copy(update=changes)
+
+
+def blocks(count: int) -> tuple[Block, ...]:
+    """Return the blocks of a study of one given model."""
+    return tuple(Block(seed) for seed in seeds(count))
+
+
+def blocks_of_testbed(count: int, pretrainings: int | None) -> tuple[Block, ...]:
+    """Return the testbed's blocks: block i has pre-training seed i mod ``pretrainings``, or one of its own (none).
+
+    As with seeds, more blocks only add to fewer.
+    """
+    return tuple(Block(seed, i if pretrainings is None else i % pretrainings) for i, seed in enumerate(seeds(count)))
+
+
+def in_words(tuned: Sequence[int], pretrained: Sequence[int]) -> str:
+    """Return what the blocks are: their fine-tuning seeds and, on the testbed, the models below them."""
+    if not tuned:
+        return "none: nothing is run"
+    several = len(tuned) != 1
+    if not pretrained:
+        return f"{len(tuned)} seed{'s' * several}: {_listed(tuned)}"
+    models = sorted(set(pretrained))
+    each = "each on a pre-trained model of its own" if several else "on one pre-trained model"
+    below = each if len(models) == len(tuned) else f"on {len(models)} pre-trained model{'s' * (len(models) > 1)}"
+    return (
+        f"{len(tuned)} block{'s' * several}: fine-tuning seed{'s' * several} {_listed(tuned)}, {below} "
+        f"(pre-training seed{'s' * (len(models) > 1)} {_listed(models)})"
+    )
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    shown = numbers if len(numbers) <= MANY else (*numbers[:3], "…", numbers[-1])
+    return ", ".join(map(str, shown))

@@ -1,0 +1,186 @@
+"""The list of runs that `plan` prints and `run`, resume and `report` use; pure and torch-free."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from balora.errors import ConfigError
+from balora.settings import Family, SettingsError
+from balora.study.design.arms import design_arms
+from balora.study.design.candidates import DesignedArm
+from balora.study.design.deltas import checked, for_family, lay, trains_everything, without_adapter
+from balora.study.design.study import Study
+from balora.study.plan.blocks import Block, blocks, blocks_of_testbed
+from balora.study.plan.identities import ids_of_blocks
+from balora.study.plan.profiles import Profile
+from balora.study.plan.suites import Tasks
+from balora.study.plan.testbed_profiles import find_profile
+from balora.tasks.catalogue import find_task
+from balora.training.spec import TESTBED, RunSpec, resolve
+
+Fingerprints = Callable[[RunSpec], dict[str, str]]
+"""SHA-256 of the model, the data and the code that a run reads."""
+
+
+class Choices(NamedTuple):
+    """What the caller adds to a study."""
+
+    model: str
+    """Hub id or folder, or `testbed`."""
+    data: str | None = None
+    """Folder above the tasks' folders; none reads them by their public names."""
+    profile: str = "glance"
+    seeds: int | None = None
+    settings: Mapping[str, Any] = {}
+    """Settings for every arm, above the profile and below the arms' deltas."""
+
+    @property
+    def on_testbed(self) -> bool:
+        """Whether the model is the testbed's."""
+        return self.model == TESTBED
+
+    @property
+    def effort(self) -> Profile:
+        """What the profile means for this kind of model; :class:`ConfigError` where there is none of that name."""
+        return find_profile(self.profile, self.model)
+
+
+class PlannedRun(NamedTuple):
+    """One arm on one task with one seed. Where arms do not differ for a task, they share the id, and so the run."""
+
+    arm: str
+    task: str
+    block: Block
+    column: RunSpec
+    """What all blocks of this arm and task have in common; its seeds are not this run's."""
+    id: str
+
+    @property
+    def seed(self) -> int:
+        """Its fine-tuning seed."""
+        return self.block.seed
+
+    @property
+    def spec(self) -> RunSpec:
+        """Its settings, to the last one."""
+        return self.block.placed(self.column)
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return f"{self.arm} · {self.task} · seed {self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is kept, below the study's output folder."""
+        return Path("runs") / self.id
+
+
+class Plan(NamedTuple):
+    """A study with everything decided."""
+
+    study: Study
+    choices: Choices
+    arms: tuple[DesignedArm, ...]
+    tasks: Tasks
+    blocks: tuple[Block, ...]
+    runs: tuple[PlannedRun, ...]
+    fingerprints: dict[str, dict[str, str]]
+    """Per task."""
+    left_out: tuple[str, ...] = ()
+    """What of the study file only the testbed can have."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The fine-tuning seeds, one a block."""
+        return tuple(block.seed for block in self.blocks)
+
+    @property
+    def pretrainings(self) -> tuple[int, ...]:
+        """The pre-training seeds, one a block; none for a given model."""
+        return tuple(block.pretraining for block in self.blocks if block.pretraining is not None)
+
+    @property
+    def distinct(self) -> tuple[PlannedRun, ...]:
+        """The runs to carry out: each id once, in order."""
+        first: dict[str, PlannedRun] = {}
+        for run in self.runs:
+            first.setdefault(run.id, run)
+        return tuple(first.values())
+
+
+def chosen_blocks(study: Study, choices: Choices) -> tuple[Block, ...]:
+    """Return the blocks; as many as the command line says, else the smaller of what study and profile allow."""
+    effort = choices.effort
+    usual = effort.seeds if study.seeds is None else min(study.seeds, effort.seeds)
+    count = usual if choices.seeds is None else choices.seeds
+    return blocks_of_testbed(count, effort.pretrainings) if choices.on_testbed else blocks(count)
+
+
+def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Fingerprints) -> Plan:
+    """Return every run in the order it is to be carried out.
+
+    All arms of one task in one block come together, and one block is finished before the next begins, so that paired
+    differences can be read early.
+
+    Raises:
+        ConfigError: settings that are unknown, out of range, or that make two arms the same everywhere.
+    """
+    arms, chosen = design_arms(study), chosen_blocks(study, choices)
+    prints: dict[str, dict[str, str]] = {}
+    columns: dict[str, list[tuple[DesignedArm, RunSpec]]] = {}
+    of_family: dict[tuple[str, Family], RunSpec] = {}
+    for task in tasks.present:
+        family = find_task(task).family
+        for arm in arms:  # settings differ between families, not between tasks of one
+            if (arm.name, family) not in of_family:
+                of_family[arm.name, family] = specification(study, choices, arm, task)
+        columns[task] = [(arm, of_family[arm.name, family].model_copy(update={"task": task})) for arm in arms]
+        prints[task] = fingerprints(columns[task][0][1])
+    _refuse_twins(study, columns)
+    ids = {
+        (arm.name, task): ids_of_blocks(spec, prints[task], chosen) for task in columns for arm, spec in columns[task]
+    }
+    runs = tuple(
+        PlannedRun(arm.name, task, block, spec, ids[arm.name, task][number])
+        for number, block in enumerate(chosen)
+        for task in tasks.present
+        for arm, spec in columns[task]
+    )
+    return Plan(study, choices, arms, tasks, chosen, runs, prints)
+
+
+def specification(study: Study, choices: Choices, arm: DesignedArm, task: str) -> RunSpec:
+    """Return the run of ``arm`` on ``task``, its block still open: base, profile, `--set`, then the arm's delta."""
+    try:
+        spec = _resolved(study, choices, arm, task, {})
+        rate = choices.effort.rate(spec)
+        return spec if rate is None else _resolved(study, choices, arm, task, {"training": {"learning_rate": rate}})
+    except SettingsError as error:
+        raise ConfigError(f"arm {arm.name!r} on {task}: {error}") from None
+
+
+def _resolved(study: Study, choices: Choices, arm: DesignedArm, task: str, rate: Mapping[str, Any]) -> RunSpec:
+    family, effort = find_task(task).family, choices.effort
+    settings, given = checked(study.base_settings), checked(choices.settings)
+    method = arm.delta.get("method") or given.get("method") or settings.get("method")
+    shared = without_adapter(effort.shared) if trains_everything(method) else effort.shared
+    for layer in (shared, effort.suites[family], rate, given, arm.delta):
+        settings = lay(settings, layer)
+    settings = lay(settings, {"data": {"folder": choices.data}})
+    return resolve({**for_family(settings, family), "task": task, "model": choices.model})
+
+
+def _refuse_twins(study: Study, columns: Mapping[str, Sequence[tuple[DesignedArm, RunSpec]]]) -> None:
+    """Refuse named arms that settings for the whole study have made the same; points of a grid may be another arm."""
+    seen: dict[tuple[RunSpec, ...], str] = {}
+    for column in zip(*columns.values(), strict=True):
+        name, specs = column[0][0].name, tuple(spec for _, spec in column)
+        if name != study.base_name and name not in study.arms:
+            continue
+        if specs in seen:
+            raise ConfigError(
+                f"arms {seen[specs]!r} and {name!r} are the same with these settings on every task: "
+                "change --set, or the tasks"
+            )
+        seen[specs] = name

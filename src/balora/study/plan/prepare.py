@@ -1,0 +1,103 @@
+"""From what a person types to a plan: finds the study, the tasks that are there, and the fingerprints."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from balora.errors import ConfigError, DataError
+from balora.study.design.reading import find_study
+from balora.study.design.study import HOLE, Study
+from balora.study.design.without_testbed import for_given_model
+from balora.study.plan.plan import Choices, Fingerprints, Plan, make_plan
+from balora.study.plan.suites import Tasks, choose_tasks, tasks_of_testbed
+from balora.tasks.catalogue import Task
+from balora.tasks.data_folders import find_data_folder
+from balora.training.spec import TESTBED, setting_keys
+
+
+def prepare(
+    name: str,
+    *,
+    model: str | None = None,
+    data: str | None = None,
+    profile: str = "glance",
+    seeds: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    fingerprints: Fingerprints | None = None,
+) -> Plan:
+    """Return the plan of the study called ``name`` (shipped, or a file) for this model and this data.
+
+    Without a model, here or in the study, it is the testbed's, which needs no data.
+
+    Raises:
+        InputError: the study, profile, model, data or a setting is unknown, missing or cannot be used.
+    """
+    study = find_study(name)
+    choices = Choices(model or study.model or TESTBED, data, profile, seeds, settings or {})
+    left_out: tuple[str, ...] = ()
+    if not choices.on_testbed:
+        study, left_out = for_given_model(study)
+    plan = make_plan(study, choices, tasks_of(study, choices), fingerprints or _fingerprints())
+    return plan._replace(left_out=left_out)
+
+
+def refuse_holes(study: Study) -> None:
+    """Raise :class:`ConfigError` with what may stand there, if settings of an arm are still to be chosen."""
+    if study.holes:
+        places = ", ".join(f"arms.{name}.set" for name in study.holes)
+        known = ", ".join(key for key in setting_keys() if key.split(".")[0] in ("adapter", "objective", "training"))
+        raise ConfigError(f"{places}: {HOLE} still stands for settings: give some of: method, {known}")
+
+
+def tasks_of(study: Study, choices: Choices) -> Tasks:
+    """Return the study's tasks that are there: the testbed's, those in a folder, or those known by a public name."""
+    effort, data = choices.effort, choices.data
+    if choices.on_testbed:
+        if data is not None:
+            raise ConfigError(
+                f"--data {data}: the testbed draws its own rows: leave it out, or pass --model with a Hub id or folder"
+            )
+        return tasks_of_testbed(study.suites, study.tasks, effort.tasks)
+    if data is None:
+        return choose_tasks(study.suites, study.tasks, lambda task: task.hub is not None, "by a public name")
+    if not Path(data).expanduser().is_dir():
+        raise DataError(
+            f"--data {data}: no such folder: pass the folder above the tasks' folders (glue/CoLA, gsm8k, …)"
+        )
+    return choose_tasks(study.suites, study.tasks, lambda task: _present(task, data), f"under {data}")
+
+
+def _present(task: Task, data: str) -> bool:
+    try:
+        find_data_folder(task, data)
+    except DataError:
+        return False
+    return True
+
+
+def _fingerprints() -> Fingerprints:
+    from balora.training.fingerprint import fingerprints
+
+    return fingerprints
+
+
+def command(
+    name: str,
+    output: Path,
+    *,
+    model: str | None,
+    data: str | None,
+    profile: str,
+    seeds: int | None,
+    assignments: tuple[str, ...],
+) -> str:
+    """Return the command that repeats a study."""
+    words = ["balora", "study", "run", name]
+    words += ["--model", model] if model else []
+    words += ["--data", data] if data else []
+    words += ["--profile", profile]
+    words += ["--seeds", str(seeds)] if seeds is not None else []
+    for assignment in assignments:
+        words += ["--set", assignment]
+    return shlex.join([*words, "--output", str(output)])

@@ -1,0 +1,82 @@
+"""How much a study on the testbed spends: blocks, tasks, steps and rows, and the learning rates, as data."""
+
+from typing import Any
+
+from balora.settings import Family
+from balora.study.plan.profiles import PROFILES, Profile, Rates, checked_profile
+from balora.training.spec import TESTBED
+
+SHIPPED = 4
+"""Pre-training seeds whose models come with the package: 0 to 3."""
+
+RATES: Rates = {
+    "nlu": {"standard": 8e-3, "pissa": 2e-3, "full": 1e-3},
+    "nlg": {"standard": 8e-3, "pissa": 4e-3, "full": 1e-3},
+}
+"""The rate of each start of the adapter, the best of one grid for all (docs/calibration.md); regularizers take the rate
+of their start. `full` was not searched. `--set training.learning_rate=…` gives all arms one rate instead."""
+
+ADAPTER = {"rank": 8}
+BATCH = {"batch_size": 16, "eval_batch_size": 250}
+NLU_DATA = {"train_rows": 160, "max_length": 64}
+NLG_DATA = {"train_rows": 320, "max_length": 128, "max_new_tokens": 24}
+
+ENOUGH = 630
+"""Rows scored where time is short: a standard error of 2 points at an accuracy of one half; there are 636 facts."""
+
+
+def _suites(
+    nlu_steps: int, nlg_steps: int, telemetry_every: int, rows: int = 1, eval_rows: int | None = None
+) -> dict[Family, dict[str, Any]]:
+    """Return both families' settings; 5 passes over 160·``rows`` (NLU) are 50 steps, 3 over 320·``rows`` (NLG) 60."""
+    of: dict[Family, tuple[int, dict[str, int]]] = {"nlu": (nlu_steps, NLU_DATA), "nlg": (nlg_steps, NLG_DATA)}
+    return {
+        family: {
+            "training": {"steps": steps, "telemetry_every": telemetry_every},
+            "data": {**data, "train_rows": rows * data["train_rows"], "eval_rows": eval_rows},
+        }
+        for family, (steps, data) in of.items()
+    }
+
+
+SHARED = {"training": BATCH, "adapter": ADAPTER}
+
+TESTBED_PROFILES: dict[str, Profile] = {
+    "glance": Profile(
+        "does everything run? two blocks, one task a family, half the steps of `quick`; too little to judge the method",
+        seeds=2,
+        shared=SHARED,
+        suites=_suites(nlu_steps=25, nlg_steps=30, telemetry_every=12, eval_rows=ENOUGH),
+        rates=RATES,
+        tasks=("sentiment", "facts"),
+        pretrainings=2,
+    ),
+    "quick": Profile(
+        "a first answer: 8 blocks on the 4 shipped models, three NLU and two NLG tasks, 50 or 60 steps a run",
+        seeds=8,
+        shared=SHARED,
+        suites=_suites(nlu_steps=50, nlg_steps=60, telemetry_every=15, eval_rows=ENOUGH),
+        rates=RATES,
+        tasks=("sentiment", "entailment", "paraphrase", "code", "facts"),
+        pretrainings=SHIPPED,
+    ),
+    "standard": Profile(
+        "all eight tasks, 16 blocks, each on a pre-trained model of its own (4 shipped, the others made once and kept)",
+        seeds=16,
+        shared=SHARED,
+        suites=_suites(nlu_steps=50, nlg_steps=60, telemetry_every=15),
+        rates=RATES,
+    ),
+    "thorough": Profile(
+        "all eight tasks, 32 blocks on 32 pre-trained models, twice the rows and steps",
+        seeds=32,
+        shared=SHARED,
+        suites=_suites(nlu_steps=100, nlg_steps=120, telemetry_every=30, rows=2),
+        rates=RATES,
+    ),
+}
+
+
+def find_profile(name: str, model: str) -> Profile:
+    """Return what the profile called ``name`` means for ``model``; :class:`ConfigError` where there is none."""
+    return checked_profile(name, TESTBED_PROFILES if model == TESTBED else PROFILES)

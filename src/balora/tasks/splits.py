@@ -1,0 +1,115 @@
+"""The rows of a split, checked, from a folder or by a `datasets` name; torch-free."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from balora.errors import DataError
+from balora.tasks.catalogue import Task
+from balora.tasks.config import DataConfig
+from balora.tasks.data_folders import files_of_split, find_data_folder
+from balora.tasks.files import Broken, SourceRow, read_file
+from balora.tasks.row_checks import Row, check_row
+
+COLA_COLUMNS = ("source", "label", "star", "sentence")
+"""CoLA's TSV has no header line, in GLUE's archive as in the original one."""
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+class Split(NamedTuple):
+    """One split of a task as read."""
+
+    rows: list[Row]
+    notes: list[str]
+    """What was left out, and why."""
+
+
+def read_rows(task: Task, data: DataConfig, split: str) -> list[dict[str, Any]]:
+    """Return the checked rows of ``split`` (see :mod:`balora.tasks.row_checks` for their shape).
+
+    Raises:
+        DataError: the data is missing, torn or of another shape; names file and line.
+    """
+    return read_split(task, data, split).rows
+
+
+def read_split(task: Task, data: DataConfig, split: str) -> Split:
+    """Return the checked rows of ``split`` and what was left out of it."""
+    files = _files(task, data, split)
+    found = _hub_rows(task, data, split) if files is None else _file_rows(task, files)
+    notes: list[str] = []
+    broken = [row for row in found if isinstance(row, Broken)]
+    if broken:
+        if not task.broken_rows or len(broken) * 1000 > len(found) or broken[-1] is found[-1]:
+            where, cells, columns = broken[-1]
+            raise DataError(
+                f"{where}: the line has {cells} cells, the table {columns} columns: it is torn, fetch the file again"
+            )
+        notes.append(
+            f"{split}: {len(broken)} torn lines of the official file were left out, the first {broken[0].where}"
+        )
+    checked = [check_row(task, row) for row in found if isinstance(row, SourceRow)]
+    rows = [row for row in checked if row is not None]
+    if len(rows) < len(checked):
+        notes.append(
+            f"{split}: {len(checked) - len(rows)} of {len(checked)} rows have an empty answer and were left out"
+        )
+    if not rows:
+        source = ", ".join(map(str, files)) if files else f"{_hub(task, data)[0]} ({split})"
+        raise DataError(f"{source}: no rows in split {split!r} of task {task.name!r}")
+    return Split(rows, notes)
+
+
+def eval_split(task: Task, data: DataConfig) -> str:
+    """Return the name of the split to score on: as configured, else the task's own."""
+    return data.eval_split or task.eval_split
+
+
+def data_files(task: Task, data: DataConfig) -> list[Path]:
+    """Return the files that both splits are read from (what a fingerprint must hash); none for a `datasets` name."""
+    files: list[Path] = []
+    for split in (data.train_split, eval_split(task, data)):
+        files += [path for path in _files(task, data, split) or [] if path not in files]
+    return files
+
+
+def _files(task: Task, data: DataConfig, split: str) -> list[Path] | None:
+    if data.folder is None or not _is_local(data.folder):
+        return None
+    return files_of_split(find_data_folder(task, data.folder), split)
+
+
+def _is_local(folder: str) -> bool:
+    return os.path.exists(os.path.expanduser(folder)) or HUB_NAME.fullmatch(folder) is None
+
+
+def _file_rows(task: Task, files: list[Path]) -> list[SourceRow | Broken]:
+    header = COLA_COLUMNS if task.name == "cola" else None
+    return [row for path in files for row in read_file(path, header)]
+
+
+def _hub(task: Task, data: DataConfig) -> tuple[str, str | None]:
+    default = task.hub or (None, None)
+    name = data.folder or default[0]
+    if name is None:
+        raise DataError(f"task {task.name!r} has no default dataset: set data.folder to a folder or a `datasets` name")
+    return name, data.subset or (default[1] if name == default[0] else None)
+
+
+def _hub_rows(task: Task, data: DataConfig, split: str) -> list[SourceRow | Broken]:
+    import datasets
+
+    name, subset = _hub(task, data)
+    shown = f"{name!r} ({subset})" if subset else repr(name)
+    try:
+        rows: Any = datasets.load_dataset(name, subset, split=split)
+    except (OSError, ValueError) as error:  # not found, no connection, offline mode; unknown split or configuration
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        what = f"data.folder {name!r} is no folder here, and the" if data.folder else "the"
+        raise DataError(
+            f"{what} dataset {shown}, split {split!r}, cannot be loaded ({reason}): "
+            f"pass a folder with the files as data.folder"
+        ) from None
+    return [SourceRow(f"{name}:{split} row {number}", dict(row)) for number, row in enumerate(rows, 1)]

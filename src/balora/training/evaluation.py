@@ -1,0 +1,61 @@
+"""The rows of a run and the scoring of its model, whichever the family of its task."""
+
+from typing import Any
+
+from balora.progress import OnProgress, Progress
+from balora.tasks.catalogue import find_task
+from balora.tasks.nlg import evaluate_nlg, prepare_nlg
+from balora.tasks.nlu import evaluate_nlu, prepare_nlu
+from balora.tasks.prepared import Prepared
+from balora.tasks.scores import Evaluation
+from balora.tasks.testbed.flaw_measures import inheritance
+from balora.training.forgetting import forgetting
+from balora.training.spec import RunSpec
+
+
+def prepare(spec: RunSpec, tokenizer: Any, max_positions: int | None, *, train: bool = True) -> Prepared:
+    """Return the rows of ``spec`` as tokens; raises what :func:`prepare_nlu` and :func:`prepare_nlg` do."""
+    task = find_task(spec.task)
+    return (prepare_nlu if task.family == "nlu" else prepare_nlg)(
+        task,
+        spec.data,
+        tokenizer,
+        seed=spec.training.seed,
+        max_positions=max_positions,
+        train=train,
+        testbed=spec.testbed,
+    )
+
+
+def evaluate(model: Any, tokenizer: Any, prepared: Prepared, spec: RunSpec, tell: OnProgress) -> Evaluation:
+    """Score ``model`` on the evaluation rows; raises what :func:`evaluate_nlu` and :func:`evaluate_nlg` do."""
+
+    def on_rows(done: int, total: int) -> None:
+        tell(Progress("evaluate", done, total))
+
+    size = spec.training.eval_batch_size
+    if prepared.task.family == "nlu":
+        found = evaluate_nlu(model, prepared, batch_size=size, on_rows=on_rows)
+    else:
+        new = spec.data.max_new_tokens
+        found = evaluate_nlg(model, tokenizer, prepared, batch_size=size, max_new_tokens=new, on_rows=on_rows)
+    return _tagged(found, prepared)
+
+
+def _tagged(found: Evaluation, prepared: Prepared) -> Evaluation:
+    """Add what is known of the rows of a testbed to the items."""
+    if not prepared.truth:
+        return found
+    items = [{**item, "tags": tags} for item, tags in zip(found.items, prepared.truth, strict=True)]
+    return found._replace(items=items)
+
+
+def inherited(model: Any, spec: RunSpec, folder: str, prepared: Prepared, found: Evaluation) -> dict[str, float]:
+    """Return what a testbed's model kept of its flaws and of its knowledge; nothing for any other model.
+
+    ``folder`` holds the pre-trained model that ``model`` was fine-tuned from.
+    """
+    if spec.testbed is None:
+        return {}
+    flaws = inheritance(prepared.task, found.items, prepared.truth)
+    return flaws | forgetting(model, folder, spec.testbed, prepared.task.family)

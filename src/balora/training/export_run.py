@@ -1,0 +1,99 @@
+"""A saved run as something that others can use: its plain adapter, or the whole model with the adapter merged in."""
+
+import shutil
+from pathlib import Path
+
+from balora.errors import AdapterError, InputError, ModelError
+from balora.folders import claim_output, staged
+from balora.progress import OnProgress
+from balora.tasks.catalogue import find_task
+from balora.training.fingerprint import fingerprints, model_fingerprint
+from balora.training.record import RunRecord, read_record
+from balora.training.source import located
+from balora.training.spec import TESTBED
+
+
+def deliver(
+    run_folder: Path,
+    output: Path,
+    *,
+    merged: bool = False,
+    model: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> Path:
+    """Write the run in ``run_folder`` to ``output``: a plain LoRA, or with ``merged`` the whole model and tokenizer.
+
+    Args:
+        run_folder: what `train` wrote.
+        output: a new or empty folder.
+        merged: merge the adapter into its base.
+        model: where the base is now, if it has moved since.
+        on_progress: told while a model of the testbed that is no longer there is pre-trained again.
+
+    Raises:
+        InputError: no finished run there, a base that is not the one trained on, or an output that cannot be taken.
+    """
+    record = finished_run(run_folder)
+    if model is not None and record.spec.model == TESTBED:
+        raise InputError(f"--model {model}: the testbed's models are found, or made again, by themselves: leave it out")
+    folder = claim_output(output, kind="export")
+    adapter, trained = run_folder / "adapter", run_folder / "model"
+    if record.spec.adapter is None and not merged:
+        raise AdapterError(
+            f"{run_folder}: method {record.spec.method!r} trained the whole model: export it with --merged"
+        )
+    kept = trained if record.spec.adapter is None else adapter
+    if not kept.is_dir():
+        raise InputError(f"{run_folder}: its {kept.name} folder is gone: run it again")
+    with staged(folder) as work:
+        if merged and record.spec.adapter is not None:
+            _merge(record, adapter, work, model, on_progress or (lambda sign: None))
+        else:
+            shutil.copytree(kept, work, dirs_exist_ok=True)
+    return folder
+
+
+def finished_run(folder: Path) -> RunRecord:
+    """Return the record of the finished run in ``folder``.
+
+    Raises:
+        InputError: there is none.
+    """
+    record = read_record(folder)
+    if record is None:
+        raise InputError(f"{folder}: no run here (no run.json): pass the --output folder of `balora train`")
+    if record.status != "ok":
+        raise InputError(f"{folder}: the run has status {record.status!r}: run it again first")
+    return record
+
+
+def _merge(record: RunRecord, adapter: Path, work: Path, moved: str | None, tell: OnProgress) -> None:
+    from balora.adapters import export_merged
+    from balora.tasks.silence import quiet
+    from balora.training.loading import load_model, load_tokenizer
+    from balora.training.score_model import check_adapter, put_on
+
+    task = find_task(record.spec.task)
+    if record.spec.model == TESTBED:
+        _refuse_other_recipe(record)
+        spec = located(record.spec, tell)
+    else:
+        spec = record.spec.replace(model=moved or record.spec.model)
+        _refuse_other_files(record, spec.model)
+    check_adapter(adapter, task)
+    tokenizer = load_tokenizer(spec)
+    adapted = put_on(load_model(spec, task, tokenizer), adapter)
+    with quiet():
+        export_merged(adapted, work, tokenizer)
+
+
+def _refuse_other_files(record: RunRecord, model: str) -> None:
+    known = record.fingerprints.get("model")
+    if known and Path(model).is_dir() and known != model_fingerprint(model):
+        raise ModelError(f"model {model!r} is not the one that was trained on (its files differ): pass it with --model")
+
+
+def _refuse_other_recipe(record: RunRecord) -> None:
+    known, now = record.fingerprints.get("model"), fingerprints(record.spec)["model"]
+    if known and known != now:
+        raise ModelError(f"the run's model is {known}, this version of balora makes {now}: export it with that version")

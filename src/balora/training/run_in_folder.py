@@ -1,0 +1,72 @@
+"""One run in a folder of its own: taken, skipped when it is done already, and left whole or not at all."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from balora.errors import OutputError, TrainingError
+from balora.folders import claim_output, staged
+from balora.progress import OnProgress
+from balora.training.record import RunRecord, read_record, run_id
+from balora.training.spec import RunSpec
+
+RECORD = "run.json"
+KEPT = {
+    RECORD: "record",
+    "series.jsonl": "terms over the steps",
+    "items.jsonl": "every scored row",
+    "adapter": "adapter (plain LoRA)",
+    "model": "trained model",
+}
+"""What a run leaves in its folder."""
+
+
+def run_in(spec: RunSpec, output: Path, *, on_progress: OnProgress | None = None) -> tuple[RunRecord, bool]:
+    """Carry out ``spec`` with its results in ``output``; return the record, and whether it was there already.
+
+    An identical finished run is not repeated, an identical failed one is run again.
+
+    Raises:
+        InputError: something given cannot be used; nothing was written.
+        OutputError: ``output`` holds something else or another run, or cannot be written.
+        TrainingError: the run failed; its record says why.
+    """
+    folder = claim_output(output, kind="run", own=KEPT if (output / RECORD).is_file() else ())
+    earlier = read_record(folder)
+    if earlier is not None:
+        from balora.training.fingerprint import fingerprints
+
+        if earlier.id != run_id(spec, fingerprints(spec)):
+            raise OutputError(
+                f"output folder {folder}: holds another run ({earlier.spec.method} on {earlier.spec.task}, id "
+                f"{earlier.id}; settings, model, data or balora's code differ): choose a new or empty one"
+            )
+        if earlier.status == "ok":
+            return earlier, True
+    record = _carry_out(spec, folder, earlier is not None, on_progress)
+    if record.error is not None:
+        raise TrainingError(f"run failed: {record.error.kind}: {record.error.message} (record: {folder / RECORD})")
+    return record, False
+
+
+def _carry_out(spec: RunSpec, folder: Path, again: bool, on_progress: OnProgress | None) -> RunRecord:
+    from balora.training.run import run
+
+    with staged(folder) as work:
+        record = run(spec, work, on_progress=on_progress)
+        if record.error is not None and os.strerror(errno.ENOSPC) in record.error.message:
+            raise OutputError(f"output folder {folder}: {record.error.message}: free some disk space or choose another")
+        if again:
+            _clear(folder)
+    return record
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier failed run of the same identity, its record first."""
+    (folder / RECORD).unlink()
+    for name in KEPT:
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)

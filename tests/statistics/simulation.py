@@ -1,0 +1,204 @@
+"""Simulated studies with known effects: do intervals, corrections and powers hold? Also writes docs/statistics.md.
+
+    .venv/bin/python tests/study/simulation.py        the figures, and the table between the marks in docs/statistics.md
+
+Every study goes through the functions that a report uses. Seeded: the same numpy gives the same figures.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from balora.statistics import (
+    LEVEL,
+    Comparison,
+    Paired,
+    compare,
+    compare_family,
+    detectable,
+    joint_interval,
+    leave_one_out,
+    needed,
+    t_interval,
+    widening,
+)
+
+STUDIES = 2000
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "statistics.md"
+BEGIN, END = "<!-- simulated: begin -->", "<!-- simulated: end -->"
+
+
+class Figure(NamedTuple):
+    """One figure of the simulation, in per cent unless the claim says otherwise."""
+
+    claim: str
+    setting: str
+    found: float
+    low: float
+    high: float
+    """Within which it must lie."""
+    decimals: int = 1
+
+
+def rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def share(hits: Iterator[bool] | list[bool]) -> float:
+    return 100 * float(np.mean(list(hits)))
+
+
+def coverage() -> Iterator[Figure]:
+    """A block is luck that both arms share, and luck of each arm; items make scores coarse."""
+    for n, items in ((2, 250), (3, 250), (8, 250), (8, 40), (32, 250)):
+        draw, true = rng(n + items), 1.5
+        luck = draw.normal(0, 2, (STUDIES, n))
+        base = 60 + 5 * luck + draw.normal(0, 1, (STUDIES, n))
+        arm = base + true + draw.normal(0, 2, (STUDIES, n))
+        rounded = [np.round(scores * items / 100) * 100 / items for scores in (arm, base)]
+        hits = (low <= true <= high for low, high in map(t_interval, rounded[0] - rounded[1]))
+        yield Figure(
+            "t-interval covers the true difference", f"{n} blocks, scores of {items} items", share(hits), 93, 97
+        )
+
+
+def studies(draw: np.random.Generator, n: int, effects: list[float], measures: int = 2) -> Iterator[list[Comparison]]:
+    """Yield studies of arms against one base, which makes comparisons dependent; σ of differences is 1."""
+    for _ in range(STUDIES):
+        base = draw.normal(0, np.sqrt(0.5), (measures, 1, n))
+        arms = draw.normal(0, np.sqrt(0.5), (measures, len(effects), n)) + np.array(effects)[:, None]
+        yield compare_family([Paired(row, 1.0) for row in (arms - base).reshape(-1, n)])
+
+
+def errors() -> Iterator[Figure]:
+    claim = "a verdict *helps* or *hurts* that is wrong, anywhere in the family"
+    wrong = (any(one.verdict in ("helps", "hurts") for one in study) for study in studies(rng(8), 8, [0.0] * 3))
+    yield Figure(claim, "8 blocks, family of 6, no true effect", share(wrong), 0, 6)
+    mixed = studies(rng(99), 12, [2.0, 0.0, 0.0])
+    wrong = (any(study[k].verdict in ("helps", "hurts") for k in (1, 2, 4, 5)) for study in mixed)
+    yield Figure(claim, "12 blocks, family of 6, two true effects", share(wrong), 0, 6)
+    for true in (0.5, 1.0):
+        found = [compare(Paired(row, 1.2, None)) for row in rng(7).normal(true, 1, (STUDIES, 12))]
+        wrong = (one.bound is not None and one.bound < true for one in found)
+        setting = f"12 blocks, margin 1.2 σ, true {true:g} σ"
+        yield Figure("*no difference larger than x* where it is larger", setting, share(wrong), 0, 5)
+
+
+def powers() -> Iterator[Figure]:
+    for n in (4, 8, 32):
+        true = detectable(n, 1.0)
+        found = (_leaves_out_0(row) for row in rng(n).normal(true, 1, (STUDIES, n)))
+        yield Figure("power at the `detectable` difference", f"{n} blocks: {true:.2f} σ", share(found), 75, 85)
+    for size, family in ((0.5, 1), (1.0, 1), (1.0, 6)):
+        n = needed(size, 1.0, LEVEL / family)
+        found = (_leaves_out_0(row, LEVEL / family) for row in rng(n).normal(size, 1, (STUDIES, n)))
+        setting = f"{size:g} σ, family of {family}: {n} blocks"
+        yield Figure("power with the `needed` blocks, t-test", setting, share(found), 75, 85)
+    n = needed(1.0, 1.0, LEVEL / 6)
+    first = (study[0].verdict == "helps" for study in studies(rng(5), n, [1.0, 0.0, 0.0]))
+    yield Figure("power with the `needed` blocks, whole verdict", f"1 σ, family of 6: {n} blocks", share(first), 75, 90)
+    claim = "`needed` told by a first study of 8 blocks, median over studies"
+    told = [compare(Paired(row, 1.0)).needed or 0 for row in rng(6).normal(0, 1, (STUDIES, 8))]
+    yield Figure(claim, f"1 σ: {needed(1.0, 1.0)} are right", float(np.median(told)), 8, 12, 0)
+
+
+def _leaves_out_0(row: np.ndarray, level: float = LEVEL) -> bool:
+    low, high = t_interval(row, 1 - level)
+    return not low <= 0 <= high
+
+
+class Spread(NamedTuple):
+    """Standard deviations, in probits."""
+
+    blocks: float
+    """How much blocks differ in what the arm changes."""
+    items: float
+    """How much items differ in what the arm changes."""
+
+
+def item_differences(draw: np.random.Generator, n: int, m: int, spread: Spread) -> tuple[np.ndarray, float]:
+    """Return blocks × items of arm − base, and the true mean difference over all blocks and items."""
+    from scipy.special import ndtr
+
+    difficulty, shift = draw.normal(0, 1, m), draw.normal(0.3, spread.items, m) + draw.normal(0, spread.blocks, (n, 1))
+    base = difficulty + draw.normal(0, 1, (n, m)) > 0
+    arm = difficulty + shift + draw.normal(0, 1, (n, m)) > 0
+    true = float(ndtr(0.3 / np.sqrt(2 + spread.blocks**2 + spread.items**2)) - 0.5)
+    return arm.astype(np.int8) - base, true
+
+
+def joint() -> Iterator[Figure]:
+    settings = [
+        (8, 100, Spread(0.2, 0.8)),
+        (8, 250, Spread(0.0, 0.0)),
+        (8, 250, Spread(0.5, 0.0)),
+        (8, 250, Spread(0.2, 0.6)),
+        (3, 250, Spread(0.2, 0.6)),
+        (24, 60, Spread(0.1, 0.8)),
+    ]
+    for seed, (n, m, spread) in enumerate(settings):
+        draw, hits, alone = rng(seed), [], []
+        for _ in range(STUDIES):
+            tasks = [item_differences(draw, n, m, spread) for _ in range(2)]
+            true = 100 * tasks[0][1]
+            blocks = 100 * np.mean([items.mean(axis=1) for items, _ in tasks], axis=0)
+            low, high = joint_interval(blocks, [items for items, _ in tasks], 2) or (np.nan, np.nan)
+            hits.append(low <= true <= high)
+            low, high = t_interval(blocks)
+            alone.append(low <= true <= high)
+        setting = f"{n} blocks, 2 tasks of {m} items, σ of effects {spread.blocks:g} (blocks), {spread.items:g} (items)"
+        setting += f"; the t-interval alone: {share(alone):.1f}"
+        yield Figure("joint interval covers the difference over all blocks and items", setting, share(hits), 93, 98)
+
+
+def tuned() -> Iterator[Figure]:
+    """The candidates that get chosen are equally good, the others far behind: whatever is chosen, its truth is 0."""
+    n = 8
+    for equal, behind in ((8, 0), (1, 3)):
+        draw = rng(11)
+        own, best, hits, alone, wrong = [], [], [], [], []
+        for _ in range(STUDIES):
+            table = draw.normal(0, 1, (equal + behind, n)) - 8 * (np.arange(equal + behind) >= equal)[:, None]
+            scores = {str(k): dict(enumerate(row)) for k, row in enumerate(table)}
+            chosen = np.array([scores[name][block] for block, name in leave_one_out(scores).items()])
+            own.append(chosen.mean())
+            best.append(table.mean(axis=1).max())
+            base = draw.normal(0, 1, n)
+            found = compare(Paired(chosen - base, 1.0, True, widening(table - base)))
+            hits.append((found.low or 0) <= 0 <= (found.high or 0))
+            wrong.append(found.verdict in ("helps", "hurts"))
+            low, high = t_interval(chosen - base)
+            alone.append(low <= 0 <= high)
+        setting = f"{n} blocks, {equal} equal candidates, {behind} far behind"
+        note = f"; the best candidate's own mean: {np.mean(best):+.3f} σ"
+        yield Figure("tuned arm: mean score minus the truth, in σ", setting + note, float(np.mean(own)), -0.03, 0.03, 3)
+        note = f"; without widening: {share(alone):.1f}"
+        yield Figure("tuned arm: interval of its difference covers the truth", setting + note, share(hits), 93, 98)
+        yield Figure("tuned arm: a verdict *helps* or *hurts* that is wrong", setting, share(wrong), 0, 6)
+
+
+PARTS = (coverage, errors, powers, joint, tuned)
+
+
+def table() -> str:
+    rows = [
+        f"| {one.claim} | {one.setting} | {one.found:.{one.decimals}f} | {one.low:g} to {one.high:g} |"
+        for part in PARTS
+        for one in part()
+    ]
+    return "\n".join(["| claim | setting | found | must be |", "| --- | --- | ---: | ---: |", *rows])
+
+
+def main() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    made = table()
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{made}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    print(made)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
