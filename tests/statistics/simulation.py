@@ -1,6 +1,6 @@
 """Simulated studies with known effects: do intervals, corrections and powers hold? Also writes docs/statistics.md.
 
-    .venv/bin/python tests/study/simulation.py        the figures, and the table between the marks in docs/statistics.md
+    .venv/bin/python tests/statistics/simulation.py    print the figures and write the table in docs/statistics.md
 
 Every study goes through the functions that a report uses. Seeded: the same numpy gives the same figures.
 """
@@ -100,7 +100,7 @@ def powers() -> Iterator[Figure]:
     n = needed(1.0, 1.0, LEVEL / 6)
     first = (study[0].verdict == "helps" for study in studies(rng(5), n, [1.0, 0.0, 0.0]))
     yield Figure("power with the `needed` blocks, whole verdict", f"1 σ, family of 6: {n} blocks", share(first), 75, 90)
-    claim = "`needed` told by a first study of 8 blocks, median over studies"
+    claim = "`needed` as a first study of 8 blocks estimates it, median over studies"
     told = [compare(Paired(row, 1.0)).needed or 0 for row in rng(6).normal(0, 1, (STUDIES, 8))]
     yield Figure(claim, f"1 σ: {needed(1.0, 1.0)} are right", float(np.median(told)), 8, 12, 0)
 
