@@ -1,1 +1,1 @@
-"""What the testbed itself can show: learning rates, dose and response, head-room, precision (`docs/calibration.md`)."""
+"""Measure what the testbed can show (learning rates, responses, head-room, precision) for `docs/calibration.md`."""

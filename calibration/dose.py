@@ -1,27 +1,32 @@
-"""Dose and response: one dial turned, the others at 0; plain LoRA; what the dial is meant to move."""
+"""Measure how plain LoRA responds to each dial of the testbed, turned alone: does the intended measure move?"""
 
 from collections.abc import Iterator
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from balora.training.record import RunRecord
-from calibration.runs import SEEDS, Planned, carried_out, planned
+from calibration.runs import SEEDS, Planned, planned, records_of
 
 PRETRAININGS = (0, 1, 2)
 FINE_TUNINGS = SEEDS[:3]
 CUE = 0.4
-"""Held fixed over the bias dial: P(label | clan) = 0.7 in fine-tuning, in no test."""
+"""Fixed at every dose of the bias dial: P(label | clan) = 0.7 in the fine-tuning data, and in no test data."""
+
+
+Grouped = dict[tuple[str, float, str, int], list[RunRecord]]
+"""Records by dial, dose, task and pre-training seed."""
 
 
 class Dial(NamedTuple):
-    """One dial with its settings, and the tasks it is read on."""
+    """One dial, its doses, and the tasks and measures on which its effect is measured."""
 
     name: str
     doses: tuple[float, ...]
     tasks: tuple[str, ...]
     measures: tuple[str, ...]
-    """The first one is what it is meant to move; the others are shown beside it."""
+    """The dial is meant to move the first one; the others are shown beside it."""
     data: dict[str, float]
+    """Settings of the fine-tuning data at every dose."""
 
 
 DIALS = (
@@ -38,11 +43,11 @@ def measure(names: list[str] | None = None) -> dict[str, Any]:
     """Return every dial's response by task, dose and measure: mean and spread over pre-trainings and fine-tunings."""
     dials = [dial for dial in DIALS if not names or dial.name in names]
     cells = [(dial, *cell) for dial in dials for cell in _cells(dial)]
-    records = carried_out([_run(*cell) for cell in cells])
-    found: dict[tuple[str, float, str, int], list[RunRecord]] = {}
+    records = records_of([_run(*cell) for cell in cells])
+    grouped: Grouped = {}
     for (dial, dose, task, pretraining, _), record in zip(cells, records, strict=True):
-        found.setdefault((dial.name, dose, task, pretraining), []).append(record)
-    return {"rows": [row for dial in dials for row in _rows(dial, found)]}
+        grouped.setdefault((dial.name, dose, task, pretraining), []).append(record)
+    return {"rows": [row for dial in dials for row in _rows(dial, grouped)]}
 
 
 def _cells(dial: Dial) -> Iterator[tuple[float, str, int, int]]:
@@ -58,11 +63,11 @@ def _run(dial: Dial, dose: float, task: str, pretraining: int, seed: int) -> Pla
     return planned(task, "lora", {**flaws, **dial.data}, seed=seed, pretraining=pretraining)
 
 
-def _rows(dial: Dial, found: dict[tuple[str, float, str, int], list[RunRecord]]) -> Iterator[dict[str, Any]]:
+def _rows(dial: Dial, grouped: Grouped) -> Iterator[dict[str, Any]]:
     for task in dial.tasks:
         for measure in dial.measures:
             for dose in dial.doses:
-                models = [[_value(r, measure) for r in found[dial.name, dose, task, p]] for p in PRETRAININGS]
+                models = [[_value(r, measure) for r in grouped[dial.name, dose, task, p]] for p in PRETRAININGS]
                 means = [fmean(values) for values in models]
                 yield {
                     "dial": dial.name, "task": task, "measure": measure, "dose": dose, "mean": fmean(means),

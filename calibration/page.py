@@ -1,4 +1,4 @@
-"""`docs/calibration.md` and its plots, made from the results; a part that was not measured says so."""
+"""Make `docs/calibration.md` and its plots from the saved figures; a part without figures reads "Not measured yet."."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,28 +13,30 @@ from balora.tasks.catalogue import find_task
 from balora.tasks.testbed.testbed_tasks import NLG, NLU
 from calibration import plots, rates
 from calibration.dose import DIALS
-from calibration.study import SECONDS, way
+from calibration.study import SECONDS, headroom_of
 
 DOCS = Path("docs")
 FIGURES = DOCS / "figures"
 SUITES: dict[Family, tuple[str, ...]] = {"nlu": NLU, "nlg": NLG}
-WANTED_WAY = (0.3, 0.9)
+WANTED_SHARE = (0.3, 0.9)
 WANTED_HALF_WIDTH = 2.5
 Row = Mapping[str, Any]
 
 HEAD = """# Calibration: what the testbed can show
 
-Made by `python -m calibration` from `calibration/results`; the numbers are what it measured, met or not. A block is a
-pre-training seed with a fine-tuning seed. Points are of 100.
+Read here what a study on the testbed can show before you trust one: how much room its tasks leave, how strongly its
+dials act, and how precise differences between arms are. `python -m calibration` measures the testbed, saves the figures
+in `calibration/results` and makes this page from them. The page shows every figure, whether it meets its goal or not.
+A block is a pre-training seed together with a fine-tuning seed. Points are of 100.
 """
 
 
 def write(results: Path) -> None:
     """Write the page and its plots."""
     FIGURES.mkdir(parents=True, exist_ok=True)
-    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))}
-    if {"rates", "study"} <= set(found):
-        found["study"]["headroom"] += _left_out(found["study"]["headroom"], found["rates"])
+    figures = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))}
+    if {"rates", "study"} <= set(figures):
+        figures["study"]["headroom"] += _headroom_from_grid(figures["study"]["headroom"], figures["rates"])
     parts = [HEAD]
     for title, name, draw in (
         ("Learning rates", "rates", _rates),
@@ -44,28 +46,29 @@ def write(results: Path) -> None:
         ("What a run takes", "study", _costs),
         ("The weights of the regularizers", "weights", _weights),
     ):
-        body = "\n".join(draw(found[name])) if name in found else "Not measured yet."
+        body = "\n".join(draw(figures[name])) if name in figures else "Not measured yet."
         parts.append(f"## {title}\n\n{body}\n")
     (DOCS / "calibration.md").write_text("\n".join(parts), encoding="utf-8")
 
 
-def _rates(found: Row) -> Iterator[str]:
-    """The same grid, tasks, blocks and steps for every method."""
+def _rates(figures: Row) -> Iterator[str]:
+    """Yield the averages of every method over the grid, and draw them."""
     averaged = [
         {"method": row["method"], "rate": row["rate"], "family": f"{family.upper()} Avg",
          "score": fmean(row[task] for task in tasks)}
         for family, tasks in SUITES.items()
-        for row in found["rows"]
+        for row in figures["rows"]
     ]  # fmt: skip
     plots.rates(averaged, FIGURES / "rates.svg")
     yield (
-        f"Every method had the same grid, all eight tasks, {found['blocks']} blocks (fine-tuning seeds that no study "
-        "uses) and the steps of the profile `standard`. **Bold**: the best. For each family and start of the adapter, "
-        "a study takes the rate that is best for the mean of the two methods of that start, without and with "
-        "regularizers, so that an ablation of the regularizers changes nothing else.\n"
+        f"We ran every method over the same grid of rates, with all eight tasks, {figures['blocks']} blocks "
+        "(fine-tuning seeds that no study uses) and the steps of the profile `standard`. The best rate of a method is "
+        "**bold**. For each family and each start of the adapter, studies use the rate that is best for the mean of "
+        "the two methods with that start, one without and one with regularizers. An ablation of the "
+        "regularizers therefore changes nothing else.\n"
     )
     yield from _table(
-        ["family", "method", *(f"{rate:g}" for rate in found["grid"])],
+        ["family", "method", *(f"{rate:g}" for rate in figures["grid"])],
         [_rate_row(family, method, averaged) for family in ("NLU Avg", "NLG Avg") for method in rates.METHODS],
     )
     yield "\n![Average score over the learning rate, by method](figures/rates.svg)"
@@ -76,15 +79,16 @@ def _rate_row(family: str, method: str, averaged: Sequence[Row]) -> list[str]:
     return [family, method, *(f"**{s:.1f}**" if s == max(scores) else f"{s:.1f}" for s in scores)]
 
 
-def _doses(found: Row) -> Iterator[str]:
+def _doses(figures: Row) -> Iterator[str]:
     yield (
-        "Plain LoRA, one dial turned and the other two at 0; 3 pre-trained models × 3 fine-tunings for every cell. "
-        "Mean over all nine, ± the standard deviation between the three pre-trainings (in brackets: within them, over "
-        "fine-tunings). *rises* or *falls*: every step goes that way; the last column compares the whole way from the "
-        "first dose to the last with the larger of the two standard deviations between pre-trainings."
+        "We fine-tuned plain LoRA with one dial turned and the other two at 0, on 3 pre-trained models × 3 "
+        "fine-tunings for every cell. A cell shows the mean over all nine ± the standard deviation between the three "
+        "pre-trainings, and in brackets the standard deviation within them, over fine-tunings. *Rises* or *falls* "
+        "means that every step goes that way. The last column divides the whole way from the first dose to the last by "
+        "the larger of the two standard deviations between pre-trainings at these doses."
     )
     for dial in DIALS:
-        rows = [row for row in found["rows"] if row["dial"] == dial.name]
+        rows = [row for row in figures["rows"] if row["dial"] == dial.name]
         if not rows:
             continue
         plots.doses(rows, FIGURES / f"dose-{dial.name}.svg")
@@ -92,7 +96,7 @@ def _doses(found: Row) -> Iterator[str]:
         yield f"\n### {dial.name}{cue}\n"
         keys = list(dict.fromkeys((row["task"], row["measure"]) for row in rows))
         yield from _table(
-            ["task", "measure", *(f"{dose:g}" for dose in dial.doses), "order", "way ÷ spread"],
+            ["task", "measure", *(f"{dose:g}" for dose in dial.doses), "order", "whole way ÷ spread"],
             [_dose_row([row for row in rows if (row["task"], row["measure"]) == key]) for key in keys],
         )
         yield f"\n![Response to {dial.name}](figures/dose-{dial.name}.svg)"
@@ -103,67 +107,70 @@ def _dose_row(rows: Sequence[Row]) -> list[str]:
     steps = [b["mean"] - a["mean"] for a, b in pairwise(rows)]
     order = "rises" if min(steps) > 0 else "falls" if max(steps) < 0 else "not monotone"
     spread = max(rows[0]["sd_pretraining"], rows[-1]["sd_pretraining"])
-    way = (rows[-1]["mean"] - rows[0]["mean"]) / spread if spread else float("inf")
-    return [rows[0]["task"], rows[0]["measure"], *cells, order, f"{way:+.1f}"]
+    ratio = (rows[-1]["mean"] - rows[0]["mean"]) / spread if spread else float("inf")
+    return [rows[0]["task"], rows[0]["measure"], *cells, order, f"{ratio:+.1f}"]
 
 
-def _left_out(shown: Sequence[Row], found: Row) -> list[Row]:
-    """Return the head-room of the tasks that no study asked, from the grid's runs at the rates that studies take."""
+def _headroom_from_grid(shown: Sequence[Row], grid: Row) -> list[Row]:
+    """Return the head-room of the tasks that no study ran, from the grid's runs at the rates that studies use."""
     missing = [task for tasks in SUITES.values() for task in tasks if task not in {row["task"] for row in shown}]
     chosen = {task: RATES[find_task(task).family]["standard"] for task in missing}
     scores = {
         task: row[task]
         for task, rate in chosen.items()
-        for row in found["rows"]
+        for row in grid["rows"]
         if (row["method"], row["rate"]) == ("lora", rate)
     }
-    return [way(task, score, None, found["blocks"]) for task, score in scores.items()]
+    return [headroom_of(task, score, None, grid["blocks"]) for task, score in scores.items()]
 
 
-def _headroom(found: Row) -> Iterator[str]:
-    low, high = WANTED_WAY
+def _headroom(figures: Row) -> Iterator[str]:
+    low, high = WANTED_SHARE
     yield (
-        "How far plain LoRA goes from a guess to the best there is (100 points: every task can be solved from what "
-        f"its rows say). Wanted: {low:.0%} to {high:.0%}. Rows without SD are from the grid of learning rates.\n"
+        "The table shows how far plain LoRA gets from a guess to the best score, which is 100 points, because every "
+        f"task can be solved from what its rows say. We want it to get {low:.0%} to {high:.0%} of the way. Rows "
+        "without an SD come from the grid of learning rates.\n"
     )
-    rows = {row["task"]: row for row in found["headroom"]}.values()
+    rows = {row["task"]: row for row in figures["headroom"]}.values()
     yield from _table(
-        ["task", "guess", "plain LoRA", "SD over blocks", "blocks", "of the way", "within"],
-        [_way_row(row) for row in rows],
+        ["task", "guess", "plain LoRA", "SD over blocks", "blocks", "share of the way", "as wanted"],
+        [_headroom_row(row) for row in rows],
     )
 
 
-def _way_row(row: Row) -> list[str]:
-    low, high = WANTED_WAY
+def _headroom_row(row: Row) -> list[str]:
+    low, high = WANTED_SHARE
     spread = "–" if row["sd"] is None else f"{row['sd']:.1f}"
     within = "yes" if low <= row["way"] <= high else "**no**"
     scores = [f"{row['chance']:.1f}", f"{row['score']:.1f}", spread]
     return [row["task"], *scores, str(row["blocks"]), f"{row['way']:.0%}", within]
 
 
-def _precision(found: Row) -> Iterator[str]:
+def _precision(figures: Row) -> Iterator[str]:
     yield (
-        "95 % half-widths of paired differences to BA-LoRA, and how many blocks would bring one down to 1 point if "
-        f"the spread stayed as it is. Wanted with 8 blocks: {WANTED_HALF_WIDTH:g} points or less.\n"
+        "The table shows the half-widths of the 95 % intervals of paired differences to BA-LoRA, and how many blocks "
+        "would bring each down to 1 point if the spread stayed as it is. With 8 blocks we want "
+        f"{WANTED_HALF_WIDTH:g} points or less.\n"
     )
     yield from _table(
-        ["study", "arm", "measure", "blocks", "half-width", "within", "blocks for 1 point"],
+        ["study", "arm", "measure", "blocks", "half-width", "as wanted", "blocks for 1 point"],
         [
             [row["study"], row["arm"], row["measure"], str(row["blocks"]), f"{row['half_width']:.2f}",
              "yes" if row["half_width"] <= WANTED_HALF_WIDTH else "**no**", str(row["blocks_for_a_point"])]
-            for row in found["precision"]
+            for row in figures["precision"]
         ],
     )  # fmt: skip
 
 
-def _costs(found: Row) -> Iterator[str]:
+def _costs(figures: Row) -> Iterator[str]:
     yield (
-        "Seconds of a run in a warm worker of one thread, mean over all arms, as measured in these studies while a "
-        "worker ran on every core. Scoring holds the answers, their loss and the measures of inheritance.\n"
+        "The table shows the seconds of a run in a warm worker with one thread, as the mean over all arms. These "
+        "studies measured them while every core ran a worker. Scoring includes the answers, their loss and the "
+        "measures of inheritance.\n"
     )
     yield from _table(
-        ["task", "runs", "set-up", "training steps", "scoring", "all", "steps' share"],
-        [_cost_row(row, [row[key] for key in SECONDS]) for row in found["costs"]],
+        ["task", "runs", "set-up", "training steps", "scoring", "total", "share of steps"],
+        [_cost_row(row, [row[key] for key in SECONDS]) for row in figures["costs"]],
     )
 
 
@@ -172,15 +179,17 @@ def _cost_row(row: Row, seconds: Sequence[float]) -> list[str]:
     return [row["task"], str(row["runs"]), *each, f"{sum(seconds):.2f}", f"{row['train_seconds'] / sum(seconds):.0%}"]
 
 
-def _weights(found: Row) -> Iterator[str]:
+def _weights(figures: Row) -> Iterator[str]:
     yield (
-        f"BA-LoRA with the published weights times 0, 1, 10 and 100, {found['blocks']} paired blocks, tasks "
-        f"{', '.join(found['tasks'])}. The mean, and the paired difference to × 0 with its 95 % interval (not "
-        "corrected for their number). Scores in points, other measures as docs/testbed.md defines them.\n"
+        "We ran BA-LoRA with the published weights times 0, 1, 10 and 100, in "
+        f"{figures['blocks']} paired blocks, on the tasks {', '.join(figures['tasks'])}. A cell shows the mean, and "
+        "in brackets the paired difference to × 0 with its 95 % interval, which is not corrected for the number of "
+        "comparisons. A difference is **bold** if its interval leaves out 0. Scores are in points; docs/testbed.md "
+        "defines the other measures.\n"
     )
-    keys = list(dict.fromkeys((row["family"], row["measure"]) for row in found["rows"]))
-    factors = list(dict.fromkeys(row["factor"] for row in found["rows"]))
-    cells = {(row["family"], row["measure"], row["factor"]): _weight_cell(row) for row in found["rows"]}
+    keys = list(dict.fromkeys((row["family"], row["measure"]) for row in figures["rows"]))
+    factors = list(dict.fromkeys(row["factor"] for row in figures["rows"]))
+    cells = {(row["family"], row["measure"], row["factor"]): _weight_cell(row) for row in figures["rows"]}
     yield from _table(
         ["family", "measure", *(f"× {factor}" for factor in factors)],
         [[family, measure, *(cells[family, measure, factor] for factor in factors)] for family, measure in keys],

@@ -1,4 +1,4 @@
-"""Plots of the calibration as SVG files, by Altair; no browser and no network."""
+"""Draw the plots of the calibration as SVG files with Altair; this needs no browser and no network."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,11 +1,11 @@
-"""Learning rates: the same grid, tasks and seeds for every start of the adapter, with and without regularizers."""
+"""Measure the score over one grid of learning rates, on the same tasks and seeds for every method."""
 
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
 from balora.tasks.testbed.testbed_tasks import NLG, NLU
-from calibration.runs import SEEDS, Planned, carried_out, planned
+from calibration.runs import SEEDS, Planned, planned, records_of
 
 GRID = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 METHODS = ("lora", "pissa", "lora+reg", "ba-lora")
@@ -13,16 +13,16 @@ PRETRAININGS = (0, 1)
 
 
 def measure(tasks: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return the score of every task for each method and rate, mean over the blocks."""
+    """Return the mean score over the blocks of every task for each method and rate."""
     chosen = tuple(tasks or (*NLU, *NLG))
     cells = [
-        (method, rate, task, place)
-        for place in range(len(PRETRAININGS))
+        (method, rate, task, block)
+        for block in range(len(PRETRAININGS))
         for task in chosen
         for method in METHODS
         for rate in GRID
     ]
-    records = carried_out([_run(*cell) for cell in cells])
+    records = records_of([_run(*cell) for cell in cells])
     scores: dict[tuple[str, float, str], list[float]] = {}
     for (method, rate, task, _), record in zip(cells, records, strict=True):
         scores.setdefault((method, rate, task), []).append(record.score or 0.0)
@@ -37,6 +37,6 @@ def measure(tasks: Sequence[str] | None = None) -> dict[str, Any]:
     }
 
 
-def _run(method: str, rate: float, task: str, place: int) -> Planned:
+def _run(method: str, rate: float, task: str, block: int) -> Planned:
     settings = {"training.learning_rate": rate}
-    return planned(task, method, settings, seed=SEEDS[place], pretraining=PRETRAININGS[place])
+    return planned(task, method, settings, seed=SEEDS[block], pretraining=PRETRAININGS[block])

@@ -1,4 +1,4 @@
-"""Many fine-tunings on the testbed, each carried out once by warm workers and kept below `build/calibration`."""
+"""Carry out many fine-tunings on the testbed with warm workers, each once, and save them below `build/calibration`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,22 +22,22 @@ from balora.training.spec import RunSpec, resolve
 
 WORK = Path("build/calibration")
 SEEDS = tuple(range(9001, 9017))
-"""Fine-tuning seeds of calibrations: none is a study's, so that nothing is tuned on what is judged."""
+"""Fine-tuning seeds of calibrations. No study uses them, so that nothing is tuned on the data that judges it."""
 
 
 class Planned(NamedTuple):
-    """One run, in the shape that the search for missing models reads."""
+    """One run, with the two fields that the search for missing models reads."""
 
     task: str
     spec: RunSpec
 
 
 def planned(task: str, method: str, settings: Mapping[str, Any], *, seed: int, pretraining: int) -> Planned:
-    """Return a run under the profile `standard`'s settings for its task, with ``settings`` over them."""
+    """Return a run with the profile `standard`'s settings for its task, overridden by ``settings``."""
     profile = find_profile("standard", "testbed")
-    below = merge(profile.shared, profile.suites[find_task(task).family])
+    defaults = merge(profile.shared, profile.suites[find_task(task).family])
     own = nest({"training.seed": seed, "testbed.seed": pretraining, "training.telemetry_every": 0})
-    given = {"task": task, "model": "testbed", "method": method, **merge(merge(below, own), nest(settings))}
+    given = {"task": task, "model": "testbed", "method": method, **merge(merge(defaults, own), nest(settings))}
     spec = resolve(given)
     rate = profile.rate(spec)
     if "learning_rate" not in nest(settings).get("training", {}) and rate is not None:
@@ -45,16 +45,16 @@ def planned(task: str, method: str, settings: Mapping[str, Any], *, seed: int, p
     return Planned(task, spec)
 
 
-def carried_out(runs: Sequence[Planned]) -> list[RunRecord]:
-    """Return the records of ``runs`` in their order; those kept from before are not repeated.
+def records_of(runs: Sequence[Planned]) -> list[RunRecord]:
+    """Return the records of ``runs`` in their order; runs that an earlier call finished are not repeated.
 
     Raises:
-        TrainingError: a run failed; the others are kept.
+        TrainingError: a run failed; the records of the others stay.
     """
     folders = [WORK / "runs" / run_id(run.spec, fingerprints(run.spec)) for run in runs]
-    todo = {str(folder): run for folder, run in zip(folders, runs, strict=True) if read_record(folder) is None}
-    models = missing_models(todo.values())  # type: ignore[arg-type]  # reads task and spec alone
-    jobs = [Job(folder, run.spec, Path(folder), train) for folder, run in todo.items()]
+    unfinished = {str(folder): run for folder, run in zip(folders, runs, strict=True) if read_record(folder) is None}
+    models = missing_models(unfinished.values())  # type: ignore[arg-type]  # reads task and spec alone
+    jobs = [Job(folder, run.spec, Path(folder), train) for folder, run in unfinished.items()]
     stages = [[Job(model.id, model.spec, WORK, pretrain_model) for model in models], jobs]
     WORK.mkdir(parents=True, exist_ok=True)
     with Progress(console=Console(stderr=True)) as bar:
@@ -64,7 +64,7 @@ def carried_out(runs: Sequence[Planned]) -> list[RunRecord]:
     records = [read_record(folder) for folder in folders]
     failed = [record.error.message for record in records if record and record.error]
     if failed or None in records:
-        raise TrainingError(f"{len(failed)} calibration runs failed, the first: {failed[:1]}")
+        raise TrainingError(f"{len(failed)} of {len(runs)} calibration runs failed, the first with: {failed[:1]}")
     return [record for record in records if record is not None]
 
 

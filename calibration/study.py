@@ -1,4 +1,4 @@
-"""Head-room and precision, read off the folders of studies that have run."""
+"""Read head-room, precision and the cost of a run from the folders of finished studies."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -14,16 +14,16 @@ CHANCE = {
     "acceptability": 0.0, "sentiment": 50.0, "entailment": 100 / 3, "paraphrase": 50.0, "similarity": 0.0,
     "arithmetic": 100 / 21, "code": 0.0, "facts": 12.5,
 }  # fmt: skip
-"""Points of a guess: 1 of the 2, 3, 8 or 21 possible answers."""
+"""Points that a guess scores: 1 of the 2, 3, 8 or 21 possible answers; 0 for correlations and programs."""
 BEST = 100.0
-"""Every task can be solved from what its rows say."""
+"""The best score: every task can be solved from what its rows say."""
 SECONDS = ("setup_seconds", "train_seconds", "eval_seconds")
 WANTED = 1.0
 """The difference, in points, for which the number of blocks is stated."""
 
 
 def measure(folders: Sequence[Path]) -> dict[str, Any]:
-    """Return the head-room of plain LoRA and the half-widths of all paired differences, of every study's folder."""
+    """Return head-room of plain LoRA, half-widths of paired differences and costs, over the folders of all studies."""
     reports = [read_report(folder) for folder in folders]
     return {
         "headroom": [row for report in reports for row in headroom(report)],
@@ -33,22 +33,22 @@ def measure(folders: Sequence[Path]) -> dict[str, Any]:
 
 
 def costs(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Return what a run of each task took, in seconds, mean over the runs of all arms."""
+    """Return the seconds of a run of each task, as the mean over the runs of all arms."""
     spent: dict[str, list[Cost]] = {}
     for folder in folders:
         runs, _ = read_runs(folder, read_study_record(folder))
         for run in runs.values():
             spent.setdefault(run.spec.task, []).append(run.cost)
     return [
-        {"task": task, "runs": len(found), **{key: fmean(getattr(one, key) for one in found) for key in SECONDS}}
-        for task, found in spent.items()
+        {"task": task, "runs": len(each), **{key: fmean(getattr(cost, key) for cost in each) for key in SECONDS}}
+        for task, each in spent.items()
     ]
 
 
 def headroom(report: Report) -> list[dict[str, Any]]:
-    """Return, for plain LoRA on every task, how much of the way from chance to the best it goes."""
+    """Return, for every task, how far plain LoRA gets from a guess to the best score."""
     return [
-        way(task, score.mean, score.sd, score.n)
+        headroom_of(task, score.mean, score.sd, score.n)
         for arm in report.arms
         if arm.method == "lora"
         for task, score in arm.tasks.items()
@@ -56,8 +56,8 @@ def headroom(report: Report) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def way(task: str, score: float, sd: float | None, blocks: int) -> dict[str, Any]:
-    """Return how far ``score`` points of ``task`` go from a guess to the best."""
+def headroom_of(task: str, score: float, sd: float | None, blocks: int) -> dict[str, Any]:
+    """Return how far ``score`` points of ``task`` lie on the way from a guess (0) to the best score (1)."""
     chance = CHANCE[task]
     return {
         "task": task, "chance": chance, "score": score, "sd": sd, "blocks": blocks,
@@ -66,7 +66,7 @@ def way(task: str, score: float, sd: float | None, blocks: int) -> dict[str, Any
 
 
 def precision(report: Report) -> list[dict[str, Any]]:
-    """Return the half-width of every paired difference of an average, and the blocks that one of 1 point would take."""
+    """Return the half-width of every paired difference of an average, and the blocks that bring it to 1 point."""
     rows = []
     for difference in report.differences:
         paired = difference.paired
@@ -81,11 +81,11 @@ def precision(report: Report) -> list[dict[str, Any]]:
 
 
 def blocks_for(half_width: float, blocks: int, wanted: float) -> int:
-    """Return how many blocks bring a t-interval's half-width down to ``wanted``, the standard deviation being equal."""
+    """Return how many blocks bring a t-interval's half-width down to ``wanted`` if the spread stays equal."""
     from scipy.stats import t
 
     def width(n: int) -> float:
-        return half_width * float(t.ppf(0.975, n - 1)) / sqrt_ratio(n, blocks) / float(t.ppf(0.975, blocks - 1))
+        return half_width * float(t.ppf(0.975, n - 1)) / (n / blocks) ** 0.5 / float(t.ppf(0.975, blocks - 1))
 
     n = max(2, ceil(blocks * (half_width / wanted) ** 2))
     while n > 2 and width(n - 1) <= wanted:
@@ -93,7 +93,3 @@ def blocks_for(half_width: float, blocks: int, wanted: float) -> int:
     while width(n) > wanted:
         n += 1
     return n
-
-
-def sqrt_ratio(n: int, blocks: int) -> float:
-    return float((n / blocks) ** 0.5)

@@ -1,4 +1,4 @@
-"""The published weights of the regularizers times 1, 10 and 100, against none: does anything measurable happen?"""
+"""Measure what the regularizers change at 1, 10 and 100 times their published weights, against weights of 0."""
 
 from dataclasses import asdict
 from statistics import fmean
@@ -10,7 +10,7 @@ from balora.statistics import compare
 from balora.study.plan.testbed_profiles import SHIPPED, TESTBED_PROFILES
 from balora.tasks.catalogue import find_task
 from balora.training.record import RunRecord
-from calibration.runs import SEEDS, Planned, carried_out, planned
+from calibration.runs import SEEDS, Planned, planned, records_of
 
 FACTORS = (0, 1, 10, 100)
 BLOCKS = 8
@@ -19,10 +19,10 @@ MEASURES = ("score", "minority_recall", "aligned_minus_robust", "memorised_noise
 
 
 def measure() -> dict[str, Any]:
-    """Return, for each family and factor, the averages and the paired differences to no regularizer at all."""
+    """Return, for each family and factor, the averages and the paired differences to factor 0."""
     tasks = TESTBED_PROFILES["quick"].tasks or ()
     cells = [(block, task, factor) for block in range(BLOCKS) for task in tasks for factor in FACTORS]
-    records = dict(zip(cells, carried_out([_run(*cell) for cell in cells]), strict=True))
+    records = dict(zip(cells, records_of([_run(*cell) for cell in cells]), strict=True))
     rows = []
     for family in FAMILIES:
         own = [task for task in tasks if find_task(task).family == family]

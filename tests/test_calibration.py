@@ -1,11 +1,11 @@
-"""The calibration: which runs it plans, how it reads studies, and the page it makes."""
+"""Test which runs the calibration plans, how it reads studies, and which page it makes."""
 
 from pathlib import Path
 
 import pytest
 from calibration import dose, page, rates, weights
 from calibration.runs import SEEDS, planned
-from calibration.study import CHANCE, blocks_for, way
+from calibration.study import CHANCE, blocks_for, headroom_of
 from scipy.stats import t
 
 from balora.objective.config import TERMS, ObjectiveConfig
@@ -75,20 +75,20 @@ def test_a_dose_row_names_its_order_and_the_way_against_the_spread() -> None:
 
 
 def test_the_way_goes_from_a_guess_to_the_best() -> None:
-    assert way("facts", 56.25, None, 2)["way"] == pytest.approx(0.5)
-    assert way("entailment", 100.0, 1.0, 8)["way"] == 1.0
-    assert way("acceptability", 0.0, 1.0, 8)["way"] == 0.0
+    assert headroom_of("facts", 56.25, None, 2)["way"] == pytest.approx(0.5)
+    assert headroom_of("entailment", 100.0, 1.0, 8)["way"] == 1.0
+    assert headroom_of("acceptability", 0.0, 1.0, 8)["way"] == 0.0
     assert set(CHANCE) == {task for suite in page.SUITES.values() for task in suite}
 
 
-def test_tasks_that_no_study_asked_take_the_grids_score_at_the_rate_of_plain_lora() -> None:
+def test_tasks_that_no_study_ran_take_the_grids_score_at_the_rate_of_plain_lora() -> None:
     grid = [
         {"method": method, "rate": rate, **dict.fromkeys(CHANCE, 1000 * rate + 50 * (method != "lora"))}
         for method in rates.METHODS
         for rate in rates.GRID
     ]
     shown = [{"task": task} for task in CHANCE if task not in ("arithmetic", "similarity")]
-    left = page._left_out(shown, {"rows": grid, "blocks": 2})
+    left = page._headroom_from_grid(shown, {"rows": grid, "blocks": 2})
     wanted = {"similarity": 1000 * RATES["nlu"]["standard"], "arithmetic": 1000 * RATES["nlg"]["standard"]}
     assert {row["task"]: row["score"] for row in left} == pytest.approx(wanted)
 
