@@ -1,9 +1,9 @@
-"""Measure what balora costs, as ratios within one run; write them as JSON, and the table in docs/performance.md.
+"""Measure what balora costs, as ratios within one run; write them as JSON and as the table in docs/performance.md.
 
 python -m benchmarks [NAME …] [--output FILE.json]
 
-Without names all are measured, in half an hour; with names, the other rows of the file stay. The table is made from
-benchmarks/results/cpu.json only.
+Without names this measures everything, in half an hour. With names it leaves the other rows of the file as they are.
+The table is made from benchmarks/results/cpu.json only.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from benchmarks.steps import Shape, causal_step, classification_step
 
 
 def step_time() -> list[Row]:
-    """The step with live reference against PiSSA's, vocabulary 512."""
+    """Measure the time of a step with live reference against PiSSA's (V = 512)."""
     taken = interleaved({name: causal_step(name, Shape(512)) for name in ("peft-pissa", "pissa", "ba-lora")})
     return [
         _ratio("BA-LoRA step, live reference ÷ PiSSA step (V = 512)", taken, "ba-lora", "pissa", 1.7),
@@ -37,34 +37,34 @@ def step_time() -> list[Row]:
 
 
 def classification_time() -> list[Row]:
-    """The step on examples whose reference logits are known against PiSSA's."""
+    """Measure the time of a step on examples whose reference logits are cached against PiSSA's."""
     taken = interleaved({name: classification_step(name) for name in ("pissa", "ba-lora")})
     return [_ratio("classification, reference reused ÷ PiSSA step", taken, "ba-lora", "pissa", 1.1)]
 
 
 def offset_time() -> list[Row]:
-    """The offset form against PEFT's in-place PiSSA at r/d = 1/32, transformers' own loss in both."""
+    """Measure the offset form against PEFT's in-place PiSSA at r/d = 1/32, both with transformers' own loss."""
     taken = interleaved({name: causal_step(name, Shape(512, width=512, rank=16)) for name in ("peft-pissa", "pissa")})
     return [_ratio("offset form ÷ PEFT's in-place PiSSA, student step (r/d = 1/32)", taken, "pissa", "peft-pissa", 1.1)]
 
 
 def step_memory() -> list[Row]:
-    """Peak memory of the tensors of one step against PiSSA's with transformers' own loss, hidden size 64."""
+    """Measure the peak memory of one step's tensors against PiSSA's with transformers' own loss (hidden size 64)."""
     rows = []
     for vocabulary in (512, 32_000):
         steps = {name: causal_step(name, Shape(vocabulary, width=64, rank=2)) for name in ("pissa", "ba-lora")}
-        taken = {}
+        peaks = {}
         for name, step in steps.items():
-            step()  # optimizer state and cached factors of the head are there from the first step on
-            taken[name] = peak_memory(step)
-        detail = ", ".join(f"{name} {peak:.1f} MiB" for name, peak in taken.items())
+            step()  # the first step creates the optimizer state and caches the factors of the head
+            peaks[name] = peak_memory(step)
+        detail = ", ".join(f"{name} {peak:.1f} MiB" for name, peak in peaks.items())
         what = f"peak memory of a BA-LoRA step ÷ PiSSA step (V = {vocabulary:,})"
-        rows.append(Row(what, taken["ba-lora"] / taken["pissa"], 1.15, detail))
+        rows.append(Row(what, peaks["ba-lora"] / peaks["pissa"], 1.15, detail))
     return rows
 
 
 def start_up() -> list[Row]:
-    """Seconds that `import balora` adds to starting Python, and seconds of `balora --help`."""
+    """Measure the seconds that `import balora` adds to starting Python, and the seconds of `balora --help`."""
     commands = {
         "nothing": [sys.executable, "-c", "pass"],
         "import": [sys.executable, "-c", "import balora"],
@@ -81,42 +81,42 @@ def start_up() -> list[Row]:
 
 
 def objective() -> list[Row]:
-    """All terms on a vocabulary of 128,256 against three products and against the published way (five minutes)."""
+    """Measure all terms (V = 128,256) against three products and the published way (five minutes)."""
     return [Row(*row) for row in objective_rows()]
 
 
 def others() -> list[Row]:
-    """KL, and cross-entropy with KL, against TRL's and Liger's (a minute)."""
+    """Measure KL, and cross-entropy with KL, against TRL's and Liger's code (a minute)."""
     return [Row(*row) for row in others_rows()]
 
 
 def matrix() -> list[Row]:
-    """Spectrum and covariance on a vocabulary (a minute)."""
+    """Measure the spectrum and the covariance on a vocabulary (a minute)."""
     return [Row(*row) for row in matrix_rows()]
 
 
 def growth() -> list[Row]:
-    """Exponents of time in N, V, d, k and the rank (minutes)."""
+    """Fit how time grows with N, V, d, k and the rank (minutes)."""
     return [Row(*row) for row in growth_rows()]
 
 
 def reference() -> list[Row]:
-    """The step with warm cache and with live reference against PiSSA's, V = 32,000 (minutes)."""
+    """Measure the step with a warm cache and with a live reference against PiSSA's, V = 32,000 (minutes)."""
     return [Row(*row) for row in reference_rows()]
 
 
 def engine() -> list[Row]:
-    """A study by two workers against one, and the engine's own share of the time (about four minutes)."""
+    """Measure two workers against one, and the engine's share of the workers' time (about four minutes)."""
     return [Row(*row) for row in engine_rows()]
 
 
 def instrument() -> list[Row]:
-    """Seconds for the plan of 100,000 runs and for reports of 1,000 and 10,000 (a few minutes)."""
+    """Measure the seconds of planning 100,000 runs and of reporting on 1,000 and 10,000 (a few minutes)."""
     return [Row(*row) for row in instrument_rows()]
 
 
 def pissa() -> list[Row]:
-    """Exact PiSSA factors against the full decomposition, and a sweep over ranks from the cache (minutes)."""
+    """Measure exact PiSSA factors against the full decomposition, and a sweep over ranks from the cache (minutes)."""
     return [Row(*row) for row in (*exact_rows(), *sweep_rows())]
 
 
@@ -135,7 +135,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
 
 
 def main() -> None:
-    """Run the named benchmarks (all by default), print and write their rows."""
+    """Run the named benchmarks (all by default); print and write their rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--output", type=Path, default=FILE)
@@ -143,7 +143,7 @@ def main() -> None:
     chosen = parser.parse_args()
     unknown = set(chosen.names) - set(BENCHMARKS)
     if unknown:
-        parser.error(f"unknown benchmark {min(unknown)!r}: known: {', '.join(BENCHMARKS)}")
+        parser.error(f"there is no benchmark {min(unknown)!r}: choose from {', '.join(BENCHMARKS)}")
     torch.set_num_threads(chosen.threads)
     for name in chosen.names or BENCHMARKS:
         rows = BENCHMARKS[name]()

@@ -21,9 +21,9 @@ from balora.training.record import RunRecord
 
 STUDY, BLOCKS, ROUNDS = "pissa-initialization", 1, 2
 STUDY_RUNS = 160
-"""Runs of that study at profile quick with all its blocks."""
-LEAST = round(1 / 1.7, 2)
-"""Two workers on two cores are to give 1.7 × the throughput of one: 0.59 of the time."""
+"""Number of runs of that study at profile quick with all its blocks."""
+GOAL = round(1 / 1.7, 2)
+"""Two workers on two cores should reach 1.7 × the throughput of one, which is 0.59 of the time."""
 
 
 class Span(NamedTuple):
@@ -70,7 +70,7 @@ class Stopwatch:
 
 
 def seconds_of(record: RunRecord) -> float:
-    """Return what a run took by its own account."""
+    """Return the seconds that the record of a run reports."""
     return record.cost.setup_seconds + record.cost.train_seconds + record.cost.eval_seconds
 
 
@@ -83,12 +83,12 @@ class Measured(NamedTuple):
 
     @property
     def idle(self) -> float:
-        """Seconds of all workers together that are in no run's record, from the call to its return."""
+        """Seconds of all workers together, from the call to its return, that belong to no run."""
         return self.workers * self.wall - sum(span.seconds for span in self.spans)
 
     @property
     def steady(self) -> tuple[float, float]:
-        """The time in which every worker was warm and there was still work to hand out."""
+        """Start and end of the steady time, in which every worker was warm and runs were left to hand out."""
         return sorted(span.end for span in self.spans)[self.workers - 1], max(span.start for span in self.spans)
 
     def inside(self, span: Span) -> float:
@@ -98,18 +98,18 @@ class Measured(NamedTuple):
 
     @property
     def steady_overhead(self) -> float:
-        """The overhead within the steady time."""
+        """The share of the workers' steady time that belongs to no run."""
         start, end = self.steady
         return 1 - sum(span.seconds * self.inside(span) for span in self.spans) / (self.workers * (end - start))
 
     def steady_rate(self, work: dict[str, float]) -> float:
-        """Return the work (by run id) that was done in a second of the steady time."""
+        """Return the work, given by run id, that was done in a second of the steady time."""
         start, end = self.steady
         return sum(work[span.id] * self.inside(span) for span in self.spans) / (end - start)
 
 
 def measured(plan: Plan, workers: int) -> Measured:
-    """Carry ``plan`` out in a new folder."""
+    """Carry ``plan`` out in a new folder and measure it."""
     with tempfile.TemporaryDirectory(prefix="balora-engine-") as folder:
         watch, start = Stopwatch(), time.perf_counter()
         execute(plan, Path(folder), watch, command="benchmark", workers=workers)
@@ -117,7 +117,7 @@ def measured(plan: Plan, workers: int) -> Measured:
 
 
 def overhead_of_a_study(measured: Measured) -> float:
-    """Return the share that is nobody's in a study of STUDY_RUNS such runs: the steady one, and start and end once."""
+    """Return the overhead of a study of STUDY_RUNS such runs: the steady share, and start and end once."""
     start, end = measured.steady
     once = measured.idle - measured.steady_overhead * measured.workers * (end - start)
     seconds = STUDY_RUNS * sum(span.seconds for span in measured.spans) / len(measured.spans)
@@ -139,8 +139,8 @@ def engine_rows() -> list[tuple[str, float, float, str]]:
     steady = f"one worker {fmean(one.steady_overhead for one in ones):.1%}"
     whole = f"start and end cost each worker {fmean(two.idle / 2 for two in twos):.1f} s"
     return [
-        (f"{runs}: two workers ÷ one, with start-up", 1 / wall, LEAST, detail),
-        ("the same while all workers are warm", 1 / rate, LEAST, f"{rate:.2f} × the throughput"),
+        (f"{runs}: two workers ÷ one, with start-up", 1 / wall, GOAL, detail),
+        ("the same while all workers are warm", 1 / rate, GOAL, f"{rate:.2f} × the throughput"),
         ("engine's share of workers × wall time, warm, %", 100 * fmean(two.steady_overhead for two in twos), 3, steady),
         (f"the same in {STUDY_RUNS} runs, with start-up", 100 * fmean(map(overhead_of_a_study, twos)), 3, whole),
     ]

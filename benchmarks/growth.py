@@ -1,4 +1,4 @@
-"""How the objective's time grows with each of its sizes: one is doubled, the others stay, and an exponent is fitted."""
+"""Measure how the objective's time grows: vary one size, fix the others, and fit an exponent."""
 
 from collections.abc import Iterable
 
@@ -18,7 +18,7 @@ SWEPT: dict[str, tuple[int, ...]] = {
 }
 RANKS = (4, 8, 16, 32, 64)
 LIMITS = {"N": 1.15, "V": 1.15, "d": 1.15, "k": 0.1}
-"""Products grow with N·V·d; the spectrum with N·d·min(N, d), which these sizes keep small."""
+"""Products grow with N·V·d, and the spectrum with N·d·min(N, d), which is small at these sizes."""
 
 Rows = list[tuple[str, float, float, str]]
 

@@ -1,6 +1,6 @@
-"""What a study costs before and after its runs: planning 100,000 of them, and reporting on 1,000 and on 10,000.
+"""Measure what a study costs before and after its runs: planning 100,000 runs, and reporting on 1,000 and on 10,000.
 
-Records are those of real testbed runs, one a task, written again for each planned run with an outcome of its own.
+The records come from real testbed runs, one for each task. Each planned run gets a copy with an outcome of its own.
 """
 
 import subprocess
@@ -26,7 +26,7 @@ ROUNDS = 3
 
 
 def instrument_rows() -> list[tuple[str, float, float, str]]:
-    """Return what was measured, its figure, its goal and a remark."""
+    """Return (what, figure, goal, detail) of planning and reporting."""
     balora = str(Path(sys.executable).with_name("balora"))
     rows = [_planning(balora)]
     with tempfile.TemporaryDirectory() as work:
@@ -59,7 +59,7 @@ def _seconds(command: list[str]) -> float:
 
 
 def _templates(plan: Plan, folder: Path) -> dict[str, tuple[RunRecord, bytes]]:
-    """Carry out one run a task; return its record and its steps."""
+    """Carry out one run for each task; return its record and its recorded steps."""
     made = {}
     for planned in {each.task: each for each in plan.runs}.values():
         record = run(planned.spec, folder / planned.task)
@@ -68,7 +68,7 @@ def _templates(plan: Plan, folder: Path) -> dict[str, tuple[RunRecord, bytes]]:
 
 
 def _write(plan: Plan, folder: Path, templates: dict[str, tuple[RunRecord, bytes]]) -> None:
-    """Write the study with a record for each of its runs."""
+    """Write a study folder with a record for each planned run."""
     generator = np.random.default_rng(0)
     with opened(folder, describe(plan, "python -m benchmarks instrument")):
         for planned in plan.runs:

@@ -1,4 +1,4 @@
-"""The terms that need the whole matrix of logits, without it: the spectrum and the covariance on a vocabulary."""
+"""Measure the terms defined on the whole matrix of logits, computed without it: spectrum and covariance."""
 
 import torch
 from torch import Tensor
@@ -15,15 +15,15 @@ Rows = list[tuple[str, float, float, str]]
 
 
 def matrix_rows() -> Rows:
-    """Return (what, figure, goal, detail): a minute."""
+    """Return (what, figure, goal, detail) of both terms, in a minute."""
     return [*spectrum_rows(), *covariance_rows()]
 
 
 def spectrum_rows() -> Rows:
-    """Return time and error of the singular values against those of the N×V logits, without and with their gradient."""
+    """Return time and error of the singular values against those of the N×V logits, without and with gradient."""
     hidden, _, head, _ = problem(N, SPECTRUM_V, WIDTH)
     frozen = FrozenHead(head.weight, None)
-    frozen.root()  # once a head; its time is told
+    frozen.root()  # computed once for each head; the detail reports its time
     logits = hidden @ head.weight.T
 
     def ours() -> Tensor:

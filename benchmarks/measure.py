@@ -1,4 +1,4 @@
-"""Measuring side by side: what is compared runs interleaved in one process, and only ratios are reported."""
+"""Measure functions side by side, interleaved in one process, so that their times and peaks can be compared."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def interleaved(functions: dict[str, Callable[[], object]], rounds: int = 9, warmup: int = 2) -> dict[str, float]:
-    """Return the median seconds of each function; every round calls all of them, each time in the next order."""
+    """Return the median seconds of each function; every round calls all of them, starting with the next one."""
     names = list(functions)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(warmup + rounds):
@@ -22,9 +22,10 @@ def interleaved(functions: dict[str, Callable[[], object]], rounds: int = 9, war
 
 
 def peak_memory(function: Callable[[], object]) -> float:
-    """Return the most MiB of tensors that ``function`` held at once, beside those that lived before it.
+    """Return the peak MiB of the tensors that ``function`` allocates, without those that existed before it.
 
-    Counted from the allocator's own events (torch.profiler), so that what Python or malloc keep does not matter.
+    They are counted from the allocator's own events (torch.profiler), so that memory which Python or malloc do not
+    release does not matter.
     """
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         function()

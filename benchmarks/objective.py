@@ -1,10 +1,10 @@
-"""The objective on a vocabulary: against its floor, the published way, and what others make of the term they share.
+"""Measure the objective on a vocabulary against its floor and against the published way.
 
-Floor: the three products with the head that any exact way needs (student logits, reference logits, gradient), each
-over all rows, as one would write them; the details say what they take into memory held from the call before, where the
-system has no pages to hand out. Published way: all logits of both models in float32, full-vocabulary softmaxes,
-`svd_lowrank` of the logits (q = k + 5, niter = 2), gradients by autograd. TRL's chunked divergence is KL alone, Liger's
-fused loss cross-entropy and KL; both at T = 2, against ours with the same terms.
+The floor is the three products with the head that any exact way needs (student logits, reference logits, gradient),
+each over all rows, as one would write them. The detail also gives their time into memory that an earlier call has
+allocated, for which the system needs no new pages. The published way materialises all logits of both models in float32
+and takes softmaxes over the full vocabulary, `svd_lowrank` of the logits (q = k + 5, niter = 2) and gradients by
+autograd.
 
 python -m benchmarks objective     the figures
 python -m benchmarks.objective     one shape, type and device
@@ -25,7 +25,7 @@ from benchmarks.measure import interleaved, peak_memory
 N, V, WIDTH = 2048, 128_256, 1024
 CONFIG = ObjectiveConfig.preset("ba-lora", family="nlg")
 PROGRESS = 0.5
-"""Where the schedules have every term on."""
+"""Progress of training at which the schedules give every term a weight."""
 
 Problem = tuple[Tensor, Tensor, nn.Linear, Tensor]
 Rows = list[tuple[str, float, float, str]]
@@ -43,7 +43,7 @@ def problem(N: int, V: int, d: int, dtype: torch.dtype = torch.float32, device: 
 
 
 def floor(hidden: Tensor, reference: Tensor, head: nn.Linear, *_: Tensor) -> Callable[[], object]:
-    """Return the three products."""
+    """Return a call of the three products."""
     W = head.weight
 
     def call() -> Tensor:
@@ -54,7 +54,7 @@ def floor(hidden: Tensor, reference: Tensor, head: nn.Linear, *_: Tensor) -> Cal
 
 
 def held_floor(hidden: Tensor, reference: Tensor, head: nn.Linear, *_: Tensor) -> Callable[[], object]:
-    """Return the three products into memory that is held."""
+    """Return a call of the three products that write into memory allocated before."""
     W = head.weight
     z, gradient = hidden.new_empty(len(hidden), len(W)), torch.empty_like(hidden)
 
@@ -74,7 +74,7 @@ def ours(
     labels: Tensor,
     chunk_bytes: int | None = None,
 ) -> Callable[[], object]:
-    """Return value and gradient by `Objective.from_hidden`."""
+    """Return a call of `Objective.from_hidden` with its gradient."""
     objective = Objective(config, chunk_bytes=chunk_bytes)
 
     def call() -> Tensor:
@@ -89,7 +89,7 @@ def ours(
 def published(
     config: ObjectiveConfig, hidden: Tensor, reference: Tensor, head: nn.Linear, labels: Tensor
 ) -> Callable[[], object]:
-    """Return value and gradient the way the authors' code does it."""
+    """Return a call of the objective and its gradient, computed as in the authors' code."""
     T, K, k = config.consistency.temperature, config.diversity.top_k, config.spectral.k
 
     def call() -> Tensor:
@@ -123,7 +123,7 @@ def objective_rows() -> Rows:
     }
     taken = interleaved(calls, rounds=3, warmup=1)
     held = {name: peak_memory(calls[name]) for name in ("objective", "published")}
-    first = peak_memory(ours(CONFIG, *given))  # with the factors of the head, made once
+    first = peak_memory(ours(CONFIG, *given))  # computes the factors of the head, once
     extra = max(first, held["objective"])
     times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in taken.items())
     peaks = f"objective {extra:.0f} MiB, published {held['published']:.0f} MiB"
@@ -151,7 +151,7 @@ def seconds(function: Callable[[], object], device: str, rounds: int) -> float:
 
 
 def main() -> None:
-    """Print one JSON line a shape."""
+    """Print the figures of one shape as a line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", type=int, nargs=3, default=[N, V, WIDTH], metavar=("N", "V", "d"))
     parser.add_argument("--device", default="cpu")

@@ -1,8 +1,8 @@
-"""The objective's KL beside TRL's and Liger's: the same value and gradient, time and peak memory in one run.
+"""Measure the objective's KL beside TRL's and Liger's: time and peak memory of the same value and gradient.
 
 TRL's `ChunkedDivergenceFunction` at beta = 0 is the rows' KL(reference‖student). Liger's fused JSD loss at beta = 0 is
-cross-entropy and KL; it trains the head too, for which it pays a fourth product and a V×d gradient. Both run as they do
-where there is no Triton. Liger comes with `make test` and `make bench`, without what it needs on a GPU.
+cross-entropy and KL; it also trains the head, which costs it a fourth product and a V×d gradient. Both run as they do
+without Triton. `make test` and `make bench` install Liger without its GPU dependencies.
 """
 
 from collections.abc import Callable
@@ -20,17 +20,17 @@ KL = ObjectiveConfig.preset("none", family="nlg").replace(consistency={"form": "
 
 Rows = list[tuple[str, float, float, str]]
 Call = Callable[[], tuple[Tensor, Tensor]]
-"""Returns a value and its gradient by the student's hidden states."""
+"""Returns a value and its gradient with respect to the student's hidden states."""
 
 
 def ours(weights: dict[str, float], hidden: Tensor, reference: Tensor, head: nn.Linear, labels: Tensor) -> Call:
-    """Return Σ weight·term of task and consistency."""
+    """Return a call of Σ weight·term over task and consistency."""
     frozen = FrozenHead(head.weight, head.bias)
     return _with_gradient(hidden, lambda leaf: parts_from_hidden(KL, frozen, leaf, reference, labels, weights)[0])
 
 
 def trl(hidden: Tensor, reference: Tensor, head: nn.Linear, labels: Tensor) -> Call:
-    """Return the mean KL by TRL."""
+    """Return a call of TRL's mean KL."""
     from trl.kernels.chunked_divergence import ChunkedDivergenceFunction
 
     def value(leaf: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def trl(hidden: Tensor, reference: Tensor, head: nn.Linear, labels: Tensor) -> C
 
 
 def liger(hidden: Tensor, reference: Tensor, head: nn.Linear, labels: Tensor) -> Call:
-    """Return half of the mean cross-entropy and half of the mean KL by Liger, in chunks of 128 rows as ours."""
+    """Return a call of Liger's ½ mean cross-entropy + ½ mean KL, in chunks of 128 rows as in ours."""
     from liger_kernel.chunked_loss.jsd_loss import LigerFusedLinearJSDFunction
 
     def value(leaf: Tensor) -> Tensor:

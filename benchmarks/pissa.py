@@ -1,7 +1,7 @@
-"""PiSSA's start against the full decomposition, and a sweep over ranks from the cache against one start a rank.
+"""Measure exact PiSSA factors against the full decomposition, and a sweep over ranks with and without the cache.
 
-The matrix of the figure is 4096×4096 with singular values 1/√i, in float32; its own leading singular vectors are known,
-up to its rounding. `torch.linalg.svd` decomposes the same matrix in the same run, in turns with the factors.
+The matrix is 4096×4096 with singular values 1/√i, in float32; its leading singular vectors are known up to rounding.
+`torch.linalg.svd` decomposes the same matrix in the same run, in turns with the factors.
 
 python -m benchmarks pissa      the figures
 python -m benchmarks.pissa      the ways that were tried, on a decaying and on a flat spectrum (CPU seconds, one thread)
@@ -27,10 +27,10 @@ from benchmarks.measure import interleaved
 SIZE, RANK, ROUNDS = 4096, 128, 2
 SWEEP = (1, 2, 4, 8, 16, 32, 64, 128)
 WEIGHT = 2048
-"""Size of the weight of the sweep."""
+"""Size of the square weight in the sweep."""
 
 BenchmarkRow = tuple[str, float, float, str]
-"""What is measured, the figure, its goal, and what it was made from."""
+"""What was measured, its figure, its goal, and the measured parts."""
 
 
 def spectral_matrix(size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -42,7 +42,7 @@ def spectral_matrix(size: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def exact_rows() -> list[BenchmarkRow]:
-    """Return time, residual and subspaces of exact factors against the full decomposition (some two minutes)."""
+    """Return time, residual and subspaces of exact factors against the full decomposition (about two minutes)."""
     W, U, V = spectral_matrix(SIZE)
     calls = {"factors": lambda: pissa_factors(W, RANK), "svd": lambda: torch.linalg.svd(W, full_matrices=False)}
     seconds = interleaved(calls, rounds=ROUNDS, warmup=0)
@@ -61,7 +61,7 @@ def exact_rows() -> list[BenchmarkRow]:
 
 
 def sweep_rows() -> list[BenchmarkRow]:
-    """Return the time of the starts of a sweep over ranks with the cache against computing each."""
+    """Return the time of the factors of all ranks of a sweep with the cache against computing each."""
     W, _, _ = spectral_matrix(WEIGHT)
     seconds = {"computed each": _seconds(lambda: _sweep(W, "off")), "one for all": _seconds(lambda: _sweep(W, "on"))}
     detail = ", ".join(f"{name} {taken:.2f} s" for name, taken in seconds.items())
@@ -70,7 +70,7 @@ def sweep_rows() -> list[BenchmarkRow]:
 
 
 def _sweep(W: Tensor, switch: str) -> None:
-    """Compute or read the starts of all ranks, as the runs of a study would, in a cache of its own."""
+    """Compute or read the factors of all ranks, as the runs of a study would, in a cache of their own."""
     before = {name: os.environ.get(name) for name in (SWITCH, CACHE_VARIABLE)}
     with tempfile.TemporaryDirectory() as folder, ranks_up_to(max(SWEEP)):
         os.environ.update({SWITCH: switch, CACHE_VARIABLE: folder})
@@ -97,7 +97,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Print the CPU seconds of each way to the leading 128 triplets of a 2048×2048 matrix."""
+    """Print the CPU seconds of each way to compute the leading 128 triplets of a 2048×2048 matrix."""
     torch.set_num_threads(1)
     flat = torch.randn(WEIGHT, WEIGHT, generator=Generator().manual_seed(0))
     for name, W in (("1/√i", spectral_matrix(WEIGHT)[0]), ("Gaussian", flat)):

@@ -1,7 +1,7 @@
-"""What the reference costs: whole steps of a Llama shape with a vocabulary of 32,000, against PiSSA's.
+"""Measure what the reference costs: whole steps of a Llama shape with a vocabulary of 32,000, against PiSSA's.
 
-PiSSA's step takes transformers' own loss, on materialised logits. Every BA-LoRA step has all three terms on; its
-reference is run live, or read from a warm cache on disk.
+PiSSA's step uses transformers' own loss on materialised logits. Every BA-LoRA step has all three terms on; its
+reference runs live, or its outputs are read from a warm cache on disk.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def batched_ratio(shape: Shape = LARGE, rounds: int = 5) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print the rows for a shape of one's own."""
+    """Print the rows for the shape that the command line gives."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, value in LARGE._asdict().items():
         parser.add_argument(f"--{name}", type=int, default=value)

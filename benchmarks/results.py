@@ -1,4 +1,4 @@
-"""What was measured: rows of a benchmark with when and where, kept in one JSON file; the table is made from it."""
+"""Read and write the results of all benchmarks, with date and machine, in one JSON file; make the table from it."""
 
 import json
 import time
@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
 
 def update(file: Path, name: str, rows: list[Row], threads: int) -> None:
-    """Put the rows of the benchmark ``name`` into ``file``, in place of its former ones; others stay as they are."""
+    """Write the rows of the benchmark ``name`` into ``file``; they replace its earlier rows and leave all others."""
     results = read(file)
     results[name] = {
         "date": time.strftime("%Y-%m-%d"),
@@ -45,7 +45,7 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Return all rows as Markdown, and below, which benchmark was measured when, where and with what."""
+    """Return all rows as a Markdown table, and below it the date, machine and versions of each benchmark."""
     lines = ["| what | measured | goal | |", "|---|---|---|---|"]
     places: dict[str, list[str]] = {}
     for name, result in results.items():

@@ -1,4 +1,4 @@
-"""Whole training steps of small Llama and BERT shapes under several methods, ready to be called and measured."""
+"""Build training steps of small Llama and BERT shapes under several methods, as calls that can be measured."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,12 +29,12 @@ class Shape(NamedTuple):
     length: int = LENGTH
 
     def words(self) -> str:
-        """Return the shape as the tables name it."""
+        """Return the text that names the shape in the tables."""
         return f"V = {self.vocabulary:,}, d = {self.width}, {self.layers} layers, {self.rows}×{self.length} tokens"
 
 
 def llama(shape: Shape) -> LlamaForCausalLM:
-    """Return a random Llama; the same numbers at every call."""
+    """Return a Llama with random weights, the same at every call."""
     torch.manual_seed(0)
     return LlamaForCausalLM(
         LlamaConfig(
@@ -49,7 +49,7 @@ def llama(shape: Shape) -> LlamaForCausalLM:
 
 
 def causal_batch(shape: Shape) -> dict[str, torch.Tensor]:
-    """Return one batch, the first quarter of each row being prompt."""
+    """Return one batch; the first quarter of each row is the prompt."""
     size = (shape.rows, shape.length)
     tokens = torch.randint(shape.vocabulary, size, generator=torch.Generator().manual_seed(1))
     labels = tokens.clone()
@@ -60,8 +60,9 @@ def causal_batch(shape: Shape) -> dict[str, torch.Tensor]:
 def causal_step(method: str, shape: Shape, folder: Path | None = None) -> Callable[[], object]:
     """Return one optimizer step of ``method`` on a causal model.
 
-    ``peft-pissa`` and ``lora``: PEFT's adapters, ``pissa``: ours, each with transformers' own loss; ``ba-lora``: ours,
-    all three terms on, reference live; ``ba-lora-warm``: the reference read from a cache on disk in ``folder``.
+    ``peft-pissa`` and ``lora`` use PEFT's adapters and ``pissa`` uses ours, each with transformers' own loss.
+    ``ba-lora`` uses our adapter with all three terms and a live reference; ``ba-lora-warm`` reads the reference from a
+    cache on disk in ``folder``.
     """
     model: nn.Module = llama(shape)
     inputs: dict[str, Any] = dict(causal_batch(shape))
@@ -70,7 +71,7 @@ def causal_step(method: str, shape: Shape, folder: Path | None = None) -> Callab
         config = LoraConfig(r=shape.rank, lora_alpha=shape.rank, init_lora_weights=start, target_modules="all-linear")
         model = get_peft_model(model, config)
     else:
-        # the start's numbers decide nothing here: the randomized SVD takes a fraction of the exact one's time
+        # the values of the factors do not matter here, and the randomized SVD is much faster than the exact one
         model = attach(model, AdapterConfig(rank=shape.rank, init="pissa", svd="randomized"))
     if not method.startswith("ba-lora"):
         return _step(model, lambda: model(**inputs).loss)
@@ -83,7 +84,7 @@ def causal_step(method: str, shape: Shape, folder: Path | None = None) -> Callab
 
 
 def _warm(model: nn.Module, inputs: dict[str, Any], folder: Path) -> ReferenceCache:
-    """Return a cache on disk that knows the reference's hidden states of one batch."""
+    """Return a cache on disk that holds the reference's hidden states of one batch."""
     loss = ModelLoss(model, _all_on("nlg"), reference_cache=ReferenceCache(Entry(folder, {"model": "benchmark"})))
     loss.read(model, {**inputs, ROW_KEYS: row_keys(inputs, causal=True)})
     assert loss.reference_cache is not None
@@ -92,7 +93,7 @@ def _warm(model: nn.Module, inputs: dict[str, Any], folder: Path) -> ReferenceCa
 
 
 def classification_step(method: str, width: int = 256, rank: int = 8) -> Callable[[], object]:
-    """Return one optimizer step on a BERT classifier; ``ba-lora`` sees the same examples again, as later epochs do."""
+    """Return one optimizer step on a BERT classifier; ``ba-lora`` trains on cached examples, as later epochs do."""
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=1000,

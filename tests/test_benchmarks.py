@@ -1,4 +1,4 @@
-"""The benchmarks' own sums, and that the table in the docs is what was measured."""
+"""Test how benchmarks store their rows and fit exponents, and that the table in the docs holds the results."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from benchmarks.growth import exponent
 from benchmarks.results import FILE, PAGE, Row, page_with, read, table, update
 
 
-def test_the_docs_show_what_was_measured_and_nothing_else() -> None:
+def test_the_table_in_the_docs_holds_the_measured_results_and_nothing_else() -> None:
     assert page_with(PAGE.read_text(), table(read(FILE))) == PAGE.read_text()
 
 

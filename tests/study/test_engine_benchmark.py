@@ -1,4 +1,4 @@
-"""The sums of `python -m benchmarks engine`, on spans that can be added up by hand."""
+"""Test the sums of `python -m benchmarks engine` on spans that can be added up by hand."""
 
 import pytest
 from benchmarks.engine import STUDY_RUNS, Measured, Span, overhead_of_a_study
@@ -11,10 +11,10 @@ SPANS = (
     Span("e", 8, 10, 1.9),
     Span("f", 9, 11, 2.0),
 )
-"""Two workers that take five seconds to start."""
+"""Runs of two workers, which take five seconds to start."""
 
 
-def test_what_is_nobodys() -> None:
+def test_overhead_is_the_time_of_workers_that_belongs_to_no_run() -> None:
     measured = Measured(2, 11.5, SPANS)
     assert measured.idle == pytest.approx(2 * 11.5 - 9.7)
     assert measured.steady == (7, 9), "from the first end of the second worker to the last run handed out"
