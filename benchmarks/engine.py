@@ -109,7 +109,7 @@ class Measured(NamedTuple):
 
 
 def measured(plan: Plan, workers: int) -> Measured:
-    """Carry ``plan`` out in a new folder and measure it."""
+    """Carry ``plan`` out in a new folder."""
     with tempfile.TemporaryDirectory(prefix="balora-engine-") as folder:
         watch, start = Stopwatch(), time.perf_counter()
         execute(plan, Path(folder), watch, command="benchmark", workers=workers)
@@ -117,7 +117,7 @@ def measured(plan: Plan, workers: int) -> Measured:
 
 
 def overhead_of_a_study(measured: Measured) -> float:
-    """Return the overhead of a study of STUDY_RUNS such runs: the steady share, and start and end once."""
+    """Return the engine's share of the time of a study of STUDY_RUNS such runs: the steady one, and start and end."""
     start, end = measured.steady
     once = measured.idle - measured.steady_overhead * measured.workers * (end - start)
     seconds = STUDY_RUNS * sum(span.seconds for span in measured.spans) / len(measured.spans)

@@ -1,6 +1,6 @@
-"""Measure what a study costs before and after its runs: planning 100,000 runs, and reporting on 1,000 and on 10,000.
+"""Measure what a study costs before and after its runs: planning 100,000 of them, reporting on 1,000 and on 10,000.
 
-The records come from real testbed runs, one for each task. Each planned run gets a copy with an outcome of its own.
+Records are those of real testbed runs, one a task, written again for each planned run with an outcome of its own.
 """
 
 import subprocess

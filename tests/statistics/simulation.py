@@ -1,6 +1,6 @@
 """Simulated studies with known effects: do intervals, corrections and powers hold? Also writes docs/statistics.md.
 
-    .venv/bin/python tests/statistics/simulation.py    print the figures and write the table in docs/statistics.md
+    .venv/bin/python tests/statistics/simulation.py   the figures, and the table between the marks in docs/statistics.md
 
 Every study goes through the functions that a report uses. Seeded: the same numpy gives the same figures.
 """

@@ -11,10 +11,10 @@ SPANS = (
     Span("e", 8, 10, 1.9),
     Span("f", 9, 11, 2.0),
 )
-"""Runs of two workers, which take five seconds to start."""
+"""Two workers that take five seconds to start."""
 
 
-def test_overhead_is_the_time_of_workers_that_belongs_to_no_run() -> None:
+def test_overhead_is_the_time_that_is_in_no_runs_record() -> None:
     measured = Measured(2, 11.5, SPANS)
     assert measured.idle == pytest.approx(2 * 11.5 - 9.7)
     assert measured.steady == (7, 9), "from the first end of the second worker to the last run handed out"
