@@ -1,6 +1,7 @@
 """The tree is the architecture: imports point one way between rooms and storeys, without cycles; proven below."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,17 @@ def test_every_room_is_in_the_map() -> None:
     }
     assert places | {"study"} == set(MAY_IMPORT)
     assert {name for name in storeys if not name.endswith(("shipped", "__pycache__"))} <= set(MAY_IMPORT)
+
+
+def test_contributing_shows_the_same_map() -> None:
+    text = (SOURCE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    groups = {name: re.findall(r"`(\w+)`", rooms) for name, rooms in re.findall(r"\*(\w+)\*\s+means\s+([^;]+);", text)}
+    shown = {}
+    for line in text.split("| room |")[1].split("\n\n")[0].splitlines()[2:]:
+        room, _, allowed = (cell.strip() for cell in line.strip("|").split("|"))
+        words = allowed.split(", ") if allowed else []
+        shown[room.strip("`")] = {name for word in words for name in groups.get(word, [word])}
+    assert shown == MAY_IMPORT
 
 
 def test_no_two_files_have_the_same_name() -> None:
