@@ -75,7 +75,7 @@ def test_holes_are_counted_and_named(balora: Balora, plan: Path, tmp_path: Path)
     plan.write_text(HOLE)
     ended = balora("study", "import", plan, "--output", tmp_path / "s.yaml")
     assert "0 bound, 1 left open" in ended.out
-    assert "may stand there: adapter.{init, svd}" in ended.out
+    assert "settings that may fit: adapter.{init, svd}" in ended.out
     assert "fill the 1 open settings" in ended.out
 
 

@@ -7,8 +7,8 @@ import pytest
 from balora.errors import DataError
 from balora.importing.actions import action_of, replacements
 from balora.importing.clean_text import clean
+from balora.importing.import_plan import read_paper
 from balora.importing.metrics import judge
-from balora.importing.plan_text import blocks_of
 
 WANTED = [
     ("PiSSA initialization", "replace", ["standard LoRA", "orthogonal start"]),
@@ -127,7 +127,7 @@ VARIANTS = {
     "JSON in a fence": f"Plan:\n```json\n{json.dumps({'ablations': OBJECTS}, indent=1)}\n```",
     "JSON in quotes": json.dumps({"id": "ba", "predictions": JSON_LINES, "cost": 0.1}),
     "JSON and Markdown of the same": f"{JSON_LINES}\n{CANONICAL}",
-    "told twice": CANONICAL + CANONICAL,
+    "written twice": CANONICAL + CANONICAL,
     "YAML": "```yaml\n- name: Start\n  ablated_part: PiSSA initialization\n  action: REPLACE\n  replacement: "
     "[standard LoRA, "
     "orthogonal start]\n- name: SVD\n  ablated_part: SVD regularizer\n  action: REMOVE\n```",
@@ -137,19 +137,19 @@ VARIANTS = {
 }  # fmt: skip
 
 
-def asked(text: str) -> list[tuple[str, str | None, list[str]]]:
+def changes(text: str) -> list[tuple[str, str | None, list[str]]]:
     """Return (part, action, replacements) of every block whose action can be told."""
-    blocks = blocks_of(clean(text), "plan.md").blocks
+    blocks = read_paper(clean(text), "plan.md").blocks
     found = [(block.part, action_of(block), replacements(block)) for block in blocks]
     return [block for block in found if block[1]]
 
 
 @pytest.mark.parametrize("layout", VARIANTS)
-def test_every_layout_says_the_same(layout: str) -> None:
-    assert asked(VARIANTS[layout]) == WANTED
+def test_every_layout_gives_the_same_two_ablations(layout: str) -> None:
+    assert changes(VARIANTS[layout]) == WANTED
 
 
-def test_names_and_metrics_come_along() -> None:
+def test_names_and_metrics_are_read_too() -> None:
     for layout in (
         "canonical",
         "wrapped in HTML",
@@ -158,14 +158,14 @@ def test_names_and_metrics_come_along() -> None:
         "JSON lines",
         "table",
     ):
-        blocks = blocks_of(clean(VARIANTS[layout]), "plan.md").blocks
+        blocks = read_paper(clean(VARIANTS[layout]), "plan.md").blocks
         assert [block.name for block in blocks] == ["Start", "SVD"], layout
-    assert [block.metrics for block in blocks_of(CANONICAL, "p").blocks] == [("NLG Avg, NLU Avg",), ("NLU Avg",)]
+    assert [block.metrics for block in read_paper(CANONICAL, "p").blocks] == [("NLG Avg, NLU Avg",), ("NLU Avg",)]
 
 
 def test_a_tag_is_a_tag_only_with_a_name_of_html() -> None:
     text = "- **Ablated Part**: rank <r> where k<min(n, d) & T > 1\n- **Action**: REMOVE"
-    assert asked(text) == [("rank <r> where k<min(n, d) & T > 1", "remove", [])]
+    assert changes(text) == [("rank <r> where k<min(n, d) & T > 1", "remove", [])]
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def test_a_tag_is_a_tag_only_with_a_name_of_html() -> None:
         ("n/a.", []),
     ],
 )
-def test_one_line_is_taken_apart_where_it_lists(line: str, wanted: list[str]) -> None:
-    assert asked(f"- Ablated Part: x\n- Action: REPLACE\n- Replacement: {line}")[0][2] == wanted
+def test_a_line_that_lists_replacements_is_split(line: str, wanted: list[str]) -> None:
+    assert changes(f"- Ablated Part: x\n- Action: REPLACE\n- Replacement: {line}")[0][2] == wanted
 
 
 @pytest.mark.parametrize(
@@ -205,9 +205,9 @@ def test_one_line_is_taken_apart_where_it_lists(line: str, wanted: list[str]) ->
         ("", "x", "replace"),
     ],
 )
-def test_actions(action: str, replacement: str, wanted: str | None) -> None:
+def test_an_action_is_read_by_its_words_and_its_replacement(action: str, replacement: str, wanted: str | None) -> None:
     text = f"- Ablated Part: x\n- Action: {action}\n- Replacement: {replacement}"
-    assert action_of(blocks_of(text, "p").blocks[0]) == wanted
+    assert action_of(read_paper(text, "p").blocks[0]) == wanted
 
 
 PAPERS = {"BA_LoRA": OBJECTS[:1], "Other_Paper": OBJECTS[1:], "Other_Thing": OBJECTS[1:]}
@@ -222,28 +222,28 @@ PAGES = "".join(
 
 @pytest.mark.parametrize("text", [PLANS, PAGES])
 def test_of_several_papers_one_is_chosen(text: str) -> None:
-    assert blocks_of(text, "p", "BA_LoRA").blocks[0].part == "PiSSA initialization"
-    assert blocks_of(text, "p", "ba_lora").blocks[0].part == "PiSSA initialization"
+    assert read_paper(text, "p", "BA_LoRA").blocks[0].part == "PiSSA initialization"
+    assert read_paper(text, "p", "ba_lora").blocks[0].part == "PiSSA initialization"
     with pytest.raises(DataError, match=r"plans of 3 papers: choose one with --paper: .*BA_LoRA, .*Other_Paper"):
-        blocks_of(text, "p")
+        read_paper(text, "p")
     with pytest.raises(DataError, match=r"--paper 'other' fits 2 papers: .*Other_Paper, .*Other_Thing"):
-        blocks_of(text, "p", "other")
-    with pytest.raises(DataError, match=r"no plan of a paper called 'swin': there are .*BA_LoRA"):
-        blocks_of(text, "p", "swin")
+        read_paper(text, "p", "other")
+    with pytest.raises(DataError, match=r"no paper in the file is called 'swin': it holds .*BA_LoRA"):
+        read_paper(text, "p", "swin")
 
 
 def test_first_level_headings_with_spaces_are_sections_of_one_plan() -> None:
     text = CANONICAL.replace("### Start", "# First part\n### Start").replace("### SVD", "# Second part\n### SVD")
-    assert asked(text) == WANTED
+    assert changes(text) == WANTED
 
 
 @pytest.mark.parametrize("text", ["hello", "### Action\nREMOVE", "- **Ablated Part**: x", '{"a": 1}', "<!-- a -->"])
-def test_no_block_is_an_error(text: str) -> None:
+def test_a_text_without_a_block_is_refused(text: str) -> None:
     with pytest.raises(DataError, match="no block of an ablation plan found"):
-        blocks_of(text, "p")
+        read_paper(text, "p")
 
 
-def test_metrics() -> None:
+def test_averages_and_tasks_are_known_metrics_and_all_others_are_unknown() -> None:
     judged = judge([[
         "NLG Avg., GLUE benchmark scores (accuracy, F1)", "average NLU score", "GSM8K accuracy; SST-2, CoLA (Matthews)",
         "MT-Bench", "accuracy", "NLG metrics (Accuracy, Pass@1, GPT-4 Eval",

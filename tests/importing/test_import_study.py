@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balora.errors import DataError, InputError
-from balora.importing.arm_names import arm_name, slug
 from balora.importing.clean_text import LARGEST, clean
 from balora.importing.import_plan import import_plan, import_text
 from balora.importing.import_summary import content, summary
-from balora.importing.imported_arms import BASE, Imported
+from balora.importing.imported_arms import BASE, Imported, arm_name, slug
 from balora.study.design.reading import read_study
 
 
@@ -26,20 +25,20 @@ def imported(*blocks: str) -> Imported:
     return import_text(clean("".join(blocks)), "plan.md")[0]
 
 
-def test_what_is_not_understood_is_a_hole_with_what_may_stand_there() -> None:
+def test_what_is_not_understood_is_left_open_with_settings_that_may_fit() -> None:
     plan, text = import_text(block("initialization", "REPLACE", "orthogonal", "random"), "plan.md")
     assert [arm.name for arm in plan.holes] == ["a-title-orthogonal"]
     hole = text[text.index("a-title-orthogonal:") :]
     assert (
-        hole.index("# left open: not understood")
-        < hole.index("# may stand here: adapter.{init, svd}")
+        hole.index("# left open: words of the replacement")
+        < hole.index("# settings that may fit: adapter.{init, svd}")
         < hole.index("set: ???")
     )
     assert read_study(text, "s").arms["a-title-orthogonal"].set == "???"
     assert "`set: ???`" in text.split("study:")[0]
 
 
-def test_replacement_that_is_missing_and_action_that_is_unclear() -> None:
+def test_a_missing_replacement_or_an_unclear_action_is_left_open() -> None:
     plan, text = import_text(
         block("rank", "REPLACE") + block("rank", "test") + block("rank", "ADD or REMOVE", "8"), "p.md"
     )
@@ -91,7 +90,7 @@ def test_a_plan_of_too_many_arms_is_refused() -> None:
         imported(block("rank", "REPLACE", *map(str, range(1, 400))))
 
 
-def test_a_study_of_one_family() -> None:
+def test_a_plan_with_metrics_of_one_family_makes_a_study_of_that_family() -> None:
     plan, text = import_text(
         block("rank", "REPLACE", "4", metrics="NLU Avg") + block("rank", "REPLACE", "8", metrics="GLUE, F1"), "p.md"
     )
@@ -99,7 +98,7 @@ def test_a_study_of_one_family() -> None:
     assert plan.judged.metrics == ("nlu_avg",)
 
 
-def test_content_for_programs_says_everything() -> None:
+def test_the_json_content_holds_the_arms_the_metrics_and_the_study_file() -> None:
     plan, text = import_text(block("rank", "REPLACE", "4", "x", metrics="GSM8K, BLEU"), "plan.md")
     found = content(plan, text)
     assert (found["bound"], found["open"], found["study"]) == (1, 1, text)
@@ -119,7 +118,7 @@ NASTY = [
 
 
 @pytest.mark.parametrize("words", NASTY)
-def test_odd_words_stay_words(words: str) -> None:
+def test_words_with_yaml_syntax_stay_words(words: str) -> None:
     text = clean("".join((
         block(f"initialization {words}", "REPLACE", f"{words} start", name=words, metrics=f"{words}, NLU Avg"),
         block(f"{words} rank", "REMOVE", metrics=words),
@@ -172,18 +171,35 @@ def check_read_back(plan: Imported, written: str) -> None:
     summary(plan).encode()
 
 
-def test_names() -> None:
-    assert slug("λ₁ & “Größe” 0.5 ...") == "lambda1-groe-0.5"
-    assert slug("x" * 60) == "x" * 40
-    assert slug("one two three four five six seven eight nine") == "one-two-three-four-five-six-seven-eight"
-    assert arm_name("Ablation of the Consistency Term", "p", "remove", None, set()) == "no-consistency-term"
-    assert arm_name("3. Ablation Study 2: Rank", "p", "replace", "8", set()) == "rank-8"
-    assert arm_name("Without diversity", "p", "remove", None, set()) == "without-diversity"
-    assert arm_name("Rank ablation", "p", "replace", "random normal (N)", set()) == "random-normal"
-    assert arm_name("Rank", "p", "replace", "random normal", {"random-normal"}) == "rank-random-normal"
-    assert arm_name("Ablation 1", "the part", "replace", "8", {"the-part-8"}) == "the-part-8-2"
-    assert arm_name("消融", "部分", "remove", None, set()) == "no-arm"
-    assert arm_name("BA-LoRA", "p", None, None, {BASE}) == "ba-lora-2"
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("λ₁ & “Größe” 0.5 ...", "lambda1-groe-0.5"),
+        ("x" * 60, "x" * 40),
+        ("one two three four five six seven eight nine", "one-two-three-four-five-six-seven-eight"),
+    ],
+)
+def test_a_name_is_of_plain_letters_and_cut_at_a_words_end(text: str, name: str) -> None:
+    assert slug(text) == name
+
+
+@pytest.mark.parametrize(
+    ("title", "part", "action", "replacement", "taken", "name"),
+    [
+        ("Ablation of the Consistency Term", "p", "remove", None, set(), "no-consistency-term"),
+        ("3. Ablation Study 2: Rank", "p", "replace", "8", set(), "rank-8"),
+        ("Without diversity", "p", "remove", None, set(), "without-diversity"),
+        ("Rank ablation", "p", "replace", "random normal (N)", set(), "random-normal"),
+        ("Rank", "p", "replace", "random normal", {"random-normal"}, "rank-random-normal"),
+        ("Ablation 1", "the part", "replace", "8", {"the-part-8"}, "the-part-8-2"),
+        ("消融", "部分", "remove", None, set(), "no-arm"),
+        ("BA-LoRA", "p", None, None, {BASE}, "ba-lora-2"),
+    ],
+)
+def test_an_arm_is_named_after_its_replacement_or_its_title_and_never_twice(
+    title: str, part: str, action: str | None, replacement: str | None, taken: set[str], name: str
+) -> None:
+    assert arm_name(title, part, action, replacement, taken) == name
 
 
 @pytest.mark.parametrize(
@@ -197,13 +213,13 @@ def test_names() -> None:
         (b"x" * (LARGEST + 1), "at most 2,000,000"),
     ],
 )
-def test_files_that_hold_no_text(tmp_path: Path, raw: bytes, why: str) -> None:
+def test_a_file_without_text_is_refused(tmp_path: Path, raw: bytes, why: str) -> None:
     (tmp_path / "plan.md").write_bytes(raw)
     with pytest.raises(DataError, match=why):
         import_plan(tmp_path / "plan.md")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_marked_encodings_are_read(tmp_path: Path, encoding: str) -> None:
+def test_utf_8_and_marked_utf_16_are_read(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "plan.md").write_text(block("λ₁", "REPLACE", "0.5"), encoding=encoding)
     assert import_plan(tmp_path / "plan.md")[0].arms[0].set == {"objective.consistency.weight": 0.5}

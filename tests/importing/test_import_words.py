@@ -1,4 +1,4 @@
-"""From the words of a plan to settings: what is bound, what stays open, and that nothing is bound by half."""
+"""Plans in words become settings: which words are understood, and which leave a change open."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -104,46 +104,46 @@ OPEN: list[tuple[str, str | None, str | None, str]] = [
     ("temperature", "replace", "0.7", "ambiguous: temperature"),
     ("schedule", "replace", "constant", "ambiguous: schedule"),
     ("weight initialization", "replace", "random", "ambiguous"),
-    ("initialization", "remove", None, "does not say what stands there instead"),
-    ("initialization", "replace", "Xavier/Glorot", "not understood in the replacement of initialization: 'xavier'"),
+    ("initialization", "remove", None, "without naming what replaces it"),
+    ("initialization", "replace", "Xavier/Glorot", "words of the replacement of initialization that are not understood: 'xavier'"),
     ("initialization", "replace", "orthogonal", "'orthogonal'"),
-    ("initialization", "replace", "original initialization", "names no one setting"),
-    ("initialization", "replace", "A zero, B random", "names no one setting"),
-    ("initialization", "replace", "A zero B random", "names no one setting"),
-    ("initialization", "replace", "random Gaussian for both A and B", "names no one setting"),
-    ("initialization", "replace", "no PiSSA", "names no one setting"),
-    ("LoRA", "remove", None, "without it the method is another one"),
-    ("BA-LoRA", "remove", None, "without it the method is another one"),
-    ("LoRA", "replace", "full fine-tuning", "without it the method is another one"),
-    ("BA-LoRA adapter", "replace", "full fine-tuning without regularization", "may be: low-rank adapter, the method"),
-    ("rank", "remove", None, "removing rank names no setting"),
+    ("initialization", "replace", "original initialization", "does not name exactly one setting"),
+    ("initialization", "replace", "A zero, B random", "does not name exactly one setting"),
+    ("initialization", "replace", "A zero B random", "does not name exactly one setting"),
+    ("initialization", "replace", "random Gaussian for both A and B", "does not name exactly one setting"),
+    ("initialization", "replace", "no PiSSA", "does not name exactly one setting"),
+    ("LoRA", "remove", None, "without it this would be another method"),
+    ("BA-LoRA", "remove", None, "without it this would be another method"),
+    ("LoRA", "replace", "full fine-tuning", "without it this would be another method"),
+    ("BA-LoRA adapter", "replace", "full fine-tuning without regularization", "may mean: low-rank adapter, the method"),
+    ("rank", "remove", None, "no setting for removing rank"),
     ("rank", "replace", None, "names no replacement"),
     ("rank", "replace", "> 8", "'>'"),
     ("rank", "replace", "8x", "'8x'"),
     ("rank", "replace", "r/2", "'/'"),
     ("rank", "replace", "2⁴", r"'\^'"),
-    ("rank", "replace", "10%", "names no one setting"),
-    ("rank", "replace", "from 4 to 8", "names no one setting"),
-    ("rank", "replace", "4-8", "names no one setting"),
+    ("rank", "replace", "10%", "does not name exactly one setting"),
+    ("rank", "replace", "from 4 to 8", "does not name exactly one setting"),
+    ("rank", "replace", "4-8", "does not name exactly one setting"),
     ("rank", "replace", "higher", "'higher'"),
     ("not the rank", "replace", "8", "'not'"),
     ("consistency or diversity regularizer", "remove", None, "'or'"),
     ("each regularization term", "remove", None, "'each'"),
     ("consistency regularizer", "replace", "cosine similarity", "'similarity'"),
     ("consistency regularizer", "add", None, "names no replacement"),
-    ("consistency regularizer for NLU tasks", "replace", "MSE", "NLU tasks alone"),
-    ("consistency regularizer", "replace", "MSE on NLG", "NLG tasks alone"),
-    ("consistency formulation", "replace", "swapped", "names no one setting"),
-    ("consistency weight", "remove", None, "does not say what stands there instead"),
+    ("consistency regularizer for NLU tasks", "replace", "MSE", "NLU tasks only"),
+    ("consistency regularizer", "replace", "MSE on NLG", "NLG tasks only"),
+    ("consistency formulation", "replace", "swapped", "does not name exactly one setting"),
+    ("consistency weight", "remove", None, "without naming what replaces it"),
     ("regularization weights", "replace", "0.1", "name each weight"),
     ("regularization weights", "replace", "λ1 = 0.1, λ1 = 0.2", "name each weight"),
     ("hyperparameters", "replace", "learning rate", "name the setting and its value"),
-    ("scaling factor", "replace", "0.5", "a factor s or alpha"),
-    ("regularizers", "replace", "weight decay", "names no one setting"),
+    ("scaling factor", "replace", "0.5", "set `adapter.alpha` to s·rank"),
+    ("regularizers", "replace", "weight decay", "does not name exactly one setting"),
     ("L2 regularization", "add", "0.1", "'l2'"),
     ("attention heads", "remove", None, "'attention', 'heads'"),
     ("the model's component", "remove", None, "'model'"),
-    ("the", "remove", None, "names nothing"),
+    ("the", "remove", None, "no setting for its part"),
     ("rank", None, "8", "none of REMOVE"),
 ]  # fmt: skip
 
@@ -168,7 +168,7 @@ def test_words_with_none_or_several_meanings_stay_open(
     assert set(found.may_stand) <= set(settable())
 
 
-def test_what_may_stand_there_follows_the_words() -> None:
+def test_the_suggested_settings_follow_the_words() -> None:
     near = recognise("initialization", "replace", "orthogonal", BOTH)
     assert isinstance(near, Open)
     assert near.may_stand == ("adapter.init", "adapter.svd")
@@ -242,7 +242,7 @@ def fits(part: Part, concepts: frozenset[str]) -> bool:
 
 
 @pytest.mark.parametrize(("unknown", "row"), list(product(["banana", "except", ">", "not"], BOUND[::4])))
-def test_one_word_that_is_not_understood_keeps_it_open(
+def test_one_word_that_is_not_understood_leaves_the_change_open(
     unknown: str, row: tuple[str, str, str | None, dict[str, Any]]
 ) -> None:
     part, action, replacement, _ = row

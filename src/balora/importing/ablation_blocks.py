@@ -1,14 +1,14 @@
-"""Lines to blocks: one ablation each, in the plan's own words."""
+"""Group a plan's lines into blocks: one ablation each, in the plan's own words."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from balora.importing.clean_text import one_line, plain
-from balora.importing.labels import Field, column, has_unknown_label, pieces, starts_a_label
-from balora.importing.lines import LONGEST, OFF, ON, Line, unmarked
+from balora.importing.clean_text import OFF, ON, one_line, plain
+from balora.importing.labels import Field, field_named, has_unknown_label, labelled_pieces, starts_a_label
+from balora.importing.markdown_lines import LONGEST, Line, unmarked
 
 LONGEST_TITLE = 15
-"""Words of a line that may still be a block's title."""
+"""Words that a line may have to count as a block's title."""
 
 
 class Block(NamedTuple):
@@ -18,12 +18,12 @@ class Block(NamedTuple):
     part: str
     action: str
     replacements: tuple[str, ...]
-    """The entries of its list, or the one text, not yet taken apart."""
+    """The entries of its list, or one text, not yet split into single replacements."""
     metrics: tuple[str, ...]
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The same for two blocks that ask for the same thing in the same words."""
+        """Equal for two blocks that describe the same ablation in the same words."""
         return tuple(plain(text) for text in (self.part, self.action, *self.replacements))
 
 
@@ -41,16 +41,16 @@ def read_blocks(lines: Iterable[Line]) -> list[Paper]:
         builder.line(line)
     builder.finish()
     papers: dict[str, dict[tuple[str, ...], Block]] = {}
-    for paper, block in builder.done:
+    for paper, block in builder.finished:
         papers.setdefault(paper, {}).setdefault(block.key, block)
     return [Paper(name, tuple(blocks.values())) for name, blocks in papers.items()]
 
 
 class _Builder:
-    """What has been read so far."""
+    """Reads line by line: holds the headings above, the block being read, and the finished blocks."""
 
     def __init__(self) -> None:
-        self.done: list[tuple[str, Block]] = []
+        self.finished: list[tuple[str, Block]] = []
         self.paper = ""
         self.heading, self.level = "", 0
         self.title = ""
@@ -60,14 +60,14 @@ class _Builder:
 
     def _clear(self) -> None:
         self.fields: dict[Field, list[str]] = {}
-        self.named = ""
-        self.open: Field | None = None
-        self.depth, self.in_item = 0, False
-        self.listed: int | None = None
-        """The depth of the list whose items are the open field's values, if they are."""
+        self.block_name = ""
+        self.open_field: Field | None = None
+        self.field_depth, self.field_in_item = 0, False
+        self.list_depth: int | None = None
+        """Depth of the list whose items are the open field's values; None if its values are no list."""
 
     def line(self, line: Line) -> None:
-        """Take in one line."""
+        """Read one line."""
         if line.kind == "row":
             self._row(line)
         elif line.kind == "heading":
@@ -77,10 +77,11 @@ class _Builder:
 
     def _heading(self, line: Line) -> None:
         text = line.texts[0]
-        named = next(field for field, _ in pieces(text)) or (column(text) if self._inside(line.level) else None)
-        if named not in (None, "name", "other") and (self._inside(line.level) or not self.fields):
-            found = list(pieces(text)) if ":" in text else [(named, "")]
-            for field, value in found:
+        first = next(labelled_pieces(text))[0]
+        field = first or (field_named(text) if self._inside(line.level) else None)
+        if field not in (None, "name", "other") and (self._inside(line.level) or not self.fields):
+            values = list(labelled_pieces(text)) if ":" in text else [(field, "")]
+            for field, value in values:
                 self._value(field, value, line, fresh=True)
             return
         self.finish()
@@ -94,16 +95,16 @@ class _Builder:
     def _text(self, line: Line) -> None:
         texts = list(line.texts)
         for at, text in enumerate(texts[:-1]):
-            if starts_a_label(text) and next(iter(pieces(f"{text} {texts[at + 1]}")))[0]:
+            if starts_a_label(text) and next(labelled_pieces(f"{text} {texts[at + 1]}"))[0]:
                 texts[at : at + 2] = ["", f"{text} {texts[at + 1]}"]
         for at, text in enumerate(texts):
             bulleted = text.startswith(("- ", "* ", "• ", "+ "))
-            for field, value in pieces(text):
+            for field, value in labelled_pieces(text):
                 self._value(field, value, line._replace(kind="item") if bulleted else line, fresh=at == 0)
 
     def _value(self, field: Field | None, text: str, line: Line, fresh: bool) -> None:
-        """Take in what stands under a label, or under none; ``fresh``: it starts a Markdown block."""
-        if field is None and has_unknown_label(text) and self.open and not self._in_its_list(line):
+        """Read a text with its label, or without one (None); ``fresh``: the text starts a Markdown block."""
+        if field is None and has_unknown_label(text) and self.open_field and not self._in_its_list(line):
             field = "other"
         if field is None:
             self._unlabelled(text, line, fresh)
@@ -113,9 +114,9 @@ class _Builder:
         if field == "name" and self.fields:
             self.finish()
         if not self.fields:
-            self.named, self.title = self._name(), ""
-        self.open, self.listed, self.in_item = field, None, line.kind == "item"
-        self.depth = 0 if line.kind == "heading" else line.level
+            self.block_name, self.title = self._name(), ""
+        self.open_field, self.list_depth, self.field_in_item = field, None, line.kind == "item"
+        self.field_depth = 0 if line.kind == "heading" else line.level
         values = self.fields.setdefault(field, [])
         value = unmarked(text)
         if value:
@@ -126,62 +127,63 @@ class _Builder:
         if not value:
             return
         if self._continues(line, fresh):
-            values = self.fields[self.open or "part"]
-            starts = not values or (line.kind == "item" and fresh) or self.open in ("replacement", "metrics")
+            values = self.fields[self.open_field or "part"]
+            starts = not values or (line.kind == "item" and fresh) or self.open_field in ("replacement", "metrics")
             if starts or line.kind == "item":
                 values.append(value)
             else:
                 values[-1] += f" {value}"
-            if line.kind == "item" and self.listed is None:
-                self.listed = line.level
+            if line.kind == "item" and self.list_depth is None:
+                self.list_depth = line.level
             return
-        self.open = None
+        self.open_field = None
         if len(value.split()) <= LONGEST_TITLE:
             self.title = value
             self.title_stands_out = line.kind == "item" or (text.startswith(ON) and text.rstrip().endswith(OFF))
 
     def _continues(self, line: Line, fresh: bool) -> bool:
-        """Whether an unlabelled line still belongs to the field that is open."""
-        if self.open is None:
+        """Whether a line without a label continues the open field."""
+        if self.open_field is None:
             return False
-        empty = not self.fields[self.open]
-        deeper = line.level > self.depth or (self.in_item and line.kind == "text" and line.level == self.depth)
+        empty = not self.fields[self.open_field]
+        same_item = self.field_in_item and line.kind == "text" and line.level == self.field_depth
+        deeper = line.level > self.field_depth or same_item
         return not fresh or empty or deeper or self._in_its_list(line)
 
     def _in_its_list(self, line: Line) -> bool:
-        """Whether a line is an item of the list that the open field's values stand in, or could be its first."""
+        """Whether a line is an item of the open field's list, or could be its first item."""
         if line.kind != "item":
             return False
-        first = self.depth if not self.fields.get(self.open or "part") else self.depth + 1
-        return line.level >= (first if self.listed is None else self.listed)
+        first = self.field_depth if not self.fields.get(self.open_field or "part") else self.field_depth + 1
+        return line.level >= (first if self.list_depth is None else self.list_depth)
 
     def _row(self, line: Line) -> None:
         if line.first_row:
             self.finish()
             self.columns = None
-            named = [column(cell) for cell in line.texts]
-            if "part" in named and sum(field is not None for field in named) > 1:
-                self.columns = named
+            columns = [field_named(cell) for cell in line.texts]
+            if "part" in columns and sum(field is not None for field in columns) > 1:
+                self.columns = columns
                 return
         if self.columns:
             self.finish()
             for field, cell in zip(self.columns, line.texts, strict=False):
                 if field:
-                    self.named = self.heading
+                    self.block_name = self.heading
                     self.fields[field] = [value for part in cell.split("\n") if (value := unmarked(part).lstrip("-• "))]
             self.finish()
-        elif len(line.texts) > 1 and (field := column(line.texts[0])):
+        elif len(line.texts) > 1 and (field := field_named(line.texts[0])):
             for cell in line.texts[1:]:
                 for at, text in enumerate(cell.split("\n")):
                     self._value(None if at else field, text, Line("text", 0, ()), fresh=False)
 
     def finish(self) -> None:
-        """Close the block that is open, and keep it if it is one."""
+        """End the current block; it counts if it has a part, and an action or a replacement."""
         fields = self.fields
         part = one_line(" ".join(fields.get("part", [])))[:LONGEST]
         if part and ("action" in fields or "replacement" in fields):
-            name = " ".join(fields.get("name", [])) or self.named
-            self.done.append((self.paper, Block(
+            name = " ".join(fields.get("name", [])) or self.block_name
+            self.finished.append((self.paper, Block(
                 one_line(name),
                 part,
                 one_line(" ".join(fields.get("action", [])))[:LONGEST],
@@ -196,5 +198,5 @@ class _Builder:
 
 
 def _names_a_paper(heading: str) -> bool:
-    """AblationBench heads each plan with `planner/model/paper`; other first-level headings are sections."""
+    """Whether a first-level heading is AblationBench's `planner/model/paper`; others are sections."""
     return " " not in heading and ("/" in heading or "_" in heading)

@@ -1,4 +1,4 @@
-"""What a plan does to a part, and the replacements it names, taken apart."""
+"""Read a block's action (remove, replace or add), and split its replacements into single ones."""
 
 import re
 from typing import Literal
@@ -8,19 +8,19 @@ from balora.importing.clean_text import plain
 from balora.importing.json_plans import unpacked
 
 Action = Literal["remove", "replace", "add"]
-WORDS: dict[Action, tuple[str, ...]] = {
+VERB_STEMS: dict[Action, tuple[str, ...]] = {
     "remove": ("remov", "delet", "drop", "disabl", "eliminat", "exclud", "omit", "ablat", "without",
                "turn off", "switch off"),
     "replace": ("replac", "substitut", "swap", "chang", "vary", "vari", "modif", "alter", "exchang"),
     "add": ("add", "includ", "introduc", "insert", "append"),
 }  # fmt: skip
-"""How the words of each action begin."""
+"""Beginnings of the words that mean each action."""
 NOTHING = {"", "none", "n/a", "na", "not applicable", "-", "null", "nil", "empty"}
-"""What planners write where there is no replacement."""
+"""What plans write where there is no replacement."""
 MOST_WORDS = 5
-"""Words that one of several replacements on a line may have; longer pieces are clauses of one sentence."""
+"""Words that each of several replacements on a line may have; longer pieces are clauses of one sentence."""
 CLAUSES = {"A", "B", "with", "while", "but", "vice", "i.e.", "e.g."}
-"""First words of what explains the replacement before it: `LoRA's start, A scaled normal, B zero`."""
+"""First words of a clause that explains the replacement before it: `LoRA's start, A scaled normal, B zero`."""
 _NUMBER = r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?%?"
 _AND = r"\s*(?:[,;/]|,?\s*\band\b|,?\s*\bor\b)\s*"
 _NUMBERS = re.compile(
@@ -32,31 +32,31 @@ _ONE_OF = re.compile(
 
 
 def action_of(block: Block) -> Action | None:
-    """Return what the block does; with a replacement and no clear action, replace; None where it cannot be told."""
+    """Return the block's action; if its words are unclear, replace where it names a replacement, else None."""
     words = plain(block.action)
-    named = {action for action, starts in WORDS.items() if any(re.search(rf"\b{start}", words) for start in starts)}
+    actions = {action for action, stems in VERB_STEMS.items() if re.search(rf"\b(?:{'|'.join(stems)})", words)}
     replaced = bool(replacements(block, together=True))
-    if named == {"remove"} and replaced:
+    if actions == {"remove"} and replaced:
         return "replace"
-    if len(named) == 1:
-        return named.pop()
-    return "replace" if replaced and "add" not in named else None
+    if len(actions) == 1:
+        return actions.pop()
+    return "replace" if replaced and "add" not in actions else None
 
 
 def replacements(block: Block, together: bool = False) -> list[str]:
-    """Return each replacement that the block names, once; ``together``: a line of names is one of them."""
+    """Return each replacement that the block names, once; ``together``: do not split a line of names."""
     entries = [text for entry in block.replacements for text in unpacked(entry)]
     alone = len(block.replacements) == 1
-    split = [text for entry in entries for text in ([entry] if together else _apart(entry, alone))]
-    kept: dict[str, str] = {}
-    for text in split:
+    texts = [text for entry in entries for text in ([entry] if together else _split(entry, alone))]
+    distinct: dict[str, str] = {}
+    for text in texts:
         if plain(text).strip(" .'") not in NOTHING:
-            kept.setdefault(plain(text), text.strip())
-    return list(kept.values())
+            distinct.setdefault(plain(text), text.strip())
+    return list(distinct.values())
 
 
-def _apart(text: str, alone: bool) -> list[str]:
-    """Take numbers apart anywhere (`rank: 4, 8`), words only where the list is one line (`a, b or c`)."""
+def _split(text: str, alone: bool) -> list[str]:
+    """Split numbers always (`rank: 4, 8`), words only where one line is the whole list (`a, b or c`)."""
     text = _ONE_OF.sub("", text.strip())
     numbers = _NUMBERS.fullmatch(text)
     if numbers:
@@ -71,7 +71,7 @@ def _apart(text: str, alone: bool) -> list[str]:
 
 
 def _an_alternative(piece: str) -> bool:
-    """Whether a stretch between commas can be a replacement of its own: short, no clause, no assignment."""
+    """Whether a text between commas can be a replacement of its own: short, no clause, no assignment."""
     words = piece.split()
     clause = len(words) > 1 and words[0] in CLAUSES
     balanced = piece.count("(") == piece.count(")")
@@ -79,7 +79,7 @@ def _an_alternative(piece: str) -> bool:
 
 
 def outside_brackets(text: str, separators: str) -> list[str]:
-    """Split ``text`` at any of ``separators`` outside round, square and curly brackets, which may be left open."""
+    """Split ``text`` at any of ``separators`` outside brackets, which may be unclosed."""
     pieces, depth, start = [], 0, 0
     for at, char in enumerate(text):
         if char in "([{":

@@ -1,4 +1,4 @@
-"""Reading a plan's file as clean text: every character left can stand in a YAML file."""
+"""Read a plan's file and clean its text, so that every remaining character can stand in a YAML file."""
 
 import re
 import unicodedata
@@ -7,24 +7,27 @@ from pathlib import Path
 from balora.errors import DataError
 
 LARGEST = 2_000_000
-"""Bytes a plan's file may have; AblationBench's own, with hundreds of papers, stay below it."""
-MARKS = "\ue000", "\ue001", "\ue002"
-"""Private-use characters that the readers put in for: emphasis on, emphasis off, a line break inside a line."""
+"""Maximum size of a plan's file in bytes; AblationBench's own files, with hundreds of papers, are smaller."""
+MARKS = ON, OFF, BREAK = "\ue000", "\ue001", "\ue002"
+"""Private-use characters that mark, inside a text: emphasis begins, emphasis ends, line break."""
 _UNWANTED = re.compile("[^\n\t\x20-\x7e\xa0-\ud7ff\uf900-\ufffd\U00010000-\U0010ffff]|[\xad\u200b-\u200f\u2060\ufeff]")
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _SPACES = re.compile("[\t\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
 
 def read_plan_text(path: Path) -> str:
-    """Return the file's text with one kind of line end and of space, without what cannot be printed.
+    """Return the file's text with line ends and spaces normalised and unprintable characters removed.
 
     Raises:
-        DataError: the file is missing, a folder, too large, empty, or not UTF-8 (or UTF-16 with its mark) text.
+        DataError: the file is missing, a folder, too large, empty, or neither UTF-8 nor UTF-16 with a byte-order mark.
     """
     try:
         size = path.stat().st_size
         if size > LARGEST:
-            raise DataError(f"{path}: {size:,} bytes is no plan: at most {LARGEST:,}; cut out the plan that is meant")
+            raise DataError(
+                f"{path}: the file has {size:,} bytes, but a plan may have at most {LARGEST:,}: copy the plan into a "
+                "smaller file"
+            )
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot read the plan ({error.strerror or error})") from None
@@ -41,12 +44,12 @@ def _decoded(raw: bytes, path: Path) -> str:
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file ({error.reason} at byte {error.start}): save it as UTF-8") from None
     if "\0" in text:
-        raise DataError(f"{path}: not a text file (it holds a zero byte): pass the plan as Markdown, HTML or JSON")
+        raise DataError(f"{path}: not a text file (it contains a zero byte): pass the plan as Markdown, HTML or JSON")
     return text
 
 
 def clean(text: str) -> str:
-    """Return ``text`` with plain line ends and spaces, and without invisible, private and unprintable characters."""
+    """Return ``text`` with normalised line ends and spaces, without invisible or private-use characters."""
     return _UNWANTED.sub("", _SPACES.sub(" ", _LINE_ENDS.sub("\n", text.expandtabs(4))))
 
 
@@ -56,7 +59,7 @@ def one_line(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return ``text`` for comparison: compatibility forms folded, lower case, one kind of quote and of dash."""
+    """Return ``text`` normalised for comparison: Unicode NFKC, lower case, one kind of quote and of dash."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return folded.translate(_ALIKE)
 

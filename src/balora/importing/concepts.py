@@ -1,4 +1,4 @@
-"""Words to concepts: every word of a text is a known phrase, filler, a number, or not understood."""
+"""Read a plan's words as concepts: each is part of a known phrase, filler, a number, or not understood."""
 
 import re
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from balora.importing.clean_text import plain, word_set
 
 PHRASES: dict[str, str] = {
-    # concept: its phrases, separated by commas; a star stands for any ending
+    # concept: its phrases, separated by commas; a star matches any ending
     "init": "init, initializ*, initialization value*, starting point, start",
     "initial": "initial, as initialized",
     "pissa": "pissa, principal singular values and singular vectors adaptation",
@@ -108,28 +108,28 @@ FILLER = word_set(
     "proposed parameter parameters term terms inherited adopted between across various different factor "
     "matrices matrix b level levels instead e g i r size"
 )
-"""Words that change nothing about which part is meant."""
+"""Words that do not change which part is meant."""
 _GREEK = {"λ": "lambda", "α": "alpha", "β": "beta", "γ": "gamma", "η": "eta", "τ": "tau", "σ": "sigma"}
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?%?", re.I)
 _TOKEN = re.compile(r"(?<![\w.])-?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?%?(?![\w%])|[^\W_]+|[^\w\s]", re.I)
 _BENIGN = set(".:()[]{}'-=&?!#*_…·•+/|")
 _BARRIERS = set(",;")
-"""No phrase reaches across these: `A zero, B random` is not a zero B."""
+"""Punctuation that ends a phrase: `A zero, B random` does not contain `zero, B`."""
 
 
 class Reading(NamedTuple):
-    """What a text says."""
+    """The concepts and numbers in a text."""
 
     concepts: frozenset[str]
     numbers: tuple[float, ...]
     percent: bool
     unknown: tuple[str, ...]
-    """What is not understood; a text with any of it is never bound."""
+    """Words that are not understood; a text with any of them is left open."""
 
 
 def read(text: str) -> Reading:
-    """Return the concepts and numbers in ``text``; at every word the longest phrase wins."""
+    """Return the concepts and numbers in ``text``; where several phrases match, the longest wins."""
     tokens = _tokens(text)
     concepts, numbers, unknown, at, percent = set(), [], [], 0, False
     while at < len(tokens):
@@ -162,7 +162,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _changes_a_number(tokens: list[str], at: int) -> bool:
-    """`1/255` and `+5` are no numbers that could be read as 1, 255 or 5."""
+    """Whether a sign stands before a number and changes it: `1/255` and `+5` are not read as 1, 255 or 5."""
     following = tokens[at + 1] if at + 1 < len(tokens) else ""
     return tokens[at] in "/+*" and bool(following) and following[0].isdigit()
 

@@ -1,4 +1,4 @@
-"""Plans as JSON: AblationBench's lines of objects, its `plans.json` with many papers, and objects inside text."""
+"""Read plans in JSON: AblationBench's JSON lines, its `plans.json` with many papers, and objects inside text."""
 
 import ast
 import json
@@ -8,28 +8,28 @@ from typing import Any
 
 from balora.importing.ablation_blocks import Block, Paper
 from balora.importing.clean_text import one_line
-from balora.importing.labels import Field, column
-from balora.importing.lines import LONGEST
+from balora.importing.labels import Field, field_named
+from balora.importing.markdown_lines import LONGEST
 
 MOST_FAILURES = 200
-"""Brackets at the start of a line at which JSON is looked for in vain."""
+"""Failed attempts to parse JSON at a bracket after which the search ends."""
 DEEPEST = 12
 _START = re.compile(r"^(?:[ >`]|<[^>\n]*>)*([{\[])", re.M)
 _WRAPPERS = {"predictions", "plan", "plans", "ablations", "ablation_plan", "suggestions", "results", "data", "response"}
 
 
 def json_plans(text: str) -> tuple[list[Paper], str]:
-    """Return the plans that stand in ``text`` as JSON, and the text without them."""
+    """Return the plans that ``text`` contains as JSON, and the text without them."""
     papers: dict[str, dict[tuple[str, ...], Block]] = {}
-    kept, last = [], 0
+    remaining, last = [], 0
     for start, end, value in _values(text):
-        found = list(_blocks(value, "", 0))
-        for paper, block in found:
+        blocks_of_value = list(_blocks(value, "", 0))
+        for paper, block in blocks_of_value:
             papers.setdefault(paper, {}).setdefault(block.key, block)
-        if found:
-            kept.append(text[last:start])
+        if blocks_of_value:
+            remaining.append(text[last:start])
             last = end
-    return [Paper(name, tuple(blocks.values())) for name, blocks in papers.items()], "".join([*kept, text[last:]])
+    return [Paper(name, tuple(blocks.values())) for name, blocks in papers.items()], "".join([*remaining, text[last:]])
 
 
 def _values(text: str) -> Iterator[tuple[int, int, Any]]:
@@ -69,7 +69,7 @@ def _blocks(value: Any, paper: str, depth: int) -> Iterator[tuple[str, Block]]:
 def _block(value: dict[str, Any]) -> Block | None:
     fields: dict[Field, list[str]] = {}
     for key, inner in value.items():
-        if field := column(key):
+        if field := field_named(key):
             fields.setdefault(field, []).extend(filter(None, map(one_line, texts(inner))))
     if not fields.get("part") or not ("action" in fields or "replacement" in fields):
         return None
@@ -78,7 +78,7 @@ def _block(value: dict[str, Any]) -> Block | None:
 
 
 def texts(value: Any, depth: int = 0) -> Iterator[str]:
-    """Yield the texts of a value: `{"lambda": [0.1, 1]}` is `lambda = 0.1` and `lambda = 1`."""
+    """Yield the texts in a JSON value: `{"lambda": [0.1, 1]}` is `lambda = 0.1` and `lambda = 1`."""
     if value is None or depth > DEEPEST:
         return
     if isinstance(value, dict):
@@ -92,7 +92,7 @@ def texts(value: Any, depth: int = 0) -> Iterator[str]:
 
 
 def unpacked(text: str) -> list[str]:
-    """Return what a list or mapping written out as text holds (`['a', 'b']`, `{'k': [1, 2]}`), or the text itself."""
+    """Return the entries of a list or mapping in Python syntax (`['a', 'b']`, `{'k': [1, 2]}`), or the text itself."""
     bracketed = text[:1] + text[-1:] in ("{}", "[]")
     if not bracketed:
         return [text]

@@ -1,90 +1,42 @@
-"""The labels of a plan's fields as data, and finding them in a line."""
+"""Recognise the labels of a plan's fields ("Ablated Part:", "Action:", …); to add a spelling, add it to the tables."""
 
 import re
 from collections.abc import Iterator
 from typing import Literal
 
-from balora.importing.clean_text import plain
-from balora.importing.lines import OFF, ON
+from balora.importing.clean_text import OFF, ON, plain
 
 Field = Literal["name", "part", "action", "replacement", "metrics", "other"]
 
-ANYWHERE: dict[str, Field] = {
-    "ablated part": "part",
-    "ablated parts": "part",
-    "ablated component": "part",
-    "ablated components": "part",
-    "ablated module": "part",
-    "ablation part": "part",
-    "part ablated": "part",
-    "part to ablate": "part",
-    "component to ablate": "part",
-    "ablation target": "part",
-    "action": "action",
-    "ablation action": "action",
-    "replacement": "replacement",
-    "replacements": "replacement",
-    "replacement list": "replacement",
-    "replacement options": "replacement",
-    "possible replacements": "replacement",
-    "replacement s": "replacement",
-    "replace with": "replacement",
-    "replaced with": "replacement",
-    "replaced by": "replacement",
-    "replacement addition": "replacement",
-    "replacements additions": "replacement",
-    "metric": "metrics",
-    "metrics": "metrics",
-    "evaluation metric": "metrics",
-    "evaluation metrics": "metrics",
-    "metrics to report": "metrics",
-    "reported metrics": "metrics",
-}
-"""Labels with their colon, wherever they stand in a line."""
-AT_THE_START: dict[str, Field] = {
-    "part": "part",
-    "component": "part",
-    "target": "part",
-    "addition": "replacement",
-    "additions": "replacement",
-    "alternative": "replacement",
-    "alternatives": "replacement",
-    "values": "replacement",
-    "options": "replacement",
-    "name": "name",
-    "ablation name": "name",
-    "title": "name",
-}
-"""Shorter words, labels only where a line starts with them."""
-OTHER = {
-    *(
-        "rationale",
-        "reason",
-        "reasoning",
-        "description",
-        "motivation",
-        "hypothesis",
-        "purpose",
-        "goal",
-        "note",
-        "notes",
-    ),
-    *("importance", "priority", "dataset", "datasets", "baseline", "discussion", "justification", "details", "setup"),
-    *(
-        "expected outcome",
-        "expected result",
-        "expected results",
-        "expected impact",
-        "why",
-        "comment",
-        "comments",
-        "cost",
-    ),
-    *("research question", "question", "evaluation", "benchmark", "benchmarks", "id", "rank of importance"),
-}
-"""Labels of fields that other plans add; what they hold is no part of the study."""
-COLUMNS: dict[str, Field] = {**ANYWHERE, **AT_THE_START, "ablation": "name", "experiment": "name", "study": "name"}
-"""Labels at the head of a table's column or row, and keys of JSON objects."""
+
+def _labels(spellings: dict[Field, str]) -> dict[str, Field]:
+    return {label: field for field, listed in spellings.items() for label in listed.split(", ")}
+
+
+ANYWHERE = _labels({
+    "part": "ablated part, ablated parts, ablated component, ablated components, ablated module, ablation part, "
+    "part ablated, part to ablate, component to ablate, ablation target",
+    "action": "action, ablation action",
+    "replacement": "replacement, replacements, replacement list, replacement options, possible replacements, "
+    "replacement s, replace with, replaced with, replaced by, replacement addition, replacements additions",
+    "metrics": "metric, metrics, evaluation metric, evaluation metrics, metrics to report, reported metrics",
+})  # fmt: skip
+"""Labels that count wherever they stand in a line, if a colon follows."""
+AT_THE_START = _labels({
+    "part": "part, component, target",
+    "replacement": "addition, additions, alternative, alternatives, values, options",
+    "name": "name, ablation name, title",
+})  # fmt: skip
+"""Shorter labels, which count only at the start of a line."""
+OTHER = _labels({
+    "other": "rationale, reason, reasoning, description, motivation, hypothesis, purpose, goal, note, notes, "
+    "importance, priority, dataset, datasets, baseline, discussion, justification, details, setup, expected outcome, "
+    "expected result, expected results, expected impact, why, comment, comments, cost, research question, question, "
+    "evaluation, benchmark, benchmarks, id, rank of importance",
+})  # fmt: skip
+"""Labels of fields that some plans add; the importer ignores their content."""
+COLUMNS = ANYWHERE | AT_THE_START | _labels({"name": "ablation, experiment, study"})
+"""Labels in a table's header row or first column, and keys of JSON objects."""
 
 _SEPARATOR = rf"\s*[*_]*\s*(?::|：|=(?!=)|->|→|\s[–—-]+\s)\s*[*_]*{OFF}?"
 _LEAD = rf"[\s\-*+•·>#'\"_\[({ON}]*(?:\d+[.)]\s*)?[\s*_'\"{ON}]*"
@@ -103,26 +55,27 @@ _PLAIN_UNKNOWN = re.compile(r"^[\s\-*+•'\"]*(?P<label>[^\W\d][^:\n]{0,30}?)['\
 
 
 def label_of(words: str) -> str:
-    """Return the words of a possible label in the form of the tables."""
+    """Return what may be a label as the tables spell it: lower case, single spaces, no punctuation."""
     return " ".join(re.sub(rf"[\W_{ON}{OFF}]+", " ", plain(words)).split())
 
 
-def column(words: str) -> Field | None:
-    """Return the field that a table's cell or a JSON key names, if it is nothing but a label."""
+def field_named(words: str) -> Field | None:
+    """Return the field that a table cell or a JSON key stands for, or None if it is not exactly a label."""
     return COLUMNS.get(label_of(words))
 
 
-def pieces(text: str) -> Iterator[tuple[Field | None, str]]:
-    """Yield (field, text) for every labelled stretch of a line; the field is None before the first label."""
-    marks = sorted(_found(text))
-    starts = [start for start, _, _ in marks] + [len(text)]
-    if starts[0] > 0 or not marks:
+def labelled_pieces(text: str) -> Iterator[tuple[Field | None, str]]:
+    """Split a line at its labels: yield (field, text) for each; the field is None for text before the first label."""
+    labels = sorted(_label_spans(text))
+    starts = [start for start, _, _ in labels] + [len(text)]
+    if starts[0] > 0 or not labels:
         yield None, text[: starts[0]]
-    for (_, end, field), following in zip(marks, starts[1:], strict=True):
+    for (_, end, field), following in zip(labels, starts[1:], strict=True):
         yield field, text[end:following].rstrip(" ;|,")
 
 
-def _found(text: str) -> Iterator[tuple[int, int, Field]]:
+def _label_spans(text: str) -> Iterator[tuple[int, int, Field]]:
+    """Yield (start, end, field) of every label in a line."""
     first = _FIRST.match(text)
     start = 0
     if first and (not first["bare"] or ON in text[: first.start("label")]):
@@ -136,11 +89,11 @@ def _found(text: str) -> Iterator[tuple[int, int, Field]]:
 
 
 def has_unknown_label(text: str) -> bool:
-    """Whether a line starts with an emphasised label that no table knows."""
+    """Whether a line starts with a label in bold or italics, whatever its words."""
     return bool(_UNKNOWN.match(text))
 
 
 def starts_a_label(text: str) -> bool:
-    """Whether ``text`` is the first words of a label of several words, torn off at a line's end."""
+    """Whether ``text`` is the beginning of a label that a line break has split."""
     words = label_of(text)
     return bool(words) and any(label.startswith(f"{words} ") for label in ANYWHERE)

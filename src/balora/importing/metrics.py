@@ -1,4 +1,4 @@
-"""What a plan is judged by, as the study's metrics."""
+"""Translate the metrics that a plan lists to the study's metrics (`nlu_avg`, `nlg_avg`)."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -21,28 +21,28 @@ SCORE_WORDS = word_set(
     "avg average averaged averages mean overall score scores metric metrics performance accuracy accuracies task tasks "
     "result results benchmark benchmarks the on of across for in all"
 )
-"""Words beside a family's or a task's name that leave it what it is."""
+"""Words that may stand beside a family's or task's name without changing its meaning."""
 OF_A_TASK = SCORE_WORDS | word_set(
     "exact match em f1 matthews correlation mcc pearson spearman corr dev test validation set"
 )
 
 
 class Judged(NamedTuple):
-    """The metrics of a study, and what the plan's own words became."""
+    """A study's metrics, and how each of the plan's metrics was understood."""
 
     metrics: tuple[Metric, ...]
     suites: tuple[Family, ...]
     known: dict[str, str]
-    """The plan's words → the study's metric."""
+    """The plan's words, and the study's metric that they mean."""
     tasks: tuple[str, ...]
-    """Tasks that the plan names; their scores are in the family's average and in the report."""
+    """Tasks that the plan names; their scores enter the family's average."""
     unknown: tuple[str, ...]
 
 
 def judge(blocks: Iterable[Sequence[str]]) -> Judged:
     """Return the study's metrics for the metrics that each block lists.
 
-    Both averages, unless every block that lists metrics lists one that is known, and all of those are of one family.
+    These are both averages, unless every block that lists metrics lists a known one and all those are of one family.
     """
     known: dict[str, str] = {}
     unknown: dict[str, None] = {}
@@ -52,15 +52,15 @@ def judge(blocks: Iterable[Sequence[str]]) -> Judged:
         pieces = [
             words for text in listed for piece in outside_brackets(text.strip("[] "), ",;") if (words := _bare(piece))
         ]
-        found = {words: _named(words) for words in pieces}
-        for words, (family, task) in found.items():
+        meanings = {words: _meaning(words) for words in pieces}
+        for words, (family, task) in meanings.items():
             if family:
                 known[words] = f"{family}_avg"
                 tasks |= {task: None} if task else {}
             else:
                 unknown[words] = None
-        named = {family for family, _ in found.values() if family}
-        families |= named if named or not found else {"nlu", "nlg"}
+        named = {family for family, _ in meanings.values() if family}
+        families |= named if named or not meanings else {"nlu", "nlg"}
     suites: tuple[Family, ...] = tuple(family for family in ("nlu", "nlg") if family in families or not families)
     metrics: tuple[Metric, ...] = tuple(f"{family}_avg" for family in suites)  # type: ignore[misc]
     return Judged(metrics, suites, known, tuple(tasks), tuple(unknown))
@@ -70,8 +70,8 @@ def _bare(words: str) -> str:
     return words.strip(" '\".")
 
 
-def _named(words: str) -> tuple[Family | None, str | None]:
-    """Return the family whose average is meant, and the task where it is one task's score."""
+def _meaning(words: str) -> tuple[Family | None, str | None]:
+    """Return the family whose average the words mean, and the task if they mean one task's score."""
     head = re.split(r"[([{]", plain(words), maxsplit=1)[0]
     text = " ".join(re.sub(r"[_/&+'.:*]", " ", head).replace("avg", " avg ").split())
     for name, family in sorted(FAMILY_WORDS.items(), key=lambda item: -len(item[0])):

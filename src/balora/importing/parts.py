@@ -1,8 +1,8 @@
-"""The parts of BA-LoRA as data: the words that name each, and the settings that each action means.
+"""List the parts of BA-LoRA with the concepts that name each and the settings that each action means.
 
-A text names a part when it holds the concepts of one alternative in ``named`` (alternatives between bars) and no other
-concept than those, ``besides`` and :data:`COMMON`. So `SVD` alone names nothing: PiSSA's start is an SVD, and the
-spectral regularizer is one of the logits.
+A text names a part if it contains all concepts of one alternative in ``named`` (bars separate alternatives), and no
+concepts besides these, ``besides`` and :data:`COMMON`. So `SVD` alone names no part: it may mean PiSSA's initialization
+(an SVD of the weights) or the spectral regularizer (an SVD of the logits).
 """
 
 from typing import Any, NamedTuple
@@ -14,13 +14,13 @@ OFF: Delta = {"objective.preset": "none"}
 
 
 class Means(NamedTuple):
-    """What a replacement means, named as parts are."""
+    """What a replacement means; ``named`` and ``besides`` as in a part."""
 
     named: str
     delta: Delta
     besides: str = ""
     number: str | None = None
-    """The setting of the one number that the text must then hold."""
+    """The setting that takes the number which the text must then contain."""
     note: str = ""
 
 
@@ -32,15 +32,15 @@ class Part(NamedTuple):
     besides: str = ""
     remove: Delta | None = None
     remove_named: str = ""
-    """Concepts of which one must be named before a removal is understood; none: the part's own words are enough."""
+    """Concepts of which a removal must name at least one; if empty, the part's own words are enough."""
     replace: tuple[Means, ...] = ()
     number: str | None = None
-    """The setting that a number in the replacement is the value of."""
+    """The setting whose value a number in the replacement is."""
     add: Delta | None = None
     whole: bool = False
-    """Whether the replacement is a list of names that belongs together."""
+    """Whether the replacement is one list of module names, which is not split."""
     why_not: str = ""
-    """Why removing it, or a replacement that is not listed, is left to the reader."""
+    """Why a removal, or a replacement that is not listed, is left open."""
 
     @property
     def settings(self) -> frozenset[str]:
@@ -78,7 +78,7 @@ def _numeric(name: str, key: str, named: str, besides: str = "", **also: Any) ->
 
 
 STANDARD: Delta = {"adapter.init": "standard"}
-NO_METHOD = "without it the method is another one: `method: full`, `full+reg`, `lora` or `pissa` may be meant"
+NO_METHOD = "without it this would be another method: set `method` to `full`, `full+reg`, `lora` or `pissa`"
 WHOLE_SWAP = "`objective.formulation` swaps all three terms; the plan names the consistency and diversity terms alone"
 SWAPS = (
     Means("swap", {"objective.formulation": "swapped"}, "nlu nlg formulation regularizer loss all versus"),
@@ -148,7 +148,7 @@ PARTS: tuple[Part, ...] = (
     _numeric("rank", "adapter.rank", "rank"),
     _numeric("alpha", "adapter.alpha", "alpha", "scaling"),
     Part("scaling of the adapter", "scaling", replace=VARIANTS[:1],
-         why_not="a factor s or alpha = s·rank? `adapter.alpha`"),
+         why_not="for a scaling factor s, set `adapter.alpha` to s·rank"),
     Part("low-rank adapter", "lora | adapter", replace=(
         *VARIANTS,
         Means("full regularizer", {"method": "full+reg"}, "all"),
@@ -237,4 +237,4 @@ NEAR: dict[str, str] = {
     "clipping": "training.max_grad_norm",
     "precision": "training.precision", "rslora": "adapter.variant", "dora": "adapter.variant",
 }  # fmt: skip
-"""Concept → settings, or groups of them, that a hole with this word may be about."""
+"""Settings, or groups of settings, to suggest for an open arm whose text contains the concept."""

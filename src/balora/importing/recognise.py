@@ -1,4 +1,4 @@
-"""From a part, an action and a replacement in words to settings, or to the reason why they are left open."""
+"""Find the settings that a part, an action and a replacement in words mean, or the reason to leave them open."""
 
 import re
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from balora.training.spec import setting_keys
 
 FAMILIES = {"nlu", "nlg"}
 SHARES = ("adapter.dropout", "training.warmup", "training.label_smoothing")
-"""Settings that a plan may give in percent."""
+"""Settings that a plan may state in percent."""
 _MODULE = re.compile(r"[a-z][a-z0-9]*(?:[_.][a-z0-9]+)+")
 
 
 class Bound(NamedTuple):
-    """Settings, and what a reader should know about them."""
+    """The settings that a change means, with a note where its words were interpreted."""
 
     delta: Delta
     part: str
@@ -26,7 +26,7 @@ class Bound(NamedTuple):
 
 
 class Open(NamedTuple):
-    """Why nothing was bound, and which settings may stand there."""
+    """Why a change is left open, and which settings may fit."""
 
     reason: str
     may_stand: tuple[str, ...]
@@ -35,36 +35,35 @@ class Open(NamedTuple):
 def recognise(
     part_words: str, action: Action | None, replacement: str | None, suites: tuple[Family, ...]
 ) -> Bound | Open:
-    """Return the settings that a block means for one of its replacements, or why they are left open."""
+    """Return the settings that a block means with one of its replacements, or why they are left open."""
     part_read, new = read(part_words), read(replacement or "")
     near = may_stand(part_read.concepts | new.concepts)
     if action is None:
         return Open("its action is none of REMOVE, REPLACE and ADD", near)
     parts = _parts(part_read)
     if len(parts) != 1:
-        return Open(_not_named(part_read, parts), near)
+        return Open(_why_no_part(part_read, parts), near)
     part = parts[0]
     near = tuple(key for key in settable() if key in part.settings) or near
-    aside = _one_family(part, part_read, new, suites)
-    if aside:
-        return Open(aside, near)
+    if reason := _one_family(part, part_read, new, suites):
+        return Open(reason, near)
     if action == "remove":
         return _removed(part, part_read, near)
     if replacement is None and not (action == "add" and part.add):
         return Open("the plan names no replacement", near)
     delta, note = _replaced(part, replacement or "", new, action)
-    return Bound(delta, part.name, note) if delta else Open(_not_meant(part, new), near)
+    return Bound(delta, part.name, note) if delta else Open(_why_no_setting(part, new), near)
 
 
 def _parts(text: Reading) -> list[Part]:
-    """Return the parts that ``text`` names, where everything in it is understood; only one alone is taken."""
+    """Return the parts that ``text`` may name; none if it contains a word that is not understood."""
     if text.unknown:
         return []
     return [part for part in PARTS if _names(part.named, part.besides, text.concepts) and _plain_or_number(part, text)]
 
 
 def part_named(words: str) -> str | None:
-    """Return the name of the part that ``words`` name, if they name one."""
+    """Return the name of the part that ``words`` mean, if they mean exactly one."""
     parts = _parts(read(words))
     return parts[0].name if len(parts) == 1 else None
 
@@ -74,35 +73,33 @@ def _plain_or_number(part: Part, text: Reading) -> bool:
 
 
 def _names(named: str, besides: str, concepts: frozenset[str]) -> bool:
-    """Whether ``concepts`` hold one alternative of ``named``, and nothing but it, ``besides`` and what is common."""
+    """Whether ``concepts`` contain one alternative of ``named``, and no others but it, ``besides`` and ``COMMON``."""
     families = FAMILIES - {*named.split(), *besides.split()}
-    asked = concepts - families
+    relevant = concepts - families
     for alternative in named.split("|"):
         needed = frozenset(alternative.split())
-        if needed <= asked <= needed | set(besides.split()) | COMMON:
+        if needed <= relevant <= needed | set(besides.split()) | COMMON:
             return True
     return False
 
 
 def _one_family(part: Part, text: Reading, new: Reading, suites: tuple[Family, ...]) -> str:
-    """A change for one family alone cannot be an arm of a study of both."""
+    """Return why a change for one family of tasks cannot be an arm of a study of both; empty if it can."""
     if "formulation" in part.named.split():
         return ""
     named = (text.concepts | new.concepts) & FAMILIES
     if len(named) == 1 and set(suites) != named:
         family = next(iter(named))
-        return (
-            f"it is meant for {family.upper()} tasks alone, and settings hold for every suite: use `suites: [{family}]`"
-        )
+        return f"it changes {family.upper()} tasks only, but settings apply to all suites: use `suites: [{family}]`"
     return ""
 
 
 def _removed(part: Part, text: Reading, near: tuple[str, ...]) -> Bound | Open:
     needed = set(part.remove_named.split())
     if part.remove is None:
-        return Open(part.why_not or f"removing {part.name} names no setting", near)
+        return Open(part.why_not or f"balora has no setting for removing {part.name}", near)
     if needed and not needed & text.concepts:
-        return Open(f"removing {part.name} does not say what stands there instead", near)
+        return Open(f"the plan removes {part.name} without naming what replaces it", near)
     return Bound(part.remove, part.name)
 
 
@@ -147,16 +144,16 @@ def _value(new: Reading, key: str) -> float | int:
 
 
 def _assignments(text: str) -> Delta | None:
-    """Read `λ1 = 0.1, λ2 = 0.2` and `rank = 8`: every piece must name one setting and its value."""
+    """Return the settings in `λ1 = 0.1, λ2 = 0.2` or `rank = 8`; None unless every piece is one setting and a value."""
     delta: Delta = {}
     for piece in outside_brackets(text.strip("()[]{} "), ",;"):
-        said = read(piece)
+        meaning = read(piece)
         parts = [
             part
             for part in PARTS
-            if part.number and not said.unknown and _names(part.named, part.besides, said.concepts)
+            if part.number and not meaning.unknown and _names(part.named, part.besides, meaning.concepts)
         ]
-        value = _valued(parts[0], said) if len(parts) == 1 else None
+        value = _valued(parts[0], meaning) if len(parts) == 1 else None
         if value is None or value.keys() & delta.keys():
             return None
         delta |= value
@@ -170,33 +167,34 @@ def _modules(text: str) -> list[str] | None:
     return words if words and all(_MODULE.fullmatch(word) for word in words) else None
 
 
-def _not_named(text: Reading, parts: list[Part]) -> str:
+def _why_no_part(text: Reading, parts: list[Part]) -> str:
     if text.unknown:
-        words = list(dict.fromkeys(text.unknown))
-        return f"not understood in the part: {', '.join(map(repr, words[:4]))}" + (" …" if len(words) > 4 else "")
+        return f"words of the part that are not understood: {_listed(text.unknown)}"
     if parts:
-        return f"its part may be: {', '.join(dict.fromkeys(part.name for part in parts))}"
+        return f"its part may mean: {', '.join(dict.fromkeys(part.name for part in parts))}"
     if not text.concepts - COMMON:
-        return "its part names nothing that balora has a setting for"
-    return f"its part is ambiguous: {', '.join(sorted(text.concepts - COMMON)) or 'no words of a part'}".replace(
-        "_", " "
-    )
+        return "balora has no setting for its part"
+    return f"its part is ambiguous: {', '.join(sorted(text.concepts - COMMON))}".replace("_", " ")
 
 
-def _not_meant(part: Part, new: Reading) -> str:
+def _why_no_setting(part: Part, new: Reading) -> str:
     if new.unknown:
-        words = list(dict.fromkeys(new.unknown))
-        return f"not understood in the replacement of {part.name}: {', '.join(map(repr, words[:4]))}"
-    return part.why_not or f"its replacement names no one setting of {part.name}"
+        return f"words of the replacement of {part.name} that are not understood: {_listed(new.unknown)}"
+    return part.why_not or f"its replacement does not name exactly one setting of {part.name}"
+
+
+def _listed(unknown: tuple[str, ...]) -> str:
+    words = list(map(repr, dict.fromkeys(unknown)))
+    return ", ".join([*words[:4], *(["…"] if len(words) > 4 else [])])
 
 
 def may_stand(concepts: frozenset[str]) -> tuple[str, ...]:
-    """Return the settings that a text with these concepts may be about, or all that an arm may set."""
+    """Return the settings that a text with these concepts may be about; if none is known, all that an arm may set."""
     groups = [
         group for concept in sorted(concepts - {"balora", "lora", "adapter"}) for group in NEAR.get(concept, "").split()
     ]
     groups = groups or [group for concept in sorted(concepts) for group in NEAR.get(concept, "").split()]
-    return tuple(key for key in settable() if not groups or any(_below(key, group) for group in groups))
+    return tuple(key for key in settable() if not groups or any(_in_group(key, group) for group in groups))
 
 
 def settable() -> Iterator[str]:
@@ -204,5 +202,5 @@ def settable() -> Iterator[str]:
     yield from (key for key in setting_keys() if key not in RESERVED and key != "objective.family")
 
 
-def _below(key: str, group: str) -> bool:
+def _in_group(key: str, group: str) -> bool:
     return key == group or key.startswith(f"{group}.")

@@ -1,4 +1,4 @@
-"""A plan's study as YAML text, with the plan's own words as comments that nothing in them can break."""
+"""Write an imported plan as a study file in YAML, with the plan's own words as safely quoted comments."""
 
 import textwrap
 from collections.abc import Iterator
@@ -6,16 +6,15 @@ from typing import Any
 
 import yaml
 
-from balora.importing.arm_names import slug
 from balora.importing.clean_text import one_line
-from balora.importing.imported_arms import BASE, Imported, PlannedArm
+from balora.importing.imported_arms import BASE, Imported, PlannedArm, slug
 from balora.study.design.study import HOLE
 
 WIDTH = 110
-NAMED = 3
+NAMED_PARTS = 3
 """Parts that the study's question names."""
 LONGEST = 300
-"""Letters of the plan's words that a field keeps."""
+"""Characters of the plan's words in a field; longer texts are cut."""
 
 
 def study_text(plan: Imported) -> str:
@@ -25,7 +24,7 @@ def study_text(plan: Imported) -> str:
     lines += [f"suites: [{', '.join(judged.suites)}]"]
     lines += [f"metrics: [{', '.join(judged.metrics)}]"]
     if judged.tasks:
-        lines += comment("With --model, for the tasks alone that the plan names:")
+        lines += comment("With --model, uncomment this to run only the tasks that the plan names:")
         lines += [f"# tasks: [{', '.join(judged.tasks)}]"]
     lines += [f"base: {BASE}", "arms:"]
     for arm in plan.arms:
@@ -34,7 +33,7 @@ def study_text(plan: Imported) -> str:
 
 
 def study_name(plan: Imported) -> str:
-    """Return the study's name, from the paper's or the file's."""
+    """Return the study's name, after the paper or the file."""
     last = (plan.paper or plan.source).replace("\\", "/").rstrip("/").split("/")[-1]
     stem = last.rsplit(".", 1)[0] if not plan.paper else last
     return slug(stem.replace("_", " "), 60) or "imported-plan"
@@ -43,36 +42,36 @@ def study_name(plan: Imported) -> str:
 def question(plan: Imported) -> str:
     """Return the study's question, which names the first parts of the plan."""
     parts = list(dict.fromkeys(_short(arm.part.rstrip(". "), 80) for arm in plan.arms))
-    more = f"; and {len(parts) - NAMED} more" if len(parts) > NAMED else ""
-    return f"What does BA-LoRA owe to each part that the plan changes: {'; '.join(parts[:NAMED])}{more}?"
+    more = f"; and {len(parts) - NAMED_PARTS} more" if len(parts) > NAMED_PARTS else ""
+    return f"What does BA-LoRA owe to each part that the plan changes: {'; '.join(parts[:NAMED_PARTS])}{more}?"
 
 
 def _header(plan: Imported) -> Iterator[str]:
     yield from comment(
         f"Imported by `balora study import` from {plan.source}" + (f", paper {plan.paper}" if plan.paper else "")
     )
-    yield from comment(f"Arms: {len(plan.arms)}, of which {len(plan.holes)} are left open.")
+    yield from comment(f"{len(plan.arms)} arms, {len(plan.holes)} of them with settings left open.")
     if plan.holes:
-        yield from comment(f"`study run` refuses the study while settings are left open (`set: {HOLE}`).")
-    for said, why in plan.left_out:
-        yield from comment(f"Left out: {said}: {why}.")
-    for said, metric in plan.judged.known.items():
-        yield from comment(f"Metric: {said} is {metric}.")
-    for said in plan.judged.unknown:
-        yield from comment(f"Metric that no study is judged by, left out: {said}.")
+        yield from comment(f"Fill in every `set: {HOLE}`: until then `balora study run` refuses this study.")
+    for change, why in plan.left_out:
+        yield from comment(f"Left out: {change}: {why}.")
+    for words, metric in plan.judged.known.items():
+        yield from comment(f"Metric: {words} is {metric}.")
+    for words in plan.judged.unknown:
+        yield from comment(f"Unknown metric, left out: {words}.")
     if not plan.judged.known:
-        yield from comment("No metric of the plan is known here: judged by both averages.")
+        yield from comment("balora knows none of the plan's metrics, so the study is judged by both averages.")
 
 
 def _arm(arm: PlannedArm) -> Iterator[str]:
     yield f"{scalar(arm.name)}:"
-    said = [f"plan: {arm.block}"] if arm.block else []
-    said += [f"the same: {words}" for words in arm.also]
+    notes = [f"plan: {arm.block}"] if arm.block else []
+    notes += [f"the same: {change}" for change in arm.also]
     if arm.set is not None:
-        said += [f"note: {arm.note}"] if arm.note else []
+        notes += [f"note: {arm.note}"] if arm.note else []
     else:
-        said += [f"left open: {arm.note}", f"may stand here: {', '.join(compact(arm.may_stand))}"]
-    yield from (f"  {line}" for text in said for line in comment(text))
+        notes += [f"left open: {arm.note}", f"settings that may fit: {', '.join(compact(arm.may_stand))}"]
+    yield from (f"  {line}" for text in notes for line in comment(text))
     if arm.action is not None:
         yield "  ablation:"
         yield f"    part: {scalar(_short(arm.part))}"
@@ -88,7 +87,7 @@ def _arm(arm: PlannedArm) -> Iterator[str]:
 
 
 def compact(keys: tuple[str, ...]) -> list[str]:
-    """Return dotted keys with those of one group together: `adapter.{rank, alpha}`."""
+    """Return dotted keys with the keys of one group joined: `adapter.{rank, alpha}`."""
     groups: dict[str, list[str]] = {}
     for key in keys:
         group, _, name = key.rpartition(".")
@@ -109,7 +108,7 @@ def comment(text: str) -> list[str]:
 
 
 def scalar(value: Any) -> str:
-    """Return ``value`` as it is written on one line of YAML, inside braces too."""
+    """Return ``value`` as YAML on one line, valid inside braces too."""
     if isinstance(value, list):
         return f"[{', '.join(map(scalar, value))}]"
     written = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=10**9)

@@ -1,4 +1,4 @@
-"""Markdown to lines: headings, list items, text and table rows, with emphasis marked and the depth of lists kept."""
+"""Parse Markdown into headings, list items, lines of text and table rows, with emphasis marked and list depth."""
 
 import re
 from collections.abc import Iterator
@@ -7,29 +7,28 @@ from typing import Literal, NamedTuple
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from balora.importing.clean_text import MARKS
+from balora.importing.clean_text import BREAK, MARKS, OFF, ON
 
-ON, OFF, BREAK = MARKS
 LONGEST = 2000
-"""Letters of a line that are read; what a plan says of one part fits many times over."""
+"""Characters of a line that are read; longer lines are cut."""
 DEEPEST = 4
-"""How often a code block inside a code block is read as Markdown once more."""
+"""How deep code blocks inside code blocks are parsed as Markdown."""
 
 
 class Line(NamedTuple):
-    """One Markdown block of text."""
+    """One Markdown block: a heading, a list item, a paragraph or a table row."""
 
     kind: Literal["heading", "item", "text", "row"]
     level: int
-    """A heading's level, 1 to 6; otherwise the depth of lists, 0 outside them."""
+    """A heading's level (1 to 6); for all others the depth of the list, 0 outside lists."""
     texts: tuple[str, ...]
-    """Its lines, or the cells of a table's row, with emphasis between the marks."""
+    """Its lines of text, or a table row's cells; emphasis stands between ``ON`` and ``OFF``."""
     first_row: bool = False
 
 
 def read_lines(markdown: str, depth: int = 0) -> Iterator[Line]:
-    """Yield the lines of ``markdown``; code blocks are read as Markdown too, since plans are often pasted into them."""
-    # a rule of dashes under a block would otherwise turn its last fields into a heading
+    """Yield the lines of ``markdown``; code blocks too, since plans are often pasted into them."""
+    # with lheading, a line of dashes below a block would turn its last field into a heading
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("lheading")
     yield from _lines(parser.parse(markdown), depth)
 
@@ -66,7 +65,7 @@ def _lines(tokens: list[Token], depth: int) -> Iterator[Line]:
 
 
 def flat(token: Token) -> str:
-    """Return an inline token as text: emphasis between the marks, line breaks outside emphasis as `\\n`."""
+    """Return an inline token as text: emphasis between ``ON`` and ``OFF``, line breaks outside it as `\\n`."""
     parts: list[str] = []
     depth = 0
     for child in token.children or []:
@@ -85,7 +84,7 @@ def flat(token: Token) -> str:
 
 
 def unmarked(text: str) -> str:
-    """Return ``text`` without marks and without the asterisks and quotes that broken Markdown leaves at its ends."""
+    """Return ``text`` without marks, and without asterisks and backticks that broken Markdown leaves at its ends."""
     for mark in MARKS:
         text = text.replace(mark, " " if mark == BREAK else "")
     return " ".join(text.split()).strip("*_`~ ").strip()

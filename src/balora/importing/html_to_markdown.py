@@ -1,11 +1,10 @@
-"""HTML to Markdown: wrappers go, and what carries structure (headings, lists, tables, breaks) becomes Markdown."""
+"""Convert HTML in a plan to Markdown: headings, lists, tables and breaks are kept, other tags are removed."""
 
 import re
 from html.parser import HTMLParser
 
-from balora.importing.clean_text import MARKS
+from balora.importing.clean_text import BREAK, OFF, ON
 
-ON, OFF, BREAK = MARKS
 EMPHASIS = {"b", "strong", "em", "i", "code", "mark", "u", "dt"}
 BLOCKS = {
     *("address", "article", "blockquote", "body", "center", "details", "div", "dd", "dl", "dt", "figure", "footer"),
@@ -13,39 +12,23 @@ BLOCKS = {
 }
 SILENT = {"style", "script", "head", "template", "svg"}
 INLINE = {
-    "a",
-    "abbr",
-    "del",
-    "font",
-    "img",
-    "ins",
-    "kbd",
-    "label",
-    "s",
-    "small",
-    "span",
-    "sub",
-    "sup",
-    "tt",
-    "var",
-    "tbody",
-    "thead",
-    "tfoot",
+    *("a", "abbr", "del", "font", "img", "ins", "kbd", "label", "s", "small", "span", "sub", "sup", "tt", "var"),
+    *("tbody", "thead", "tfoot"),
 }
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 LISTS = {"ul", "ol"}
 KNOWN = EMPHASIS | BLOCKS | SILENT | INLINE | set(HEADINGS) | LISTS | {"li", "br", "table", "tr", "td", "th"}
 DEEPEST = 6
-"""Levels of lists that are told apart; a page of lists that are never closed stays readable."""
+"""Deepest list level that is indented further, so that lists that are never closed do not indent without end."""
 _NO_TAG = re.compile(r"<(?=[^<>]*(?:<|\Z))")
-"""A bracket that is never closed; the parser would look for its end through the whole text."""
+"""A `<` that is never closed; the parser would search the whole rest of the text for its end."""
 _BLANK_LINE = re.compile(r"\n[ ]*\n")
 
 
 def to_markdown(text: str) -> str:
     """Return ``text``, Markdown with any HTML in it, as Markdown without HTML.
 
-    Only names of HTML elements are taken for tags: `rank <r> 8` and `k<min(n, d)` stay as they are.
+    Only names of HTML elements count as tags: `rank <r> 8` and `k<min(n, d)` stay as they are.
     """
     text = _NO_TAG.sub("&lt;", _without_comments(text))
     reader = _Reader(text)
@@ -55,16 +38,16 @@ def to_markdown(text: str) -> str:
 
 
 def _without_comments(text: str) -> str:
-    """Drop `<!-- … -->`; the parser would look for the end of each one that is never closed."""
-    kept, at = [], 0
+    """Remove `<!-- … -->`; the parser would search the whole text for the end of each one that is never closed."""
+    outside, at = [], 0
     while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
-        kept.append(text[at:start])
+        outside.append(text[at:start])
         at = end + 3
-    return "".join([*kept, text[at:].replace("<!--", "")])
+    return "".join([*outside, text[at:].replace("<!--", "")])
 
 
 class _Reader(HTMLParser):
-    """Keeps the text and writes Markdown for the structure."""
+    """Writes the text of an HTML document to ``out``, with Markdown for its structure."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -75,16 +58,16 @@ class _Reader(HTMLParser):
         self._lists = 0
         self._pre = 0
         self._line: list[str] | None = None
-        """Where text goes while it must stay on one line: in a heading, an item or a cell."""
+        """Collects the text of an open heading, list item or table cell, which must stay on one line."""
         self._cells: list[str] | None = None
-        """The finished cells of the table row that is open."""
+        """The finished cells of the open table row."""
         self._rows = 0
 
     def set_cdata_mode(self, elem: str, **_: object) -> None:
-        """Read on inside `<script>` and the like: an unclosed one must not swallow the plan."""
+        """Parse the content of `<script>` and the like as well: an unclosed one must not swallow the plan."""
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        """Write what opens."""
+        """Write what an opening tag stands for; a tag that HTML does not know is text."""
         if tag not in KNOWN:
             self.handle_data(self.get_starttag_text() or "")
         elif tag in SILENT:
@@ -95,7 +78,7 @@ class _Reader(HTMLParser):
                 self._put(ON)
 
     def handle_endtag(self, tag: str) -> None:
-        """Write what closes."""
+        """Write what a closing tag stands for."""
         if tag in self._silent:
             del self._silent[self._silent.index(tag) :]
         elif not self._silent:
@@ -104,7 +87,7 @@ class _Reader(HTMLParser):
             self._close(tag)
 
     def handle_data(self, data: str) -> None:
-        """Keep text; on one line where a heading, an item or a cell is open, which a blank line ends."""
+        """Write text; an open heading, item or cell takes it, and a blank line ends an open heading."""
         if self._silent:
             return
         if self._line is None:
@@ -161,7 +144,7 @@ class _Reader(HTMLParser):
             self.out.append("\n" if tag == "li" else "\n\n")
 
     def _gap(self, tag: str) -> None:
-        """End a paragraph; where text must stay on one line that is a break in it."""
+        """End a paragraph; in a heading, item or cell, which is one line, write a break instead."""
         if self._line is None:
             self.out.append("\n\n")
         elif tag not in INLINE | EMPHASIS:
@@ -195,12 +178,12 @@ class _Reader(HTMLParser):
         self._cells = None
 
     def close(self) -> None:
-        """Write what was still open at the end."""
+        """Write the row and line that are still open at the end of the text."""
         super().close()
         self._end_row()
         self._end_line()
 
 
 def single(text: str) -> str:
-    """Return ``text`` on one line, with breaks between its parts alone."""
+    """Return ``text`` with single spaces; only its break marks remain as breaks."""
     return BREAK.join(part for part in (" ".join(piece.split()) for piece in text.split(BREAK)) if part)
