@@ -1,6 +1,6 @@
 """balora: fine-tune a language model without passing on its flaws, and prove which part of the method earned it.
 
-The map of the public names; maths alone is in :mod:`balora.maths`. Nothing heavy is imported before it is used.
+This file lists the public names (the formulas alone are in :mod:`balora.maths`) and imports each at its first use.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ _PUBLIC = {
     "balora.training.spec": ("RunSpec", "resolve"),
     "balora.training.run": ("run",),
     "balora.training.record": ("RunRecord",),
-    # everything that is raised on purpose
+    # all errors that balora raises on purpose
     "balora.errors": (
         "BaloraError", "InputError", "ConfigError", "DataError", "ModelError", "AdapterError", "OutputError",
         "TrainingError",

@@ -1,4 +1,4 @@
-"""What is installed, what hardware is seen, what will run where: facts first, nothing printed, nothing raised."""
+"""Check the installation and the hardware for `balora doctor`: returns findings, prints and raises nothing."""
 
 import importlib
 import os
@@ -22,7 +22,7 @@ TESTED = {
     "scipy": "1.17.1",
     "scikit-learn": "1.9.1",
 }
-"""The versions that the tests run with (constraints.txt); all are needed."""
+"""Required packages, with the versions that the tests run with (constraints.txt)."""
 
 MODULES = {"scikit-learn": "sklearn", "lm-eval": "lm_eval"}
 
@@ -37,7 +37,7 @@ PYTHON = (3, 11)
 
 
 class Check(NamedTuple):
-    """One line of the doctor's report."""
+    """One finding: what was checked, whether it is fine, and a text."""
 
     about: str
     status: Literal["ok", "note", "broken"]
@@ -45,39 +45,39 @@ class Check(NamedTuple):
 
 
 def examine(folder: Path = Path()) -> list[Check]:
-    """Return everything worth knowing before a first run; ``folder`` is where output would go."""
-    return [*_python(), *_needed(), *_optional(), *_hardware(folder), *_placement()]
+    """Return all findings; ``folder`` is where output would go."""
+    required = (_package(package, tested) for package, tested in TESTED.items())
+    return [_python(), *required, *_optional(), *_hardware(folder), *_placement()]
 
 
 def healthy(checks: list[Check]) -> bool:
-    """Whether nothing that is needed is broken."""
+    """Whether no check found anything broken."""
     return all(check.status != "broken" for check in checks)
 
 
-def _python() -> Iterator[Check]:
+def _python() -> Check:
     needed = ".".join(map(str, PYTHON))
     fine = sys.version_info >= PYTHON
     text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    yield Check("python", "ok" if fine else "broken", text if fine else f"{text}; needs {needed} or later")
-
-
-def _needed() -> Iterator[Check]:
-    for package, tested in TESTED.items():
-        yield _package(package, tested)
+    return Check("python", "ok" if fine else "broken", text if fine else f"{text}; needs {needed} or later")
 
 
 def _package(package: str, tested: str) -> Check:
-    found = _version(package)
-    if found is None:
+    installed = _version(package)
+    if installed is None:
         return Check(package, "broken", f"not installed; tested with {tested}: pip install '{package}=={tested}'")
     fault = _import_fault(MODULES.get(package, package))
     if fault:
-        return Check(package, "broken", f"{found} is installed but does not import ({fault}); tested with {tested}")
-    if _minor(found) == _minor(tested):
-        return Check(package, "ok", found)
-    if package == "peft":  # the adapters build on parts of it that it calls private
-        return Check(package, "broken", f"{found}, but adapters are tested with {tested} alone: install that minor")
-    return Check(package, "note", f"{found}, tested with {tested}")
+        return Check(package, "broken", f"{installed} is installed but does not import ({fault}); tested with {tested}")
+    if _minor(installed) == _minor(tested):
+        return Check(package, "ok", installed)
+    if package == "peft":  # the adapters use private parts of peft
+        return Check(
+            package,
+            "broken",
+            f"{installed}, but balora's adapters work with {tested} only: pip install 'peft=={tested}'",
+        )
+    return Check(package, "note", f"{installed}, tested with {tested}")
 
 
 def _version(package: str) -> str | None:
@@ -92,7 +92,7 @@ def _minor(text: str) -> list[str]:
 
 
 def _import_fault(module: str) -> str | None:
-    """Return why ``module`` does not import; a broken package may raise anything at all."""
+    """Return why ``module`` does not import, or None; a broken package may raise any exception."""
     try:
         importlib.import_module(module)
     except Exception as error:
@@ -102,14 +102,14 @@ def _import_fault(module: str) -> str | None:
 
 def _optional() -> Iterator[Check]:
     for package, purpose in OPTIONAL.items():
-        found = _version(package)
-        fault = _import_fault(MODULES.get(package, package)) if found else None
-        if found is None:
+        installed = _version(package)
+        fault = _import_fault(MODULES.get(package, package)) if installed else None
+        if installed is None:
             yield Check(package, "note", f"not installed (optional: {purpose})")
         elif fault:
-            yield Check(package, "note", f"{found} is installed but does not import ({fault}); optional: {purpose}")
+            yield Check(package, "note", f"{installed} is installed but does not import ({fault}); optional: {purpose}")
         else:
-            yield Check(package, "ok", found)
+            yield Check(package, "ok", installed)
 
 
 def _hardware(folder: Path) -> Iterator[Check]:
@@ -117,7 +117,7 @@ def _hardware(folder: Path) -> Iterator[Check]:
     memory = _memory_gib()
     yield Check("memory", "ok" if memory else "note", f"{memory:.1f} GiB" if memory else "size unknown on this system")
     gpus = _gpus()
-    yield Check("gpus", "ok" if gpus else "note", "; ".join(gpus) or "none seen by torch")
+    yield Check("gpus", "ok" if gpus else "note", "; ".join(gpus) or "torch finds none")
     try:
         free = shutil.disk_usage(folder).free / 2**30
         yield Check("disk", "ok" if free >= 1 else "note", f"{free:.1f} GiB free in {folder.absolute()}")
@@ -144,7 +144,7 @@ def _gpus() -> list[str]:
             f"{properties.name} ({properties.total_memory / 2**30:.0f} GiB)"
             for properties in map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
         ]
-    except Exception:  # a torch that does not import is reported under its own name
+    except Exception:  # a torch that does not import has a finding of its own
         return []
 
 
@@ -153,18 +153,14 @@ def _placement() -> Iterator[Check]:
         import torch
 
         cuda = torch.cuda.is_available()
-        where = (
-            f"the first GPU of {torch.cuda.device_count()}" if cuda else f"the CPU, {torch.get_num_threads()} threads"
-        )
-        numbers = "float32 or bfloat16" if not cuda or torch.cuda.is_bf16_supported() else "float32"
-        yield Check("training", "ok", f"one run uses {where}, in {numbers}")
+        first = f"the first of {torch.cuda.device_count()} GPUs"
+        device = first if cuda else f"the CPU with {torch.get_num_threads()} threads"
+        precision = "float32 or bfloat16" if not cuda or torch.cuda.is_bf16_supported() else "float32"
+        yield Check("training", "ok", f"one run uses {device}, in {precision}")
     except Exception as error:
         yield Check("training", "broken", f"cannot run: torch is not usable ({type(error).__name__})")
-    yield Check("studies", "ok", f"runs side by side with --workers, at most {_cores()} sensible here")
+    yield Check("studies", "ok", f"several runs at a time with --workers; use at most {_cores()} on this machine")
     offline = os.environ.get("HF_HUB_OFFLINE", "0").lower() in {"1", "true", "yes", "on"}
-    text = (
-        "models and data by name come from the Hub"
-        if not offline
-        else "models and data from folders and the cache only"
-    )
-    yield Check("hub", "ok", f"{'offline (HF_HUB_OFFLINE)' if offline else 'online'}: {text}")
+    online_text = "online: models and data can be downloaded by name from the Hub"
+    offline_text = "offline (HF_HUB_OFFLINE): models and data come from folders and the local cache only"
+    yield Check("hub", "ok", offline_text if offline else online_text)

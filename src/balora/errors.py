@@ -1,7 +1,7 @@
 """Every exception that balora raises on purpose, under one base class.
 
 The command line prints the message of a :class:`BaloraError` as one line and exits with its ``exit_code``:
-2 when what the user gave is wrong, 1 when the work itself failed.
+2 if the input is wrong, 1 if the work itself failed.
 """
 
 import difflib
@@ -15,17 +15,17 @@ class BaloraError(Exception):
 
 
 class InputError(BaloraError, ValueError):
-    """What the user gave cannot be used; the message says what, which value, which limit, what next."""
+    """The input cannot be used; the message names the value, the limit, and what to do next."""
 
     exit_code = 2
 
 
 class ConfigError(InputError):
-    """A setting is unknown, out of range, or contradicts another one."""
+    """A setting is unknown, out of range, or contradicts another setting."""
 
 
 class DataError(InputError):
-    """A data file is missing, empty, torn, or of another shape than its task needs."""
+    """A data file is missing, empty, truncated, or does not have the fields that its task needs."""
 
 
 class ModelError(InputError):
@@ -37,15 +37,15 @@ class AdapterError(InputError):
 
 
 class OutputError(InputError):
-    """An output folder cannot be written or holds something else."""
+    """An output folder or file cannot be written, or holds something else."""
 
 
 class TrainingError(BaloraError):
-    """A run failed while it was going on; names the step and what went bad."""
+    """A run failed; the message names the step and what went wrong."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return the line that reports an unknown name with its nearest match, e.g. for a task or a key."""
+    """Return an error text for an unknown name (of a task, a key, …) that suggests the nearest known one."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     hints = [f"did you mean {close[0]!r}?"] if close else []

@@ -1,19 +1,10 @@
-"""Running the command line in this process."""
+"""The command line as a fixture."""
 
 import pytest
-from running import Balora, Ended
-
-from balora.cli import main
+from running import Balora, run_balora
 
 
 @pytest.fixture
-def balora(capsys: pytest.CaptureFixture[str]) -> Balora:
-    """Run `balora` with the given words and return how it ended."""
-
-    def run(*words: object) -> Ended:
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return Ended(code, out, err)
-
-    return run
+def balora() -> Balora:
+    """Run `balora` with the given words in this process, and return how it ended."""
+    return run_balora

@@ -1,4 +1,4 @@
-"""Whatever a person gives that cannot be used: one line on stderr, exit code 2, nothing half-written."""
+"""Input that cannot be used is refused: one line on stderr, exit code 2, nothing half-written."""
 
 import errno
 import json
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import Balora, Ended
+from running import Balora, Ended, run_balora
 
 QUICK = ("training.steps=2", "training.batch_size=4", "data.train_rows=8", "data.eval_rows=8", "data.max_new_tokens=4")
 
@@ -49,7 +49,7 @@ def refused(ended: Ended, output: Path, *words: str) -> None:
     assert not output.parent.exists()
 
 
-def test_the_real_input_as_it_is_can_be_used(train: Train, output: Path) -> None:
+def test_the_unspoiled_input_can_be_used(train: Train, output: Path) -> None:
     assert train().code == 0
     assert (output / "run.json").is_file()
 
@@ -70,16 +70,18 @@ def test_the_real_input_as_it_is_can_be_used(train: Train, output: Path) -> None
         (("training.steps=many",), ("training.steps", "'many'")),
     ],
 )
-def test_settings(train: Train, output: Path, assignments: tuple[str, ...], words: tuple[str, ...]) -> None:
+def test_a_wrong_setting_is_refused_with_its_name_and_limit(
+    train: Train, output: Path, assignments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
     refused(train(*assignments), output, *words)
 
 
-def test_top_k_above_the_vocabulary(train: Train, output: Path) -> None:
+def test_top_k_above_the_vocabulary_is_refused(train: Train, output: Path) -> None:
     ended = train("objective.diversity.top_k=513", "objective.diversity.schedule=constant", task="gsm8k")
     refused(ended, output, "513", "512")
 
 
-def test_every_row_over_the_length_limit(train: Train, output: Path) -> None:
+def test_data_whose_rows_are_all_too_long_is_refused(train: Train, output: Path) -> None:
     refused(train("data.max_length=20", task="gsm8k"), output, "data.max_length = 20", "raise the limit")
 
 
@@ -106,7 +108,7 @@ def spoil(cola: Path, line: int, change: Callable[[dict[str, object]], object]) 
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def test_the_small_copy_can_be_used(train: Train, cola: Path, output: Path) -> None:
+def test_the_unspoiled_small_copy_can_be_used(train: Train, cola: Path, output: Path) -> None:
     assert train(folder=cola).code == 0
 
 
@@ -126,26 +128,26 @@ def test_a_bad_row_is_named_by_file_and_line(train, cola: Path, output: Path, ch
     refused(train(folder=cola), output, "train.jsonl:5", *words)
 
 
-def test_an_empty_file(train: Train, cola: Path, output: Path) -> None:
+def test_an_empty_data_file_is_refused(train: Train, cola: Path, output: Path) -> None:
     (cola / "train.jsonl").write_text("")
     refused(train(folder=cola), output, "train.jsonl")
 
 
-def test_a_missing_split(train: Train, cola: Path, output: Path) -> None:
+def test_a_missing_split_is_refused(train: Train, cola: Path, output: Path) -> None:
     (cola / "validation.jsonl").unlink()
     refused(train(folder=cola), output, "validation")
 
 
-def test_a_missing_folder(train: Train, tmp_path: Path, output: Path) -> None:
+def test_a_missing_data_folder_is_refused(train: Train, tmp_path: Path, output: Path) -> None:
     refused(train(folder=tmp_path / "nowhere"), output, "nowhere")
 
 
-def test_a_folder_without_the_task(train: Train, tmp_path: Path, output: Path) -> None:
+def test_a_data_folder_without_the_task_is_refused(train: Train, tmp_path: Path, output: Path) -> None:
     (tmp_path / "empty").mkdir()
     refused(train(folder=tmp_path / "empty"), output, "empty", "cola")
 
 
-def test_a_file_of_another_kind(train: Train, cola: Path, output: Path) -> None:
+def test_a_data_file_of_another_kind_is_refused(train: Train, cola: Path, output: Path) -> None:
     (cola / "train.jsonl").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\xff\xfe")
     refused(train(folder=cola), output, "train.jsonl")
 
@@ -163,11 +165,11 @@ def model(tmp_path: Path, checkpoint: Path) -> Path:
     return folder
 
 
-def test_a_model_folder_that_is_not_there(train: Train, tmp_path: Path, output: Path) -> None:
+def test_a_missing_model_folder_is_refused(train: Train, tmp_path: Path, output: Path) -> None:
     refused(train(model=tmp_path / "gone"), output, "gone", "no such folder")
 
 
-def test_a_model_name_that_cannot_be_reached(train: Train, output: Path) -> None:
+def test_a_model_name_that_cannot_be_reached_is_refused(train: Train, output: Path) -> None:
     refused(train(model="no-such-org/no-such-model"), output, "no-such-org/no-such-model")
 
 
@@ -179,7 +181,7 @@ def test_a_model_name_that_cannot_be_reached(train: Train, output: Path) -> None
         (["config.json"], ("no config.json",)),
     ],
 )
-def test_a_model_folder_that_lacks_something(
+def test_an_incomplete_model_folder_is_refused(
     train: Train, model: Path, output: Path, gone: list[str], words: tuple[str, ...]
 ) -> None:
     for name in gone:
@@ -187,19 +189,19 @@ def test_a_model_folder_that_lacks_something(
     refused(train(model=model), output, str(model), *words)
 
 
-def test_pickled_weights(train: Train, model: Path, output: Path) -> None:
+def test_pickled_weights_are_refused(train: Train, model: Path, output: Path) -> None:
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
     refused(train(model=model), output, "pickled", "pytorch_model.bin", "safetensors")
 
 
-def test_torn_weights(train: Train, model: Path, output: Path) -> None:
+def test_truncated_weights_are_refused(train: Train, model: Path, output: Path) -> None:
     whole = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     refused(train(model=model), output, str(model))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc takes no folders")
-def test_a_place_that_takes_no_folders(balora: Balora, checkpoint: Path, data: Path) -> None:
+def test_an_output_where_no_folder_can_be_made_is_refused(balora: Balora, checkpoint: Path, data: Path) -> None:
     words = ("--model", checkpoint, "--task", "cola", "--data", data, "--output", "/proc/balora/run")
     ended = balora("train", *words)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
@@ -207,7 +209,7 @@ def test_a_place_that_takes_no_folders(balora: Balora, checkpoint: Path, data: P
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"model_type": "no-such-type"}'])
-def test_a_configuration_that_is_none(train: Train, model: Path, output: Path, text: str) -> None:
+def test_a_broken_model_configuration_is_refused(train: Train, model: Path, output: Path, text: str) -> None:
     (model / "config.json").write_text(text)
     refused(train(model=model), output, str(model))
 
@@ -224,7 +226,7 @@ def test_code_of_the_models_own_is_refused_and_not_run(train: Train, model: Path
 # --- output -------------------------------------------------------------------------------------------------------
 
 
-def test_a_folder_that_holds_something_else(train: Train, output: Path) -> None:
+def test_an_output_folder_that_holds_something_else_is_refused(train: Train, output: Path) -> None:
     output.mkdir(parents=True)
     (output / "thesis.tex").write_text("years of work")
     ended = train()
@@ -233,7 +235,7 @@ def test_a_folder_that_holds_something_else(train: Train, output: Path) -> None:
     assert [path.name for path in output.iterdir()] == ["thesis.tex"]
 
 
-def test_a_file_in_the_way(train: Train, output: Path) -> None:
+def test_an_output_that_is_a_file_is_refused(train: Train, output: Path) -> None:
     output.parent.mkdir()
     output.write_text("a file")
     ended = train()
@@ -242,12 +244,16 @@ def test_a_file_in_the_way(train: Train, output: Path) -> None:
     assert output.read_text() == "a file"
 
 
-def test_an_unwritable_folder(train: Train, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_without_write_permission_is_refused(
+    train: Train, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     refused(train(), output, "cannot be written")
 
 
-def test_a_folder_that_turns_out_unwritable(train: Train, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_folder_that_cannot_be_made_is_refused(
+    train: Train, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def mkdir(self: Path, *_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
 
@@ -255,7 +261,9 @@ def test_a_folder_that_turns_out_unwritable(train: Train, output: Path, monkeypa
     refused(train(), output, "Permission denied", str(output))
 
 
-def test_no_space_while_the_adapter_is_saved(train: Train, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_while_the_adapter_is_saved_leaves_nothing(
+    train: Train, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from safetensors import SafetensorError
 
     def full(*_: object, **__: object) -> None:
@@ -288,43 +296,68 @@ def test_an_interruption_leaves_nothing(train: Train, output: Path, monkeypatch:
 # --- evaluate and export ------------------------------------------------------------------------------------------
 
 
-def test_no_head_to_score_with(balora: Balora, checkpoint: Path, data: Path, output: Path) -> None:
+def test_a_base_model_without_a_trained_head_is_not_scored(
+    balora: Balora, checkpoint: Path, data: Path, output: Path
+) -> None:
     ended = balora("evaluate", "--model", checkpoint, "--task", "cola", "--data", data)
     refused(ended, output, "no trained classification head", "--adapter")
 
 
-def test_adapters_that_cannot_be_used(
-    balora: Balora, train: Train, checkpoint: Path, data: Path, output: Path, tmp_path: Path
+@pytest.fixture(scope="module")
+def gsm8k_adapter(checkpoint: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The adapter of a short run on a generation task."""
+    run = tmp_path_factory.mktemp("gsm8k") / "run"
+    given = [word for assignment in QUICK for word in ("--set", assignment)]
+    ended = run_balora("train", "--model", checkpoint, "--data", data, "--task", "gsm8k", "--output", run, *given)
+    assert ended.code == 0, ended.err
+    return run / "adapter"
+
+
+def truncate_weights(adapter: Path) -> None:
+    (adapter / "adapter_model.safetensors").write_bytes(b"\x00" * 20)
+
+
+def truncate_configuration(adapter: Path) -> None:
+    (adapter / "adapter_config.json").write_text("{")
+
+
+def pickle_weights(adapter: Path) -> None:
+    (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
+
+
+@pytest.mark.parametrize(
+    ("spoil_adapter", "task", "words"),
+    [
+        (None, "cola", ("trained for language modelling", "'cola' is nlu")),
+        (shutil.rmtree, "gsm8k", ("no such folder",)),
+        (truncate_weights, "gsm8k", ("spoiled", "does not fit")),
+        (truncate_configuration, "gsm8k", ("adapter_config.json",)),
+        (pickle_weights, "gsm8k", ("adapter_model.safetensors", "pickled")),
+    ],
+)
+def test_an_adapter_that_cannot_be_used_is_refused(
+    balora: Balora, checkpoint: Path, data: Path, gsm8k_adapter: Path, tmp_path: Path, spoil_adapter, task, words
 ) -> None:
-    assert train(task="gsm8k").code == 0
-    adapter = output / "adapter"
-    evaluate = ("evaluate", "--model", checkpoint, "--data", data, "--set", "data.eval_rows=4")
-
-    def says(folder: Path, *words: str, task: str = "gsm8k") -> None:
-        ended = balora(*evaluate, "--adapter", folder, "--task", task)
-        assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1), ended
-        assert all(word in ended.err for word in words), ended.err
-
-    says(adapter, "trained for language modelling", "'cola' is nlu", task="cola")
-    says(tmp_path / "gone", "no such folder")
-    torn = tmp_path / "torn"
-    shutil.copytree(adapter, torn)
-    (torn / "adapter_model.safetensors").write_bytes(b"\x00" * 20)
-    says(torn, str(torn), "does not fit")
-    (torn / "adapter_config.json").write_text("{")
-    says(torn, "adapter_config.json")
-    (torn / "adapter_model.safetensors").rename(torn / "adapter_model.bin")
-    says(torn, "adapter_model.safetensors", "pickled")
+    adapter = tmp_path / "spoiled"
+    shutil.copytree(gsm8k_adapter, adapter)
+    if spoil_adapter:
+        spoil_adapter(adapter)
+    given = ("--model", checkpoint, "--data", data, "--set", "data.eval_rows=4", "--adapter", adapter, "--task", task)
+    ended = balora("evaluate", *given)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1), ended
+    assert all(word in ended.err for word in words), ended.err
 
 
-def test_export_of_what_is_no_run(balora: Balora, train: Train, model: Path, tmp_path: Path, output: Path) -> None:
+def test_exporting_a_folder_without_a_whole_run_is_refused(balora: Balora, tmp_path: Path, output: Path) -> None:
     refused(balora("export", tmp_path, "--output", output), output, "no run here", "run.json")
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "run.json").write_text('{"format": 1')
     refused(balora("export", tmp_path / "torn", "--output", output), output, "torn/run.json", "not a whole run record")
 
 
-def test_export_onto_another_base(balora: Balora, train: Train, model: Path, tmp_path: Path, output: Path) -> None:
+def test_merging_into_a_changed_base_model_is_refused(
+    balora: Balora, train: Train, model: Path, tmp_path: Path, output: Path
+) -> None:
     assert train(model=model).code == 0
     config = model / "config.json"
     config.write_text(config.read_text().replace('"rms_norm_eps": 1e-05', '"rms_norm_eps": 1e-06'))

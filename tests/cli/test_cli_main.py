@@ -1,4 +1,4 @@
-"""Whatever goes wrong becomes one line on stderr and an exit code."""
+"""Every error becomes one line on stderr and an exit code."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ main_file = sys.modules["balora.cli.main"]
 
 @pytest.fixture
 def raising(monkeypatch: pytest.MonkeyPatch):
-    """Make every verb raise the given error."""
+    """Make every command raise the given error."""
 
     def set_error(error: BaseException) -> None:
         def run(args: list[str]) -> int:
@@ -73,7 +73,9 @@ def test_a_message_of_several_lines_becomes_one(raising, capsys) -> None:
         (FileNotFoundError(errno.ENOENT, "No such file", "gone"), 1, ("FileNotFoundError", "gone", "bug")),
     ],
 )
-def test_other_errors_say_what_they_are(raising, capsys, error: Exception, code: int, words: tuple[str, ...]) -> None:
+def test_an_error_of_the_system_names_the_way_out_and_any_other_is_a_bug(
+    raising, capsys, error: Exception, code: int, words: tuple[str, ...]
+) -> None:
     raising(error)
     assert main(["train"]) == code
     err = capsys.readouterr().err
@@ -97,7 +99,7 @@ def test_an_interruption_is_130_and_no_traceback(raising, capsys) -> None:
     assert capsys.readouterr().err == "balora: interrupted\n"
 
 
-def test_an_interruption_inside_a_verb_is_130_too(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_an_interruption_inside_a_command_is_130_too(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     def interrupted() -> list[object]:
         raise KeyboardInterrupt
 
@@ -124,7 +126,7 @@ def test_wrong_usage_is_one_line_with_the_nearest_match(capsys, args: list[str],
     assert all(word in err for word in words), err
 
 
-def test_a_verbs_own_exit_code_is_kept(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_a_commands_own_exit_code_is_returned(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     def failing() -> list[object]:
         raise typer.Exit(1)
 
@@ -134,19 +136,19 @@ def test_a_verbs_own_exit_code_is_kept(monkeypatch: pytest.MonkeyPatch, capsys) 
 
 def test_the_installed_command_ends_with_the_exit_code() -> None:
     command = [os.path.join(os.path.dirname(sys.executable), "balora"), "trian"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == "balora: error: No such command 'trian'. Did you mean 'train'? (see --help)\n"
     assert done.stdout == ""
 
 
-def test_no_verb_shows_the_help(capsys) -> None:
+def test_no_words_show_the_help(capsys) -> None:
     assert main([]) == 0
     out = capsys.readouterr().out
     assert all(verb in out for verb in ("train", "evaluate", "export", "study", "doctor", "--debug"))
 
 
-def test_study_without_a_verb_shows_its_help_and_nothing_else(capsys) -> None:
+def test_study_alone_shows_its_help_and_no_error(capsys) -> None:
     assert main(["study"]) == 2
     out, err = capsys.readouterr()
     assert "report" in out + err
@@ -155,9 +157,15 @@ def test_study_without_a_verb_shows_its_help_and_nothing_else(capsys) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    [["train"], ["evaluate"], ["export"], ["doctor"], *(["study", verb] for verb in ("list", "plan", "run", "report"))],
+    [
+        ["train"],
+        ["evaluate"],
+        ["export"],
+        ["doctor"],
+        *(["study", verb] for verb in ("list", "plan", "run", "report", "watch", "import")),
+    ],
 )
-def test_every_verb_has_help_with_an_example(capsys, verb: list[str]) -> None:
+def test_every_command_has_help_with_an_example(capsys, verb: list[str]) -> None:
     assert main([*verb, "--help"]) == 0
     out = capsys.readouterr().out
     assert "Example" in out

@@ -1,4 +1,4 @@
-"""What people and programs read: JSON, the doctor's report, progress."""
+"""What the command line prints: JSON, the findings of the doctor, progress."""
 
 import json
 import math
@@ -9,30 +9,31 @@ import pytest
 from running import Balora
 
 from balora.cli import progress_bar as progress
-from balora.cli.output import print_json, write_json
-from balora.cli.progress_bar import Lines, shown
+from balora.cli.output import print_json, write_file
+from balora.cli.progress_bar import Lines, show_progress
 from balora.diagnosis import Check
+from balora.errors import OutputError
 from balora.progress import Progress
 
 
-def test_json_is_valid_whatever_the_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_numbers_that_json_lacks_are_printed_as_null(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"a": math.nan, "b": [math.inf, 1.5, -math.inf], "c": {"λ": True, "d": None}, "e": (1, "x")})
     out = capsys.readouterr().out
     assert json.loads(out) == {"a": None, "b": [None, 1.5, None], "c": {"λ": True, "d": None}, "e": [1, "x"]}
     assert "λ" in out
 
 
-def test_a_torn_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_is_refused_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space"):
-        write_json({"a": 1}, tmp_path / "scores.json")
+    with pytest.raises(OutputError, match=r"output file .*scores\.json: cannot be written \(No space left on device\)"):
+        write_file(tmp_path / "scores.json", "{}")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_doctors_report_is_one_line_each(balora: Balora) -> None:
+def test_the_doctor_prints_a_line_for_each_finding(balora: Balora) -> None:
     done = balora("doctor")
     assert done.code == 0
     lines = done.out.splitlines()
@@ -43,7 +44,7 @@ def test_the_doctors_report_is_one_line_each(balora: Balora) -> None:
     assert len(report["checks"]) == len(lines)
 
 
-def test_a_broken_stack_ends_with_1(balora: Balora, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_package_makes_the_doctor_end_with_1(balora: Balora, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("balora.diagnosis.examine", lambda: [Check("torch", "broken", "not installed")])
     done = balora("doctor")
     assert (done.code, done.out) == (1, "!! torch         not installed\n")
@@ -51,7 +52,7 @@ def test_a_broken_stack_ends_with_1(balora: Balora, monkeypatch: pytest.MonkeyPa
     assert (done.code, json.loads(done.out)["healthy"]) == (1, False)
 
 
-def test_plain_progress_is_a_line_a_phase_and_now_and_then(
+def test_without_a_terminal_progress_is_a_line_at_the_ends_of_a_phase_and_every_ten_seconds(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = iter([0.0, 1.0, 12.0, 13.0, 20.0, 20.0])
@@ -75,11 +76,13 @@ def test_plain_progress_is_a_line_a_phase_and_now_and_then(
     ]
 
 
-def test_a_terminal_gets_bars(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_a_terminal_progress_is_a_bar_for_each_phase(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("FORCE_COLOR", "1")
-    with shown() as show:
+    with show_progress() as show:
         show(Progress("train", 3, 9, 0.5))
         show(Progress("evaluate", 8, 16))
     err = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Settings of a run from a file, options and assignments."""
+"""A run's settings come from a file, options and assignments, and wrong ones are refused in one line."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def config(tmp_path: Path):
     return write
 
 
-def test_what_comes_later_wins(config) -> None:
+def test_options_override_the_file_and_assignments_override_both(config) -> None:
     path = config("method: pissa\nadapter:\n  rank: 4\n  alpha: 2\ntraining.steps: 10\ndata.max_length: 64\n")
     spec = gather(path, {**BASE, "method": "lora", "data.folder": "d"}, ["adapter.rank=8", "data.max_length=32"])
     assert (spec.method, spec.adapter.rank, spec.adapter.alpha) == ("lora", 8, 2)
@@ -34,8 +34,8 @@ def test_options_not_given_leave_the_file_alone(config) -> None:
     assert (spec.method, spec.task, spec.model, spec.trust_remote_code) == ("lora", "sst2", "other", True)
 
 
-def test_an_empty_option_is_not_a_missing_one() -> None:
-    with pytest.raises(ConfigError, match=r"data\.folder: an empty text was given"):
+def test_an_empty_option_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.folder: the value is empty"):
         gather(None, {**BASE, "data.folder": ""}, [])
 
 
@@ -50,7 +50,7 @@ def test_a_setting_wins_over_the_preset_of_its_method() -> None:
     assert spec.objective.diversity.weight == 0.03
 
 
-def test_values_are_yaml() -> None:
+def test_the_values_of_assignments_are_yaml() -> None:
     given = ["a.b=[q_proj, v_proj]", "a.c=null", "d=0.5", "e=yes sir", "f=x=y", "g="]
     assert parse_assignments(given) == {
         "a": {"b": ["q_proj", "v_proj"], "c": None},
@@ -69,7 +69,7 @@ def test_values_are_yaml() -> None:
         ("adapter.rank=[1", ("--set 'adapter.rank=[1'", "YAML")),
     ],
 )
-def test_assignments_that_are_none(assignment: str, words: tuple[str, ...]) -> None:
+def test_an_assignment_without_key_or_value_is_refused(assignment: str, words: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_assignments([assignment])
     assert all(word in str(caught.value) for word in words)
@@ -92,14 +92,14 @@ def test_assignments_that_are_none(assignment: str, words: tuple[str, ...]) -> N
         ("data.max_length: 3\ndata.max_length: 4\n", "run.yaml:2: data.max_length: given twice"),
     ],
 )
-def test_faults_of_a_file_name_file_and_line(config, text: str, line: str) -> None:
+def test_a_fault_in_a_file_is_reported_with_file_and_line(config, text: str, line: str) -> None:
     with pytest.raises(ConfigError) as caught:
         gather(config(text), BASE, [])
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_all_faults_are_told_at_once(config) -> None:
+def test_all_faults_are_reported_at_once(config) -> None:
     with pytest.raises(ConfigError) as caught:
         gather(config("training:\n  steps: 0\n  epochs: -1\n"), BASE, ["adapter.rank=0"])
     message = str(caught.value)
@@ -108,13 +108,13 @@ def test_all_faults_are_told_at_once(config) -> None:
     assert "adapter.rank: input should be greater" in message
 
 
-def test_the_file_is_not_blamed_for_an_assignment(config) -> None:
+def test_a_fault_in_an_assignment_is_reported_without_the_file(config) -> None:
     with pytest.raises(ConfigError) as caught:
         gather(config("adapter:\n  rank: 4\n"), BASE, ["adapter.rank=-1"])
     assert str(caught.value) == "adapter.rank: input should be greater than or equal to 1, got -1"
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"config file .*gone\.yaml cannot be read: No such file"):
         read_config(tmp_path / "gone.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00a")
@@ -124,7 +124,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         read_config(tmp_path)
 
 
-def test_no_objects_are_made_from_a_file(config) -> None:
+def test_yaml_tags_of_python_objects_are_refused(config) -> None:
     with pytest.raises(ConfigError, match=r"run\.yaml:1: not YAML: could not determine a constructor"):
         read_config(config("model: !!python/name:os.getcwd ''\n"))
     with pytest.raises(ConfigError, match="model: expected a name"):
@@ -147,7 +147,7 @@ def test_no_objects_are_made_from_a_file(config) -> None:
         ({"task": ["cola"]}, "task: expected a name, got ['cola']"),
     ],
 )
-def test_bad_settings_are_one_line(settings: dict[str, object], message: str) -> None:
+def test_wrong_settings_are_refused_in_one_line(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         resolve({**BASE, **settings})
     assert message in str(caught.value)

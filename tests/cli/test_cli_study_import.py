@@ -1,7 +1,6 @@
 """`balora study import`: what it prints and writes, and what it refuses in one line."""
 
 import errno
-import io
 import json
 import os
 from pathlib import Path
@@ -33,7 +32,7 @@ def plan(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_issues_example_from_plan_to_runs_on_the_testbed(balora: Balora, plan: Path, tmp_path: Path) -> None:
+def test_a_plan_is_imported_and_then_planned_on_the_testbed(balora: Balora, plan: Path, tmp_path: Path) -> None:
     output = tmp_path / "study.yaml"
     ended = balora("study", "import", plan, "--output", output)
     assert ended.code == 0, ended.err
@@ -42,10 +41,12 @@ def test_the_issues_example_from_plan_to_runs_on_the_testbed(balora: Balora, pla
     assert f"balora study plan {output}" in ended.out
     planned = balora("study", "plan", output, "--json")
     assert planned.code == 0, planned.err
-    assert {"name": "standard-lora-initialization", "adapter.init": "standard"}.items() <= flat(planned.out).items()
+    assert {"name": "standard-lora-initialization", "adapter.init": "standard"}.items() <= changed_arm(
+        planned.out
+    ).items()
 
 
-def flat(text: str) -> dict[str, str]:
+def changed_arm(text: str) -> dict[str, str]:
     """Return the one arm beside the base that a printed plan holds, with its settings."""
     (arm,) = [arm for arm in json.loads(text)["arms"] if arm["name"] != "ba-lora"]
     return {"name": arm["name"]} | arm["changes"]
@@ -60,7 +61,7 @@ def test_without_output_the_study_goes_to_stdout_and_the_summary_to_stderr(
     assert list(tmp_path.iterdir()) == [plan]
 
 
-def test_json(balora: Balora, plan: Path, tmp_path: Path) -> None:
+def test_json_holds_the_open_arms_and_the_study_file(balora: Balora, plan: Path, tmp_path: Path) -> None:
     plan.write_text(HOLE)
     ended = balora("study", "import", plan, "--json", "--output", tmp_path / "s.yaml")
     found = json.loads(ended.out)
@@ -71,12 +72,14 @@ def test_json(balora: Balora, plan: Path, tmp_path: Path) -> None:
     assert "output" in json.loads(balora("study", "import", plan, "--json").out)
 
 
-def test_holes_are_counted_and_named(balora: Balora, plan: Path, tmp_path: Path) -> None:
+def test_open_arms_are_counted_and_printed_with_settings_that_may_fit(
+    balora: Balora, plan: Path, tmp_path: Path
+) -> None:
     plan.write_text(HOLE)
     ended = balora("study", "import", plan, "--output", tmp_path / "s.yaml")
     assert "0 bound, 1 left open" in ended.out
     assert "settings that may fit: adapter.{init, svd}" in ended.out
-    assert "fill the 1 open settings" in ended.out
+    assert "fill in the 1 open `set`" in ended.out
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,9 @@ def test_holes_are_counted_and_named(balora: Balora, plan: Path, tmp_path: Path)
         (PLAN.replace("Standard LoRA", "PiSSA").encode(), ("nothing in the plan differs from ba-lora",)),
     ],
 )
-def test_what_is_no_plan(balora: Balora, tmp_path: Path, content: bytes | None, words: tuple[str, ...]) -> None:
+def test_a_file_that_holds_no_plan_is_refused(
+    balora: Balora, tmp_path: Path, content: bytes | None, words: tuple[str, ...]
+) -> None:
     if content is not None:
         (tmp_path / "plan.md").write_bytes(content)
     refused(balora, tmp_path / "plan.md", tmp_path / "out.yaml", *words)
@@ -106,41 +111,33 @@ def refused(balora: Balora, plan: Path, output: Path, *words: str) -> None:
         assert word in ended.err
 
 
-def test_a_folder_is_no_plan(balora: Balora, tmp_path: Path) -> None:
+def test_a_folder_is_refused(balora: Balora, tmp_path: Path) -> None:
     refused(balora, tmp_path, tmp_path / "out.yaml", "cannot read the plan", "Is a directory")
 
 
-def test_an_output_that_exists_is_kept(balora: Balora, plan: Path, tmp_path: Path) -> None:
+def test_an_existing_output_is_refused_and_left_alone(balora: Balora, plan: Path, tmp_path: Path) -> None:
     output = tmp_path / "study.yaml"
     output.write_text("mine")
     refused(balora, plan, output, "exists already")
     assert output.read_text() == "mine"
 
 
-def test_an_output_in_no_folder(balora: Balora, plan: Path, tmp_path: Path) -> None:
+def test_an_output_in_a_missing_folder_is_refused(balora: Balora, plan: Path, tmp_path: Path) -> None:
     refused(balora, plan, tmp_path / "no" / "study.yaml", "is missing or cannot be written")
 
 
 def test_a_full_disk_leaves_nothing(
     balora: Balora, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Full(io.StringIO):
-        def write(self, text: str) -> int:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def full(path: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def opened(path: Path, mode: str = "r", *given: object, **named: object) -> io.IOBase:
-        if mode != "x":
-            return really(path, mode, *given, **named)
-        path.touch()
-        return Full()
-
-    really = Path.open
-    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr(Path, "replace", full)
     refused(balora, plan, tmp_path / "study.yaml", "output file", "No space left on device")
-    assert not (tmp_path / "study.yaml").exists()
+    assert list(tmp_path.iterdir()) == [plan]
 
 
-def test_several_papers_need_a_choice(balora: Balora, tmp_path: Path) -> None:
+def test_of_several_papers_one_must_be_chosen(balora: Balora, tmp_path: Path) -> None:
     row = json.dumps({"name": "n", "ablated_part": "rank", "action": "REPLACE", "replacement": [4], "metrics": []})
     (tmp_path / "plans.json").write_text(json.dumps({"one": {"predictions": row}, "two": {"predictions": row}}))
     refused(balora, tmp_path / "plans.json", tmp_path / "s.yaml", "plans of 2 papers", "--paper", "one, two")

@@ -1,4 +1,4 @@
-"""`balora testbed`: what it prints, what it refuses."""
+"""`balora testbed`: what it prints, and what it refuses."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_text_shows_documents_and_marks_the_corrupted_ones(balora: Balora) -> No
         ("noize=0.1", "noize: unknown key 'noize': did you mean 'noise'?"),
     ],
 )
-def test_wrong_settings_are_one_line(balora: Balora, assignment: str, line: str) -> None:
+def test_wrong_testbed_settings_are_refused_in_one_line(balora: Balora, assignment: str, line: str) -> None:
     ended = balora("testbed", "pretrain", "--set", assignment)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(f"balora: error: {line}")
@@ -73,7 +73,7 @@ def test_a_model_in_the_cache_is_found(balora: Balora, tmp_path: Path, monkeypat
         (("testbed", "facts", "--set", "testbed.bias=-1"), "testbed.bias: must be between 0 (no flaw) and 1, got -1"),
     ],
 )
-def test_runs_that_do_not_fit_the_testbed_are_one_line(
+def test_runs_that_do_not_fit_the_testbed_are_refused_in_one_line(
     balora: Balora, tmp_path: Path, words: tuple[str, ...], line: str
 ) -> None:
     model, task, *rest = words

@@ -1,10 +1,11 @@
-"""train → evaluate → export → evaluate on the real checkpoint: every way of using a run gives the same scores."""
+"""Train, evaluate and export on the real checkpoint: every way of using a run gives the same scores."""
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from running import Balora
+from running import Balora, Ended, run_balora
 
 SHORT = ("training.steps=4", "training.batch_size=8", "training.learning_rate=5e-3", "data.train_rows=64")
 RTE = (*SHORT, "data.max_length=48", "data.eval_rows=60")
@@ -68,30 +69,47 @@ def test_full_fine_tuning_leaves_a_model_that_scores_the_same(
     assert json.loads(scored.out)["tasks"]["stsb"]["metrics"] == pytest.approx(record["metrics"], rel=1e-4)
 
 
-def test_the_summary_says_what_came_out_and_where_it_is(
-    balora: Balora, checkpoint: Path, data: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    words = ("train", "--model", checkpoint, "--data", data, "--task", "rte", "--output", run, *settings(RTE))
-    first = balora(*words)
-    assert first.code == 0, first.err
-    for told in ("ba-lora on rte, seed 42: score", "accuracy", "gradient share", "0.15", "k = 5 ≥ min(N, D) = 2"):
-        assert told in first.out
-    for name in ("run.json", "series.jsonl", "items.jsonl", "adapter"):
-        assert str(run / name) in first.out
-    assert "train 4/4" in first.err
-    before = (run / "run.json").read_bytes()
+class Finished(NamedTuple):
+    """A run that `balora train` has finished."""
 
-    again = balora(*words)
+    folder: Path
+    command: tuple[object, ...]
+    ended: Ended
+
+
+@pytest.fixture(scope="module")
+def finished(checkpoint: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = tmp_path_factory.mktemp("runs") / "rte"
+    command = ("train", "--model", checkpoint, "--data", data, "--task", "rte", "--output", folder, *settings(RTE))
+    return Finished(folder, command, run_balora(*command))
+
+
+def test_the_summary_prints_scores_terms_and_where_the_files_are(finished: Finished) -> None:
+    ended = finished.ended
+    assert ended.code == 0, ended.err
+    for words in ("ba-lora on rte, seed 42: score", "accuracy", "gradient share", "0.15", "k = 5 ≥ min(N, D) = 2"):
+        assert words in ended.out
+    for name in ("run.json", "series.jsonl", "items.jsonl", "adapter"):
+        assert str(finished.folder / name) in ended.out
+    assert "train 4/4" in ended.err
+
+
+def test_a_finished_run_is_not_run_again(balora: Balora, finished: Finished) -> None:
+    before = (finished.folder / "run.json").read_bytes()
+    again = balora(*finished.command)
     assert again.code == 0
     assert again.out.startswith("already done, nothing was run again: ba-lora on rte")
     assert again.err == ""
-    assert json.loads(balora(*words, "--json").out)["done_before"] is True
+    assert json.loads(balora(*finished.command, "--json").out)["done_before"] is True
+    assert (finished.folder / "run.json").read_bytes() == before
 
-    other = balora(*words, "--set", "training.seed=7")
+
+def test_a_folder_with_another_run_is_refused_and_left_alone(balora: Balora, finished: Finished) -> None:
+    before = (finished.folder / "run.json").read_bytes()
+    other = balora(*finished.command, "--set", "training.seed=7")
     assert other.code == 2
     assert "holds another run (ba-lora on rte, id" in other.err
-    assert (run / "run.json").read_bytes() == before
+    assert (finished.folder / "run.json").read_bytes() == before
 
 
 def test_a_config_file_gives_the_same_run_as_options(
@@ -109,7 +127,7 @@ def test_a_config_file_gives_the_same_run_as_options(
     assert by_file["metrics"] == by_options["metrics"]
 
 
-def test_a_failed_run_is_recorded_told_and_run_again(
+def test_a_failed_run_is_recorded_and_reported_and_can_be_run_again(
     balora: Balora, checkpoint: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from balora.training import run as run_file
@@ -136,14 +154,11 @@ def test_a_failed_run_is_recorded_told_and_run_again(
     assert json.loads((run / "run.json").read_text())["status"] == "ok"
 
 
-def test_scores_of_several_tasks_are_averaged_and_written(
-    balora: Balora, checkpoint: Path, data: Path, tmp_path: Path
+def test_scores_of_several_tasks_are_averaged_and_written_to_a_new_file(
+    balora: Balora, checkpoint: Path, data: Path, finished: Finished, tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    words = ("--data", data, "--task", "rte", "--output", run, *settings(RTE))
-    assert balora("train", "--model", checkpoint, *words).code == 0
-    file = tmp_path / "scores.json"
-    evaluate = ("evaluate", "--model", checkpoint, "--adapter", run / "adapter", "--data", data, *data_only(RTE))
+    file, adapter = tmp_path / "scores.json", finished.folder / "adapter"
+    evaluate = ("evaluate", "--model", checkpoint, "--adapter", adapter, "--data", data, *data_only(RTE))
     done = balora(*evaluate, "--task", "rte", "--task", "cola", "--output", file)
     assert done.code == 0, done.err
     scores = json.loads(file.read_text())

@@ -105,7 +105,7 @@ OPEN: list[tuple[str, str | None, str | None, str]] = [
     ("schedule", "replace", "constant", "ambiguous: schedule"),
     ("weight initialization", "replace", "random", "ambiguous"),
     ("initialization", "remove", None, "without naming what replaces it"),
-    ("initialization", "replace", "Xavier/Glorot", "words of the replacement of initialization that are not understood: 'xavier'"),
+    ("initialization", "replace", "Xavier/Glorot", "not understood: 'xavier'"),
     ("initialization", "replace", "orthogonal", "'orthogonal'"),
     ("initialization", "replace", "original initialization", "does not name exactly one setting"),
     ("initialization", "replace", "A zero, B random", "does not name exactly one setting"),

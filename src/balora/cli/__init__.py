@@ -1,4 +1,4 @@
-"""The command line: verbs only, one file each; the work is done by the layers below."""
+"""The command line: one file a verb, which reads options and prints; the packages below do the work."""
 
 from balora.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The verbs, put together. Importing this must stay cheap: verbs import torch and models only when they run."""
+"""Assemble the commands of `balora`. Importing this stays cheap: a command imports torch only when it runs."""
 
 from typing import Annotated
 
@@ -22,13 +22,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    epilog="Every verb takes --debug: show the traceback of an error instead of its one line. "
-    "Exit codes: 0 done, 1 failed, 2 wrong input.",
+    epilog="Add --debug to any command to see the traceback of an error. "
+    "Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted.",
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _show(version_wanted: bool) -> None:
+    if version_wanted:
         from importlib.metadata import version
 
         typer.echo(f"balora {version('balora')}")
@@ -37,7 +37,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    _: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
+    _: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_show, is_eager=True)] = False,
 ) -> None:
     """Fine-tune a language model without passing on its flaws, and prove which part of the method earned the result."""
 
@@ -48,7 +48,7 @@ app.command(
 app.command(epilog=EXAMPLE.format("balora evaluate --model MODEL --adapter runs/cola/adapter --task cola --data DATA"))(
     evaluate
 )
-app.command(epilog=EXAMPLE.format("balora export runs/cola --output lora [--merged]").replace("[-", "\\[-"))(export)
+app.command(epilog=EXAMPLE.format("balora export runs/cola --output lora"))(export)
 study.command(epilog=EXAMPLE.format("balora study report runs/pissa --all --to paper"))(report)
 study.command(epilog=EXAMPLE.format("balora study watch runs/pissa"))(watch)
 study.command("import", epilog=EXAMPLE.format("balora study import PLAN.md --output study.yaml"))(import_)

@@ -1,4 +1,4 @@
-"""From a YAML file, options and `--set` assignments to the settings of one run."""
+"""Combine a YAML file, options and `--set` assignments to the settings of one run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,32 +13,32 @@ from balora.training.spec import RunSpec, resolve
 
 
 def gather(config: Path | None, options: Mapping[str, Any], assignments: Sequence[str]) -> RunSpec:
-    """Resolve one run; what comes later wins: ``config``, then ``options`` (None: not given), then ``assignments``.
+    """Resolve one run from ``config``, ``options`` (None: not given) and ``assignments``; the later ones win.
 
     Raises:
-        ConfigError: whatever is wrong; where it stands in ``config``, with file and line.
+        ConfigError: names every wrong setting, with file and line if it stands in ``config``.
     """
     document = read_config(config) if config else Document({}, {}, [])
     for key, value in options.items():
         if value == "":
-            raise ConfigError(f"{key}: an empty text was given (a shell variable that is not set?)")
+            raise ConfigError(f"{key}: the value is empty (is a shell variable unset?)")
     given = {key: value for key, value in options.items() if value is not None}
-    over = merge(nest(given), parse_assignments(assignments))
+    typed = merge(nest(given), parse_assignments(assignments))
     try:
-        return resolve(merge(nest(document.content), over))
+        return resolve(merge(nest(document.content), typed))
     except SettingsError as error:
-        lines = [_located(key, text, document, config, over) for key, text in error.faults]
+        lines = [_located(key, text, document, config, typed) for key, text in error.faults]
         raise ConfigError("; ".join(lines)) from None
 
 
-def _located(key: str, text: str, document: Document, config: Path | None, over: Mapping[str, Any]) -> str:
-    line = None if _holds(over, key) else document.line(key)
+def _located(key: str, text: str, document: Document, config: Path | None, typed: Mapping[str, Any]) -> str:
+    line = None if _contains(typed, key) else document.line(key)
     place = f"{config}:{line}: " if line is not None else ""
     return f"{place}{key}: {text}" if key else text
 
 
-def _holds(settings: Any, key: str) -> bool:
-    """Whether the value at the dotted ``key`` was given here, so that the file below is not to blame."""
+def _contains(settings: Any, key: str) -> bool:
+    """Whether nested ``settings`` give a value for the dotted ``key``."""
     for part in key.split("."):
         if not isinstance(settings, Mapping) or part not in settings:
             return False
@@ -47,7 +47,7 @@ def _holds(settings: Any, key: str) -> bool:
 
 
 def read_config(path: Path) -> Document:
-    """Return a YAML file's settings, and where each stands.
+    """Return a YAML file's settings with the line of each.
 
     Raises:
         ConfigError: the file is missing or unreadable, is not YAML, is not a mapping, or gives a key twice.

@@ -1,18 +1,18 @@
-"""`balora doctor`: what is installed, what hardware is seen, what will run where."""
+"""`balora doctor`: check the installation and the hardware."""
 
 from typing import Annotated
 
 import typer
 
-MARKS = {"ok": "ok", "note": "--", "broken": "!!"}
+SYMBOLS = {"ok": "ok", "note": "--", "broken": "!!"}
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Say what is installed, what hardware is seen, and what will run where.
+    """Check what is installed, which hardware is found, and what will run where.
 
-    Ends with exit code 1 when something needed is missing or broken.
+    Exits with code 1 if something that is needed is missing or broken.
     """
     from balora.diagnosis import examine, healthy
 
@@ -23,6 +23,6 @@ def doctor(
         print_json({"healthy": healthy(checks), "checks": [check._asdict() for check in checks]})
     else:
         for check in checks:
-            typer.echo(f"{MARKS[check.status]} {check.about:<13} {check.text}")
+            typer.echo(f"{SYMBOLS[check.status]} {check.about:<13} {check.text}")
     if not healthy(checks):
         raise typer.Exit(1)

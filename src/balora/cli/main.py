@@ -1,6 +1,6 @@
-"""The entry point: run a verb, and turn whatever goes wrong into one line and an exit code.
+"""The entry point: run a command, and turn every error into one line and an exit code.
 
-0 done · 1 failed · 2 wrong input · 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted.
 """
 
 import errno
@@ -15,13 +15,13 @@ from balora.errors import BaloraError
 
 DEBUG = "--debug"
 NO_SPACE = os.strerror(errno.ENOSPC)
-REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+NOT_PERMITTED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (without the program's name) and return its exit code.
 
-    ``--debug`` is taken out here, so that it works at any place of any verb.
+    ``--debug`` is removed here, so that it may stand anywhere on any command line.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     args = [arg for arg in given if arg != DEBUG]
@@ -49,19 +49,19 @@ def _run(args: list[str]) -> int:
 
 
 def explain(error: Exception) -> tuple[str, int]:
-    """Return the line that tells a person about ``error`` (empty: nothing is left to tell), and the exit code."""
+    """Return the line that describes ``error`` (empty if nothing remains to be said) and the exit code."""
     if isinstance(error, BaloraError):
         return f"error: {_one_line(str(error))}", error.exit_code
     if isinstance(error, typer.TyperException):
-        if not error.format_message():  # a group without a verb: its help was printed
+        if not error.format_message():  # a group without a command, whose help was printed
             return "", 2
         return f"error: {_one_line(error.format_message())} (see --help)", 2
-    if NO_SPACE in str(error):  # also from libraries that wrap the system's error in one of their own
+    if NO_SPACE in str(error):  # also where a library wraps the system's error
         return f"error: {_one_line(str(error))}: free some disk space or choose another output folder", 2
-    if isinstance(error, OSError) and error.errno in REFUSED:
+    if isinstance(error, OSError) and error.errno in NOT_PERMITTED:
         return f"error: {error.strerror}: {error.filename}: change its permissions or choose another folder", 2
     kind, message = type(error).__name__, _one_line(str(error))
-    return f"error: {kind}: {message} (this is a bug in balora; run with {DEBUG} for the traceback)", 1
+    return f"error: {kind}: {message} (this is a bug in balora: report it with the traceback that {DEBUG} shows)", 1
 
 
 def _one_line(text: str) -> str:

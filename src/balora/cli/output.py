@@ -1,4 +1,4 @@
-"""Results as JSON, to stdout or to a new file."""
+"""Print results as JSON, and write results to new files."""
 
 import json
 import os
@@ -10,14 +10,20 @@ from typing import Any
 import typer
 
 from balora.errors import OutputError
+from balora.folders import write_atomic
 
 
 def print_json(content: Any, *, compact: bool = False) -> None:
     """Print a mapping or a frozen record as one JSON document; numbers that JSON lacks (nan, inf) become null.
 
-    ``compact`` is for documents too long to be read by people: on one line, and several times as fast.
+    ``compact`` prints it on one line, which is several times as fast for documents too long to be read by people.
     """
-    typer.echo(_json(content, None if compact else 1))
+    typer.echo(json_text(content, None if compact else 1))
+
+
+def json_text(content: Any, indent: int | None = 1) -> str:
+    """Return a mapping or a frozen record as a JSON document."""
+    return json.dumps(_plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def claim_file(path: Path) -> None:
@@ -29,18 +35,13 @@ def claim_file(path: Path) -> None:
         raise OutputError(f"output file {path}: folder {parent} is missing or cannot be written: choose another place")
 
 
-def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write one JSON document in one atomic step."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+def write_file(path: Path, text: str) -> None:
+    """Write a new file, whole or not at all; a failure is an :class:`OutputError`."""
     try:
-        partial.write_text(_json(content) + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _json(content: Any, indent: int | None = 1) -> str:
-    return json.dumps(_plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
+        write_atomic(path, text)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"output file {path}: cannot be written ({reason}): choose another place") from None
 
 
 def _plain(value: Any) -> Any:

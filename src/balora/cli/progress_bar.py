@@ -1,4 +1,4 @@
-"""Showing a run's signs of life: a bar on a terminal, now and then a plain line elsewhere; always on stderr."""
+"""Show a run's progress on stderr: a bar for each phase on a terminal, a plain line every few seconds elsewhere."""
 
 import sys
 import time
@@ -6,77 +6,67 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
-from balora.progress import OnProgress
-from balora.progress import Progress as Sign
+from balora.progress import OnProgress, Progress, time_left
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def shown() -> Iterator[OnProgress]:
-    """Give the callable that shows progress, as fits where stderr goes."""
-    if sys.stderr.isatty():
-        with _bar() as bar:
-            yield _Bars(bar)
-    else:
+def show_progress() -> Iterator[OnProgress]:
+    """Give the callback that shows progress: as bars if stderr is a terminal, else as lines."""
+    if not sys.stderr.isatty():
         yield Lines()
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
+    with Bars(TextColumn("{task.description:<10}"), *columns, console=Console(stderr=True), transient=True) as bars:
+        yield _OnTerminal(bars)
 
 
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
+class _OnTerminal:
+    """Shows one bar for each phase."""
 
-
-class _Bars:
-    """One bar a phase."""
-
-    def __init__(self, bar: Progress) -> None:
-        self._bar = bar
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
         self._phases: dict[str, TaskID] = {}
 
-    def __call__(self, sign: Sign) -> None:
-        if sign.phase not in self._phases:
-            for task in self._bar.tasks:  # what is behind is done
-                self._bar.update(task.id, completed=task.total)
-            self._phases[sign.phase] = self._bar.add_task(sign.phase, loss="")
-        self._bar.update(self._phases[sign.phase], completed=sign.step, total=sign.steps, loss=_loss(sign))
+    def __call__(self, now: Progress) -> None:
+        if now.phase not in self._phases:
+            for earlier in self._bars.tasks:  # an earlier phase is complete
+                self._bars.update(earlier.id, completed=earlier.total)
+            self._phases[now.phase] = self._bars.add_task(now.phase, loss="")
+        self._bars.update(self._phases[now.phase], completed=now.step, total=now.steps, loss=_loss(now))
 
 
 class Lines:
-    """A plain line at the start and the end of each phase, and every few seconds in between."""
+    """Prints a line at the start and the end of each phase, and every few seconds in between."""
 
     def __init__(self) -> None:
         self._phase = ""
-        self._began = self._last = 0.0
+        self._phase_start = self._last_line = 0.0
 
-    def __call__(self, sign: Sign) -> None:
-        if sign.steps <= 1:
-            return  # loading and saving: over at once, and a refusal stays the only line
-        now = time.monotonic()
-        if sign.phase != self._phase:
-            self._phase, self._began, left = sign.phase, now, ""
-        elif sign.step < sign.steps and now - self._last < SECONDS_BETWEEN_LINES:
+    def __call__(self, now: Progress) -> None:
+        if now.steps <= 1:
+            return  # loading and saving take a moment; if they fail, the error is to be the only line
+        clock = time.monotonic()
+        if now.phase != self._phase:
+            self._phase, self._phase_start, left = now.phase, clock, ""
+        elif now.step < now.steps and clock - self._last_line < SECONDS_BETWEEN_LINES:
             return
         else:
-            left = _left(sign, now - self._began)
-        self._last = now
-        print(f"{sign.phase} {sign.step}/{sign.steps}{_loss(sign)}{left}", file=sys.stderr, flush=True)
+            left = _left(now, clock - self._phase_start)
+        self._last_line = clock
+        print(f"{now.phase} {now.step}/{now.steps}{_loss(now)}{left}", file=sys.stderr, flush=True)
 
 
-def _left(sign: Sign, elapsed: float) -> str:
-    if not 0 < sign.step < sign.steps:
+def _left(now: Progress, elapsed: float) -> str:
+    if not 0 < now.step < now.steps:
         return ""
-    return f", about {elapsed / sign.step * (sign.steps - sign.step):.0f} s left"
+    left = time_left({now.phase: now.steps - now.step}, {now.phase: [elapsed / now.step]}, spent=0, workers=1)
+    return f", about {left:.0f} s left"
 
 
-def _loss(sign: Sign) -> str:
-    return f" loss {sign.loss:.4f}" if sign.loss is not None else ""
+def _loss(now: Progress) -> str:
+    return f" loss {now.loss:.4f}" if now.loss is not None else ""

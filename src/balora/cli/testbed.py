@@ -1,4 +1,4 @@
-"""`balora testbed`: the small language with known flaws, and the models pre-trained on it."""
+"""`balora testbed`: pre-train the testbed's models, and print their training text."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from balora.progress import OnProgress
 
-app = typer.Typer(no_args_is_help=True, help="The small language with known flaws, and the models pre-trained on it.")
+app = typer.Typer(no_args_is_help=True, help="A small artificial language with known flaws, and models trained on it.")
 
 ModelName = Literal["encoder", "decoder"]
 Assignments = Annotated[
@@ -20,37 +20,37 @@ Assignments = Annotated[
 @app.command(epilog="Example: [bold]balora testbed pretrain --set seed=5 --set noise=0.3[/bold]")
 def pretrain(
     assignments: Assignments = None,
-    only: Annotated[ModelName | None, typer.Option(help="Only this model; none: both.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+    only: Annotated[ModelName | None, typer.Option(help="Only this model. Default: both.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Pre-train the testbed's two tiny models, or find them in the cache, and say where they are."""
+    """Pre-train the testbed's two tiny models, unless they are in the cache, and print their folders."""
     from balora.cli.output import print_json
 
     config = _config(assignments)
 
-    from balora.cli.progress_bar import shown
+    from balora.cli.progress_bar import show_progress
     from balora.tasks.testbed.model_cache import CARD, NAMES, model_folder
 
-    found: dict[str, Any] = {}
+    models: dict[str, Any] = {}
     for family, name in NAMES.items():
         if only in (None, name):
-            with shown() as tell:
-                folder = model_folder(config, family, on_steps=partial(_tell, tell, name))
-            found[name] = {"folder": str(folder), "card": str(folder / CARD)}
+            with show_progress() as on_progress:
+                folder = model_folder(config, family, on_steps=partial(_report, on_progress, name))
+            models[name] = {"folder": str(folder), "card": str(folder / CARD)}
     if as_json:
-        print_json(found)
+        print_json(models)
     else:
-        for name, where in found.items():
+        for name, where in models.items():
             typer.echo(f"{name}: {where['folder']}")
 
 
 @app.command(epilog="Example: [bold]balora testbed text --only decoder --count 5 --set noise=0.3[/bold]")
 def text(
     assignments: Assignments = None,
-    only: Annotated[ModelName | None, typer.Option(help="Only what this model reads; none: both.")] = None,
+    only: Annotated[ModelName | None, typer.Option(help="Only this model's text. Default: both.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Documents to print for each model.")] = 10,
 ) -> None:
-    """Print documents of the pre-training text, the corrupted ones marked."""
+    """Print documents of the pre-training text, with the corrupted ones marked."""
     from itertools import islice
 
     from balora.tasks.testbed.model_cache import NAMES
@@ -64,10 +64,10 @@ def text(
                 typer.echo(document.text + mark)
 
 
-def _tell(tell: "OnProgress", name: str, done: int, steps: int, loss: float) -> None:
+def _report(on_progress: "OnProgress", name: str, done: int, steps: int, loss: float) -> None:
     from balora.progress import Progress
 
-    tell(Progress(name, done, steps, loss))
+    on_progress(Progress(name, done, steps, loss))
 
 
 def _config(assignments: list[str] | None) -> Any:

@@ -1,0 +1,114 @@
+"""Print the result of `balora train` or `balora evaluate`: as tables for people, as JSON for programs."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from balora.cli.output import print_json
+from balora.tasks.catalogue import find_task
+from balora.tasks.scores import Evaluation, suite_average
+from balora.training.record import RunRecord
+from balora.training.run_in_folder import KEPT
+
+
+def print_run(record: RunRecord, folder: Path, *, as_json: bool, done_before: bool) -> None:
+    """Print a run's record as JSON, or its scores, its terms and where its files are."""
+    if as_json:
+        print_json({**record.model_dump(mode="json"), "folder": str(folder), "done_before": done_before})
+        return
+    console = Console(highlight=False)
+    spec, cost = record.spec, record.cost
+    done = "already done, nothing was run again: " if done_before else ""
+    score = f"score {record.score:.2f} of 100" if record.score is not None else "no score"
+    console.print(f"{done}{spec.method} on {spec.task}, seed {spec.training.seed}: {score}", style="bold")
+    seconds = ((cost.setup_seconds, "set-up"), (cost.train_seconds, "training"), (cost.eval_seconds, "scoring"))
+    measures = {**record.metrics, **record.behaviour, **record.inheritance}
+    console.print(_table([
+        *([name, f"{value:.4f}"] for name, value in measures.items()),
+        ["steps", f"{cost.steps:,}"],
+        ["trained parameters", f"{cost.trained_parameters:,}"],
+        ["time", ", ".join(f"{value:.1f} s {phase}" for value, phase in seconds)],
+        ["peak memory", f"{cost.peak_memory_mb:,.0f} MiB"],
+    ]))  # fmt: skip
+    if record.terms or record.inactive:
+        console.print(_table(_term_rows(record), ("term", "λ>", "first>", "last>", "gradient share>", "")))
+    _print_lines(console, [f"note: {note}" for note in record.notes])
+    written = {what: folder / name for name, what in KEPT.items() if (folder / name).exists()}
+    _print_lines(console, [f"{what + ':':<22}{path}" for what, path in written.items()])
+
+
+def scores_document(model: str, adapter: Path | None, results: Mapping[str, Evaluation]) -> dict[str, Any]:
+    """Return the scores of every task, and the average of each family with more than one task."""
+    families = {family: [name for name in results if find_task(name).family == family] for family in ("nlu", "nlg")}
+    return {
+        "model": model,
+        "adapter": str(adapter) if adapter else None,
+        "tasks": {
+            name: {
+                "score": result.score,
+                "metrics": result.metrics,
+                "behaviour": result.behaviour,
+                "notes": list(result.notes),
+            }
+            for name, result in results.items()
+        },
+        "averages": {
+            f"{family}_avg": suite_average({name: results[name].score for name in names})
+            for family, names in families.items()
+            if len(names) > 1
+        },
+    }
+
+
+def print_scores(document: Mapping[str, Any], written: Path | None, *, as_json: bool) -> None:
+    """Print the scores as JSON or as a table."""
+    if as_json:
+        print_json(document)
+        return
+    console = Console(highlight=False)
+    rows = []
+    for name, result in document["tasks"].items():
+        metrics = ", ".join(f"{metric} {value:.4f}" for metric, value in result["metrics"].items())
+        rows.append([name, f"{result['score']:.2f}", metrics])
+    rows += [[name, f"{value:.2f}", "mean over the tasks above"] for name, value in document["averages"].items()]
+    console.print(_table(rows, ("task", "score>", "metrics")))
+    notes = [(name, note) for name, result in document["tasks"].items() for note in result["notes"]]
+    _print_lines(console, [f"note on {name}: {note}" for name, note in notes])
+    _print_lines(console, [f"written to {written}"] if written is not None else [])
+
+
+def _table(rows: Iterable[Iterable[str]], headings: Iterable[str] = ()) -> Table:
+    """Return a plain table; columns whose heading ends with `>` are aligned to the right."""
+    table = Table(box=None, pad_edge=False, header_style="", show_header=bool(headings))
+    for heading in headings:
+        table.add_column(heading.rstrip(">"), justify="right" if heading.endswith(">") else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _print_lines(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _term_rows(record: RunRecord) -> Iterable[list[str]]:
+    for name, term in record.terms.items():
+        share = _share(term.gradient_share)
+        yield [name, f"{term.weight:g}", _number(term.first), _number(term.last), share, record.inactive.get(name, "")]
+    for name, reason in record.inactive.items():
+        if name not in record.terms:
+            yield [name, "", "", "", "", f"inactive: {reason}"]
+
+
+def _share(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2%}" if value == 0 or value >= 1e-4 else f"{100 * value:.0e}%"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
