@@ -1,4 +1,4 @@
-"""What an import may cost: each claim is checked in a process of its own."""
+"""Imports stay cheap: what each room may load, checked in a process of its own."""
 
 import subprocess
 import sys
@@ -8,15 +8,18 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "sklearn", "scipy", "pandas")
-LIGHT_NAMES = {"config", "spec", "record", "design", "plan", "catalogue", "statistics"}
+LIGHT = ("study", "statistics", "importing", "report", "cli", "objective/config", "adapters/config", "tasks/config",
+         "tasks/catalogue", "tasks/testbed/config", "training/spec", "training/record")  # fmt: skip
+"""Rooms and files that work on settings, plans, records and reports, and so need no model."""
 
 
-def loaded_after(code: str) -> set[str]:
-    """Return the top-level packages that are loaded after running ``code`` in a fresh interpreter."""
-    probe = f"{code}\nimport sys\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=120)
+def loaded_after(code: str, *, whole: bool = False) -> set[str]:
+    """Return the packages (``whole``: all modules) that are loaded after running ``code`` in a fresh interpreter."""
+    probe = f"{code}\nimport sys\nprint(*sorted(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return set(done.stderr.splitlines()[-1].split())
+    modules = done.stderr.splitlines()[-1].split()
+    return set(modules) if whole else {name.split(".")[0] for name in modules}
 
 
 def test_the_probe_sees_a_heavy_import() -> None:
@@ -41,20 +44,22 @@ def test_objective_needs_no_transformers() -> None:
     assert not loaded_after("from balora import Objective") & {"transformers", "peft", "datasets", "sklearn"}
 
 
-def test_report_needs_no_torch() -> None:
-    modules = _modules("balora/report/**/*.py")
+@pytest.mark.parametrize("place", LIGHT)
+def test_settings_plans_records_and_reports_need_neither_torch_nor_transformers(place: str) -> None:
+    modules = _modules(f"balora/{place}.py", f"balora/{place}/**/*.py")
     assert modules
-    assert not loaded_after("\n".join(f"import {name}" for name in modules)) & {"torch", "transformers", "peft"}
+    assert not loaded_after("\n".join(f"import {name}" for name in modules)) & set(HEAVY)
 
 
-def test_configurations_plans_and_records_need_neither_torch_nor_transformers() -> None:
-    modules = [name for name in _modules("balora/**/*.py") if name.split(".")[-1] in LIGHT_NAMES]
-    assert {"balora.training.spec", "balora.objective.config", "balora.study.plan.plan"} <= set(modules)
-    assert not loaded_after("\n".join(f"import {name}" for name in modules)) & {"torch", "transformers", "peft"}
+def test_statistics_stands_alone_without_torch_or_any_other_room() -> None:
+    names = _modules("balora/statistics/**/*.py")
+    loaded = loaded_after("\n".join(f"import {name}" for name in names), whole=True)
+    assert not {name.split(".")[0] for name in loaded} & {*HEAVY, "pydantic", "yaml"}
+    assert {name for name in loaded if name.split(".")[0] == "balora"} == {"balora", *names}
 
 
-def _modules(pattern: str) -> list[str]:
-    paths = sorted(path.relative_to(SOURCE).with_suffix("") for path in SOURCE.glob(pattern))
+def _modules(*patterns: str) -> list[str]:
+    paths = sorted(path.relative_to(SOURCE).with_suffix("") for pattern in patterns for path in SOURCE.glob(pattern))
     return [".".join(path.parts).removesuffix(".__init__") for path in paths]
 
 
