@@ -1,4 +1,4 @@
-# Few verbs, the same at home and in CI. Each makes `.venv` on first use and reuses it afterwards.
+# The project's commands, the same at home and in CI. Each makes `.venv` on first use and reuses it afterwards.
 
 SHELL := /bin/bash
 PYTHON ?= python3.11
@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-# The main job's input. Without a model it is the testbed's, which needs no data; a model of your own needs DATA.
+# Input of `make study`. Without MODEL it runs on the testbed, which needs no data; with MODEL it needs DATA too.
 MODEL ?=
 DATA ?=
 PROFILE ?= $(if $(MODEL),glance,quick)
@@ -14,7 +14,7 @@ OUTPUT ?= runs
 WORKERS ?=
 STUDIES := pissa-initialization formulation-swap
 
-# Tests use one thread each: a file of them at a time on every core, four at most.
+# One worker per core, four at most; each runs one test file at a time on one thread.
 SPREAD := --numprocesses logical --maxprocesses 4 --dist loadfile
 
 export HF_HUB_OFFLINE ?= 1
@@ -30,10 +30,10 @@ endif
 .PHONY: help study test test-slow bench calibration check mutants package constraints browser
 .DEFAULT_GOAL := help
 
-help:  ## show this list
+help:  ## show this list of commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-study: $(VENV)/.ready-run  ## run both shipped studies on the testbed, or on MODEL=… DATA=… ([PROFILE=quick] [OUTPUT=runs] [WORKERS=N])
+study: $(VENV)/.ready-run  ## run the two main studies on the testbed, or on MODEL=… DATA=… ([PROFILE=quick] [OUTPUT=runs] [WORKERS=N])
 	@set -e; for study in $(STUDIES); do \
 	  $(BIN)/balora study run $$study $(if $(MODEL),--model "$(MODEL)" --data "$(DATA)") \
 	    --profile $(PROFILE) $(if $(WORKERS),--workers $(WORKERS)) --output "$(OUTPUT)/$$study" \
@@ -41,44 +41,44 @@ study: $(VENV)/.ready-run  ## run both shipped studies on the testbed, or on MOD
 	done; \
 	for study in $(STUDIES); do $(BIN)/balora study report "$(OUTPUT)/$$study" --answer; done
 
-test: $(VENV)/.ready-test  ## run the whole test suite but the slow tests
+test: $(VENV)/.ready-test  ## run all tests except the slow ones
 	$(BIN)/pytest -q -m "not slow" $(SPREAD) $(ARGS)
 
 test-slow: $(VENV)/.ready-test  ## run the tests that take minutes
 	$(BIN)/pytest -q -m slow $(ARGS)
 
-bench: $(VENV)/.ready-test  ## measure speed and memory, as ratios
+bench: $(VENV)/.ready-test  ## measure speed and memory as ratios, for docs/performance.md
 	$(BIN)/python -m benchmarks $(ARGS)
 
-calibration: $(VENV)/.ready-test  ## measure what the testbed can show (an hour on two cores), after `make study`
+calibration: $(VENV)/.ready-test  ## measure what the testbed can show, after `make study` (takes an hour on two cores)
 	$(BIN)/python -m calibration rates
 	$(BIN)/python -m calibration dose
 	$(BIN)/python -m calibration weights
 	$(BIN)/python -m calibration study $(STUDIES:%="$(OUTPUT)/%")
 
-check: $(VENV)/.ready-dev  ## formatting, lint, types
+check: $(VENV)/.ready-dev  ## check formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-mutants: $(VENV)/.ready-test  ## break each formula on purpose and expect red tests
+mutants: $(VENV)/.ready-test  ## break the code on purpose and expect the tests to fail
 	$(BIN)/python scripts/mutants $(ARGS)
 
-browser:  ## install Debian's chromium, which the tests of the page use (as root)
+browser:  ## install chromium for the tests of the page (as root, on Debian)
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null
 
 package: $(VENV)/.ready-test  ## build the wheel, install it into a clean environment, import and run it
 	scripts/package $(BIN)/python
 
-constraints: $(VENV)/.ready-dev  ## rewrite constraints.txt from what is installed in .venv
+constraints: $(VENV)/.ready-dev  ## rewrite constraints.txt from the versions installed in .venv
 	scripts/constraints $(BIN)/python > constraints.new && mv constraints.new constraints.txt
 
-# One environment, three sizes: what `balora` needs, what its tests need, what its developers need.
+# One environment in three sizes: for running `balora`, for its tests, for development.
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
-# The build backend comes first and from the constraints, so that nothing is fetched unpinned for the build.
+# The build backend is installed first and by the constraints; otherwise pip would fetch an unpinned one.
 $(VENV)/.ready-run: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	$(INSTALL) hatchling editables
 	$(INSTALL) --no-build-isolation --editable .
@@ -86,7 +86,7 @@ $(VENV)/.ready-run: pyproject.toml constraints.txt | $(VENV)/bin/pip
 
 $(VENV)/.ready-test: $(VENV)/.ready-run
 	$(INSTALL) --no-build-isolation --editable ".[test]"
-	$(INSTALL) --no-deps liger-kernel  # a judge of ours; pure Python on a CPU, and what it needs on a GPU is large
+	$(INSTALL) --no-deps liger-kernel  # tests compare with it; --no-deps, as its GPU dependencies are large
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready-test

@@ -1,4 +1,4 @@
-"""BA-LoRA in a training loop of your own: attach, reference_of and Objective are all it takes.
+"""BA-LoRA in a training loop of your own: attach, reference_of and Objective are all you need.
 
 Run `python examples/plain_loop.py [MODEL]`; without a model folder a tiny random Llama is made on the spot.
 """
@@ -27,10 +27,10 @@ def main(argv: list[str]) -> None:
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3)
 
     batch = torch.randint(1, model.config.vocab_size, (4, 24))  # your data; here, something to memorise
-    labels = batch[:, 1:].flatten()  # the logits at position t foretell token t + 1
+    labels = batch[:, 1:].flatten()  # the logits at position t predict token t + 1
 
     for step in range(STEPS):
-        with reference_of(model):  # inside, the model *is* the pre-trained one
+        with reference_of(model):  # inside this block, the model computes what the pre-trained model does
             reference = model(batch).logits[:, :-1].flatten(0, 1)
         student = model(batch).logits[:, :-1].flatten(0, 1)
         terms = objective.from_logits(student, reference, labels, progress=step / STEPS)

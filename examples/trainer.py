@@ -21,7 +21,7 @@ def main(argv: list[str]) -> None:
             BertConfig(vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
                        num_attention_heads=4, num_labels=3)
         )  # fmt: skip
-    model = attach(model, AdapterConfig(rank=4))  # the classification head is trained along, and saved along
+    model = attach(model, AdapterConfig(rank=4))  # the classification head is trained and saved too
 
     with tempfile.TemporaryDirectory() as folder:
         trainer = BALoraTrainer(
@@ -32,7 +32,6 @@ def main(argv: list[str]) -> None:
                 per_device_train_batch_size=16,
                 learning_rate=5e-3,
                 logging_steps=10,
-                remove_unused_columns=False,  # keeps `index`, so that the reference is computed once an example
                 report_to="none",
                 disable_tqdm=True,
             ),
@@ -46,15 +45,12 @@ def main(argv: list[str]) -> None:
 
 
 def made_up_rows(count: int) -> list[dict[str, object]]:
-    """Return rows whose class is told by their first token."""
+    """Return rows whose first token determines their class."""
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(4, 64, (count, 12), generator=generator)
     labels = torch.randint(0, 3, (count,), generator=generator)
     tokens[:, 0] = labels + 1
-    return [
-        {"input_ids": row, "labels": label, "index": i}
-        for i, (row, label) in enumerate(zip(tokens, labels, strict=True))
-    ]
+    return [{"input_ids": row, "labels": label} for row, label in zip(tokens, labels, strict=True)]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The examples run as they are, and learn."""
+"""The examples run as they are, and their models learn."""
 
 import re
 import runpy
@@ -9,7 +9,7 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
-# what the libraries say about themselves, whoever uses them
+# warnings of the libraries about themselves
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*deprecated and will be removed in v6:FutureWarning"),
     pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true but no accelerator:UserWarning"),
@@ -33,31 +33,31 @@ def test_every_example_is_tested() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {"plain_loop.py", "trainer.py", "sft.py"}
 
 
-def test_plain_loop(run) -> None:
+def test_the_plain_loop_learns_and_starts_at_the_reference(run) -> None:
     losses, out = run("plain_loop.py")
     assert losses[-1] < losses[0]
     assert "consistency 0.00e+00" in out.splitlines()[0]  # before the first step the two models are one
 
 
-def test_plain_loop_on_a_real_model_leaves_a_plain_lora(run, checkpoint: Path, tmp_path: Path) -> None:
+def test_the_plain_loop_learns_on_a_real_model_and_exports_a_plain_lora(run, checkpoint: Path, tmp_path: Path) -> None:
     losses, out = run("plain_loop.py", checkpoint, tmp_path / "lora")
     assert losses[-1] < losses[0] - 0.5
     assert str(tmp_path / "lora") in out
     assert (tmp_path / "lora" / "adapter_model.safetensors").is_file()
 
 
-def test_trainer(run) -> None:
+def test_the_trainer_learns_and_names_the_term_that_cannot_act(run) -> None:
     losses, out = run("trainer.py")
     assert losses[-1] < 0.7 * losses[0]
     assert "spectral cannot act: k = 3 ≥ min(N, D) = 3" in out
 
 
-def test_sft(run) -> None:
+def test_the_sft_trainer_learns_and_logs_each_terms_share(run) -> None:
     losses, out = run("sft.py")
     assert losses[-1] < losses[0]
     assert "'consistency_share'" in out
 
 
-def test_sft_on_a_real_model(run, checkpoint: Path) -> None:
+def test_the_sft_trainer_learns_on_a_real_model(run, checkpoint: Path) -> None:
     losses, _ = run("sft.py", checkpoint)
     assert losses[-1] < 0.8 * losses[0]

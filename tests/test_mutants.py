@@ -1,4 +1,4 @@
-"""The mutants of scripts/mutants still fit the source that they break; running them is `make mutants`."""
+"""The mutants in scripts/mutants.d fit the source that they break; `make mutants` runs them."""
 
 from collections import Counter
 from importlib.machinery import SourceFileLoader

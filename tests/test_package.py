@@ -1,4 +1,4 @@
-"""The package's face: its public names, version, pinned versions and entry points."""
+"""The package's public names, its version and the pinned versions of its dependencies."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ PROMISED = {
     "BALoraTrainer",
     "BALoraSFTTrainer",
 }
-"""What other programs call, besides the maths."""
+"""Names that other programs call, besides `balora.maths`."""
 
 
 def test_every_public_name_resolves() -> None:

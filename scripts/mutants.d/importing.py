@@ -1,4 +1,4 @@
-"""Wrong readings of ablation plans; one line each."""
+"""Mutants of `importing`: one line for each."""
 
 # ruff: noqa: E501
 # fmt: off
