@@ -47,8 +47,9 @@ class TrainingError(BaloraError):
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return an error text for an unknown name (of a task, a key, …) that suggests the nearest known one."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    hints = [f"did you mean {close[0]!r}?"] if close else []
+    below = [known_name for known_name in names if known_name.endswith(f".{name}")]  # `rank` for `adapter.rank`
+    close = below or difflib.get_close_matches(name, names, n=1)
+    hints = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
     if len(names) <= 20 or not close:
         hints.append(f"known: {', '.join(names)}")
     return f"unknown {kind} {name!r}: {' '.join(hints)}"

@@ -18,6 +18,7 @@ from balora.errors import (
     ModelError,
     OutputError,
     TrainingError,
+    unknown_name,
 )
 
 main_file = sys.modules["balora.cli.main"]
@@ -185,3 +186,16 @@ def test_the_help_of_train_names_every_method(capsys) -> None:
     main(["train", "--help"])
     words = capsys.readouterr().out.replace(",", " ").split()
     assert set(METHODS) <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("colla", "unknown key 'colla': did you mean 'cola'? known: a.rank, b.k, c.k, cola"),
+        ("rank", "unknown key 'rank': did you mean 'a.rank'? known: a.rank, b.k, c.k, cola"),
+        ("k", "unknown key 'k': did you mean 'b.k' or 'c.k'? known: a.rank, b.k, c.k, cola"),
+        ("xyz", "unknown key 'xyz': known: a.rank, b.k, c.k, cola"),
+    ],
+)
+def test_an_unknown_name_is_reported_with_the_names_that_may_be_meant(name: str, text: str) -> None:
+    assert unknown_name("key", name, ["cola", "c.k", "b.k", "a.rank"]) == text
