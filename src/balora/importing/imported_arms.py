@@ -84,7 +84,7 @@ def import_blocks(paper: Paper, source: str) -> Imported:
         if action is None and replacement is None:
             left_out.append((in_short(block.part, block.action, None), "its action is none of REMOVE, REPLACE and ADD"))
             continue
-        meaning = checker.checked(recognise(block.part, action, replacement, judged.suites))
+        meaning = checker.verified(recognise(block.part, action, replacement, judged.suites))
         key = checker.specs(meaning.delta) if isinstance(meaning, Bound) else (block.key, replacement)
         if key == checker.base:
             left_out.append((in_short(block.part, action, replacement), f"{BASE} does this already"))
@@ -145,7 +145,7 @@ class _Checker:
         """Return the runs that the settings lead to, one for each family of tasks."""
         return tuple(map(_effective, specifications(self._study, checked(delta))))
 
-    def checked(self, meaning: Bound | Open) -> Bound | Open:
+    def verified(self, meaning: Bound | Open) -> Bound | Open:
         """Return ``meaning``, left open if its settings are not valid on the base."""
         if isinstance(meaning, Open):
             return meaning
