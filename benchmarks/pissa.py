@@ -19,9 +19,8 @@ from torch import Generator, Tensor
 from balora.adapters.factor_cache import SWITCH, FactorCache
 from balora.adapters.ranks import ranks_up_to
 from balora.folders import CACHE_VARIABLE
-from balora.maths import krylov, pissa_factors
-from balora.maths.krylov import krylov_triplets
-from balora.maths.ritz import ritz_triplets
+from balora.maths import pissa_factors, triplets
+from balora.maths.triplets import gram_triplets, krylov_triplets
 from benchmarks.measure import interleaved
 
 SIZE, RANK, ROUNDS = 4096, 128, 2
@@ -102,7 +101,7 @@ def main() -> None:
     flat = torch.randn(WEIGHT, WEIGHT, generator=Generator().manual_seed(0))
     for name, W in (("1/√i", spectral_matrix(WEIGHT)[0]), ("Gaussian", flat)):
         calls = {f"Krylov, blocks of {width}": partial(_krylov, W.double(), width) for width in (8, 16, 32, 144)}
-        calls["Gram matrix"] = partial(_gram, W.double())
+        calls["Gram matrix"] = partial(gram_triplets, W.double(), RANK)
         calls["svd, float32"] = partial(torch.linalg.svd, W, full_matrices=False)
         calls["svd, float64"] = partial(torch.linalg.svd, W.double(), full_matrices=False)
         for way, call in calls.items():
@@ -114,16 +113,12 @@ def main() -> None:
 
 def _krylov(W: Tensor, width: int) -> object:
     """Return what the Krylov way finds with blocks of another width; wide ones need a larger space."""
-    before = krylov.BLOCK, krylov.LIMIT
-    krylov.BLOCK, krylov.LIMIT = width, 0.95
+    before = triplets.BLOCK, triplets.LIMIT
+    triplets.BLOCK, triplets.LIMIT = width, 0.95
     try:
         return krylov_triplets(W, RANK)
     finally:
-        krylov.BLOCK, krylov.LIMIT = before
-
-
-def _gram(W: Tensor) -> object:
-    return ritz_triplets(None, W, W.mT @ W, RANK)
+        triplets.BLOCK, triplets.LIMIT = before
 
 
 if __name__ == "__main__":

@@ -7,10 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from balora.maths import krylov, leading, pissa_factors
-from balora.maths.krylov import krylov_triplets
-from balora.maths.leading import leading_triplets
-from balora.maths.ritz import Triplets, accepted
+from balora.maths import pissa_factors, triplets
+from balora.maths.triplets import Triplets, is_accurate, krylov_triplets, leading_triplets
 
 LARGE = 1024
 """The smallest side at which a Krylov space is tried."""
@@ -52,8 +50,8 @@ def ways_taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return call
 
-    monkeypatch.setattr(leading, "krylov_triplets", noted("krylov", leading.krylov_triplets))
-    monkeypatch.setattr(leading, "ritz_triplets", noted("gram", leading.ritz_triplets))
+    monkeypatch.setattr(triplets, "krylov_triplets", noted("krylov", triplets.krylov_triplets))
+    monkeypatch.setattr(triplets, "gram_triplets", noted("gram", triplets.gram_triplets))
     monkeypatch.setattr(torch.linalg, "svd", noted("svd", torch.linalg.svd))
     return taken
 
@@ -122,10 +120,10 @@ def test_copies_that_a_krylov_space_misses_are_noticed(monkeypatch: pytest.Monke
     W, verdicts = torch.diag(S), list[tuple[bool, float]]()
 
     def noted(W: Tensor, found: Triplets) -> bool:
-        verdicts.append((accepted(W, found), (S[:24] - found[1]).max().item()))
+        verdicts.append((is_accurate(W, found), (S[:24] - found[1]).max().item()))
         return verdicts[-1][0]
 
-    monkeypatch.setattr(krylov, "accepted", noted)
+    monkeypatch.setattr(triplets, "is_accurate", noted)
     assert krylov_triplets(W, 24) is None
     assert verdicts[-1][0], "the case is none: the residual alone tells"
     assert verdicts[-1][1] > 0.01  # with the smallest residuals, the values are 1 % off

@@ -8,11 +8,10 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from balora.errors import InputError
-from balora.maths.leading import leading_triplets
-from balora.maths.ritz import Triplets
+from balora.maths.triplets import Triplets, leading_triplets
 
 VERSION = 1
-"""Of what `pissa_factors` computes, for those who keep its results: to be raised whenever a digit may change."""
+"""Version of what `pissa_factors` computes, part of a cache's key: raise it whenever a digit may change."""
 OVERSAMPLING, POWER_ITERATIONS = 16, 8
 
 Factors = tuple[Float[Tensor, "rank in"], Float[Tensor, "out rank"]]
@@ -37,7 +36,7 @@ def pissa_factors(
         rank: r, from 1 to min(out, in).
         scaling: s of the adapter that will use the factors, > 0.
         method: ``exact`` singular triplets, ‖Wᵀuᵢ − σᵢvᵢ‖ ≤ 1e-10·σ₁ before they are rounded, whichever way they are
-            computed (:mod:`balora.maths.leading`; its random start has a seed of its own), or ``randomized`` subspace
+            computed (:mod:`balora.maths.triplets`; its random start has a seed of its own), or ``randomized`` subspace
             iteration (8 power iterations, 16 extra columns), whose residual is within 1e-3 of the best one in norm; it
             needs a generator.
         generator: source of the random start of ``randomized``; the global random state is never touched.
