@@ -72,7 +72,7 @@ def test_reference_is_the_base_bit_for_bit_in_bfloat16():
 def test_unrecorded_steps_do_not_wait_for_the_device():
     telemetry = Telemetry(every=10)
     value = torch.ones((), device="cuda")
-    terms = Terms(loss=value, task=value, consistency=value, weights={"consistency": 0.1})
+    terms = Terms(loss=value, task=value, parts={"consistency": value}, weights={"consistency": 0.1})
     torch.cuda.set_sync_debug_mode("error")
     try:
         for step in range(1, 10):

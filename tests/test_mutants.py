@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FORMULAS = ["consistency", "diversity", "spectrum", "pissa", "schedule", "terms", "logits", "objective", "head"]
+FORMULAS = ["consistency", "diversity", "spectrum", "pissa", "schedule", "task_loss", "objective", "head"]
 
 
 @pytest.fixture(scope="module")
@@ -36,4 +36,6 @@ def test_names_are_unique_and_every_formula_has_three(script: ModuleType) -> Non
     mutants = script.mutants()
     assert len({m.name for m in mutants}) == len(mutants)
     counts = Counter(m.name.split(":")[0] for m in mutants)
-    assert all(counts[formula] >= 3 for formula in [*FORMULAS, "vocabulary", "rowwise", "tile", "editions"])
+    assert all(
+        counts[formula] >= 3 for formula in [*FORMULAS, "regularizers", "vocabulary", "rowwise", "tile", "editions"]
+    )

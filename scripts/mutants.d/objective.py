@@ -20,7 +20,7 @@ MUTANTS = {
         ("negative-before-the-ramp", "min(max((progress - WAIT) / RAMP, 0.0), 1.0)", "min((progress - WAIT) / RAMP, 1.0)"),
         ("progress-unchecked", "if not 0 <= progress <= 1:", "if False:"),
     ],
-    ("objective/terms.py", "objective/test_inactive_terms.py"): [
+    ("objective/regularizers.py", "objective/test_inactive_terms.py"): [
         ("k-equal-to-the-limit-acts", "config.spectral.k >= limit", "config.spectral.k > limit"),
         ("k-below-the-limit-does-not", "config.spectral.k >= limit", "config.spectral.k >= limit - 1"),
         ("limit-of-the-longer-side", "limit = min(rows, outputs)", "limit = max(rows, outputs)"),
@@ -31,18 +31,24 @@ MUTANTS = {
         ("one-output-acts", "if outputs == 1:", "if outputs == 0:"),
         ("two-outputs-do-not", "if outputs == 1:", "if outputs <= 2:"),
         ("top-1-acts", "top_k_of(config, outputs) == 1", "top_k_of(config, outputs) == 0"),
+    ],
+    ("objective/topk.py", "objective/test_inactive_terms.py"): [
         ("top-k-not-cut", "    return outputs\n", "    return top_k\n"),
         ("families-swapped", 'config.family == "nlg"', 'config.family == "nlu"'),
+    ],
+    ("objective/inactive.py", "objective/test_inactive_terms.py"): [
         ("no-weight-not-said", "weight == 0:", "weight < 0:"),
         ("no-rows-not-said", "elif rows == 0:", "elif rows < 0:"),
     ],
-    ("objective/logits.py", "objective/test_from_logits.py"): [
+    ("objective/task_loss.py", "objective/test_from_logits.py"): [
         ("cross-entropy-sum", "F.cross_entropy(z, labels, label_smoothing=label_smoothing)", 'F.cross_entropy(z, labels, reduction="sum")'),
         ("regression-absolute", "F.mse_loss(z.squeeze(-1)", "F.l1_loss(z.squeeze(-1)"),
         ("regression-of-many-outputs", "if student.shape[-1] != 1:", "if False:"),
         ("half-precision", "z = accurate(student)", "z = student"),
         ("label-equal-to-the-outputs", "labels.max() < outputs", "labels.max() <= outputs"),
         ("negative-labels", "labels.min() >= 0 and ", ""),
+    ],
+    ("objective/regularizers.py", "objective/test_from_logits.py"): [
         ("one-output-by-its-sign", "    if student.shape[-1] == 1:\n        return consistency_mse", "    if False:\n        return consistency_mse"),
         ("one-output-normalized", "reference, normalize=False)", "reference)"),
         ("consistency-forms-swapped", 'config.consistency.form == "mse"', 'config.consistency.form == "kl"'),
@@ -50,7 +56,11 @@ MUTANTS = {
         ("kl-reversed", "consistency_kl(student, reference, config", "consistency_kl(reference, student, config"),
         ("top-k-lost", "diversity_entropy(student, top_k_of(config, student.shape[-1]))", "diversity_entropy(student)"),
         ("k-lost", "spectral_ratio(student, config.spectral.k, ", "spectral_ratio(student, 3, "),
-        ("norm-lost", "config.spectral.k, config.spectral.norm)", "config.spectral.k)"),
+        ("norm-lost", "spectral_ratio(student, config.spectral.k, config.spectral.norm)", "spectral_ratio(student, config.spectral.k)"),
+        ("missing-reference-unchecked", "    if reference is None:\n        raise", "    if False:\n        raise"),
+    ],
+    ("objective/regularizers.py", "objective/test_from_hidden.py"): [
+        ("k-lost-on-the-head", "(hidden, head), config.spectral.k, config", "(hidden, head), 1, config"),
     ],
     ("objective/objective.py", "objective/test_from_logits.py objective/test_inactive_terms.py objective/test_from_hidden.py"): [
         ("weights-lost", "[weight * parts[term] for", "[parts[term] for"),
@@ -60,10 +70,9 @@ MUTANTS = {
         ("waiting-terms-computed", "if w > 0 and t not in inactive", "if t not in inactive"),
         ("inactive-terms-computed", "if w > 0 and t not in inactive", "if w > 0"),
         ("rows-and-outputs-swapped", "self._acting(student.shape[0], student.shape[1], progress)", "self._acting(student.shape[1], student.shape[0], progress)"),
-        ("no-rows-detached", "loss=student.sum(), task", "loss=student.sum().detach(), task"),
+        ("no-rows-detached", "self._terms(student.sum(), ", "self._terms(student.sum().detach(), "),
         ("labels-unchecked", "if labels.shape != student.shape[:1]:", "if len(labels) != len(student):"),
         ("reference-shape-unchecked", "if reference is not None and reference.shape != student.shape:", "if False:"),
-        ("missing-reference-unchecked", "    if reference is None:\n        raise", "    if False:\n        raise"),
         ("each-gradient-unweighted", "labels, {term: weight}, readout)", "labels, {term: 1.0}, readout)"),
     ],
     ("objective/head.py", "objective/test_frozen_head.py"): [
@@ -71,7 +80,7 @@ MUTANTS = {
         ("bias-not-augmented", "if self.bias is not None:", "if False:"),
         ("eigenvalues-not-rooted", "values.clamp_min(0).sqrt()", "values.clamp_min(0)"),
         ("root-transposed", "vectors * values.clamp_min(0).sqrt()", "(vectors * values.clamp_min(0).sqrt()).mT"),
-        ("first-block-only", "in torch.split(weight, rows):", "in torch.split(weight, rows)[:1]:"),
+        ("first-block-only", "in torch.split(weight, rows):\n        block =", "in torch.split(weight, rows)[:1]:\n        block ="),
         ("writes-unnoticed", "parameter._version)", "0)"),
         ("replacement-unnoticed", "(parameter.data_ptr(), parameter._version)", "(0, parameter._version)"),
         ("bias-unwatched", "for parameter in head.parameters()]", "for parameter in [head.weight]]"),
@@ -79,7 +88,7 @@ MUTANTS = {
         ("subclass-accepted", "if type(head) is not nn.Linear:", "if not isinstance(head, nn.Linear):"),
         ("broken-head-accepted", "if not gram.isfinite().all():", "if False:"),
     ],
-    ("objective/vocabulary.py", "objective/test_from_hidden.py"): [
+    ("objective/head.py", "objective/test_from_hidden.py"): [
         ("covariance-over-N", "/ (len(h) - 1)", "/ len(h)"),
         ("not-centred", "h = h - h.mean(dim=0)", "h = h * 1"),
         ("diagonal-included", "(SG * SG.mT).sum() - diagonal", "(SG * SG.mT).sum()"),
@@ -89,22 +98,25 @@ MUTANTS = {
         ("variances-not-squared", "variances.square().sum()", "variances.sum()"),
         ("diagonal-gradient-halved", "alpha=2.0", "alpha=1.0"),
         ("diagonal-gradient-dropped", "return grad * gradient, None, None", "return 0 * grad * gradient, None, None"),
-        ("first-block-only", "in torch.split(weight, rows):", "in torch.split(weight, rows)[:1]:"),
+        ("first-block-of-the-diagonal-only", "in torch.split(weight, rows):\n            w =", "in torch.split(weight, rows)[:1]:\n            w ="),
         ("bias-dropped", "h.new_ones(len(h), 1)", "h.new_zeros(len(h), 1)"),
         ("root-lost", "singular_values(h @ head.root())", "singular_values(h)"),
-        ("k-lost", "config.spectral.k, config.spectral.norm)", "1, config.spectral.norm)"),
-        ("weight-lost", "loss + weights[term] * value", "loss + value"),
     ],
-    ("objective/idle.py", "objective/test_idle_settings.py"): [
+    ("objective/vocabulary.py", "objective/test_from_hidden.py"): [
+        ("weight-lost", "loss + weights[term] * value", "loss + value"),
+        ("whole-matrix-terms-lost", "if isinstance(form, WholeMatrix):", "if False:"),
+        ("wrong-formulation-on-the-head", "REGULARIZERS[term].on_head(config)", "REGULARIZERS[term].on_head(ObjectiveConfig(family=config.family))"),
+    ],
+    ("objective/inactive.py", "objective/test_inactive_settings.py"): [
         ("generation-has-a-probe", 'config.reference_head == "probe" and classes is None', "False"),
         ("published-ones-too", "if config.consistency.temperature != published.temperature:", "if True:"),
         ("formulation-forgotten", "config.active_formulation]", "config.family]"),
         ("k-of-a-covariance", 'if config.diversity.form == "covariance":', "if False:"),
-        ("every-k-is-cut", "_used(config.diversity.top_k, classes) == _used(published.top_k, classes)", "True"),
+        ("every-k-is-cut", "_used_k(config.diversity.top_k, classes) == _used_k(published.top_k, classes)", "True"),
         ("no-k-is-nothing", "return classes if top_k is None else", "return 0 if top_k is None else"),
     ],
     ("objective/objective.py", "objective/test_label_smoothing.py"): [
-        ("smoothing-lost-from-logits", "materialised.task_loss(student, labels, self.label_smoothing)", "materialised.task_loss(student, labels)"),
+        ("smoothing-lost-from-logits", "task_loss(student, labels, self.label_smoothing)", "task_loss(student, labels)"),
         ("smoothing-lost-from-hidden", "self.chunk_bytes, self.label_smoothing", "self.chunk_bytes"),
         ("regression-says-nothing", 'inactive["label_smoothing"] = SMOOTHS_NOTHING', "pass"),
     ],
@@ -135,8 +147,8 @@ MUTANTS = {
         ("entropy-gradient-unweighted", "a.mul_((terms.diversity * T / p_total)", "a.mul_((T / p_total)"),
         ("entropy-sign", "sums[2] = (mean - p_total.log()).sum()", "sums[2] = (p_total.log() - mean).sum()"),
         ("entropy-of-the-softened", "_row_sums(torch.mul(a, p, out=spare)) * (T / p_total)", "_row_sums(torch.mul(a, p, out=spare)) / p_total"),
-        ("top-k-off-by-one", "largest(z, terms.top_k)", "largest(z, terms.top_k - 1)"),
-        ("top-k-of-the-smallest", "values, index = largest(z, terms.top_k)", "values, index = largest(-z, terms.top_k); values = -values"),
+        ("top-k-off-by-one", "topk_by_blocks(z, terms.top_k)", "topk_by_blocks(z, terms.top_k - 1)"),
+        ("top-k-of-the-smallest", "values, index = topk_by_blocks(z, terms.top_k)", "values, index = topk_by_blocks(-z, terms.top_k); values = -values"),
         ("top-k-gradient-without-its-mean", "weight * p * (log_p - row)", "weight * p * log_p"),
         ("top-k-scattered-in-reverse", "z.scatter_add_(1, index, top)", "z.scatter_add_(1, index.flip(-1), top)"),
         ("kl-missing-T2", "return T**2 * (mean", "return (mean"),
@@ -181,10 +193,16 @@ MUTANTS = {
     ],
     ("objective/readout.py", "objective/test_readout.py"): [
         ("scale-unchecked", "if not 0 < abs(self.scale)", "if not -1 < abs(self.scale)"),
-        ("cap-unchecked", "if not 0 < self.soft_cap", "if not -1 < self.soft_cap"),
-        ("whole-matrix-terms-accepted", "if config.spectral.weight > 0:", "if False:"),
-        ("covariance-accepted", 'config.diversity.form == "covariance"', "False"),
+        ("cap-unchecked", "and not 0 < self.soft_cap", "and not -1 < self.soft_cap"),
+        ("whole-matrix-terms-accepted", "if self.soft_cap is None or not matrix:", "if True:"),
+        ("terms-without-weight-refused", "if term.weight > 0}", "}"),
         ("cap-not-undone", "self.soft_cap * torch.tanh(y / self.soft_cap)", "torch.tanh(y / self.soft_cap)"),
+    ],
+    ("objective/regularizers.py", "objective/test_readout.py"): [
+        ("covariance-accepted", 'COVARIANCE if config.diversity.form == "covariance" else', "COVARIANCE if False else"),
+    ],
+    ("objective/readout.py", "training/test_new_regularizer.py"): [
+        ("term-without-a-form-accepted", "if form is None]", "if False]"),
     ],
     ("objective/vocabulary.py", "objective/test_readout.py"): [
         ("bias-unscaled", "head.bias * readout.scale", "head.bias"),

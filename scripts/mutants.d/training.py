@@ -8,7 +8,7 @@ MUTANTS = {
         ("logits-one-late", "logits[:, :-1][counted]", "logits[:, 1:][counted]"),
         ("padding-counts", "counted = following != IGNORED", "counted = following >= IGNORED"),
         ("soft-cap-overlooked", "soft_cap=_first(base, SOFT_CAPS)", "soft_cap=None"),
-        ("capped-matrix-overlooked", "(terms := whole_matrix_terms(config))", "(terms := [])"),
+        ("capped-matrix-overlooked", "return self.readout.obstacle(config)", "return None"),
         ("other-logits-overlooked", "half else 1e-4)", "half else 1e4)"),
         ("scales-only-multiply", "[scale, 1 / scale]", "[scale]"),
         ("scales-only-divide", "[scale, 1 / scale]", "[1 / scale]"),
@@ -124,7 +124,7 @@ MUTANTS = {
         ("schedules-kept", ', schedule="constant")', ")"),
         ("own-is-the-swapped", '(("own", own), ("swapped", swapped))', '(("own", swapped), ("swapped", swapped))'),
         ("own-edition-lost", "edition=swapped.edition", 'edition="iclr-2026"'),
-        ("all-terms-at-once", "weight=float(other == term)", "weight=1.0"),
+        ("all-terms-at-once", "weight=float(name == term)", "weight=1.0"),
     ],
     ("training/reference/reference_cache.py", "training/test_reference_cache.py training/test_reference_disk.py"): [
         ("some-known-is-enough", "any(key not in self._rows", "all(key not in self._rows"),

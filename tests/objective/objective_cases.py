@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from balora.objective import ObjectiveConfig
+from balora.objective.config import TERMS
 from balora.objective.editions import Edition
 from balora.settings import Family
 
-TERMS = ("consistency", "diversity", "spectral")
 FORMULATIONS: list[tuple[Edition, Family]] = [
     ("arxiv-v5", "nlu"),
     ("arxiv-v5", "nlg"),

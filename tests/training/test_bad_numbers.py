@@ -65,7 +65,9 @@ def test_a_bad_reference_is_consistencys_fault(tmp_path):
 
 def terms(**values):
     tensors = {name: torch.tensor(value) for name, value in {"task": 1.0, **values}.items()}
-    return Terms(loss=sum(tensors.values()), weights=dict.fromkeys(values, 1.0), **tensors)
+    parts = {name: tensors.get(name) for name in ALL}
+    weights = dict.fromkeys(values, 1.0)
+    return Terms(loss=sum(tensors.values()), task=tensors["task"], parts=parts, weights=weights)
 
 
 def test_the_first_bad_term_is_named_although_others_follow(monkeypatch):

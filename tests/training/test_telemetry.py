@@ -116,11 +116,11 @@ def test_the_log_and_the_file_hold_the_series(tmp_path):
 def test_a_step_without_the_term_counts_as_no_share():
     telemetry = Telemetry(1)
     one = torch.tensor(1.0)
-    telemetry.add(0, Terms(loss=one, task=one), {"task": one})
-    both = Terms(loss=one, task=one, diversity=one, weights={"diversity": 0.5})
+    telemetry.add(0, Terms(loss=one, task=one, parts={"diversity": None}), {"task": one})
+    both = Terms(loss=one, task=one, parts={"diversity": one}, weights={"diversity": 0.5})
     telemetry.add(1, both, {"task": one, "diversity": 3 * one})
     assert telemetry.summary({"diversity": 0.5})["diversity"].gradient_share == pytest.approx(0.75 / 2)
-    assert telemetry.summary({})["spectral"].mean is None
+    assert telemetry.summary({"spectral": 0.0})["spectral"].mean is None
 
 
 def test_published_settings_that_cannot_act_are_named(tmp_path):

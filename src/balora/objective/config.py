@@ -1,6 +1,6 @@
 """The configuration of the training objective; torch-free, so that plans and reports can read it."""
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,10 +18,17 @@ from balora.settings import Family, Settings
 
 REGULARIZED = ("ba-lora", "lora+reg", "full+reg")
 UNREGULARIZED = ("none", "full", "lora", "pissa")
-TERMS = ("consistency", "diversity", "spectral")
 
 
-class ConsistencyTerm(Settings):
+class Term(Settings):
+    """The settings of one regularizer: its weight λ, the weight's schedule, and whatever its formula needs."""
+
+    if TYPE_CHECKING:  # each term declares them itself, with a sentence of its own
+        weight: float
+        schedule: Schedule
+
+
+class ConsistencyTerm(Term):
     """λ1: stay close to the pre-trained model."""
 
     weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -36,7 +43,7 @@ class ConsistencyTerm(Settings):
     """n: only every n-th optimizer step runs the reference and has the term, with n·λ1; the sum over steps is λ1's."""
 
 
-class DiversityTerm(Settings):
+class DiversityTerm(Term):
     """λ2: keep outputs from collapsing."""
 
     weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -49,7 +56,7 @@ class DiversityTerm(Settings):
     """How λ2 changes over the steps."""
 
 
-class SpectralTerm(Settings):
+class SpectralTerm(Term):
     """λ3: the share of the leading singular values of the logits."""
 
     weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -79,6 +86,10 @@ class ObjectiveConfig(Settings):
     diversity: DiversityTerm = DiversityTerm()
     spectral: SpectralTerm = SpectralTerm()
 
+    def terms(self) -> dict[str, Term]:
+        """Return the settings of every regularizer by its name, in the order in which the loss adds them up."""
+        return {name: value for name, value in self if isinstance(value, Term)}
+
     @property
     def active_formulation(self) -> Family:
         """The formulation in use: `formulation`, or the family's own."""
@@ -86,8 +97,8 @@ class ObjectiveConfig(Settings):
 
     @property
     def regularized(self) -> bool:
-        """Whether any of the three terms has a weight."""
-        return any(getattr(self, term).weight > 0 for term in TERMS)
+        """Whether any regularizer has a weight."""
+        return any(term.weight > 0 for term in self.terms().values())
 
     @property
     def needs_reference(self) -> bool:
@@ -158,6 +169,10 @@ class ObjectiveConfig(Settings):
                 schedule=weights.other_schedule,
             ),
         )
+
+
+TERMS = tuple(ObjectiveConfig(family="nlg").terms())
+"""Names of the regularizers: the fields of :class:`ObjectiveConfig` that hold a :class:`Term`."""
 
 
 def _known_pairs() -> str:

@@ -1,11 +1,18 @@
-"""The frozen output projection of a language model, and what can be computed from it once."""
+"""The frozen output projection of a language model, and the terms of the whole matrix of logits computed on it.
 
+They need only d×d quantities (method.md §6): the singular values of Z = H·Wᵀ are those of H·L with L·Lᵀ = WᵀW, and
+its covariance is W·S·Wᵀ with S = Cov(H).
+"""
+
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from balora.errors import InputError
+from balora.maths.spectrum import singular_values
 
 
 class FrozenHead:
@@ -66,3 +73,43 @@ class HeadCache:
             bias = None if head.bias is None else head.bias.detach()
             self._heads[head] = (state, FrozenHead(head.weight.detach(), bias))
         return self._heads[head][1]
+
+
+def spectrum_on_head(hidden: Tensor, head: FrozenHead) -> Tensor:
+    """Return the singular values of Z = H·Wᵀ + 1·bᵀ (min(N, d) of them, the others are 0), in float64."""
+    h = hidden.double()
+    if head.bias is not None:
+        h = torch.cat([h, h.new_ones(len(h), 1)], dim=1)
+    return singular_values(h @ head.root())
+
+
+def covariance_on_head(hidden: Tensor, head: FrozenHead) -> Tensor:
+    """Return (1/V)·Σ_{i≠j} C_ij² of the logits: (tr(S·G·S·G) − Σ_v (w_vᵀ·S·w_v)²)/V; a bias changes nothing."""
+    h = hidden.double()
+    h = h - h.mean(dim=0)
+    S = h.mT @ h / (len(h) - 1)
+    SG = S @ head.gram()
+    diagonal: Tensor = _DiagonalSquares.apply(S, head.weight)  # type: ignore[no-untyped-call]
+    return ((SG * SG.mT).sum() - diagonal) / head.outputs
+
+
+class _DiagonalSquares(torch.autograd.Function):
+    """Σ_v (w_vᵀ·S·w_v)², its gradient 2·Σ_v (w_vᵀ·S·w_v)·w_v·w_vᵀ gathered in the same pass over W."""
+
+    @staticmethod
+    def forward(ctx: Any, S: Tensor, weight: Tensor, rows: int = 4096) -> Tensor:
+        total = S.new_zeros(())
+        gradient = torch.zeros_like(S)
+        for block in torch.split(weight, rows):
+            w = block.to(S.dtype)
+            variances = ((w @ S) * w).sum(dim=1)
+            total += variances.square().sum()
+            gradient.addmm_(w.mT, w * variances[:, None], alpha=2.0)
+        ctx.save_for_backward(gradient)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return grad * gradient, None, None

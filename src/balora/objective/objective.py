@@ -4,12 +4,14 @@ import torch
 from torch import Tensor, nn
 
 from balora.errors import InputError
-from balora.objective import logits as materialised
-from balora.objective.config import TERMS, ObjectiveConfig
+from balora.objective.config import ObjectiveConfig
 from balora.objective.head import FrozenHead, HeadCache
+from balora.objective.inactive import SMOOTHS_NOTHING, inactive_terms
 from balora.objective.readout import PLAIN, Readout
+from balora.objective.regularizers import REGULARIZERS, given
 from balora.objective.schedule import weight_at
-from balora.objective.terms import SMOOTHS_NOTHING, Terms, inactive_terms
+from balora.objective.task_loss import check_labels, task_loss
+from balora.objective.terms import Terms
 from balora.objective.vocabulary import parts_from_hidden
 
 
@@ -26,7 +28,7 @@ class Objective:
     ) -> None:
         """Args:
         config: what to compute.
-        label_smoothing: ε of the task's cross-entropy, 0 ≤ ε < 1 (:func:`balora.objective.logits.task_loss`).
+        label_smoothing: ε of the task's cross-entropy, 0 ≤ ε < 1 (:func:`balora.objective.task_loss.task_loss`).
         chunk_bytes: memory for the logits of one chunk of rows in `from_hidden`; by default what the device allows
             (:meth:`balora.objective.rowwise.Chunks.of`).
         """
@@ -36,9 +38,8 @@ class Objective:
         self._heads = HeadCache()
 
     def weights_at(self, progress: float) -> dict[str, float]:
-        """Return λ of every term at ``progress`` (share of steps done)."""
-        terms = {term: getattr(self.config, term) for term in TERMS}
-        return {name: weight_at(term.weight, term.schedule, progress) for name, term in terms.items()}
+        """Return λ of every regularizer at ``progress`` (share of steps done)."""
+        return {name: weight_at(term.weight, term.schedule, progress) for name, term in self.config.terms().items()}
 
     def from_logits(self, student: Tensor, reference: Tensor | None, labels: Tensor, progress: float = 0.0) -> Terms:
         """Return the terms of one batch.
@@ -57,16 +58,12 @@ class Objective:
         if self.label_smoothing and labels.is_floating_point():
             inactive["label_smoothing"] = SMOOTHS_NOTHING
         if not len(student):
-            return Terms(loss=student.sum(), task=student.sum().detach(), inactive=inactive)
-        parts = {"task": materialised.task_loss(student, labels, self.label_smoothing)}
-        if "consistency" in weights:
-            parts["consistency"] = materialised.consistency(self.config, student, _given(reference))
-        if "diversity" in weights:
-            parts["diversity"] = materialised.diversity(self.config, student)
-        if "spectral" in weights:
-            parts["spectral"] = materialised.spectral(self.config, student)
+            return self._terms(student.sum(), {"task": student.sum().detach()}, {}, inactive)
+        parts = {"task": task_loss(student, labels, self.label_smoothing)}
+        for term in weights:
+            parts[term] = REGULARIZERS[term].from_logits(self.config, student, reference)
         loss = torch.stack([weight * parts[term] for term, weight in {"task": 1.0, **weights}.items()]).sum()
-        return Terms(loss=loss, weights=weights, inactive=inactive, **parts)
+        return self._terms(loss, parts, weights, inactive)
 
     def from_hidden(
         self,
@@ -90,16 +87,16 @@ class Objective:
 
         Raises:
             InputError: hidden states of another width than the head, a trained head, a head of one output, float
-                labels, a soft cap with a term of the whole matrix, and all of `from_logits`.
+                labels, a term that needs logits (:meth:`Readout.obstacle`), and all of `from_logits`.
         """
         frozen, weights, inactive = self._on_head(hidden, reference_hidden, head, labels, progress)
         readout.check(self.config)
         if not len(hidden):
-            return Terms(loss=hidden.sum(), task=hidden.sum().detach(), inactive=inactive)
+            return self._terms(hidden.sum(), {"task": hidden.sum().detach()}, {}, inactive)
         reference = None if reference_hidden is None else reference_hidden.detach()
         active = {"task": 1.0, **weights}
         loss, parts = self._parts(frozen, hidden, reference, labels, active, readout)
-        return Terms(loss=loss, weights=weights, inactive=inactive, **parts)
+        return self._terms(loss, parts, weights, inactive)
 
     def gradients_from_hidden(
         self,
@@ -136,6 +133,12 @@ class Objective:
             self.config, head, hidden, reference, labels, weights, self.chunk_bytes, self.label_smoothing, readout
         )
 
+    def _terms(
+        self, loss: Tensor, parts: dict[str, Tensor], weights: dict[str, float], inactive: dict[str, str]
+    ) -> Terms:
+        regularizers = {name: parts.get(name) for name in self.config.terms()}
+        return Terms(loss=loss, task=parts["task"], parts=regularizers, weights=weights, inactive=inactive)
+
     def _acting(self, rows: int, outputs: int, progress: float) -> tuple[dict[str, float], dict[str, str]]:
         inactive = inactive_terms(self.config, rows, outputs)
         weights = self.weights_at(progress)
@@ -150,10 +153,10 @@ class Objective:
             raise InputError(f"hidden states have width {hidden.shape[-1]}, but the head takes d = {frozen.width}")
         if labels.is_floating_point() or frozen.outputs == 1:
             raise InputError("hidden states and a head are for token indices and a vocabulary: use from_logits")
-        materialised.check_labels(labels, frozen.outputs)
+        check_labels(labels, frozen.outputs)
         weights, inactive = self._acting(hidden.shape[0], frozen.outputs, progress)
         if "consistency" in weights:
-            _given(reference)
+            given(reference)
         return frozen, weights, inactive
 
 
@@ -166,9 +169,3 @@ def _check_rows(student: Tensor, reference: Tensor | None, labels: Tensor) -> No
         raise InputError(
             f"labels of shape {tuple(labels.shape)} for {len(student)} rows: give one a row, without masked positions"
         )
-
-
-def _given(reference: Tensor | None) -> Tensor:
-    if reference is None:
-        raise InputError("consistency has a weight, but no reference was given: pass the frozen model's outputs")
-    return reference

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from balora.errors import InputError
 from balora.objective.config import ObjectiveConfig
+from balora.objective.regularizers import REGULARIZERS, WholeMatrix
 
 
 class Readout(NamedTuple):
@@ -22,29 +23,28 @@ class Readout(NamedTuple):
         y = output * self.scale
         return y if self.soft_cap is None else self.soft_cap * torch.tanh(y / self.soft_cap)
 
+    def obstacle(self, config: ObjectiveConfig) -> str | None:
+        """Return why a term with a weight cannot be computed from hidden states, so that logits are needed, or None."""
+        forms = {name: REGULARIZERS[name].on_head(config) for name, term in config.terms().items() if term.weight > 0}
+        if without := [name for name, form in forms.items() if form is None]:
+            return f"the {' and the '.join(without)} term has no form on hidden states"
+        matrix = [form.name for form in forms.values() if isinstance(form, WholeMatrix)]
+        if self.soft_cap is None or not matrix:
+            return None
+        return (
+            "soft-capped logits are no product of hidden states and head, which the "
+            f"{' and the '.join(matrix)} on a vocabulary needs"
+        )
+
     def check(self, config: ObjectiveConfig) -> None:
-        """Raise :class:`InputError` for a scale or cap that makes no logits, or for terms that the cap rules out."""
+        """Raise :class:`InputError` for a scale or cap that makes no logits, or for a term that needs logits."""
         if not 0 < abs(self.scale) < float("inf"):
             raise InputError(f"`readout.scale` must be finite and not 0, got {self.scale}")
-        if self.soft_cap is None:
-            return
-        if not 0 < self.soft_cap < float("inf"):
+        if self.soft_cap is not None and not 0 < self.soft_cap < float("inf"):
             raise InputError(f"`readout.soft_cap` must be finite and above 0, got {self.soft_cap}: none means no cap")
-        if terms := whole_matrix_terms(config):
-            raise InputError(f"{CAPPED.format(' and the '.join(terms))}: use from_logits, or set the weight to 0")
+        if reason := self.obstacle(config):
+            raise InputError(f"{reason}: use from_logits, or set the weight to 0")
 
 
 PLAIN = Readout()
 """Logits are what the head puts out."""
-
-CAPPED = "soft-capped logits are no product of hidden states and head, which the {} on a vocabulary needs"
-
-
-def whole_matrix_terms(config: ObjectiveConfig) -> list[str]:
-    """Return the terms with a weight that no sum over rows gives, and that need Z = H·Wᵀ."""
-    terms = []
-    if config.diversity.weight > 0 and config.diversity.form == "covariance":
-        terms.append("covariance")
-    if config.spectral.weight > 0:
-        terms.append("spectral term")
-    return terms

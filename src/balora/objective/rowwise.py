@@ -14,8 +14,8 @@ from torch.autograd.function import once_differentiable
 from balora.maths.precision import accurate
 from balora.objective.config import ObjectiveConfig
 from balora.objective.head import FrozenHead
-from balora.objective.terms import top_k_of
 from balora.objective.tile import SCRATCH, RowTerms, tile_terms
+from balora.objective.topk import top_k_of
 
 CPU_ROWS, CPU_SHARE = 256, 4
 """On a CPU a chunk has this many rows at most, from which products are hardly faster, and this part of all rows."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from balora.maths.precision import accurate
 from balora.objective.editions import ConsistencyForm
-from balora.objective.topk import largest
+from balora.objective.topk import topk_by_blocks
 
 LEAST = -1e30
 """The logarithm of a probability that is 0: finite, so that 0·log 0 is 0, while nan still comes through."""
@@ -54,7 +54,7 @@ def tile_terms(y: Tensor, y_ref: Tensor | None, labels: Tensor, terms: RowTerms,
     z_ref = None if y_ref is None else _capped(y_ref, terms.soft_cap)[0]
     sums = torch.zeros(3, dtype=torch.float64, device=y.device)
     if terms.diversity and terms.top_k is not None:
-        values, index = largest(z, terms.top_k)
+        values, index = topk_by_blocks(z, terms.top_k)
         peak = values[:, :1]
         sums[2], top = _top_k_entropy(values, terms.diversity)
     else:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from balora.objective import Objective, ObjectiveConfig
-from balora.objective.config import TERMS
 from balora.training.loss import ModelLoss, gradient_norms
 from balora.training.rows import Rows
 
@@ -32,9 +31,9 @@ def matched_config(
         seed: of the noise by which consistency is compared.
     """
     swapped = loss.config
-    own = ObjectiveConfig.preset("ba-lora", family=swapped.family, edition=swapped.edition)
+    own = type(swapped).preset("ba-lora", family=swapped.family, edition=swapped.edition)
     generator = torch.Generator().manual_seed(seed)
-    acting = [term for term in TERMS if getattr(swapped, term).weight > 0]
+    acting = {name: term for name, term in swapped.terms().items() if term.weight > 0}
     sizes = {(term, name): 0.0 for term in acting for name in ("own", "swapped")}
     for batch in batches:
         with torch.no_grad():
@@ -45,10 +44,9 @@ def matched_config(
                 sizes[term, name] += _size(loss, _alone(config, term), rows, labels, generator)
                 generator.set_state(state)  # both forms see the same noise
     changes, notes = {}, []
-    for term in acting:
-        before = getattr(swapped, term).weight
-        after, note = _weight(term, before, sizes[term, "own"], sizes[term, "swapped"])
-        changes[term] = getattr(swapped, term).replace(weight=after)
+    for term, settings in acting.items():
+        after, note = _weight(term, settings.weight, sizes[term, "own"], sizes[term, "swapped"])
+        changes[term] = settings.replace(weight=after)
         notes.append(note)
     return swapped.replace(**changes), notes
 
@@ -67,7 +65,7 @@ def _weight(term: str, before: float, own: float, swapped: float) -> tuple[float
 def _alone(config: ObjectiveConfig, term: str) -> ObjectiveConfig:
     """Return ``config`` with ``term`` alone, at weight 1 from the first step on."""
     weights = {
-        other: getattr(config, other).replace(weight=float(other == term), schedule="constant") for other in TERMS
+        name: other.replace(weight=float(name == term), schedule="constant") for name, other in config.terms().items()
     }
     return config.replace(matching="none", **weights)
 

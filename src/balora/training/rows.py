@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from balora.adapters.reference import unwrap
 from balora.errors import ModelError
 from balora.objective import ObjectiveConfig
-from balora.objective.readout import CAPPED, Readout, whole_matrix_terms
+from balora.objective.readout import Readout
 
 IGNORED = -100
 SOFT_CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
@@ -95,9 +95,7 @@ class CausalRows:
             return "the model has no backbone of its own"
         if "logits_to_keep" not in inspect.signature(base.forward).parameters:
             return "the model cannot leave out logits (no `logits_to_keep`)"
-        if self.readout.soft_cap is not None and (terms := whole_matrix_terms(config)):
-            return CAPPED.format(" and the ".join(terms))
-        return None
+        return self.readout.obstacle(config)
 
     def read(self, model: nn.Module, inputs: Mapping[str, Any], counted: Tensor) -> Rows:
         """Run ``model`` on ``inputs`` (without labels) and return its rows at the counted positions."""

@@ -13,8 +13,8 @@ from transformers import TrainingArguments
 from balora.adapters import attach, export_adapter, frozen_copy
 from balora.errors import InputError
 from balora.folders import claim_output
-from balora.objective.config import TERMS, ObjectiveConfig
-from balora.objective.idle import idle_settings
+from balora.objective.config import ObjectiveConfig
+from balora.objective.inactive import inactive_settings
 from balora.progress import OnProgress, Progress
 from balora.tasks.catalogue import find_task
 from balora.tasks.collate import Collator
@@ -92,7 +92,7 @@ def _carry_out(made: "_Run", folder: Path, clock: Clock, identity: dict[str, Any
         behaviour=evaluation.behaviour,
         inheritance=kept,
         terms=telemetry.summary(made.weights()),
-        inactive=telemetry.inactive() | idle_settings(made.spec.objective, made.classes()),
+        inactive=telemetry.inactive() | inactive_settings(made.spec.objective, made.classes()),
         notes=[*made.notes, *made.trainer.model_loss.notes(), *telemetry.notes(), *evaluation.notes],
         cost=made.cost(clock),
         **identity,
@@ -214,7 +214,7 @@ class _Run:
 
     def weights(self) -> dict[str, float]:
         """Return λ of every term, and α of L2 to the start where it has one."""
-        weights = {term: getattr(self.objective, term).weight for term in TERMS}
+        weights = {name: term.weight for name, term in self.objective.terms().items()}
         alpha = self.spec.training.l2_start
         return weights | ({"l2_start": alpha} if alpha else {})
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,8 @@ import torch
 from torch import Tensor
 
 from balora.errors import TrainingError
-from balora.objective.config import TERMS
 from balora.objective.terms import Terms
 from balora.training.record import TermSummary
-
-NAMES = ("task", *TERMS)
 
 
 class Telemetry:
@@ -29,6 +27,7 @@ class Telemetry:
         self._batches = 0
         self._pending: list[tuple[int, Terms, dict[str, Tensor], Tensor | None]] = []
         self._series: list[dict[str, Any]] = []
+        self._names: tuple[str, ...] = ()
         self._first_bad: Tensor | None = None
         self._last_step = -1
 
@@ -59,8 +58,8 @@ class Telemetry:
             self.check()
 
     def _watch(self, step: int, terms: Terms, norms: dict[str, Tensor]) -> None:
-        values = terms.values()
-        bad = torch.stack([_is_bad(terms.loss, values.get(name), norms.get(name)) for name in NAMES])
+        values, self._names = terms.values(), ("task", *terms.parts)
+        bad = torch.stack([_is_bad(terms.loss, values.get(name), norms.get(name)) for name in self._names])
         none_yet = torch.full_like(bad, -1, dtype=torch.long)
         first = none_yet if self._first_bad is None else self._first_bad
         self._first_bad = torch.where(bad & (first < 0), step, first)
@@ -69,7 +68,7 @@ class Telemetry:
         """Raise :class:`TrainingError` with the first step and term that were not finite (waits for the device)."""
         if self._first_bad is None:
             return
-        bad = [(step, name) for name, step in zip(NAMES, self._first_bad.tolist(), strict=True) if step >= 0]
+        bad = [(step, name) for name, step in zip(self._names, self._first_bad.tolist(), strict=True) if step >= 0]
         if bad:
             step, name = min(bad, key=lambda found: found[0])  # of one step the task comes first: it is most basic
             raise TrainingError(
@@ -119,9 +118,8 @@ class Telemetry:
         return {key: value for key, value in (rows[-1] if rows else {}).items() if key not in ("step", "loss")}
 
     def summary(self, weights: dict[str, float]) -> dict[str, TermSummary]:
-        """Return each term over the recorded steps; ``weights`` are the configured λ (and α of `l2_start`)."""
-        names = dict.fromkeys((*NAMES, *weights))
-        return {name: _summary(name, weights.get(name, 1.0), self.series()) for name in names}
+        """Return the task loss and each term of ``weights``, the configured λ (and α of `l2_start`), over the steps."""
+        return {name: _summary(name, weight, self.series()) for name, weight in {"task": 1.0, **weights}.items()}
 
     def write(self, path: Path) -> None:
         """Write the series as one JSON object a line."""
@@ -141,8 +139,8 @@ def _is_bad(like: Tensor, *values: Tensor | None) -> Tensor:
 
 
 def _detached(terms: Terms) -> Terms:
-    values = {name: value.detach() for name, value in terms.values().items()}
-    return Terms(loss=terms.loss.detach(), weights=terms.weights, inactive=terms.inactive, **values)
+    parts = {name: None if value is None else value.detach() for name, value in terms.parts.items()}
+    return replace(terms, loss=terms.loss.detach(), task=terms.task.detach(), parts=parts)
 
 
 def _summary(name: str, weight: float, series: list[dict[str, Any]]) -> TermSummary:

@@ -1,19 +1,10 @@
-"""The parts of the objective from materialised logits: one function of `balora.maths` a term, gradients by autograd."""
+"""The task's own loss from logits: cross-entropy for classes and tokens, squared error for regression."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from balora.errors import InputError
-from balora.maths import (
-    consistency_kl,
-    consistency_mse,
-    diversity_covariance,
-    diversity_entropy,
-    spectral_ratio,
-)
 from balora.maths.precision import accurate
-from balora.objective.config import ObjectiveConfig
-from balora.objective.terms import top_k_of
 
 
 def task_loss(student: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -40,24 +31,3 @@ def check_labels(labels: Tensor, outputs: int) -> None:
     if labels.device.type == "cpu" and labels.numel() and not (labels.min() >= 0 and labels.max() < outputs):
         wrong = labels.min() if labels.min() < 0 else labels.max()
         raise InputError(f"labels must be between 0 and {outputs - 1} (rows already valid), got {int(wrong)}")
-
-
-def consistency(config: ObjectiveConfig, student: Tensor, reference: Tensor) -> Tensor:
-    """Return the configured consistency; with a single output, whose softmax and sign say nothing, the plain MSE."""
-    if student.shape[-1] == 1:
-        return consistency_mse(student, reference, normalize=False)
-    if config.consistency.form == "mse":
-        return consistency_mse(student, reference)
-    return consistency_kl(student, reference, config.consistency.temperature)
-
-
-def diversity(config: ObjectiveConfig, student: Tensor) -> Tensor:
-    """Return the configured diversity."""
-    if config.diversity.form == "covariance":
-        return diversity_covariance(student)
-    return diversity_entropy(student, top_k_of(config, student.shape[-1]))
-
-
-def spectral(config: ObjectiveConfig, student: Tensor) -> Tensor:
-    """Return the configured spectral ratio."""
-    return spectral_ratio(student, config.spectral.k, config.spectral.norm)

@@ -3,7 +3,7 @@
 import pytest
 
 from balora.objective import ObjectiveConfig
-from balora.objective.idle import idle_settings
+from balora.objective.inactive import inactive_settings
 
 T, K, HEAD = "consistency.temperature", "diversity.top_k", "reference_head"
 MSE = "the mean squared error has no temperature"
@@ -38,7 +38,7 @@ CASES = [
 
 @pytest.mark.parametrize(("family", "changes", "classes", "expected"), CASES)
 def test_what_has_no_effect_is_named(family, changes, classes, expected) -> None:  # type: ignore[no-untyped-def]
-    assert idle_settings(config_of(family, **changes), classes) == expected
+    assert inactive_settings(config_of(family, **changes), classes) == expected
 
 
 @pytest.mark.parametrize("edition", ["iclr-2026", "arxiv-v5"])
@@ -46,4 +46,4 @@ def test_what_has_no_effect_is_named(family, changes, classes, expected) -> None
 @pytest.mark.parametrize("formulation", [None, "nlu", "nlg"])
 def test_nothing_published_is_named(edition, family, formulation) -> None:  # type: ignore[no-untyped-def]
     for classes in (None,) if family == "nlg" else (1, 2, 3):
-        assert idle_settings(config_of(family, edition, formulation), classes) == {}
+        assert inactive_settings(config_of(family, edition, formulation), classes) == {}

@@ -1,0 +1,106 @@
+"""The registry of regularizers: how each is computed from logits and on a frozen head, and when it cannot act.
+
+Its settings are a field of :class:`balora.objective.config.ObjectiveConfig` of the same name. Weights, schedules,
+telemetry, matching and reasons for inactivity follow from the two (CONTRIBUTING.md, "How to add a regularizer").
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from balora.errors import InputError
+from balora.maths import consistency_kl, consistency_mse, diversity_covariance, diversity_entropy, spectral_ratio
+from balora.maths.spectrum import ratio_of
+from balora.objective.config import ObjectiveConfig
+from balora.objective.head import FrozenHead, covariance_on_head, spectrum_on_head
+from balora.objective.topk import top_k_of
+
+
+class WholeMatrix(NamedTuple):
+    """A term on a vocabulary that is no sum over rows: it is computed from all hidden states and the frozen head."""
+
+    name: str
+    """What error texts call it."""
+    value: Callable[[ObjectiveConfig, Tensor, FrozenHead], Tensor]
+    """From N×d hidden states."""
+    scale_free: bool = False
+    """Whether a factor of the logits changes nothing, so that the readout's scale is left out."""
+
+
+OnHead = Literal["tiles"] | WholeMatrix | None
+"""How a term is computed from hidden states: as a sum over rows in :mod:`balora.objective.tile`, as a whole matrix, or
+not at all, so that logits are needed."""
+
+
+class Regularizer(NamedTuple):
+    """How one regularizer is computed."""
+
+    from_logits: Callable[[ObjectiveConfig, Tensor, Tensor | None], Tensor]
+    """The value, differentiable, for the student's N×D logits and the reference's (None: none were given)."""
+    cannot_act: Callable[[ObjectiveConfig, int, int], str | None] = lambda config, rows, outputs: None
+    """Why its gradient is zero on N > 0 rows of D outputs; None if it acts."""
+    on_head: Callable[[ObjectiveConfig], OnHead] = lambda config: None
+
+
+def _consistency(config: ObjectiveConfig, student: Tensor, reference: Tensor | None) -> Tensor:
+    # with a single output, whose softmax and sign say nothing, the plain mean squared error
+    reference = given(reference)
+    if student.shape[-1] == 1:
+        return consistency_mse(student, reference, normalize=False)
+    if config.consistency.form == "mse":
+        return consistency_mse(student, reference)
+    return consistency_kl(student, reference, config.consistency.temperature)
+
+
+def given(reference: Tensor | None) -> Tensor:
+    """Return the reference's outputs, or raise :class:`InputError` if there are none."""
+    if reference is None:
+        raise InputError("consistency has a weight, but no reference was given: pass the frozen model's outputs")
+    return reference
+
+
+def _diversity(config: ObjectiveConfig, student: Tensor, _: Tensor | None) -> Tensor:
+    if config.diversity.form == "covariance":
+        return diversity_covariance(student)
+    return diversity_entropy(student, top_k_of(config, student.shape[-1]))
+
+
+def _diversity_cannot_act(config: ObjectiveConfig, rows: int, outputs: int) -> str | None:
+    if outputs == 1:
+        return "one output: its covariance with others and its entropy are constants"
+    if config.diversity.form == "covariance":
+        return f"a covariance needs two rows, the batch has {rows}" if rows < 2 else None
+    return "top_k = 1: the entropy of a single probability is 0" if top_k_of(config, outputs) == 1 else None
+
+
+def _spectral(config: ObjectiveConfig, student: Tensor, _: Tensor | None) -> Tensor:
+    return spectral_ratio(student, config.spectral.k, config.spectral.norm)
+
+
+def _spectral_on_head(config: ObjectiveConfig, hidden: Tensor, head: FrozenHead) -> Tensor:
+    return ratio_of(spectrum_on_head(hidden, head), config.spectral.k, config.spectral.norm)
+
+
+def _spectral_cannot_act(config: ObjectiveConfig, rows: int, outputs: int) -> str | None:
+    limit = min(rows, outputs)
+    if limit <= 1:
+        return f"logits of {rows} row(s) × {outputs} output(s) have one singular value: the ratio is -1"
+    if config.spectral.norm == "nuclear" and config.spectral.k >= limit:
+        return f"k = {config.spectral.k} ≥ min(N, D) = {limit}: the nuclear ratio is -1 whatever the logits are"
+    return None
+
+
+COVARIANCE = WholeMatrix("covariance", lambda config, hidden, head: covariance_on_head(hidden, head))
+SPECTRAL = WholeMatrix("spectral term", _spectral_on_head, scale_free=True)
+
+REGULARIZERS = {
+    "consistency": Regularizer(_consistency, on_head=lambda config: "tiles"),
+    "diversity": Regularizer(
+        _diversity,
+        _diversity_cannot_act,
+        on_head=lambda config: COVARIANCE if config.diversity.form == "covariance" else "tiles",
+    ),
+    "spectral": Regularizer(_spectral, _spectral_cannot_act, on_head=lambda config: SPECTRAL),
+}
+"""Every regularizer by the name of its settings in the objective's configuration."""
