@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from balora.objective.head import FrozenHead
-from balora.objective.vocabulary import covariance_on_head, spectrum_on_head
+from balora.objective.head import FrozenHead, covariance_on_head, spectrum_on_head
 from benchmarks.measure import interleaved, peak_memory
 from benchmarks.objective import problem
 

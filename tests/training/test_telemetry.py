@@ -11,7 +11,8 @@ from training_cases import adapted, answers, collate, examples, moved, objective
 from balora.adapters import reference_of
 from balora.maths import consistency_kl, diversity_covariance, diversity_entropy, spectral_ratio
 from balora.objective import ObjectiveConfig
-from balora.objective import logits as from_logits
+from balora.objective import objective as objective_module
+from balora.objective import task_loss as task_loss_module
 from balora.objective.terms import Terms
 from balora.training import telemetry as telemetry_module
 from balora.training.loss import ModelLoss
@@ -166,7 +167,8 @@ class Readings(TorchDispatchMode):
 @pytest.mark.parametrize("name", ["llama", "classifier"])
 def test_an_unrecorded_step_reads_nothing_from_the_device(name, monkeypatch):
     monkeypatch.setattr(telemetry_module, "reading_is_free", lambda device: False)
-    monkeypatch.setattr(from_logits, "check_labels", lambda labels, outputs: None)  # made on the CPU only
+    for module in (objective_module, task_loss_module):
+        monkeypatch.setattr(module, "check_labels", lambda labels, outputs: None)  # made on the CPU only
     family, rows = ("nlg", answers()) if name == "llama" else ("nlu", examples())
     model, batch = moved(adapted(name)), collate(rows)
     batch[ROW_KEYS] = row_keys(batch, causal=name == "llama")  # as the trainer's collator leaves it

@@ -6,10 +6,10 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
-from test_sft import PAIRS, sft
-from test_sft import model as model
-from test_sft import tokenizer as tokenizer
-from training_cases import adapted, answers, losses, objective, trained_weights, trainer
+from sft_cases import CONFIG, PAIRS, sft
+from sft_cases import model as model
+from sft_cases import tokenizer as tokenizer
+from training_cases import adapted, answers, losses, trained_weights, trainer
 from trl import SFTTrainer
 
 from balora.training.loss import ModelLoss
@@ -20,7 +20,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*padding-free.*:UserWarning"),
 ]
 
-CONFIG = objective("nlg", consistency=0.5, diversity=0.3, spectral=0.2)
 WAYS = {
     "plain": {},
     "gradient checkpointing": {"activation_checkpointing": True},
