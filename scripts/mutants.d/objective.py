@@ -73,7 +73,7 @@ MUTANTS = {
         ("no-rows-detached", "self._terms(student.sum(), ", "self._terms(student.sum().detach(), "),
         ("labels-unchecked", "if labels.shape != student.shape[:1]:", "if len(labels) != len(student):"),
         ("reference-shape-unchecked", "if reference is not None and reference.shape != student.shape:", "if False:"),
-        ("each-gradient-unweighted", "labels, {term: weight}, readout)", "labels, {term: 1.0}, readout)"),
+        ("each-gradient-unweighted", "labels, {term: weight}, *settings)", "labels, {term: 1.0}, *settings)"),
     ],
     ("objective/head.py", "objective/test_frozen_head.py"): [
         ("bias-dropped-from-the-root", "self.bias[:, None]", "0 * self.bias[:, None]"),
@@ -117,7 +117,7 @@ MUTANTS = {
     ],
     ("objective/objective.py", "objective/test_label_smoothing.py"): [
         ("smoothing-lost-from-logits", "task_loss(student, labels, self.label_smoothing)", "task_loss(student, labels)"),
-        ("smoothing-lost-from-hidden", "self.chunk_bytes, self.label_smoothing", "self.chunk_bytes"),
+        ("smoothing-lost-from-hidden", "self.chunk_bytes, self.label_smoothing, readout\n", "self.chunk_bytes, 0.0, readout\n"),
         ("regression-says-nothing", 'inactive["label_smoothing"] = SMOOTHS_NOTHING', "pass"),
     ],
     ("objective/rowwise.py", "objective/test_from_hidden.py objective/test_from_hidden_limits.py"): [

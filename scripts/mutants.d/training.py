@@ -26,8 +26,8 @@ MUTANTS = {
     ],
     ("training/sft.py", "training/test_trainer_paths.py"): [
         ("keys-to-trls-evaluation", "inputs.pop(ROW_KEYS, None)", "pass"),
-        ("never-kept", "keep_reference(self, reference_cache)", "pass"),
-        ("never-written", "write_reference(self)", "pass"),
+        ("never-kept", "cache_reference(self, reference_cache)", "pass"),
+        ("never-written", "flush_reference_cache(self)", "pass"),
     ],
     ("training/loss.py", "training/test_telemetry.py training/test_reference_cache.py training/test_counted_rows.py"): [
         ("share-without-lambda", "size * terms.weights.get(name, 1.0)", "size"),
@@ -42,7 +42,7 @@ MUTANTS = {
     ("training/loss.py", "training/test_reference_every.py training/test_reference_disk.py"): [
         ("reference-at-every-step", "catch=norms, reference=needed)", "catch=norms)"),
         ("said-to-be-inactive", 'if key != "consistency"}', "}"),
-        ("said-each-step", "self._live_is_said = True", "pass"),
+        ("said-each-step", "self._warned_of_live_reference = True", "pass"),
     ],
     ("training/trainer.py", "training/test_accumulation.py"): [
         ("share-inverted", "return rows * processes / whole", "return whole * processes / max(rows, 1)"),
@@ -111,7 +111,7 @@ MUTANTS = {
         ("share-not-divided", "float(norms[name]) / total if", "float(norms[name]) if"),
         ("share-over-its-own-steps", "sum(shares) / len(series)", "sum(shares) / len(shares)"),
         ("last-bad-step", "bad & (first < 0), step", "bad, step"),
-        ("first-name-not-first-step", "min(bad, key=lambda found: found[0])", "bad[0]"),
+        ("first-name-not-first-step", "min(bad, key=lambda pair: pair[0])", "bad[0]"),
         ("gradients-unwatched", "values.get(name), norms.get(name)", "values.get(name)"),
         ("nothing-read-when-recorded", "if norms or reading_is_free", "if reading_is_free"),
         ("always-read", "if norms or reading_is_free(terms.task.device):", "if True:"),

@@ -115,7 +115,7 @@ def test_mse_sees_directions_only() -> None:
 # --- (4) gradients ----------------------------------------------------------------------------------------------------
 
 
-def test_gradcheck() -> None:
+def test_the_gradients_pass_gradcheck() -> None:
     student, reference = logits(4, 6, 1).requires_grad_(), logits(4, 6, 2)
     assert torch.autograd.gradcheck(lambda z: consistency_kl(z, reference, 2.0), student)
     assert torch.autograd.gradcheck(lambda z: consistency_mse(z, reference), student)
@@ -147,7 +147,7 @@ def test_a_temperature_that_is_no_positive_number_is_an_error(temperature: float
         consistency_kl(torch.zeros(1, 2), torch.zeros(1, 2), temperature)
 
 
-def test_zeros() -> None:
+def test_a_row_of_zeros_has_no_direction_and_passes_no_gradient() -> None:
     zeros = torch.zeros(2, 3, requires_grad=True)
     reference = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     assert consistency_kl(zeros, torch.zeros(2, 3)).item() == 0.0

@@ -107,7 +107,7 @@ def test_covariance_is_zero_exactly_for_decorrelated_outputs() -> None:
     assert diversity_covariance(mixed) > 0.1
 
 
-def test_entropy_bounds_and_what_they_mean() -> None:
+def test_entropy_is_log_d_when_uniform_zero_when_certain_and_blind_to_a_shift() -> None:
     uniform, certain = torch.zeros(3, 8), 1e4 * torch.eye(8)[:3]
     assert diversity_entropy(uniform).item() == pytest.approx(-math.log(8), rel=1e-6)
     assert diversity_entropy(uniform, 5).item() == pytest.approx(-math.log(5), rel=1e-6)
@@ -127,7 +127,7 @@ def test_top_k_over_the_whole_vocabulary_is_the_whole_entropy() -> None:
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5)])
-def test_gradcheck(shape: tuple[int, int]) -> None:
+def test_the_gradients_pass_gradcheck(shape: tuple[int, int]) -> None:
     z = logits(*shape).requires_grad_()
     assert torch.autograd.gradcheck(diversity_covariance, z)
     assert torch.autograd.gradcheck(diversity_entropy, z)
@@ -162,7 +162,7 @@ def test_top_k_outside_the_vocabulary_is_an_error(top_k: int) -> None:
         diversity_entropy(torch.zeros(2, 5), top_k)
 
 
-def test_zeros_and_one_output() -> None:
+def test_equal_rows_and_a_single_output_have_no_diversity_to_gain() -> None:
     zeros = torch.zeros(4, 3, requires_grad=True)
     value = diversity_covariance(zeros)
     assert value.item() == 0.0

@@ -177,7 +177,7 @@ def test_a_bad_weight_is_an_error(bad: float) -> None:
         pissa_factors(W, 2)
 
 
-def test_other_input_errors() -> None:
+def test_a_missing_generator_or_unknown_method_is_refused() -> None:
     with pytest.raises(InputError, match="'randomized' draws random numbers: pass a seeded `generator`"):
         pissa_factors(weight(4, 9), 2, method="randomized")
     with pytest.raises(InputError, match="`method` must be 'exact' or 'randomized', got 'niter_16'"):

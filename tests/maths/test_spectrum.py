@@ -85,7 +85,7 @@ def test_ratios_know_neither_scale_nor_rotation(norm: Norm) -> None:
     assert spectral_ratio(z.T, 2, norm).item() == pytest.approx(value, rel=1e-12)
 
 
-def test_bounds() -> None:
+def test_the_ratio_is_least_for_k_equal_values_and_minus_one_for_rank_one() -> None:
     rank_one = matrix(6, 1) @ matrix(1, 9)
     for k in (1, 3):
         assert spectral_ratio(rank_one, k).item() == pytest.approx(-1.0, rel=1e-6)
@@ -132,7 +132,7 @@ def test_descending_the_frobenius_ratio_spreads_the_leading_values() -> None:
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (1, 3)])
-def test_gradcheck(shape: tuple[int, int], norm: Norm) -> None:
+def test_the_gradients_pass_gradcheck(shape: tuple[int, int], norm: Norm) -> None:
     z = matrix(*shape).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: spectral_ratio(x, 2, norm), z)
 
@@ -204,7 +204,7 @@ def test_a_bad_value_comes_out_as_nan(bad: float, shape: tuple[int, int], norm: 
     assert spectral_ratio(z, 1, norm).isnan()
 
 
-def test_input_errors() -> None:
+def test_a_wrong_k_norm_or_shape_is_refused() -> None:
     with pytest.raises(InputError, match="`k` must be at least 1, got 0"):
         spectral_ratio(torch.eye(2), 0)
     with pytest.raises(InputError, match="singular values of no rows are undefined: got logits with 0 rows"):

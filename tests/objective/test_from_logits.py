@@ -177,7 +177,9 @@ LABELS = torch.zeros(4, dtype=torch.long)
         ((Z, Z, torch.zeros(4)), "float labels mean regression on one output, got 3 outputs"),
     ],
 )
-def test_errors(arguments: tuple[Tensor, Tensor | None, Tensor], message: str) -> None:
+def test_inputs_that_do_not_fit_each_other_are_refused(
+    arguments: tuple[Tensor, Tensor | None, Tensor], message: str
+) -> None:
     objective = Objective(ObjectiveConfig.preset("ba-lora", family="nlu"))
     with pytest.raises(InputError, match=re.escape(message)):
         objective.from_logits(*arguments)

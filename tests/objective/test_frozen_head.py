@@ -92,7 +92,7 @@ H, HEAD, LABELS = torch.zeros(4, 3), nn.Linear(3, 5).requires_grad_(False), torc
         ((H, H, nn.Linear(3, 1).requires_grad_(False), LABELS), "hidden states and a head are for token indices"),
     ],
 )
-def test_errors(arguments: Any, message: str) -> None:
+def test_inputs_that_do_not_fit_the_head_are_refused(arguments: Any, message: str) -> None:
     objective = Objective(config_of("arxiv-v5", "nlg"))
     for method in (objective.from_hidden, objective.gradients_from_hidden):
         with pytest.raises(InputError, match=re.escape(message)):

@@ -14,7 +14,7 @@ EPS = 0.3
 TASK = ObjectiveConfig.preset("none", family="nlg")
 
 
-def test_a_literal() -> None:
+def test_smoothing_mixes_the_label_with_the_mean_over_classes() -> None:
     # log p of row 1: softmax of (0, ln 3) is (1/4, 3/4); row 2 is even
     logits = torch.tensor([[0.0, math.log(3.0)], [5.0, 5.0]], dtype=torch.float64)
     labels = torch.tensor([1, 0])
@@ -27,7 +27,7 @@ def test_a_literal() -> None:
 
 @pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
 @pytest.mark.parametrize("shape", [(1, 7, 3), (41, 401, 24)], ids=str)
-def test_it_is_torchs(shape, bias) -> None:  # type: ignore[no-untyped-def]
+def test_value_and_gradient_are_those_of_torch(shape, bias) -> None:  # type: ignore[no-untyped-def]
     made = batch_of(*shape, bias=bias)
     objective = Objective(TASK, label_smoothing=EPS, chunk_bytes=17 * 2 * shape[1] * 8)
     expected = F.cross_entropy(made.logits, made.labels, label_smoothing=EPS)

@@ -17,7 +17,7 @@ SQUARES = weighted(config_of("arxiv-v5", "nlg"), consistency=0.7, diversity=0.3)
 )
 
 
-def test_a_literal() -> None:
+def test_the_scale_is_applied_before_the_cap() -> None:
     output = torch.tensor([0.0, 1.0, -50.0])
     assert Readout(scale=2.0)(output).tolist() == [0.0, 2.0, -100.0]
     assert Readout(soft_cap=30.0)(output).tolist() == pytest.approx([0.0, 30 * math.tanh(1 / 30), -27.9333], rel=1e-5)
@@ -27,7 +27,7 @@ def test_a_literal() -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("readout", [Readout(0.25), Readout(-3.0), Readout(1.0, 4.0), Readout(2.0, 4.0)], ids=str)
 @pytest.mark.parametrize("config", [ROWS, WHOLE, SQUARES], ids=["top K", "whole vocabulary", "squares"])
-def test_it_is_the_loss_of_the_logits(config, readout, dtype) -> None:  # type: ignore[no-untyped-def]
+def test_hidden_states_give_the_loss_and_gradients_of_the_logits(config, readout, dtype) -> None:  # type: ignore[no-untyped-def]
     tolerance = {torch.float64: 1e-12, torch.float32: 1e-5}[dtype]
     made = batch_of(41, 401, 24, bias=True, dtype=dtype)
     exact = in_float64(made)
@@ -71,7 +71,7 @@ def test_a_scale_is_exact_in_every_term(edition, formulation, scale) -> None:  #
     assert relative(*gradients) < 1e-11
 
 
-def test_gradcheck_under_a_cap() -> None:
+def test_the_gradient_under_a_cap_passes_gradcheck() -> None:
     made = batch_of(6, 9, 4, bias=True)
     config = WHOLE.replace(consistency=WHOLE.consistency.replace(temperature=1.7))
     objective = Objective(config, chunk_bytes=1)

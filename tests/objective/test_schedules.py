@@ -20,7 +20,7 @@ VALUES: dict[Schedule, tuple[float, ...]] = {
 
 
 @pytest.mark.parametrize("schedule", VALUES)
-def test_literal_points(schedule: Schedule) -> None:
+def test_each_schedule_takes_its_published_values(schedule: Schedule) -> None:
     for progress, value in zip(POINTS, VALUES[schedule], strict=True):
         assert weight_at(2.0, schedule, progress) == pytest.approx(value, rel=1e-8, abs=1e-12)  # digits written above
 

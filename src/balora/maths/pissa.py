@@ -1,4 +1,4 @@
-"""PiSSA's start: the principal singular vectors of a weight as low-rank factors."""
+"""Compute PiSSA's start: the principal singular vectors of a weight as low-rank factors."""
 
 import math
 from typing import Literal

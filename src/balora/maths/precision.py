@@ -1,4 +1,4 @@
-"""In which number format the formulas are computed."""
+"""Raise half-precision values to float32 before a formula is computed with them."""
 
 import torch
 from torch import Tensor

@@ -1,5 +1,6 @@
 """The training objective: both editions as data, weights and schedules, the loss from logits or from hidden states."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from balora.objective.config import ObjectiveConfig
@@ -14,16 +15,6 @@ __all__ = ["Objective", "ObjectiveConfig", "Readout", "Terms"]
 
 def __getattr__(name: str) -> Any:
     # torch is loaded at first use, so that plans and reports can read configurations at once
-    if name == "Objective":
-        from balora.objective.objective import Objective
-
-        return Objective
-    if name == "Readout":
-        from balora.objective.readout import Readout
-
-        return Readout
-    if name == "Terms":
-        from balora.objective.terms import Terms
-
-        return Terms
+    if name in __all__:
+        return getattr(import_module(f"balora.objective.{name.lower()}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -95,7 +95,9 @@ class Objective:
             return self._terms(hidden.sum(), {"task": hidden.sum().detach()}, {}, inactive)
         reference = None if reference_hidden is None else reference_hidden.detach()
         active = {"task": 1.0, **weights}
-        loss, parts = self._parts(frozen, hidden, reference, labels, active, readout)
+        loss, parts = parts_from_hidden(
+            self.config, frozen, hidden, reference, labels, active, self.chunk_bytes, self.label_smoothing, readout
+        )
         return self._terms(loss, parts, weights, inactive)
 
     def gradients_from_hidden(
@@ -112,26 +114,14 @@ class Objective:
         frozen, weights, _ = self._on_head(hidden, reference_hidden, head, labels, progress)
         readout.check(self.config)
         reference = None if reference_hidden is None else reference_hidden.detach()
+        settings = (self.chunk_bytes, self.label_smoothing, readout)
         gradients = {}
         for term, weight in {"task": 1.0, **weights}.items():
             leaf = hidden.detach().requires_grad_()
             with torch.enable_grad():
-                loss, _ = self._parts(frozen, leaf, reference, labels, {term: weight}, readout)
+                loss, _ = parts_from_hidden(self.config, frozen, leaf, reference, labels, {term: weight}, *settings)
             gradients[term] = torch.autograd.grad(loss, leaf)[0]
         return gradients
-
-    def _parts(
-        self,
-        head: FrozenHead,
-        hidden: Tensor,
-        reference: Tensor | None,
-        labels: Tensor,
-        weights: dict[str, float],
-        readout: Readout,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        return parts_from_hidden(
-            self.config, head, hidden, reference, labels, weights, self.chunk_bytes, self.label_smoothing, readout
-        )
 
     def _terms(
         self, loss: Tensor, parts: dict[str, Tensor], weights: dict[str, float], inactive: dict[str, str]

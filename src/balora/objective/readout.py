@@ -1,4 +1,4 @@
-"""What a model does to the output of its head before it calls the result logits."""
+"""Turn the output of a model's head into its logits (scale, soft cap), and say which terms then need the logits."""
 
 from typing import NamedTuple
 
@@ -47,4 +47,4 @@ class Readout(NamedTuple):
 
 
 PLAIN = Readout()
-"""Logits are what the head puts out."""
+"""The logits are the head's output itself."""

@@ -1,4 +1,4 @@
-"""Sums over rows of logits in chunks, with dL/dZ written by hand and folded into dL/dH at once.
+"""Sum the row-wise terms over chunks of logits; dL/dZ is written by hand and folded into dL/dH at once.
 
 A chunk of rows costs three products with W: the student's logits, the reference's, and the gradient, which takes the
 place of the student's logits. Between the products a chunk is worked through in tiles that stay in the caches. Nothing

@@ -1,4 +1,4 @@
-"""How the weights change over training."""
+"""Compute a regularizer's weight λ at a given point of training: constant, cosine or two-phase."""
 
 import math
 

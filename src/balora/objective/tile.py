@@ -1,8 +1,8 @@
-"""The row-wise terms on a tile of logits (n×V), and d(loss)/dZ written over the logits.
+"""Compute the row-wise terms on a tile of logits (n×V), and write d(loss)/dZ over the logits.
 
-Every pass over a tile costs as much as some tens of multiplications a logit, so passes are what is saved: one
-exponential a model serves all terms, probabilities are divided by their sums only as part of the gradient, buffers are
-used again. What there is one of a row (maxima, sums, their logarithms) is in float64.
+Every pass over a tile costs as much as some tens of multiplications per logit, so the code saves passes: one
+exponential per model serves all terms, probabilities are divided by their sums only as part of the gradient, and
+buffers are reused. Quantities with one value per row (maxima, sums, their logarithms) are in float64.
 """
 
 from typing import NamedTuple

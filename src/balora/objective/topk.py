@@ -1,4 +1,4 @@
-"""The K largest entries of every row: exactly what `topk` gives, at the price of one pass over the row.
+"""Find the K largest entries of every row, exactly as `topk` does, at the price of one pass over the row.
 
 A row is cut into blocks. Every entry outside the K blocks with the largest maxima is at most each of these K maxima,
 so the K largest entries can be taken from those blocks alone (of equal entries, any).
@@ -17,7 +17,7 @@ SPAN = 64
 def topk_by_blocks(rows: Tensor, K: int) -> tuple[Tensor, Tensor]:
     """Return values (descending) and indices of the K largest entries of each row; a nan counts as the largest."""
     blocks = rows.shape[1] // SPAN
-    if blocks < 2 * K:  # nothing to be saved
+    if blocks < 2 * K:  # the search by blocks would save nothing
         values, index = rows.topk(K, dim=1)
         return values, index
     # entry i of block j stands in column i·blocks + j, so that maxima are taken over whole lines of columns

@@ -1,4 +1,4 @@
-"""A Trainer's steps as signs of life."""
+"""Report a Trainer's steps as progress of the run."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from transformers import TrainerCallback
 from balora.progress import OnProgress, Progress
 
 
-class Tell(TrainerCallback):  # type: ignore[misc]
-    """Passes the Trainer's steps on."""
+class ReportProgress(TrainerCallback):  # type: ignore[misc]
+    """Reports each optimizer step, with the last logged loss."""
 
-    def __init__(self, tell: OnProgress) -> None:
-        self.tell, self.loss = tell, None
+    def __init__(self, on_progress: OnProgress) -> None:
+        self.on_progress, self.loss = on_progress, None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.tell(Progress("train", state.global_step, state.max_steps, self.loss))
+        self.on_progress(Progress("train", state.global_step, state.max_steps, self.loss))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         self.loss = (logs or {}).get("loss", self.loss)

@@ -1,4 +1,4 @@
-"""What a run takes: wall time in laps, and peak memory."""
+"""Measure what a run takes: wall time in laps, and peak memory."""
 
 import contextlib
 import resource
@@ -21,7 +21,7 @@ class Clock:
             Path("/proc/self/clear_refs").write_text("5")
 
     def lap(self, name: str) -> None:
-        """Note the seconds since the last lap (or the start) under ``name``."""
+        """Record the seconds since the last lap (or the start) under ``name``."""
         now = time.perf_counter()
         self.laps[name], self._last = round(now - self._last, 3), now
 

@@ -1,4 +1,4 @@
-"""The generic controls that a regularizer must beat: L2 to the start, and what tells that a control acted."""
+"""Compute L2 to the start, a control that a regularizer must beat, and note on what each control of a run acts."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class StartPenalty:
 
 
 class _HalfSquaredDistance(torch.autograd.Function):
-    """One node over all tensors, with fused kernels: a node a tensor would be felt on a small model."""
+    """One node over all tensors, with fused kernels: a node per tensor would slow a small model."""
 
     @staticmethod
     def forward(ctx: Any, start: list[Tensor], *trained: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The objective of one model on batches: what trainers call instead of the model's own loss."""
+"""Compute the objective of one model on batches; trainers call this instead of the model's own loss."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +31,7 @@ class ModelLoss:
         reference: a frozen copy of the pre-trained model; needed for full fine-tuning with a consistency weight, where
             no adapter can be switched off (`frozen_copy`). None: the adapters of ``model`` switched off.
         label_smoothing: ε of the task's cross-entropy.
-        reference_cache: where the reference's outputs are kept, for batches with `row_keys`. None: always live.
+        reference_cache: cache of the reference's outputs, for batches with `row_keys`. None: it always runs.
 
     Raises:
         ModelError: a kind of model that cannot be trained, or a reference that is needed and not there.
@@ -67,9 +67,9 @@ class ModelLoss:
         self.kind: Kind = model_kind(model)
         self._causal_rows = CausalRows(model, config) if self.kind == "causal" else None
         self.reference_cache = reference_cache
-        self._live_is_said = False
+        self._warned_of_live_reference = False
         if self._causal_rows and self._causal_rows.fallback:
-            self._say_fallback(self._causal_rows.fallback)
+            self._warn_of_fallback(self._causal_rows.fallback)
 
     @property
     def config(self) -> ObjectiveConfig:
@@ -97,17 +97,17 @@ class ModelLoss:
             reader = self.causal_rows()
             arguments = (student.hidden, target, reader.head, labels, progress)
             terms = objective.from_hidden(*arguments, readout=reader.readout)
-            found = {}
+            gradients = {}
             if norms and len(labels):
-                found = objective.gradients_from_hidden(*arguments, readout=reader.readout)
-            sizes = {name: torch.linalg.vector_norm(g.float()) for name, g in found.items()}
+                gradients = objective.gradients_from_hidden(*arguments, readout=reader.readout)
+            sizes = {name: torch.linalg.vector_norm(g.float()) for name, g in gradients.items()}
         else:
             logits = student.logits
             assert logits is not None
             terms = objective.from_logits(logits, None if reference is None else reference.logits, labels, progress)
             at = student.at if student.at is not None else logits
             sizes = gradient_norms(terms, at) if norms and len(labels) else {}
-        if self.config.needs_reference and not needed:  # left out of this step: it can act all the same
+        if self.config.needs_reference and not needed:  # left out of this step only: it can act
             terms = replace(terms, inactive={key: why for key, why in terms.inactive.items() if key != "consistency"})
         return terms, len(labels), sizes
 
@@ -115,14 +115,14 @@ class ModelLoss:
         config = self.config.at_step(step)
         if config is self.config:
             return self.objective
-        objective = copy(self.objective)  # shares what is known of the head
+        objective = copy(self.objective)  # shares the cache of the head
         objective.config = config
         return objective
 
     def read(
         self, model: nn.Module, inputs: Mapping[str, Any], *, catch: bool = False, reference: bool | None = None
     ) -> tuple[Rows, Rows | None, Tensor]:
-        """Return the student's rows, the reference's (unless told not to, where the objective needs them), and labels.
+        """Return the student's rows, the reference's (if needed, or as ``reference`` says), and labels.
 
         Raises:
             InputError: a batch without labels.
@@ -132,16 +132,16 @@ class ModelLoss:
         needed = self.config.needs_reference if reference is None else reference
         if self.kind == "causal":
             return self._read_causal(model, inputs, needed)
-        fed = _fed(inputs)
+        fed = _model_inputs(inputs)
         student = classification_rows(model, fed, catch=catch)
         assert student.logits is not None
-        frozen = Rows(logits=self._known(inputs, lambda model: model(**fed).logits)) if needed else None
+        frozen = Rows(logits=self._reference_outputs(inputs, lambda model: model(**fed).logits)) if needed else None
         labels = inputs["labels"]
         # transformers' rule: one output is regression, whatever the type of its labels
         return student, frozen, labels.float() if student.logits.shape[-1] == 1 else labels
 
     def notes(self) -> list[str]:
-        """Return what was found about the model that costs memory or time."""
+        """Return notes on properties of the model that cost memory or time."""
         fallback = self._causal_rows.fallback if self._causal_rows else None
         return [f"logits are materialised, since {fallback}"] if fallback else []
 
@@ -153,21 +153,21 @@ class ModelLoss:
     def _read_causal(
         self, model: nn.Module, inputs: Mapping[str, Any], needed: bool
     ) -> tuple[Rows, Rows | None, Tensor]:
-        reader, fed = self.causal_rows(), _fed(inputs)
+        reader, fed = self.causal_rows(), _model_inputs(inputs)
         counted, tokens = next_token_rows(inputs["labels"])
         known = reader.fallback
         student = reader.read(model, fed, counted)
         if reader.fallback is not None and reader.fallback != known:
-            self._say_fallback(reader.fallback)
+            self._warn_of_fallback(reader.fallback)
         if not needed:
             return student, None, tokens
         if student.hidden is not None:
-            hidden = self._known(inputs, lambda model: reader.read(model, fed, counted).hidden)
+            hidden = self._reference_outputs(inputs, lambda model: reader.read(model, fed, counted).hidden)
             return student, Rows(hidden=hidden), tokens
-        with self.frozen() as frozen:  # N×V logits are too many to keep
+        with self.frozen() as frozen:  # N×V logits are too many for a cache
             return student, reader.read(frozen, fed, counted), tokens
 
-    def _known(self, inputs: Mapping[str, Any], compute: Callable[[nn.Module], Any]) -> Tensor:
+    def _reference_outputs(self, inputs: Mapping[str, Any], compute: Callable[[nn.Module], Any]) -> Tensor:
         """Return the reference's outputs for a batch: from the cache, or else live."""
         cache, keys = self.reference_cache, inputs.get(ROW_KEYS)
         outputs = None if cache is None else cache.of(keys, inputs["labels"].device)
@@ -176,13 +176,13 @@ class ModelLoss:
                 outputs = compute(frozen)
             if cache is not None:
                 cache.keep(keys, outputs)
-                self._say_live(inputs)
+                self._warn_of_live_reference(inputs)
         assert outputs is not None
         return outputs
 
-    def _say_live(self, inputs: Mapping[str, Any]) -> None:
-        if not self._live_is_said and any(name in inputs for name in PACKED):
-            self._live_is_said = True
+    def _warn_of_live_reference(self, inputs: Mapping[str, Any]) -> None:
+        if not self._warned_of_live_reference and any(name in inputs for name in PACKED):
+            self._warned_of_live_reference = True
             logger.warning("balora: reference cache: packed rows never come again, their reference is computed live")
 
     @contextmanager
@@ -195,11 +195,11 @@ class ModelLoss:
             with self._switch.off() as frozen:
                 yield frozen
 
-    def _say_fallback(self, reason: str) -> None:
+    def _warn_of_fallback(self, reason: str) -> None:
         logger.warning("balora: logits are materialised, since %s; this costs memory, not accuracy", reason)
 
 
-def _fed(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _model_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in inputs.items() if name not in NOT_FOR_THE_MODEL}
 
 

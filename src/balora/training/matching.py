@@ -1,4 +1,4 @@
-"""λ of swapped terms such that each starts with the gradient that its family's own formula would have had.
+"""Rescale the λ of swapped terms so that each starts with the gradient of its family's own formula.
 
 Ablation B changes formulas, and with them the size of gradients: a swapped term might win or lose by its size alone.
 With ``matching: gradient`` its weight becomes λ·‖∇own‖/‖∇swapped‖, measured on the first batches before training.
@@ -23,7 +23,7 @@ away from there: at outputs moved by seeded noise of this share of their standar
 def matched_config(
     loss: ModelLoss, batches: Iterable[Mapping[str, Any]], seed: int
 ) -> tuple[ObjectiveConfig, list[str]]:
-    """Return the objective with matched weights, and a note a term that says what was done.
+    """Return the objective with matched weights, and a note for each term that says what was done.
 
     Args:
         loss: the model's loss under the swapped formulation, before training.
@@ -79,8 +79,8 @@ def _size(loss: ModelLoss, config: ObjectiveConfig, rows: Rows, labels: Tensor, 
     student = reference + NUDGE * reference.std() * noise if config.needs_reference else reference
     if rows.hidden is not None:
         reader = loss.causal_rows()
-        found = objective.gradients_from_hidden(student, reference, reader.head, labels, readout=reader.readout)
-        norms = {name: torch.linalg.vector_norm(gradient) for name, gradient in found.items()}
+        gradients = objective.gradients_from_hidden(student, reference, reader.head, labels, readout=reader.readout)
+        norms = {name: torch.linalg.vector_norm(gradient) for name, gradient in gradients.items()}
     else:
         leaf = student.requires_grad_()
         norms = gradient_norms(objective.from_logits(leaf, reference, labels), leaf)

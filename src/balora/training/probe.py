@@ -1,7 +1,7 @@
 """`reference_head: probe`: fit the classification head on the frozen features before anything else is trained.
 
 A pre-trained encoder has no trained head, so the published method pulls the student towards the outputs of a random one
-(method.md §7). With a probe, the reference says what the pre-trained features know, and student and reference start
+(method.md §7). With a probe, the reference holds what the pre-trained features know, and student and reference start
 from this same head, so that they are equal at the first step, as with the initial one.
 """
 

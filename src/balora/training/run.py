@@ -20,7 +20,7 @@ from balora.tasks.catalogue import find_task
 from balora.tasks.collate import Collator
 from balora.tasks.prepared import Prepared
 from balora.tasks.scores import Evaluation, right_rows
-from balora.training.callback import Tell
+from balora.training.callback import ReportProgress
 from balora.training.clock import Clock
 from balora.training.controls import control_notes
 from balora.training.evaluation import evaluate, inherited, prepare
@@ -190,7 +190,7 @@ class _Run:
             reference_cache=reference_folder(self.spec, len(self.prepared.train), self.has_siblings),
             train_dataset=self.prepared.train,
             data_collator=self.collate,
-            callbacks=[Tell(self.tell)],
+            callbacks=[ReportProgress(self.tell)],
         )
         trainer.remove_callback(transformers.PrinterCallback)
         return trainer

@@ -1,4 +1,4 @@
-"""BA-LoRA in TRL's SFTTrainer."""
+"""Train with a balora objective in TRL's SFTTrainer."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from balora.training.reference.keys import ROW_KEYS
 from balora.training.reference.reference_cache import ReferenceFolder
 from balora.training.telemetry import Telemetry
 from balora.training.trainer import (
+    cache_reference,
     count_rows_of_steps,
-    keep_reference,
-    prepared_reference,
+    flush_reference_cache,
+    prepare_reference,
     refuse_other_losses,
-    taken_smoothing,
+    take_label_smoothing,
     training_loss,
-    write_reference,
 )
 
 
@@ -31,7 +31,7 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
         objective: what to minimise. None: BA-LoRA's NLG objective with the ICLR 2026 formulas and weights.
         reference: `frozen_copy(model)` for full fine-tuning with a consistency weight.
         telemetry_every: record each term's value, λ and gradient share every so many steps; 0 never.
-        reference_cache: a folder in which the reference's outputs are kept, for later epochs and other trainers.
+        reference_cache: a folder that caches the reference's outputs for later epochs and other trainers.
 
     TRL's own training metrics (entropy, token accuracy) come from its loss, which is not computed here: balora's terms
     are logged in their place. Evaluation is TRL's in full.
@@ -62,9 +62,9 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
             )
         count_rows_of_steps(self)
         config = objective or ObjectiveConfig.preset("ba-lora", family="nlg")
-        smoothing = taken_smoothing(self)
-        self.model_loss = ModelLoss(self.model, config, prepared_reference(self, reference), label_smoothing=smoothing)
-        keep_reference(self, reference_cache)
+        smoothing = take_label_smoothing(self)
+        self.model_loss = ModelLoss(self.model, config, prepare_reference(self, reference), label_smoothing=smoothing)
+        cache_reference(self, reference_cache)
         self.telemetry = Telemetry(telemetry_every)
 
     def compute_loss(
@@ -91,5 +91,5 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
         """Train, and fail with the step and the term if a loss was not finite."""
         result = super().train(*args, **kwargs)
         self.telemetry.check()
-        write_reference(self)
+        flush_reference_cache(self)
         return result

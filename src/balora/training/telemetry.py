@@ -1,4 +1,4 @@
-"""What each term did: values, λ and gradient shares at a chosen interval, and the step at which a term went bad."""
+"""Record each term's value, λ and gradient share at a chosen interval, and stop at the first that is not finite."""
 
 import json
 from collections import Counter
@@ -15,7 +15,7 @@ from balora.training.record import TermSummary
 
 
 class Telemetry:
-    """Gathers terms on the device and reads them from it only when someone looks.
+    """Collects terms on the device and reads them from it only at recorded steps.
 
     Args (of the constructor):
         every: record values and gradient shares each so many optimizer steps; 0 never.
@@ -32,11 +32,11 @@ class Telemetry:
         self._last_step = -1
 
     def wants(self, step: int) -> bool:
-        """Tell whether gradients should be compared at this step (once a step, whatever the accumulation)."""
+        """Return whether gradients should be compared at this step (once a step, whatever the accumulation)."""
         return self.every > 0 and step % self.every == 0 and step != self._last_step
 
     def add(self, step: int, terms: Terms, norms: dict[str, Tensor], l2_start: Tensor | None = None) -> None:
-        """Note the terms of a micro-batch; the device is read at recorded steps only, or always where that is free.
+        """Add the terms of a micro-batch; the device is read at recorded steps only, or always where that is free.
 
         Args:
             step: optimizer steps done before.
@@ -70,7 +70,7 @@ class Telemetry:
             return
         bad = [(step, name) for name, step in zip(self._names, self._first_bad.tolist(), strict=True) if step >= 0]
         if bad:
-            step, name = min(bad, key=lambda found: found[0])  # of one step the task comes first: it is most basic
+            step, name = min(bad, key=lambda pair: pair[0])  # the task comes first: the terms depend on it
             raise TrainingError(
                 f"step {step + 1}: the {name} loss or its gradient is not finite (nan or inf): lower the learning "
                 "rate, or check the model's weights and the data of this step"
@@ -127,7 +127,7 @@ class Telemetry:
 
 
 def reading_is_free(device: torch.device) -> bool:
-    """Tell whether a value on ``device`` can be read without waiting for work in flight."""
+    """Return whether a value on ``device`` can be read without waiting for work in flight."""
     return device.type == "cpu"
 
 

@@ -1,4 +1,4 @@
-"""BA-LoRA in transformers' Trainer."""
+"""Train with a balora objective in transformers' Trainer."""
 
 from collections.abc import Sized
 from typing import Any
@@ -35,8 +35,8 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         reference: `frozen_copy(model)` for full fine-tuning with a consistency weight; otherwise not needed.
         l2_start: α of L2 to the start over the parameters that are trained when the trainer is made.
         telemetry_every: record each term's value, λ and gradient share every so many steps; 0 never.
-        reference_cache: a folder in which the reference's outputs are kept, for later epochs and other trainers; None:
-            a classifier's logits are kept in memory, a language model's reference runs at every step.
+        reference_cache: a folder that caches the reference's outputs for later epochs and other trainers; None:
+            a classifier's logits are cached in memory, a language model's reference runs at every step.
 
     The evaluation loss is the task's alone, without the arguments' label smoothing. Means are taken over the rows of
     the whole optimizer step: accumulated micro-batches and devices weigh by their rows (method.md §5).
@@ -64,9 +64,9 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         self._model_takes_counts = self.model_accepts_loss_kwargs
         count_rows_of_steps(self)
         config = objective or default_objective(model)
-        smoothing = taken_smoothing(self)
-        self.model_loss = ModelLoss(model, config, prepared_reference(self, reference), label_smoothing=smoothing)
-        keep_reference(self, reference_cache)
+        smoothing = take_label_smoothing(self)
+        self.model_loss = ModelLoss(model, config, prepare_reference(self, reference), label_smoothing=smoothing)
+        cache_reference(self, reference_cache)
         self.start_penalty = StartPenalty(model, l2_start) if l2_start else None
         self.telemetry = Telemetry(telemetry_every)
 
@@ -96,7 +96,7 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         """Train, and fail with the step and the term if a loss was not finite."""
         result = super().train(*args, **kwargs)
         self.telemetry.check()
-        write_reference(self)
+        flush_reference_cache(self)
         return result
 
 
@@ -143,8 +143,8 @@ def refuse_other_losses(trainer: Trainer) -> None:
         )
 
 
-def taken_smoothing(trainer: Any) -> float:
-    """Return the arguments' label smoothing for the objective; the Trainer's own is taken off, also in evaluation."""
+def take_label_smoothing(trainer: Any) -> float:
+    """Return the arguments' label smoothing for the objective; the Trainer's own is off, also in evaluation."""
     trainer.label_smoother = None
     return float(trainer.args.label_smoothing_factor)
 
@@ -157,7 +157,7 @@ def count_rows_of_steps(trainer: Any) -> None:
     trainer._loss_shifts_labels = model_kind(trainer.model) == "causal"
 
 
-def prepared_reference(trainer: Trainer, reference: nn.Module | None) -> nn.Module | None:
+def prepare_reference(trainer: Trainer, reference: nn.Module | None) -> nn.Module | None:
     """Return a frozen copy on the device and in the precision in which the trained model will compute."""
     if reference is None:
         return None
@@ -170,8 +170,8 @@ def default_objective(model: nn.Module) -> ObjectiveConfig:
     return ObjectiveConfig.preset("none", family="nlg" if model_kind(model) == "causal" else "nlu")
 
 
-def keep_reference(trainer: Any, folder: ReferenceFolder | None) -> None:
-    """Have the reference's outputs kept where the objective reads them and they can be told apart by row."""
+def cache_reference(trainer: Any, folder: ReferenceFolder | None) -> None:
+    """Cache the reference's outputs if the objective reads them and the data set has numbered rows."""
     loss: ModelLoss = trainer.model_loss
     causal = loss.kind == "causal"
     materialised = causal and loss.causal_rows().fallback is not None
@@ -180,11 +180,11 @@ def keep_reference(trainer: Any, folder: ReferenceFolder | None) -> None:
         return
     if folder is None and causal:
         return  # hidden states would fill the memory
-    loss.reference_cache = _opened(trainer, loss, folder, len(dataset))
+    loss.reference_cache = _open_cache(trainer, loss, folder, len(dataset))
     trainer.data_collator = KeyedRows(trainer.data_collator, causal=causal)
 
 
-def _opened(trainer: Any, loss: ModelLoss, folder: ReferenceFolder | None, rows: int) -> ReferenceCache:
+def _open_cache(trainer: Any, loss: ModelLoss, folder: ReferenceFolder | None, rows: int) -> ReferenceCache:
     if folder is None:
         return ReferenceCache(examples=rows)
     arguments = trainer.args
@@ -201,7 +201,7 @@ def _opened(trainer: Any, loss: ModelLoss, folder: ReferenceFolder | None, rows:
     return ReferenceCache(Entry(folder.path, marks), budget=folder.budget_mib * MIB, examples=rows)
 
 
-def write_reference(trainer: Any) -> None:
-    """Leave what was kept of the reference on disk, if it has a folder."""
+def flush_reference_cache(trainer: Any) -> None:
+    """Write the cached outputs of the reference to disk, if the cache has a folder."""
     if trainer.model_loss.reference_cache is not None:
         trainer.model_loss.reference_cache.flush()
