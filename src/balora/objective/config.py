@@ -144,30 +144,22 @@ class ObjectiveConfig(Settings):
             raise ConfigError(f"no edition {edition!r} for family {family!r}: {_known_pairs()}")
         if (edition, formulation or family) not in FORMULAS:
             raise ConfigError(f"no formulation {formulation!r} in edition {edition!r}: {_known_pairs()}")
-        formulas, weights = FORMULAS[edition, formulation or family], WEIGHTS[edition, family]
+        f, w = FORMULAS[edition, formulation or family], WEIGHTS[edition, family]
         on = 1.0 if name in REGULARIZED else 0.0
         return cls(
             family=family,
             edition=edition,
             formulation=formulation,
             consistency=ConsistencyTerm(
-                weight=on * weights.consistency,
-                form=formulas.consistency,
-                temperature=formulas.temperature,
-                schedule=weights.consistency_schedule,
+                weight=on * w.consistency,
+                form=f.consistency,
+                temperature=f.temperature,
+                schedule=w.consistency_schedule,
             ),
             diversity=DiversityTerm(
-                weight=on * weights.diversity,
-                form=formulas.diversity,
-                top_k=formulas.top_k,
-                schedule=weights.other_schedule,
+                weight=on * w.diversity, form=f.diversity, top_k=f.top_k, schedule=w.other_schedule
             ),
-            spectral=SpectralTerm(
-                weight=on * weights.spectral,
-                k=formulas.k,
-                norm=formulas.spectral,
-                schedule=weights.other_schedule,
-            ),
+            spectral=SpectralTerm(weight=on * w.spectral, k=f.k, norm=f.spectral, schedule=w.other_schedule),
         )
 
 

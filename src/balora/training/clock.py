@@ -13,7 +13,8 @@ class Clock:
     """Wall time in laps, and peak memory since it was made."""
 
     def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
+        self.laps: dict[str, Any] = {}
+        """Seconds of each lap: the fields of a record's cost, `setup_seconds` and so on."""
         self._last = time.perf_counter()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
@@ -24,10 +25,6 @@ class Clock:
         """Record the seconds since the last lap (or the start) under ``name``."""
         now = time.perf_counter()
         self.laps[name], self._last = round(now - self._last, 3), now
-
-    def seconds(self) -> dict[str, Any]:
-        """Return the laps as the fields of a record's cost, `setup_seconds` and so on."""
-        return dict(self.laps)
 
     def peak_memory_mb(self) -> float:
         """Return the peak allocated memory of the GPU, or else resident memory of this process, in MiB."""

@@ -233,7 +233,7 @@ class _Run:
             export_adapter(self.trainer.model, folder / "adapter")
 
     def cost(self, clock: Clock) -> Cost:
-        spent = Cost(peak_memory_mb=clock.peak_memory_mb(), **clock.seconds())
+        spent = Cost(peak_memory_mb=clock.peak_memory_mb(), **clock.laps)
         if not self.is_set_up:
             return spent
         trained = sum(p.numel() for p in self.trainer.model.parameters() if p.requires_grad)
