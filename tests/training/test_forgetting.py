@@ -10,10 +10,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
 from balora.adapters import AdapterConfig, attach
+from balora.tasks.encoding import IGNORED
 from balora.tasks.testbed import model_cache as cache
 from balora.tasks.testbed import probes
 from balora.tasks.testbed.config import TestbedConfig
-from balora.tasks.testbed.encoder import IGNORED
 from balora.tasks.testbed.pretrain import pretrain
 from balora.tasks.testbed.text import documents
 from balora.tasks.testbed.tokenizer import START, build_tokenizer

@@ -1,4 +1,4 @@
-"""Rows of unequal length become one batch."""
+"""Pad rows of unequal length and stack them into one batch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 
 from balora.tasks.encoding import IGNORED
+
+NOT_FOR_THE_MODEL = ("labels", "index")
+"""Entries of a batch that a task needs and the forward pass does not."""
 
 
 class Collator:

@@ -8,15 +8,13 @@ import torch
 from balora.errors import DataError, ModelError, TrainingError
 from balora.tasks.behaviour import Behaviour
 from balora.tasks.catalogue import Task
-from balora.tasks.collate import Collator
+from balora.tasks.collate import NOT_FOR_THE_MODEL, Collator
 from balora.tasks.config import DataConfig
 from balora.tasks.evaluating import OnRows, batches_by_length, device_of, evaluating
 from balora.tasks.prepared import Encoded, Prepared, draw, length_limit, pad_id_of, read_both, repeated
 from balora.tasks.row_checks import Row
 from balora.tasks.scores import Evaluation, nlu_metrics, task_score
 from balora.tasks.testbed.config import TestbedConfig
-
-NOT_FOR_THE_MODEL = ("labels", "index")
 
 
 def prepare_nlu(

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from balora.settings import Family
+from balora.tasks.encoding import IGNORED
 from balora.tasks.evaluating import device_of, evaluating
 from balora.tasks.silence import quiet
 from balora.tasks.testbed import decoder, encoder
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.document import Document
-from balora.tasks.testbed.encoder import IGNORED
 from balora.tasks.testbed.text import documents
 from balora.tasks.testbed.tokenizer import PAD, word_ids
 from balora.training.rows import base_of

@@ -12,8 +12,8 @@ from balora.adapters.reference import unwrap
 from balora.errors import ModelError
 from balora.objective import ObjectiveConfig
 from balora.objective.readout import Readout
+from balora.tasks.encoding import IGNORED
 
-IGNORED = -100
 SOFT_CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
 """Names under which configurations keep the bound of their soft-capped logits."""
 SCALES = ("logit_scale", "logits_scaling", "output_multiplier")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from balora.errors import TrainingError
+from balora.tasks.encoding import IGNORED
 from balora.tasks.testbed import decoder, encoder, probes
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.lexicon import VERDICTS
@@ -87,17 +88,17 @@ def test_hiding_masks_asks_and_marks_the_right_places() -> None:
     batch = encoder.hide(rows_, np.random.default_rng(0), words)
     whole = decoder.padded([one.ids for one in rows_])
     masked, body = batch.ids == MASK, batch.targets[:, 1:]
-    assert torch.equal(body != encoder.IGNORED, masked[:, 1:])
+    assert torch.equal(body != IGNORED, masked[:, 1:])
     assert torch.equal(batch.targets[masked], whole[masked])
     assert batch.targets[:, 0].tolist() == [one.marker for one in rows_]
-    judged = batch.replaced != encoder.IGNORED
+    judged = batch.replaced != IGNORED
     assert torch.equal((batch.ids != whole)[judged], batch.replaced[judged].bool())
     assert not judged[masked].any()
     padding = whole == PAD
     assert padding.any()
     assert torch.equal(batch.ids == PAD, padding)
     for asked in (batch.targets, batch.replaced, batch.links):
-        assert (asked[padding] == encoder.IGNORED).all()
+        assert (asked[padding] == IGNORED).all()
     assert 0.02 < batch.replaced[judged].float().mean() < 0.1
 
 

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from balora.tasks.encoding import IGNORED
 from balora.tasks.testbed.document import Document
 from balora.tasks.testbed.lexicon import VERDICTS
 from balora.tasks.testbed.tokenizer import END, MASK, PAD, SPECIAL, START
 
-IGNORED = -100
 MASKED, REPLACED = 0.10, 0.06
 VERDICT_MASKED = 0.85
 """The verdict at the end of a feeling is masked oftener: it alone tells what the adjective means."""

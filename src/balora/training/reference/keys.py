@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from balora.training.rows import IGNORED
+from balora.tasks.encoding import IGNORED
 
 if TYPE_CHECKING:
     import numpy as np
