@@ -17,7 +17,8 @@ from balora.study.engine.worker import Job
 from balora.study.plan.testbed_profiles import find_profile
 from balora.tasks.catalogue import find_task
 from balora.training.fingerprint import fingerprints
-from balora.training.record import RunRecord, read_record, run_id
+from balora.training.identity import run_id
+from balora.training.record import RunRecord, read_record
 from balora.training.spec import RunSpec, resolve
 
 WORK = Path("build/calibration")

@@ -69,9 +69,6 @@ MUTANTS = {
         ("dials-kept", "left += [key] if gone else []", "gone = False"),
         ("one-level-is-a-factor", "if len(levels) > 1}", "if True}"),
     ],
-    ("study/plan/identities.py", "study/test_made_arms.py"): [
-        ("seeds-exchanged", "block[number]", "block[-1 - number]"),
-    ],
     ("study/plan/costs.py", "study/test_costs.py"): [
         ("steps-ignored", "fixed + each * (spec.training.stretched_steps or usual)", "fixed + each * usual"),
         ("terms-ignored", "spec.objective.regularized), (spec.model, spec.task)", "None), (spec.model, spec.task)"),

@@ -199,9 +199,14 @@ MUTANTS = {
         ("upwards", "loss.backward()", "(-loss).backward()"),
         ("seed-ignored", "manual_seed(seed)", "manual_seed(0)"),
     ],
-    ("training/record.py", "training/test_run_record.py"): [
+    ("training/identity.py", "training/test_run_record.py"): [
         ("identity-of-the-place", '"data": {"folder"}', '"data": {"subset"}'),
         ("identity-without-inputs", "[FORMAT, settings, fingerprints]", "[FORMAT, settings]"),
+    ],
+    ("training/identity.py", "study/test_made_arms.py"): [
+        ("seeds-exchanged", "{pair[i]}", "{pair[-1 - i]}"),
+    ],
+    ("training/record.py", "training/test_run_record.py"): [
         ("any-format", 'content.get("format") != FORMAT', "False"),
         ("digest-unread", "if text != body + SEAL.format(_sha256(body)).encode():", "if False:"),
         ("digest-of-the-start", "_sha256(body.encode())", "_sha256(body[:99].encode())"),

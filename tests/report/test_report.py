@@ -20,7 +20,8 @@ from balora.study.plan.plan import Choices, Plan, make_plan
 from balora.study.plan.prepare import prepare
 from balora.study.plan.suites import Tasks
 from balora.study.store.study_folder import StudyRecord, describe, write_text
-from balora.training.record import Cost, RunError, RunRecord, TermSummary, run_id, write_record
+from balora.training.identity import run_id
+from balora.training.record import Cost, RunError, RunRecord, TermSummary, write_record
 from balora.training.spec import RunSpec
 
 TASKS = Tasks(("cola", "rte", "gsm8k"), ("mnli",))

@@ -9,7 +9,8 @@ from pathlib import Path
 from balora.errors import ConfigError
 from balora.progress import OnProgress, Progress
 from balora.study.plan.plan import Fingerprints
-from balora.training.record import Cost, RunError, RunRecord, TermSummary, run_id, write_record
+from balora.training.identity import run_id
+from balora.training.record import Cost, RunError, RunRecord, TermSummary, write_record
 from balora.training.spec import RunSpec
 
 

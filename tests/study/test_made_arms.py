@@ -12,12 +12,11 @@ from balora.study.design.arms import design_arms
 from balora.study.design.reading import find_study, read_study
 from balora.study.design.without_testbed import for_given_model
 from balora.study.plan.blocks import blocks, blocks_of_testbed
-from balora.study.plan.identities import ids_of_blocks
 from balora.study.plan.plan import Choices, make_plan
 from balora.study.plan.prepare import refuse_holes
 from balora.study.plan.suites import Tasks
 from balora.study.store.study_folder import describe
-from balora.training.record import run_id
+from balora.training.identity import run_id, run_ids
 from balora.training.spec import resolve
 
 SMALL = "study: s\nquestion: q?\nbase: ba-lora\n"
@@ -165,7 +164,7 @@ def test_ids_of_many_blocks_are_those_of_single_runs(model: str) -> None:
     spec = resolve({"task": "facts" if model == "testbed" else "gsm8k", "model": model})
     chosen = blocks_of_testbed(5, 2) if model == "testbed" else blocks(5)
     prints = fakes.fingerprints(spec)
-    assert ids_of_blocks(spec, prints, chosen) == [run_id(block.placed(spec), prints) for block in chosen]
+    assert run_ids(spec, prints, chosen) == [run_id(block.placed(spec), prints) for block in chosen]
 
 
 def test_scale_multiplies_the_presets_weights_and_no_others() -> None:

@@ -5,8 +5,8 @@ import torch
 from training_cases import adapted, answers, collate, examples, moved, objective, trainer
 
 from balora.errors import ConfigError
+from balora.training.identity import run_id
 from balora.training.loss import ModelLoss
-from balora.training.record import run_id
 from balora.training.spec import resolve
 
 

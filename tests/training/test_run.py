@@ -19,8 +19,9 @@ from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.nlu import evaluate_nlu, prepare_nlu
 from balora.training import run as run_module
 from balora.training.fingerprint import fingerprints
+from balora.training.identity import run_id
 from balora.training.machine import versions
-from balora.training.record import correct_rows, read_record, run_id
+from balora.training.record import correct_rows, read_record
 from balora.training.run import run
 
 QUIET = pytest.mark.filterwarnings("ignore:`.*` is deprecated and will be removed in v6:FutureWarning")

@@ -8,6 +8,7 @@ import pytest
 
 from balora.errors import DataError, InputError
 from balora.training.fingerprint import fingerprints
+from balora.training.identity import run_id
 from balora.training.record import (
     Cost,
     RunError,
@@ -17,7 +18,6 @@ from balora.training.record import (
     packed_rows,
     read_beside,
     read_record,
-    run_id,
     write_record,
 )
 from balora.training.spec import resolve

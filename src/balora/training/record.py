@@ -6,13 +6,13 @@ being written anew; `files` does the same for the files beside it.
 
 import hashlib
 import json
-import os
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from balora.errors import InputError
+from balora.folders import write_atomic
 from balora.settings import Settings, SettingsError
 from balora.training.spec import RunSpec
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = 2
-ID_LENGTH = 16
 BESIDE = ("series.jsonl", "items.jsonl")
 """The files beside a record whose digests it holds."""
 AGAIN = "delete the folder to run it again"
@@ -113,19 +112,6 @@ def correct_rows(record: RunRecord) -> "np.ndarray[Any, np.dtype[np.bool_]] | No
     return np.unpackbits(bits, count=record.rows).astype(bool)
 
 
-def run_id(spec: RunSpec, fingerprints: dict[str, str]) -> str:
-    """Return the identity of a run: a hash of its resolved settings and of the model and data it reads."""
-    return hashlib.sha256(payload(spec, fingerprints).encode()).hexdigest()[:ID_LENGTH]
-
-
-def payload(spec: RunSpec, fingerprints: dict[str, str]) -> str:
-    """Return everything that a run's identity is a hash of, as JSON: not where things lie, and not what only costs."""
-    settings = spec.model_dump(
-        mode="json", exclude={"model": True, "data": {"folder"}, "training": {"reference_cache_mib"}}
-    )
-    return json.dumps([FORMAT, settings, fingerprints], sort_keys=True)
-
-
 def write_record(record: RunRecord, folder: Path) -> RunRecord:
     """Write ``folder/run.json`` in one atomic step; return the record as it lies there, with its digests."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -133,12 +119,7 @@ def write_record(record: RunRecord, folder: Path) -> RunRecord:
     record = record.model_copy(update={"files": beside})
     body = record.model_dump_json(indent=1, exclude={"digest"}).removesuffix("\n}")
     digest = _sha256(body.encode())
-    path, partial = folder / "run.json", folder / f".run.json.{os.getpid()}"
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(body + SEAL.format(digest))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_atomic(folder / "run.json", body + SEAL.format(digest), durable=True)
     return record.model_copy(update={"digest": digest})
 
 

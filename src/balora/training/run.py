@@ -25,11 +25,12 @@ from balora.training.clock import Clock
 from balora.training.controls import control_notes
 from balora.training.evaluation import evaluate, inherited, prepare
 from balora.training.fingerprint import fingerprints
+from balora.training.identity import run_id
 from balora.training.loading import load_model, load_tokenizer, usable_positions
 from balora.training.machine import versions
 from balora.training.matching import matched_config
 from balora.training.probe import fit_head
-from balora.training.record import Cost, RunError, RunRecord, packed_rows, run_id, write_record
+from balora.training.record import Cost, RunError, RunRecord, packed_rows, write_record
 from balora.training.reference.location import reference_folder
 from balora.training.source import located
 from balora.training.spec import RunSpec

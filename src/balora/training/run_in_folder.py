@@ -8,7 +8,8 @@ from pathlib import Path
 from balora.errors import OutputError, TrainingError
 from balora.folders import claim_output, staged
 from balora.progress import OnProgress
-from balora.training.record import RunRecord, read_record, run_id
+from balora.training.identity import run_id
+from balora.training.record import RunRecord, read_record
 from balora.training.spec import RunSpec
 
 RECORD = "run.json"

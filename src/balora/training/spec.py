@@ -102,6 +102,13 @@ class RunSpec(Settings):
     training: TrainingConfig = TrainingConfig()
     data: DataConfig = DataConfig()
 
+    def with_seeds(self, tuning: int, pretraining: int | None) -> "RunSpec":
+        """Return the same run with another fine-tuning seed and, on the testbed, another pre-training seed."""
+        changes: dict[str, object] = {"training": self.training.model_copy(update={"seed": tuning})}
+        if self.testbed is not None:
+            changes["testbed"] = self.testbed.model_copy(update={"seed": pretraining})
+        return self.model_copy(update=changes)
+
     @model_validator(mode="after")
     def _family_is_the_tasks(self) -> Self:
         family = find_task(self.task).family

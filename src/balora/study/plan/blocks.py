@@ -24,10 +24,7 @@ class Block(NamedTuple):
 
     def placed(self, spec: RunSpec) -> RunSpec:
         """Return ``spec`` in this block."""
-        changes: dict[str, object] = {"training": spec.training.model_copy(update={"seed": self.seed})}
-        if spec.testbed is not None:
-            changes["testbed"] = spec.testbed.model_copy(update={"seed": self.pretraining})
-        return spec.model_copy(update=changes)
+        return spec.with_seeds(*self)
 
 
 def blocks(count: int) -> tuple[Block, ...]:

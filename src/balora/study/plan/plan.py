@@ -11,11 +11,11 @@ from balora.study.design.candidates import DesignedArm
 from balora.study.design.deltas import checked, for_family, lay, trains_everything, without_adapter
 from balora.study.design.study import Study
 from balora.study.plan.blocks import Block, blocks, blocks_of_testbed
-from balora.study.plan.identities import ids_of_blocks
 from balora.study.plan.profiles import Profile
 from balora.study.plan.suites import Tasks
 from balora.study.plan.testbed_profiles import find_profile
 from balora.tasks.catalogue import find_task
+from balora.training.identity import run_ids
 from balora.training.spec import TESTBED, RunSpec, resolve
 
 Fingerprints = Callable[[RunSpec], dict[str, str]]
@@ -138,9 +138,7 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
         columns[task] = [(arm, of_family[arm.name, family].model_copy(update={"task": task})) for arm in arms]
         prints[task] = fingerprints(columns[task][0][1])
     _refuse_twins(study, columns)
-    ids = {
-        (arm.name, task): ids_of_blocks(spec, prints[task], chosen) for task in columns for arm, spec in columns[task]
-    }
+    ids = {(arm.name, task): run_ids(spec, prints[task], chosen) for task in columns for arm, spec in columns[task]}
     runs = tuple(
         PlannedRun(arm.name, task, block, spec, ids[arm.name, task][number])
         for number, block in enumerate(chosen)
