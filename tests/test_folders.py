@@ -1,12 +1,13 @@
-"""Output folders are taken when new or empty and refused when they hold something else."""
+"""Output folders are refused when they hold something else; files are written whole or not at all."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from balora.errors import OutputError
-from balora.folders import claim_output
+from balora.folders import PARTIAL, STALE, claim_output, remove_stale, write_atomic
 
 
 def test_a_new_folder_is_taken_and_not_made(tmp_path: Path) -> None:
@@ -64,3 +65,40 @@ def test_an_unwritable_parent_is_refused_for_real(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="File name too long"):
         claim_output(tmp_path / ("x" * 300), kind="run")
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    for content in ("é\n", b"bytes"):
+        write_atomic(tmp_path / "record", content)
+        assert (tmp_path / "record").read_bytes() == (content.encode() if isinstance(content, str) else content)
+    assert os.listdir(tmp_path) == ["record"]
+
+
+@pytest.mark.parametrize("name", ["write", "replace"])
+def test_a_file_that_cannot_be_written_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write_atomic(tmp_path / "record", "old")
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    if name == "write":
+        monkeypatch.setattr(os, "fsync", full)
+    else:
+        monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomic(tmp_path / "record", "new", durable=True)
+    assert (tmp_path / "record").read_text() == "old"
+    assert os.listdir(tmp_path) == ["record"]
+
+
+def test_what_killed_processes_left_is_removed_and_what_others_are_writing_is_not(tmp_path: Path) -> None:
+    for name, age in (("old", STALE + 600), ("new", STALE - 600)):
+        (tmp_path / f"{PARTIAL}{name}").write_text("half")
+        (tmp_path / f"{PARTIAL}{name}-folder").mkdir()
+        (tmp_path / f"{PARTIAL}{name}-folder" / "weights").touch()
+        for partial in tmp_path.glob(f"{PARTIAL}{name}*"):
+            os.utime(partial, (0, time.time() - age))
+    remove_stale(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [f"{PARTIAL}new", f"{PARTIAL}new-folder"]

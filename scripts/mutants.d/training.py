@@ -137,6 +137,7 @@ MUTANTS = {
         ("never-in-between", "if self._unwritten_bytes >= SHARD:", "if False:"),
         ("said-each-time", "self._is_open = False", "pass"),
         ("disk-unread", "self._rows.update(entry.new_rows())", "pass"),
+        ("leftovers-stay", "remove_stale(entry.folder)", "pass"),
     ],
     ("training/reference/keys.py", "training/test_reference_cache.py"): [
         ("padding-counts", "if end is not None and self.width else self", "if False else self"),
@@ -157,16 +158,14 @@ MUTANTS = {
         ("scope-unread", '"scope": scope,', ""),
     ],
     ("training/reference/shards.py", "training/test_reference_disk.py"): [
-        ("marks-unread", "            if other:\n", "            if False:\n"),
+        ("identity-unread", "            if other:\n", "            if False:\n"),
         ("borders-unread", "borders[-1] != len(values)", "False"),
         ("keys-unread", "keys.shape != (len(ends), KEY_BYTES)", "False"),
         ("left-in-place", "path.replace(path.with_name(path.name + ASIDE))", "pass"),
-        ("partial-left", "Path(name).unlink(missing_ok=True)", "pass"),
         ("newest-goes-first", "sorted(sizes, key=_last_used)", "sorted(sizes, key=_last_used, reverse=True)"),
         ("use-unmarked", "os.utime(self.folder)", "pass"),
         ("removed-in-vain", "if own + wanted <= budget:", "if True:"),
-        ("others-partials-removed", "> STALE", "> 0"),
-        ("named-by-chance", "{hashlib.sha256(keys).hexdigest()[:32]}", "{os.path.basename(name)}"),
+        ("named-by-chance", "{hashlib.sha256(keys).hexdigest()[:32]}", "{os.urandom(4).hex()}"),
         ("rows-shifted", "values[start:end]", "values[start + 1 : end]"),
     ],
     ("training/trainer.py", "training/test_reference_cache.py training/test_reference_disk.py"): [
@@ -216,11 +215,11 @@ MUTANTS = {
     ("training/code_digest.py", "training/test_code_fingerprint.py"): [
         ("docstrings-count", "if not _is_docstring(item):", "if True:"),
         ("values-do-not-count", "yield ascii(node)", 'yield "x"'),
-        ("names-do-not-count", 'f"{name}:{_digest(_words(', 'f":{_digest(_words('),
+        ("names-do-not-count", 'f"{name}:{_digest(_tree_words(', 'f":{_digest(_tree_words('),
         ("one-room-forgotten", '("maths", "objective", "adapters", "tasks", "training")',
          '("maths", "objective", "adapters", "training")'),
         ("cache-of-anything", "f\"{name}:{_digest(content)}\" for name, content in files.items()", "files"),
-        ("any-cache-entry", "if len(known) == 64:", "if True:"),
+        ("any-cache-entry", "if len(cached) == 64:", "if True:"),
     ],
     ("training/fingerprint.py", "training/test_run_record.py"): [
         ("names-alone", "{_digest(path, state.st_size, state.st_mtime_ns)}", ""),

@@ -4,6 +4,7 @@ And the one folder that is nobody's output: the user's cache.
 """
 
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Collection, Iterator
@@ -31,7 +32,7 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = False) -> 
     Raises:
         OSError: it cannot be written; nothing new is left behind.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f"{PARTIAL}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")  # also one of each thread
     try:
         with partial.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

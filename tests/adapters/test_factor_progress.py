@@ -8,7 +8,7 @@ import pytest
 from transformers.utils import logging
 
 from balora.adapters import factor_progress as watching
-from balora.adapters.factor_progress import watched
+from balora.adapters.factor_progress import with_progress
 
 NAMES = ("q", "k", "v")
 
@@ -36,7 +36,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def told(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO) -> str:
     monkeypatch.setattr(sys, "stderr", stderr)
-    assert tuple(watched(NAMES, None)) == NAMES
+    assert tuple(with_progress(NAMES, None)) == NAMES
     return stderr.getvalue()
 
 
@@ -54,7 +54,7 @@ def test_a_bar_is_shown_on_a_terminal_alone_and_can_be_hidden_as_transformers_ba
 def test_who_listens_is_told_and_no_bar_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     stderr, heard = Terminal(), list[tuple[int, int]]()
     monkeypatch.setattr(sys, "stderr", stderr)
-    assert tuple(watched(NAMES, lambda done, of: heard.append((done, of)))) == NAMES
+    assert tuple(with_progress(NAMES, lambda done, of: heard.append((done, of)))) == NAMES
     assert heard == [(0, 3), (1, 3), (2, 3)]
     assert stderr.getvalue() == ""
 
@@ -62,5 +62,5 @@ def test_who_listens_is_told_and_no_bar_is_shown(monkeypatch: pytest.MonkeyPatch
 def test_nothing_is_told_of_what_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told(monkeypatch, Terminal()) == ""
     heard: list[tuple[int, int]] = []
-    assert tuple(watched(NAMES, lambda done, of: heard.append((done, of)))) == NAMES
+    assert tuple(with_progress(NAMES, lambda done, of: heard.append((done, of)))) == NAMES
     assert heard == []

@@ -10,9 +10,8 @@ from balora.objective.config import ObjectiveConfig
 from balora.study.design.reading import shipped
 from balora.study.plan.prepare import prepare
 from balora.tasks.catalogue import find_task
-from balora.training.loading import load_model, load_tokenizer
+from balora.training.loading import load_model, load_tokenizer, with_model_folder
 from balora.training.loss import ModelLoss
-from balora.training.source import located
 from balora.training.spec import RunSpec
 
 
@@ -20,7 +19,9 @@ from balora.training.spec import RunSpec
 def decoder() -> RunSpec:
     """A run on the testbed's shipped decoder; texts of other dials make models of the same shape."""
     runs = prepare("adapters", fingerprints=fakes.fingerprints).runs
-    return located(next(run.spec for run in runs if find_task(run.task).family == "nlg"), lambda progress: None)
+    return with_model_folder(
+        next(run.spec for run in runs if find_task(run.task).family == "nlg"), lambda progress: None
+    )
 
 
 @pytest.mark.parametrize("study", shipped())

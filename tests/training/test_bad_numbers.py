@@ -12,7 +12,7 @@ from balora.objective.terms import Terms
 from balora.training import run as run_module
 from balora.training import telemetry as telemetry_module
 from balora.training.run import run
-from balora.training.run_in_folder import run_in
+from balora.training.run_in_folder import run_in_folder
 from balora.training.telemetry import Telemetry
 
 ALL = {"consistency": 0.5, "diversity": 0.3, "spectral": 0.7}
@@ -114,7 +114,7 @@ def test_a_bad_run_leaves_a_record_that_says_why(tmp_path, checkpoint, data, mon
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
     with pytest.raises(TrainingError, match="run failed: TrainingError: step 2: the task loss"):
-        run_in(spec, tmp_path / "single")
+        run_in_folder(spec, tmp_path / "single")
 
 
 def test_a_bug_in_the_set_up_is_recorded_too(tmp_path, checkpoint, data, monkeypatch):

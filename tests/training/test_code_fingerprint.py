@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from balora.tasks.testbed.model_cache import CACHE_VARIABLE
+from balora.folders import CACHE_VARIABLE
 from balora.training import code_digest as code
 from balora.training.code_digest import code_fingerprint, tree_digest
 

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
 from balora.adapters import AdapterConfig, attach
+from balora.folders import CACHE_VARIABLE
 from balora.tasks.encoding import IGNORED
 from balora.tasks.testbed import model_cache as cache
 from balora.tasks.testbed import probes
@@ -19,7 +20,7 @@ from balora.tasks.testbed.text import documents
 from balora.tasks.testbed.tokenizer import START, build_tokenizer
 from balora.training.forgetting import DOCUMENTS, forgetting, held_out
 from balora.training.run import run
-from balora.training.score_model import score
+from balora.training.score_model import score_model
 from balora.training.spec import resolve
 
 SMALL = TestbedConfig(encoder_steps=3, decoder_steps=3, batch_size=4, people=16, noise=0.5, bias=0.5)
@@ -43,7 +44,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(autouse=True)
 def use_cache(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cache.CACHE_VARIABLE, str(folders["nlu"].parents[1]))
+    monkeypatch.setenv(CACHE_VARIABLE, str(folders["nlu"].parents[1]))
 
 
 def loaded(family: str, folder: Path, kind: Any = None) -> Any:
@@ -169,6 +170,6 @@ def test_a_run_on_the_testbed_records_what_was_inherited(
     if task == "sentiment":
         assert record.inheritance["minority_recall"] == sum(item["correct"] for item in minority) / len(minority)
     if method == "lora":
-        again = score(spec, tmp_path / "run" / "adapter")
+        again = score_model(spec, tmp_path / "run" / "adapter")
         assert again.behaviour == pytest.approx(record.behaviour, rel=1e-4)
         assert [item["tags"] for item in again.items] == [item["tags"] for item in items]

@@ -18,12 +18,12 @@ from balora.adapters import frozen_copy
 from balora.training.loss import ModelLoss
 from balora.training.reference import reference_cache as caching
 from balora.training.reference.reference_cache import ReferenceCache, ReferenceFolder
-from balora.training.reference.reference_identity import reference_marks, weights_digest
+from balora.training.reference.reference_identity import reference_identity, weights_digest
 from balora.training.reference.shards import Entry
 from balora.training.trainer import BALoraTrainer
 
 CAUSAL, NLU = objective("nlg", consistency=0.5, diversity=0.2, spectral=0.1), objective("nlu", consistency=0.5)
-MARKS = {"weights": "w", "scope": ""}
+IDENTITY = {"weights": "w", "scope": ""}
 
 
 @pytest.fixture
@@ -130,39 +130,39 @@ def test_whatever_changes_the_numbers_is_another_reference(tmp_path, change):
     assert (folders[0] == folders[1]) == (change == "none")
 
 
-def test_marks_are_of_the_base_whatever_adapter_is_on_it():
-    marks = [
-        reference_marks(model, outputs="logits", precision="no", device="cpu")
+def test_the_identity_is_of_the_base_whatever_adapter_is_on_it():
+    identities = [
+        reference_identity(model, outputs="logits", precision="no", device="cpu")
         for model in (build("classifier"), adapted("classifier"), adapted("classifier", rank=4, init="standard"))
     ]
-    assert marks[0] == marks[1] == marks[2]
-    assert weights_digest(build("classifier", seed=1)) != marks[0]["weights"]
-    assert weights_digest(build("classifier", dtype=torch.bfloat16)) != marks[0]["weights"]
+    assert identities[0] == identities[1] == identities[2]
+    assert weights_digest(build("classifier", seed=1)) != identities[0]["weights"]
+    assert weights_digest(build("classifier", dtype=torch.bfloat16)) != identities[0]["weights"]
     assert (
-        reference_marks(build("still-bert"), outputs="", precision="", device="")["architecture"]
-        != (reference_marks(build("bert"), outputs="", precision="", device="")["architecture"])
+        reference_identity(build("still-bert"), outputs="", precision="", device="")["architecture"]
+        != (reference_identity(build("bert"), outputs="", precision="", device="")["architecture"])
     )
 
 
 def entry(folder: Path, count: int = 3) -> Entry:
-    made = Entry(folder, MARKS)
+    made = Entry(folder, IDENTITY)
     made.write({b"%016d" % number: torch.full((number, 2), float(number)) for number in range(count)})
     return made
 
 
 def test_rows_come_back_as_they_were_written(tmp_path):
     entry(tmp_path)
-    rows = dict(Entry(tmp_path, MARKS).new_rows())
+    rows = dict(Entry(tmp_path, IDENTITY).new_rows())
     assert {key: part.tolist() for key, part in rows.items()} == {
         b"%016d" % number: [[float(number)] * 2] * number for number in range(3)
     }
-    assert not dict(Entry(tmp_path, {**MARKS, "scope": "x"}).new_rows())
+    assert not dict(Entry(tmp_path, {**IDENTITY, "scope": "x"}).new_rows())
     assert not list(tmp_path.glob("*/.partial*"))
 
 
 def test_half_precision_is_kept_as_it_is(tmp_path):
-    Entry(tmp_path, MARKS).write({b"0" * 16: torch.ones(2, 3, dtype=torch.bfloat16)})
-    [(_, part)] = Entry(tmp_path, MARKS).new_rows()
+    Entry(tmp_path, IDENTITY).write({b"0" * 16: torch.ones(2, 3, dtype=torch.bfloat16)})
+    [(_, part)] = Entry(tmp_path, IDENTITY).new_rows()
     assert part.dtype == torch.bfloat16
 
 
@@ -170,26 +170,26 @@ def test_half_precision_is_kept_as_it_is(tmp_path):
 def test_a_file_that_cannot_be_used_is_named_set_aside_and_made_anew(tmp_path, caplog, fault):
     made = entry(tmp_path)
     [path] = made.folder.iterdir()
-    content, marks = load_file(path), {"marks": json.dumps(MARKS, sort_keys=True)}
+    content, header = load_file(path), {"marks": json.dumps(IDENTITY, sort_keys=True)}
     whole = path.read_bytes()
     if fault in ("torn", "empty"):
         path.write_bytes(whole[: -8 if fault == "torn" else 0])
     elif fault == "foreign":
         save_file(content, path)
     elif fault == "marks":
-        save_file(content, path, metadata={"marks": json.dumps({**MARKS, "weights": "others"})})
+        save_file(content, path, metadata={"marks": json.dumps({**IDENTITY, "weights": "others"})})
     elif fault == "keys":
-        save_file({**content, "keys": content["keys"][:2]}, path, metadata=marks)
+        save_file({**content, "keys": content["keys"][:2]}, path, metadata=header)
     else:
-        save_file({**content, "ends": content["ends"] + 1}, path, metadata=marks)
-    assert not dict(Entry(tmp_path, MARKS).new_rows())
+        save_file({**content, "ends": content["ends"] + 1}, path, metadata=header)
+    assert not dict(Entry(tmp_path, IDENTITY).new_rows())
     [line] = warned(caplog)
     assert str(path) in line
     assert ("`weights` differs" in line) == (fault in ("foreign", "marks"))
     assert path.with_name(path.name + ".aside").exists()
     entry(tmp_path)
     assert path.read_bytes() == whole
-    assert len(dict(Entry(tmp_path, MARKS).new_rows())) == 3
+    assert len(dict(Entry(tmp_path, IDENTITY).new_rows())) == 3
 
 
 def test_a_torn_file_costs_a_run_nothing_but_the_passes(tmp_path, passes, caplog):
@@ -206,7 +206,7 @@ def test_a_torn_file_costs_a_run_nothing_but_the_passes(tmp_path, passes, caplog
 
 
 def test_two_that_fill_at_once_do_no_harm(tmp_path):
-    one, other = (ReferenceCache(Entry(tmp_path, MARKS), examples=3) for _ in range(2))
+    one, other = (ReferenceCache(Entry(tmp_path, IDENTITY), examples=3) for _ in range(2))
     keys = tuple((bytes([number]) * 16, 1) for number in range(3))
     one.keep(keys[:2], torch.ones(2, 4))
     other.keep(keys, torch.ones(3, 4))
@@ -215,7 +215,7 @@ def test_two_that_fill_at_once_do_no_harm(tmp_path):
     shapes = sorted(len(load_file(path)["ends"]) for path in tmp_path.glob("*/*.safetensors"))
     assert shapes == [1, 2], "the second wrote what the first had not"
     assert other.of(keys, torch.device("cpu")).tolist() == [[1.0] * 4] * 3
-    assert len(ReferenceCache(Entry(tmp_path, MARKS))) == 3
+    assert len(ReferenceCache(Entry(tmp_path, IDENTITY))) == 3
     entry(tmp_path / "same")
     entry(tmp_path / "same")
     assert len(list(tmp_path.glob("same/*/*"))) == 1
@@ -223,7 +223,7 @@ def test_two_that_fill_at_once_do_no_harm(tmp_path):
 
 def test_many_rows_are_written_as_they_come(tmp_path, monkeypatch):
     monkeypatch.setattr(caching, "SHARD", 64)
-    kept = ReferenceCache(Entry(tmp_path, MARKS), examples=4)
+    kept = ReferenceCache(Entry(tmp_path, IDENTITY), examples=4)
     for number in range(4):
         kept.keep(((bytes([number]) * 16, 1),), torch.full((1, 8), float(number)))
     assert len(list(tmp_path.glob("*/*.safetensors"))) == 2
@@ -232,7 +232,7 @@ def test_many_rows_are_written_as_they_come(tmp_path, monkeypatch):
 
 def test_the_size_is_announced_before_anything_is_written(tmp_path, caplog):
     caplog.set_level(logging.INFO, logger="balora")
-    kept = ReferenceCache(Entry(tmp_path, MARKS), examples=1000)
+    kept = ReferenceCache(Entry(tmp_path, IDENTITY), examples=1000)
     kept.keep(((b"a" * 16, 3), (b"b" * 16, 1)), torch.zeros(4, 1024))
     [line] = [record.message for record in caplog.records]
     assert "about 7.8 MiB of outputs of 1000 rows" in line
@@ -255,7 +255,7 @@ def test_what_was_used_longest_ago_makes_way_if_that_helps(tmp_path):
         os.utime(made.folder, (0, time.time() - 100 * age))
     dict(Entry(tmp_path, {"number": "2"}).new_rows())  # used now
     size = sum(path.stat().st_size for path in tmp_path.glob("*/*"))
-    new = Entry(tmp_path, MARKS)
+    new = Entry(tmp_path, IDENTITY)
     assert new.room(size + 1, size) == 0, "nothing goes where that is not enough"
     assert [made.folder.exists() for made in entries] == [True] * 3
     assert new.room(1000, size) >= 1000
@@ -267,7 +267,7 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     for name, age in ((".partial-old", 4000), (".partial-new", 10)):
         (folder / name).write_bytes(b"x")
         os.utime(folder / name, (0, time.time() - age))
-    ReferenceCache(Entry(tmp_path, MARKS))
+    ReferenceCache(Entry(tmp_path, IDENTITY))
     assert sorted(path.name for path in folder.glob(".partial*")) == [".partial-new"]
 
 
@@ -336,7 +336,7 @@ def test_files_are_mapped_and_not_read(tmp_path):
     [path] = made.folder.iterdir()
     with safe_open(path, framework="pt") as file:
         stored = file.get_tensor("values")
-    [*_, (_, part)] = Entry(tmp_path, MARKS).new_rows()
+    [*_, (_, part)] = Entry(tmp_path, IDENTITY).new_rows()
     assert torch.equal(part, stored[1:])
     mapped = Path("/proc/self/maps")
     if not mapped.exists():

@@ -53,7 +53,7 @@ def test_a_record_comes_back_as_it_was(tmp_path):
 
 def test_where_there_is_none(tmp_path):
     assert read_record(tmp_path) is None
-    (tmp_path / ".run.json.77").write_text("{")  # what a crash while writing leaves does not count
+    (tmp_path / ".partial-run.json-77").write_text("{")  # what a crash while writing leaves does not count
     assert read_record(tmp_path) is None
 
 

@@ -11,7 +11,7 @@ from transformers.pytorch_utils import Conv1D
 
 from balora.adapters.config import AdapterConfig
 from balora.adapters.factor_cache import FactorCache
-from balora.adapters.factor_progress import OnWeight, watched
+from balora.adapters.factor_progress import OnWeight, with_progress
 from balora.adapters.offset import ADAPTER, lora_layers, make_offset, refresh_magnitude
 from balora.adapters.targets import Targets, find_targets, shape_of, weight_of
 from balora.errors import AdapterError
@@ -100,7 +100,7 @@ def _start(
     """Return (A, B) at the start of every target layer: r×in and out×r, on the device of its weight."""
     factors: Factors = {}
     cache = FactorCache()
-    for name in watched(targets.layers, on_weight):
+    for name in with_progress(targets.layers, on_weight):
         layer = model.get_submodule(name)
         generator = Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode()))
         if config.init == "pissa":

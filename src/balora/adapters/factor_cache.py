@@ -8,19 +8,16 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Generator, Tensor, uint8
 
 from balora.adapters.ranks import largest_rank
 from balora.errors import ConfigError
-from balora.folders import cache_folder
+from balora.folders import cache_folder, remove_stale, write_atomic
 from balora.maths.pissa import VERSION, Factors, part_of, pissa_factors
 
 logger = logging.getLogger(__name__)
@@ -28,11 +25,8 @@ logger = logging.getLogger(__name__)
 SWITCH = "BALORA_PISSA_CACHE"
 CACHED_FROM = 256
 """Smaller side from which a weight's factors are kept: below, they take a few milliseconds, as writing them does."""
-PARTIAL = ".partial-"
-STALE = 3600.0
-"""Seconds after which a file that is still being written belongs to a process that was killed."""
 
-Marks = dict[str, str | int]
+Identity = dict[str, str | int]
 """What factors were computed from, and how."""
 
 
@@ -66,23 +60,24 @@ class FactorCache:
         if not self.is_on or min(weight.shape) < CACHED_FROM:
             return pissa_factors(weight, rank, scaling, method, generator)
         whole = max(rank, min(largest_rank(), *weight.shape)) if method == "exact" else rank
-        marks = _marks(weight, whole, method, generator)
-        path = self.folder / f"{hashlib.sha256(_card(marks).encode()).hexdigest()[:32]}.safetensors"
-        known = _read(path, marks)
+        identity = _identity_of(weight, whole, method, generator)
+        path = self.folder / f"{hashlib.sha256(_as_text(identity).encode()).hexdigest()[:32]}.safetensors"
+        known = _read(path, identity)
         if known is None:
             known = pissa_factors(weight, whole, method=method, generator=generator)
-            self._keep(path, known, marks)
+            self._keep(path, known, identity)
         A, B = part_of(known, rank, scaling)
         return A.to(weight.device), B.to(weight.device)
 
-    def _keep(self, path: Path, factors: Factors, marks: Marks) -> None:
+    def _keep(self, path: Path, factors: Factors, identity: Identity) -> None:
         """Write an entry; a disk that is full or cannot be written costs the cache, and is said once."""
         if not self._keeps:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._tidy()
-            _write(path, factors, marks)
+            remove_stale(self.folder)
+            A, B = (factor.cpu() for factor in factors)
+            write_atomic(path, save({"A": A, "B": B}, {"marks": _as_text(identity), "sha256": _digest(A, B)}))
         except OSError as error:
             self._keeps = False
             logger.warning(
@@ -90,15 +85,8 @@ class FactorCache:
                 self.folder, error.strerror or error, SWITCH,
             )  # fmt: skip
 
-    def _tidy(self) -> None:
-        """Remove what killed processes left half written."""
-        for partial in self.folder.glob(f"{PARTIAL}*"):
-            with suppress(OSError):  # gone meanwhile
-                if time.time() - partial.stat().st_mtime > STALE:
-                    partial.unlink()
 
-
-def _marks(weight: Tensor, rank: int, method: str, generator: Generator) -> Marks:
+def _identity_of(weight: Tensor, rank: int, method: str, generator: Generator) -> Identity:
     """Return all that decides the factors, down to rounding: that of a GPU is another than a CPU's."""
     return {
         "version": VERSION,
@@ -112,8 +100,8 @@ def _marks(weight: Tensor, rank: int, method: str, generator: Generator) -> Mark
     }
 
 
-def _card(marks: Marks) -> str:
-    return json.dumps(marks, sort_keys=True)
+def _as_text(identity: Identity) -> str:
+    return json.dumps(identity, sort_keys=True)
 
 
 def _digest(*tensors: Tensor) -> str:
@@ -124,14 +112,14 @@ def _digest(*tensors: Tensor) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path, marks: Marks) -> Factors | None:
+def _read(path: Path, identity: Identity) -> Factors | None:
     """Return the factors in ``path``; none if there are none, or if they are damaged, which is said."""
     if not path.is_file():
         return None
     try:
         with safe_open(path, framework="pt") as file:
             header, A, B = file.metadata() or {}, file.get_tensor("A"), file.get_tensor("B")
-        if header.get("marks") != _card(marks):
+        if header.get("marks") != _as_text(identity):
             raise ValueError("it was made from something else")
         if header.get("sha256") != _digest(A, B):
             raise ValueError("its checksum is wrong")
@@ -139,21 +127,3 @@ def _read(path: Path, marks: Marks) -> Factors | None:
         logger.warning("balora: PiSSA cache: %s cannot be used (%s): computed anew", path, " ".join(str(error).split()))
         return None
     return A, B
-
-
-def _write(path: Path, factors: Factors, marks: Marks) -> None:
-    """Write ``path`` in one step.
-
-    Raises:
-        OSError: the disk is full, or the folder cannot be written.
-    """
-    A, B = (factor.cpu() for factor in factors)
-    handle, partial = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
-    os.close(handle)
-    try:
-        save_file({"A": A, "B": B}, partial, metadata={"marks": _card(marks), "sha256": _digest(A, B)})
-        Path(partial).replace(path)
-    except SafetensorError as error:  # its way to say that the disk is full
-        raise OSError(None, " ".join(str(error).split())) from None
-    finally:
-        Path(partial).unlink(missing_ok=True)

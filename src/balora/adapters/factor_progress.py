@@ -13,7 +13,7 @@ OnWeight = Callable[[int, int], None]
 """Called with the number of weights done and of all weights."""
 
 
-def watched(names: Sequence[str], on_weight: OnWeight | None) -> Iterator[str]:
+def with_progress(names: Sequence[str], on_weight: OnWeight | None) -> Iterator[str]:
     """Yield the names of the weights, telling how many are done once it takes longer than a few seconds.
 
     Without ``on_weight`` it is told by transformers' bar, where stderr is a terminal and transformers' bars are not

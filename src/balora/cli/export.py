@@ -14,8 +14,8 @@ def export(
 ) -> None:
     """Export a run's adapter as a plain LoRA that any server loads, or merged into its base model."""
     from balora.cli.progress_bar import show_progress
-    from balora.training.export_run import deliver
+    from balora.training.export_run import export_run
 
     with show_progress() as on_progress:
-        folder = deliver(run_folder, output, merged=merged, model=model, on_progress=on_progress)
+        folder = export_run(run_folder, output, merged=merged, model=model, on_progress=on_progress)
     typer.echo(f"{'whole model' if merged else 'plain LoRA'} written to {folder}")

@@ -11,7 +11,7 @@ from balora.cli.output import print_json
 from balora.tasks.catalogue import find_task
 from balora.tasks.scores import Evaluation, suite_average
 from balora.training.record import RunRecord
-from balora.training.run_in_folder import KEPT
+from balora.training.run_in_folder import RUN_FILES
 
 
 def print_run(record: RunRecord, folder: Path, *, as_json: bool, done_before: bool) -> None:
@@ -36,7 +36,7 @@ def print_run(record: RunRecord, folder: Path, *, as_json: bool, done_before: bo
     if record.terms or record.inactive:
         console.print(_table(_term_rows(record), ("term", "λ>", "first>", "last>", "gradient share>", "")))
     _print_lines(console, [f"note: {note}" for note in record.notes])
-    written = {what: folder / name for name, what in KEPT.items() if (folder / name).exists()}
+    written = {what: folder / name for name, what in RUN_FILES.items() if (folder / name).exists()}
     _print_lines(console, [f"{what + ':':<22}{path}" for what, path in written.items()])
 
 

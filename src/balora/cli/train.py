@@ -40,8 +40,8 @@ def train(
 
     from balora.cli.print_results import print_run
     from balora.cli.progress_bar import show_progress
-    from balora.training.run_in_folder import run_in
+    from balora.training.run_in_folder import run_in_folder
 
     with show_progress() as on_progress:
-        record, done_before = run_in(spec, output, on_progress=on_progress)
+        record, done_before = run_in_folder(spec, output, on_progress=on_progress)
     print_run(record, output, as_json=as_json, done_before=done_before)

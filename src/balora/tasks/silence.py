@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_transformers() -> Iterator[None]:
     """Hide transformers' progress bars, and its report on the missing head, which every classification run prints."""
     from transformers.utils import logging
 

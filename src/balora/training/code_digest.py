@@ -1,4 +1,4 @@
-"""Which code decides a run's numbers: a digest that comments, docstrings and layout do not change; torch-free."""
+"""Compute the fingerprint of the code that decides a run's numbers, whatever its comments, docstrings and layout."""
 
 import ast
 import hashlib
@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
-from balora.tasks.testbed.model_cache import cache_folder
+from balora.folders import cache_folder, write_atomic
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOMS = ("maths", "objective", "adapters", "tasks", "training")
@@ -25,26 +24,28 @@ def code_fingerprint() -> str:
     Parsing takes some 0.2 s; the result is kept in the user's cache under a digest of the files' bytes.
     """
     files = {path.relative_to(PACKAGE).as_posix(): path.read_bytes() for path in _sources(PACKAGE)}
-    kept = cache_folder() / "code" / _digest(f"{name}:{_digest(content)}" for name, content in files.items())
+    entry = cache_folder() / "code" / _digest(f"{name}:{_digest(content)}" for name, content in files.items())
     with suppress(OSError, UnicodeDecodeError):
-        known = kept.read_text(encoding="ascii")
-        if len(known) == 64:
-            return known
-    made = tree_digest(files)
-    _keep(kept, made)
-    return made
+        cached = entry.read_text(encoding="ascii")
+        if len(cached) == 64:
+            return cached
+    computed = tree_digest(files)
+    with suppress(OSError):  # a cache that cannot be written costs time and nothing else
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(entry, computed)
+    return computed
 
 
 def tree_digest(files: dict[str, bytes]) -> str:
     """Return the digest of Python files (by name) that depends on what they do and not on how they are written."""
-    return _digest(f"{name}:{_digest(_words(ast.parse(content)))}" for name, content in sorted(files.items()))
+    return _digest(f"{name}:{_digest(_tree_words(ast.parse(content)))}" for name, content in sorted(files.items()))
 
 
 def _sources(package: Path) -> list[Path]:
     return sorted(path for room in ROOMS for path in (package / room).rglob("*.py"))
 
 
-def _words(node: object) -> Iterator[str]:
+def _tree_words(node: object) -> Iterator[str]:
     """Yield a syntax tree as words; what is empty is left out, because Python versions differ in it."""
     if isinstance(node, ast.AST):
         yield type(node).__name__
@@ -52,12 +53,12 @@ def _words(node: object) -> Iterator[str]:
             value = getattr(node, field, None)
             if value is not None and value != []:
                 yield field
-                yield from _words(value)
+                yield from _tree_words(value)
     elif isinstance(node, list):
         yield "["
         for item in node:
             if not _is_docstring(item):
-                yield from _words(item)
+                yield from _tree_words(item)
         yield "]"
     else:
         yield ascii(node)
@@ -70,12 +71,3 @@ def _is_docstring(node: object) -> bool:
 
 def _digest(content: bytes | Iterator[str]) -> str:
     return hashlib.sha256(content if isinstance(content, bytes) else "\n".join(content).encode()).hexdigest()
-
-
-def _keep(path: Path, digest: str) -> None:
-    """Write ``path`` in one step; a cache that cannot be written costs time and nothing else."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=path.parent, encoding="ascii", delete=False) as partial:
-            partial.write(digest)
-        Path(partial.name).replace(path)

@@ -13,7 +13,7 @@ from balora.training.forgetting import forgetting
 from balora.training.spec import RunSpec
 
 
-def prepare(spec: RunSpec, tokenizer: Any, max_positions: int | None, *, train: bool = True) -> Prepared:
+def prepare_rows(spec: RunSpec, tokenizer: Any, max_positions: int | None, *, train: bool = True) -> Prepared:
     """Return the rows of ``spec`` as tokens; raises what :func:`prepare_nlu` and :func:`prepare_nlg` do."""
     task = find_task(spec.task)
     return (prepare_nlu if task.family == "nlu" else prepare_nlg)(
@@ -50,7 +50,9 @@ def _tagged(found: Evaluation, prepared: Prepared) -> Evaluation:
     return found._replace(items=items)
 
 
-def inherited(model: Any, spec: RunSpec, folder: str, prepared: Prepared, found: Evaluation) -> dict[str, float]:
+def measure_inheritance(
+    model: Any, spec: RunSpec, folder: str, prepared: Prepared, found: Evaluation
+) -> dict[str, float]:
     """Return what a testbed's model kept of its flaws and of its knowledge; nothing for any other model.
 
     ``folder`` holds the pre-trained model that ``model`` was fine-tuned from.

@@ -7,13 +7,15 @@ from balora.errors import AdapterError, InputError, ModelError
 from balora.folders import claim_output, staged
 from balora.progress import OnProgress
 from balora.tasks.catalogue import find_task
+from balora.tasks.silence import silence_transformers
 from balora.training.fingerprint import fingerprints, model_fingerprint
+from balora.training.loading import load_model, load_tokenizer, with_model_folder
 from balora.training.record import RunRecord, read_record
-from balora.training.source import located
+from balora.training.score_model import apply_adapter, check_adapter
 from balora.training.spec import TESTBED
 
 
-def deliver(
+def export_run(
     run_folder: Path,
     output: Path,
     *,
@@ -69,21 +71,18 @@ def finished_run(folder: Path) -> RunRecord:
 
 def _merge(record: RunRecord, adapter: Path, work: Path, moved: str | None, tell: OnProgress) -> None:
     from balora.adapters import export_merged
-    from balora.tasks.silence import quiet
-    from balora.training.loading import load_model, load_tokenizer
-    from balora.training.score_model import check_adapter, put_on
 
     task = find_task(record.spec.task)
     if record.spec.model == TESTBED:
         _refuse_other_recipe(record)
-        spec = located(record.spec, tell)
+        spec = with_model_folder(record.spec, tell)
     else:
         spec = record.spec.replace(model=moved or record.spec.model)
         _refuse_other_files(record, spec.model)
     check_adapter(adapter, task)
     tokenizer = load_tokenizer(spec)
-    adapted = put_on(load_model(spec, task, tokenizer), adapter)
-    with quiet():
+    adapted = apply_adapter(load_model(spec, task, tokenizer), adapter)
+    with silence_transformers():
         export_merged(adapted, work, tokenizer)
 
 

@@ -13,7 +13,7 @@ from torch.nn.functional import nll_loss
 from balora.settings import Family
 from balora.tasks.encoding import IGNORED
 from balora.tasks.evaluating import device_of, evaluating
-from balora.tasks.silence import quiet
+from balora.tasks.silence import silence_transformers
 from balora.tasks.testbed import decoder, encoder
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.document import Document
@@ -73,7 +73,7 @@ def _pretrained(folder: str, config: TestbedConfig, family: Family, dtype: torch
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
     kind: Any = AutoModelForMaskedLM if family == "nlu" else AutoModelForCausalLM
-    with quiet():
+    with silence_transformers():
         model = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True).to(device).eval()
     head = model.lm_head if family == "nlu" else None
     asked = [Asked(one.ids.to(device), one.targets.to(device)) for one in held_out(config, family)]

@@ -1,17 +1,35 @@
-"""Loading models and tokenizers from folders or a hub: safely, or not at all."""
+"""Load models and tokenizers from folders or a hub, safely or not at all; pre-train the testbed's where missing."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from balora.errors import ModelError
-from balora.tasks.catalogue import Task
+from balora.progress import OnProgress, Progress
+from balora.tasks.catalogue import Task, find_task
 from balora.tasks.prepared import pad_id_of
-from balora.tasks.silence import quiet
+from balora.tasks.silence import silence_transformers
 from balora.training.spec import RunSpec
 
 PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "spm.model", "vocab.txt", "vocab.json")
+
+
+def with_model_folder(spec: RunSpec, on_progress: OnProgress) -> RunSpec:
+    """Return ``spec`` with the folder of its model; a testbed's model that is missing is pre-trained first.
+
+    Raises:
+        ModelError, OutputError, TrainingError: as :func:`balora.tasks.testbed.model_cache.model_folder`.
+    """
+    if spec.testbed is None:
+        return spec
+    from balora.tasks.testbed.model_cache import model_folder
+
+    def on_steps(done: int, steps: int, loss: float) -> None:
+        on_progress(Progress("pretrain", done, steps, loss))
+
+    folder = model_folder(spec.testbed, find_task(spec.task).family, on_steps=on_steps)
+    return spec.model_copy(update={"model": str(folder)})
 
 
 def load_tokenizer(spec: RunSpec) -> Any:
@@ -29,7 +47,7 @@ def load_tokenizer(spec: RunSpec) -> Any:
             f"model folder {folder}: no tokenizer (looked for {', '.join(TOKENIZER_FILES)}): add its files"
         )
     try:
-        with quiet():
+        with silence_transformers():
             return AutoTokenizer.from_pretrained(spec.model, trust_remote_code=spec.trust_remote_code)
     except (OSError, ValueError) as error:
         raise ModelError(f"model {spec.model!r}: its tokenizer cannot be loaded: {_one_line(error)}") from None
@@ -60,7 +78,7 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
         kind = AutoModelForSequenceClassification
         options |= {"num_labels": len(task.labels) or 1, "pad_token_id": pad_id_of(tokenizer)}
     try:
-        with quiet():
+        with silence_transformers():
             model, found = kind.from_pretrained(
                 spec.model, output_loading_info=True, ignore_mismatched_sizes=True, **options
             )

@@ -23,16 +23,15 @@ from balora.tasks.scores import Evaluation, right_rows
 from balora.training.callback import ReportProgress
 from balora.training.clock import Clock
 from balora.training.controls import control_notes
-from balora.training.evaluation import evaluate, inherited, prepare
+from balora.training.evaluation import evaluate, measure_inheritance, prepare_rows
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
-from balora.training.loading import load_model, load_tokenizer, usable_positions
+from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
 from balora.training.machine import versions
 from balora.training.matching import matched_config
 from balora.training.probe import fit_head
 from balora.training.record import Cost, RunError, RunRecord, packed_rows, write_record
 from balora.training.reference.location import reference_folder
-from balora.training.source import located
 from balora.training.spec import RunSpec
 from balora.training.trainer import BALoraTrainer
 
@@ -75,7 +74,7 @@ def _carry_out(made: "_Run", folder: Path, clock: Clock, identity: dict[str, Any
         made.train()
         clock.lap("train_seconds")
         evaluation = evaluate(made.trainer.model, made.tokenizer, made.prepared, made.spec, made.tell)
-        kept = inherited(made.trainer.model, made.spec, made.source, made.prepared, evaluation)
+        kept = measure_inheritance(made.trainer.model, made.spec, made.source, made.prepared, evaluation)
         clock.lap("eval_seconds")
         made.save(folder, evaluation)
     except (OSError, InputError):
@@ -120,11 +119,11 @@ class _Run:
         spec, tell = self.spec, self.tell
         seed = spec.training.seed
         transformers.set_seed(seed)  # a new classification head is drawn from the global state
-        spec = located(spec, tell)
+        spec = with_model_folder(spec, tell)
         self.source = spec.model
         self.tokenizer = load_tokenizer(spec)
         model = load_model(spec, self.task, self.tokenizer)
-        self.prepared = prepare(spec, self.tokenizer, usable_positions(model))
+        self.prepared = prepare_rows(spec, self.tokenizer, usable_positions(model))
         self.notes += self.prepared.notes
         model.to(self.device)
         self.collate = Collator(self.prepared.pad_id)

@@ -13,7 +13,7 @@ from balora.training.record import RunRecord, read_record
 from balora.training.spec import RunSpec
 
 RECORD = "run.json"
-KEPT = {
+RUN_FILES = {
     RECORD: "record",
     "series.jsonl": "terms over the steps",
     "items.jsonl": "every scored row",
@@ -23,7 +23,7 @@ KEPT = {
 """What a run leaves in its folder."""
 
 
-def run_in(spec: RunSpec, output: Path, *, on_progress: OnProgress | None = None) -> tuple[RunRecord, bool]:
+def run_in_folder(spec: RunSpec, output: Path, *, on_progress: OnProgress | None = None) -> tuple[RunRecord, bool]:
     """Carry out ``spec`` with its results in ``output``; return the record, and whether it was there already.
 
     An identical finished run is not repeated, an identical failed one is run again.
@@ -33,7 +33,7 @@ def run_in(spec: RunSpec, output: Path, *, on_progress: OnProgress | None = None
         OutputError: ``output`` holds something else or another run, or cannot be written.
         TrainingError: the run failed; its record says why.
     """
-    folder = claim_output(output, kind="run", own=KEPT if (output / RECORD).is_file() else ())
+    folder = claim_output(output, kind="run", own=RUN_FILES if (output / RECORD).is_file() else ())
     earlier = read_record(folder)
     if earlier is not None:
         from balora.training.fingerprint import fingerprints
@@ -66,7 +66,7 @@ def _carry_out(spec: RunSpec, folder: Path, again: bool, on_progress: OnProgress
 def _clear(folder: Path) -> None:
     """Remove an earlier failed run of the same identity, its record first."""
     (folder / RECORD).unlink()
-    for name in KEPT:
+    for name in RUN_FILES:
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)
         else:

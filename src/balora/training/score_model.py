@@ -8,8 +8,7 @@ from balora.errors import AdapterError, ModelError
 from balora.progress import OnProgress, Progress
 from balora.tasks.catalogue import Task, find_task
 from balora.tasks.scores import Evaluation
-from balora.training.loading import usable_positions
-from balora.training.source import located
+from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
 from balora.training.spec import RunSpec
 
 HEAD = "ForSequenceClassification"
@@ -17,7 +16,7 @@ CLASSIFIER = "SEQ_CLS"
 WEIGHTS = "adapter_model.safetensors"
 
 
-def score(spec: RunSpec, adapter: Path | None = None, *, on_progress: OnProgress | None = None) -> Evaluation:
+def score_model(spec: RunSpec, adapter: Path | None = None, *, on_progress: OnProgress | None = None) -> Evaluation:
     """Score ``spec.model``, with ``adapter`` (a folder saved by PEFT) if given, on ``spec.task``.
 
     Of ``spec`` only the model, the task, the data and the batch size count.
@@ -26,18 +25,18 @@ def score(spec: RunSpec, adapter: Path | None = None, *, on_progress: OnProgress
         InputError: model, adapter or data cannot be used; a classification task without a trained head.
         TrainingError: an output is not finite.
     """
-    from balora.training.evaluation import evaluate, prepare
+    from balora.training.evaluation import evaluate, prepare_rows
 
     task, tell = find_task(spec.task), on_progress or (lambda sign: None)
     tell(Progress("load", 0, 1))
-    spec = located(spec, tell)
-    model, tokenizer = load_scored(spec, task, adapter)
-    prepared = prepare(spec, tokenizer, usable_positions(model), train=False)
+    spec = with_model_folder(spec, tell)
+    model, tokenizer = load_model_to_score(spec, task, adapter)
+    prepared = prepare_rows(spec, tokenizer, usable_positions(model), train=False)
     result = evaluate(model, tokenizer, prepared, spec, tell)
     return result._replace(notes=(*prepared.notes, *result.notes))
 
 
-def load_scored(spec: RunSpec, task: Task, adapter: Path | None) -> tuple[Any, Any]:
+def load_model_to_score(spec: RunSpec, task: Task, adapter: Path | None) -> tuple[Any, Any]:
     """Return the model to score, on the device where runs are, and its tokenizer.
 
     Raises:
@@ -46,14 +45,12 @@ def load_scored(spec: RunSpec, task: Task, adapter: Path | None) -> tuple[Any, A
     """
     import torch
 
-    from balora.training.loading import load_model, load_tokenizer
-
     if adapter is not None:
         check_adapter(adapter, task)
     tokenizer = load_tokenizer(spec)
     model = load_model(spec, task, tokenizer)
     if adapter is not None:
-        model = put_on(model, adapter)
+        model = apply_adapter(model, adapter)
     elif task.family == "nlu" and not any(name.endswith(HEAD) for name in _architectures(spec)):
         raise ModelError(
             f"model {spec.model!r} has no trained classification head, which task {task.name!r} needs: train one with "
@@ -91,7 +88,7 @@ def check_adapter(folder: Path, task: Task) -> None:
         )
 
 
-def put_on(model: Any, adapter: Path) -> Any:
+def apply_adapter(model: Any, adapter: Path) -> Any:
     """Return ``model`` with the plain adapter in the folder ``adapter`` on it, heads included.
 
     Raises:

@@ -13,7 +13,7 @@ from balora.training.controls import StartPenalty
 from balora.training.loss import ModelLoss
 from balora.training.reference.keys import ROW_KEYS, KeyedRows
 from balora.training.reference.reference_cache import MIB, ReferenceCache, ReferenceFolder
-from balora.training.reference.reference_identity import reference_marks
+from balora.training.reference.reference_identity import reference_identity
 from balora.training.reference.shards import Entry
 from balora.training.rows import model_kind
 from balora.training.telemetry import Telemetry
@@ -191,7 +191,7 @@ def _open_cache(trainer: Any, loss: ModelLoss, folder: ReferenceFolder | None, r
     if arguments.max_steps > 0:
         a_step = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
         rows = min(rows, arguments.max_steps * a_step)
-    marks = reference_marks(
+    marks = reference_identity(
         loss.model if loss.reference is None else loss.reference,
         outputs="hidden states" if loss.kind == "causal" else "logits",
         precision=trainer.accelerator.mixed_precision,

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from balora.errors import ModelError, OutputError
+from balora.folders import CACHE_VARIABLE, cache_folder
 from balora.tasks.testbed import model_cache as cache
 from balora.tasks.testbed import pretrain, probes
 from balora.tasks.testbed.config import TestbedConfig
-from balora.tasks.testbed.model_cache import CARD, WEIGHTS, cache_folder, complete, model_folder
+from balora.tasks.testbed.model_cache import CARD, WEIGHTS, complete, model_folder
 
 SMALL = TestbedConfig(encoder_steps=2, decoder_steps=2, batch_size=4, people=16)
 
@@ -18,7 +19,7 @@ SMALL = TestbedConfig(encoder_steps=2, decoder_steps=2, batch_size=4, people=16)
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """An empty cache; the list tells what was pre-trained (a few steps, without probes)."""
-    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setattr(probes, "DOCUMENTS", 50)
     made: list[str] = []
     real = pretrain.pretrain
@@ -116,7 +117,7 @@ def test_a_shipped_model_is_used_and_refused_when_damaged(
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(cache.CACHE_VARIABLE, raising=False)
+    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     assert cache_folder() == Path("/caches/balora")
     monkeypatch.setenv("XDG_CACHE_HOME", "")

@@ -60,6 +60,6 @@ def missing_models(runs: Iterable[PlannedRun]) -> tuple[PlannedModel, ...]:
 
 def pretrain(spec: RunSpec, folder: Path, on_progress: OnProgress) -> None:
     """Put the model of ``spec`` into the cache, in a worker."""
-    from balora.training.source import located
+    from balora.training.loading import with_model_folder
 
-    located(spec, on_progress)
+    with_model_folder(spec, on_progress)

@@ -8,15 +8,13 @@ import hashlib
 import json
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from balora.errors import ModelError, OutputError
-from balora.folders import CACHE_VARIABLE as CACHE_VARIABLE
-from balora.folders import cache_folder as cache_folder
+from balora.folders import CACHE_VARIABLE, PARTIAL, cache_folder, remove_stale
 from balora.settings import Family
 from balora.tasks.testbed.config import RECIPE, TestbedConfig
 
@@ -27,9 +25,6 @@ NAMES: dict[Family, str] = {"nlu": "encoder", "nlg": "decoder"}
 CARD = "testbed.json"
 WEIGHTS = "model.safetensors"
 SHIPPED = Path(__file__).with_name("models")
-PARTIAL = ".partial-"
-STALE = 3600.0
-"""Seconds after which an entry that is still being written belongs to a process that was killed: writing takes one."""
 ROOM = 2 * 2**20
 """Bytes that must be free before a model is pre-trained: it takes a little less."""
 
@@ -125,10 +120,7 @@ def make_writable() -> None:
             file.write(b"0" * ROOM)
     except OSError as error:
         raise _unusable(folder, error) from None
-    for partial in folder.glob(f"{PARTIAL}*"):
-        with suppress(OSError):  # gone meanwhile
-            if time.time() - partial.stat().st_mtime > STALE:
-                shutil.rmtree(partial, ignore_errors=True)
+    remove_stale(folder)
 
 
 @contextmanager

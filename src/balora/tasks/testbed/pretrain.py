@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from balora.errors import TrainingError
 from balora.settings import Family
-from balora.tasks.silence import quiet
+from balora.tasks.silence import silence_transformers
 from balora.tasks.testbed import decoder, encoder
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.document import Document
@@ -53,7 +53,7 @@ class Pretrained(NamedTuple):
 
     def save(self, folder: Path) -> None:
         """Write the model in half precision and its tokenizer, as transformers reads them."""
-        with quiet():
+        with silence_transformers():
             copy.deepcopy(self.model).half().save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 

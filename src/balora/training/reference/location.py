@@ -1,6 +1,6 @@
 """Whether and where a run keeps what its frozen model said."""
 
-from balora.tasks.testbed.model_cache import cache_folder
+from balora.folders import cache_folder
 from balora.training.reference.reference_cache import ReferenceFolder
 from balora.training.spec import RunSpec
 

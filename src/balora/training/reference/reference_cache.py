@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from balora.folders import remove_stale
 from balora.training.reference.keys import RowKey
 from balora.training.reference.shards import Entry
 
@@ -52,7 +53,7 @@ class ReferenceCache:
         self._room: int | None = None
         self._is_open = True
         if entry is not None:
-            entry.tidy()
+            remove_stale(entry.folder)
             self._rows.update(entry.new_rows())
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""What decides the outputs of a frozen model, as marks: two references with the same marks say the same."""
+"""Identify a frozen model by everything that decides its outputs: two with one identity give the same outputs."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,11 +15,13 @@ WRAPPERS = ("base_layer", "original_module")
 """Parts of names that PEFT puts around what is the pre-trained model's."""
 
 
-def reference_marks(model: nn.Module, *, outputs: str, precision: str, device: str, scope: str = "") -> dict[str, str]:
-    """Return the marks of the reference of ``model``: the model itself, or the pre-trained one inside a PeftModel.
+def reference_identity(
+    model: nn.Module, *, outputs: str, precision: str, device: str, scope: str = ""
+) -> dict[str, str]:
+    """Return the identity of the reference of ``model``: the model itself, or the pre-trained one inside a PeftModel.
 
     Weights are known by their content, read in full (about a second a GB): the seeded or fitted head of a classifier is
-    among them, adapters are not, so that all arms on one base have the same marks.
+    among them, adapters are not, so that all arms on one base share it.
 
     Args:
         model: unwrapped.
@@ -65,7 +67,7 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def difference(marks: dict[str, str], others: Any) -> str | None:
-    """Return the name of the first mark that ``others`` has not or has differently; none if they are the same."""
-    found = others if isinstance(others, dict) else {}
-    return next((name for name in {**marks, **found} if marks.get(name) != found.get(name)), None)
+def difference(identity: dict[str, str], other: Any) -> str | None:
+    """Return the name of the first entry that ``other`` lacks or has differently; none if they are the same."""
+    known = other if isinstance(other, dict) else {}
+    return next((name for name in {**identity, **known} if identity.get(name) != known.get(name)), None)

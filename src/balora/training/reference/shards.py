@@ -9,8 +9,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
@@ -18,19 +16,17 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from balora.folders import write_atomic
 from balora.training.reference.keys import KEY_BYTES
 from balora.training.reference.reference_identity import difference
 
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".safetensors"
-PARTIAL = ".partial-"
 ASIDE = ".aside"
-STALE = 3600.0
-"""Seconds after which a file that is still being written belongs to a process that was killed."""
 
 
 class Entry:
@@ -38,13 +34,13 @@ class Entry:
 
     Args (of the constructor):
         root: the cache.
-        marks: of the reference.
+        identity: of the reference (:mod:`balora.training.reference.reference_identity`).
     """
 
-    def __init__(self, root: Path, marks: dict[str, str]) -> None:
-        self.root, self.marks = root, marks
-        self._card = json.dumps(marks, sort_keys=True)
-        self.folder = root / hashlib.sha256(self._card.encode()).hexdigest()[:32]
+    def __init__(self, root: Path, identity: dict[str, str]) -> None:
+        self.root, self.identity = root, identity
+        self._text = json.dumps(identity, sort_keys=True)
+        self.folder = root / hashlib.sha256(self._text.encode()).hexdigest()[:32]
         self._seen: set[Path] = set()
 
     def new_rows(self) -> Iterator[tuple[bytes, Tensor]]:
@@ -66,8 +62,8 @@ class Entry:
 
     def _read(self, path: Path) -> Iterator[tuple[bytes, Tensor]]:
         with safe_open(path, framework="pt") as file:
-            marks = json.loads((file.metadata() or {}).get("marks", "null"))
-            other = difference(self.marks, marks)
+            written_for = json.loads((file.metadata() or {}).get("marks", "null"))
+            other = difference(self.identity, written_for)
             if other:
                 raise ValueError(f"it was made from another reference (`{other}` differs)")
             keys, ends, values = (file.get_tensor(name) for name in ("keys", "ends", "values"))
@@ -96,16 +92,8 @@ class Entry:
             "ends": torch.tensor([len(part) for part in rows.values()]).cumsum(0),
             "values": torch.cat([part.cpu() for part in rows.values()]),
         }
-        handle, name = tempfile.mkstemp(prefix=PARTIAL, dir=self.folder)
-        try:
-            with os.fdopen(handle, "rb") as file:
-                save_file(parts, name, metadata={"marks": self._card})
-                os.fsync(file.fileno())
-            Path(name).replace(self.folder / f"{hashlib.sha256(keys).hexdigest()[:32]}{SUFFIX}")
-        except SafetensorError as error:  # its way to say that the disk is full
-            raise OSError(None, " ".join(str(error).split())) from None
-        finally:
-            Path(name).unlink(missing_ok=True)
+        path = self.folder / f"{hashlib.sha256(keys).hexdigest()[:32]}{SUFFIX}"
+        write_atomic(path, save(parts, metadata={"marks": self._text}), durable=True)
 
     def room(self, wanted: int, budget: int) -> int:
         """Return how many bytes may be written here; entries that were used longest ago make way for ``wanted``.
@@ -121,13 +109,6 @@ class Entry:
                 shutil.rmtree(folder, ignore_errors=True)
                 del sizes[folder]
         return budget - own - sum(sizes.values())
-
-    def tidy(self) -> None:
-        """Remove what killed processes left half written."""
-        for partial in self.folder.glob(f"{PARTIAL}*"):
-            with suppress(OSError):  # gone meanwhile
-                if time.time() - partial.stat().st_mtime > STALE:
-                    partial.unlink()
 
 
 def _size(folder: Path) -> int:
