@@ -208,7 +208,7 @@ def swap(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "reason"),
-    [(tear, ""), (empty, ""), (flip, "its checksum is wrong"), (swap, "it was made from something else")],
+    [(tear, ""), (empty, ""), (flip, "its checksum is wrong"), (swap, "it was computed from other input")],
 )
 def test_a_damaged_file_is_named_and_made_anew(
     harm: Callable[[Path], None], reason: str, folder: Path, caplog: pytest.LogCaptureFixture
@@ -219,7 +219,7 @@ def test_a_damaged_file_is_named_and_made_anew(
     assert same(factors(weight()), expected)
     (line,) = (record.getMessage() for record in caplog.records)
     assert line.startswith(f"balora: PiSSA cache: {entry} cannot be used ({reason}")
-    assert line.endswith("): computed anew")
+    assert line.endswith("): computed again")
     caplog.clear()
     assert same(factors(weight()), expected)
     assert not caplog.records
@@ -237,8 +237,8 @@ def test_a_full_disk_costs_the_cache_and_is_said_once(
         assert same(cache.factors(weight(seed), 4, 1.0, "exact", generator()), pissa_factors(weight(seed), 4))
     (line,) = (record.getMessage() for record in caplog.records)
     assert line == (
-        f"balora: PiSSA factors are not kept in {folder} (No space left on device): each run computes them anew; "
-        "BALORA_PISSA_CACHE=off leaves this out"
+        f"balora: PiSSA factors cannot be cached in {folder} (No space left on device): each run computes them; "
+        "BALORA_PISSA_CACHE=off disables the cache"
     )
 
 

@@ -19,7 +19,7 @@ def seen(logits: torch.Tensor, labels: list[int], size: int = 100) -> dict[str, 
     found = Behaviour()
     for start in range(0, len(labels), size):
         found.add(logits[start : start + size], torch.tensor(labels[start : start + size]))
-        found.keep(logits[start : start + size], range(start, min(start + size, len(labels))))
+        found.add_to_rank(logits[start : start + size], range(start, min(start + size, len(labels))))
     return found.measures()
 
 
@@ -88,13 +88,13 @@ def test_effective_rank_says_nothing_of_two_classes_and_is_left_out() -> None:
 
 def test_texts_count_every_token_and_keep_the_first_of_the_first_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = torch.randn(9, 5, generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(behaviour, "ROWS_KEPT", 3)
+    monkeypatch.setattr(behaviour, "RANK_ROWS", 3)
     found = Behaviour()
     found.add_texts(logits[:6], torch.arange(6) % 5, [2, 0, 3, 1], [7, 0, 2, 1])  # an empty answer has no first token
     found.add_texts(logits[6:], torch.arange(3), [3], [3])
     whole = Behaviour()
     whole.add(logits, torch.cat([torch.arange(6) % 5, torch.arange(3)]))
-    whole.keep(logits[[2, 5]], [2, 1])
+    whole.add_to_rank(logits[[2, 5]], [2, 1])
     assert found.measures() == pytest.approx(whole.measures(), rel=1e-9)
 
 
@@ -104,8 +104,8 @@ def test_forbidden_classes_leave_numbers_that_a_record_can_hold() -> None:
 
 
 def test_what_is_kept_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(behaviour, "LOGITS_KEPT", 20)
+    monkeypatch.setattr(behaviour, "RANK_LOGITS", 20)
     found = Behaviour()
-    found.keep(torch.randn(50, 5), range(50))
-    assert found._kept[0].shape == (4, 5)
+    found.add_to_rank(torch.randn(50, 5), range(50))
+    assert found._rank_logits[0].shape == (4, 5)
     assert Behaviour().measures() == {}, "nothing seen, nothing said"

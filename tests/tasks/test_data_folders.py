@@ -46,7 +46,7 @@ def test_a_folder_with_a_split_is_itself_the_folder(tmp_path: Path, name: str) -
 def test_another_tasks_folder_is_refused(tmp_path: Path) -> None:
     folder = touch(tmp_path / "CoLA", "train.jsonl")
     assert complaint(find_data_folder, TASKS["sst2"], str(folder)) == (
-        f"{folder}: holds task 'cola' by its name, but the task is 'sst2'"
+        f"{folder}: the folder is named after task 'cola', but task 'sst2' was requested: pass the folder of 'sst2'"
     )
     assert find_data_folder(TASKS["cola"], str(folder)) == folder
 

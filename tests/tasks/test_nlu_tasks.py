@@ -69,7 +69,7 @@ def test_a_pair_becomes_tokens(tmp_path: Path) -> None:
         "index": 0,
     }
     assert prepared.train[1]["labels"] == 1
-    assert (prepared.pad_id, prepared.labels) == (0, ("entailment", "not_entailment"))
+    assert (prepared.pad_id, prepared.task.labels) == (0, ("entailment", "not_entailment"))
 
 
 def test_a_line_end_parts_a_pair_where_the_tokenizer_would_run_it_together(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_regression_labels_are_numbers(tmp_path: Path) -> None:
     assert [row["labels"] for row in prepared.train] == [2.5, 5.0]
     batch = Collator(0)(prepared.train)
     assert batch["labels"].dtype == torch.float32
-    assert prepared.labels == ()
+    assert prepared.task.labels == ()
 
 
 def test_long_rows_are_cut_to_the_limit_and_counted(tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     assert sorted(path.name for path in folder.glob(".partial*")) == [".partial-new"]
 
 
-def test_a_full_disk_ends_the_keeping_and_nothing_else(tmp_path, monkeypatch, caplog):
+def test_a_full_disk_stops_caching_and_nothing_else(tmp_path, monkeypatch, caplog):
     true, limits = Entry.write, resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def on_a_full_disk(self, rows):
@@ -286,13 +286,13 @@ def test_a_full_disk_ends_the_keeping_and_nothing_else(tmp_path, monkeypatch, ca
     made = train(tmp_path, adapted("llama"), answers())
     [line] = [line for line in warned(caplog) if "cannot be written" in line]
     assert "File too large" in line
-    assert line.endswith("the reference of further rows is computed live")
+    assert line.endswith("the reference of further rows is computed at each step")
     assert not [path for path in tmp_path.glob("cache/*/*") if path.is_file()]
     monkeypatch.undo()
     assert losses(train(tmp_path / "there", adapted("llama"), answers())) == losses(made)
 
 
-def test_a_folder_that_cannot_be_made_is_said_and_done_without(tmp_path, caplog):
+def test_without_a_folder_a_run_warns_and_goes_on(tmp_path, caplog):
     (tmp_path / "cache").write_text("a file")
     made = train(tmp_path, adapted("llama"), answers())
     assert len(made.model_loss.reference_cache) == 8

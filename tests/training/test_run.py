@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import peft
 import pytest
@@ -21,8 +22,9 @@ from balora.training import run as run_module
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
 from balora.training.machine import versions
-from balora.training.record import correct_rows, read_record
+from balora.training.record import RunRecord, correct_rows, read_record
 from balora.training.run import run
+from balora.training.spec import RunSpec
 
 QUIET = pytest.mark.filterwarnings("ignore:`.*` is deprecated and will be removed in v6:FutureWarning")
 
@@ -31,48 +33,111 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_classification_run_leaves_all_that_a_report_needs(tmp_path, checkpoint, data):
-    spec, signs = real_spec(checkpoint, data), []
-    record = run(spec, tmp_path / "run", on_progress=signs.append)
-    folder = tmp_path / "run"
-    assert sorted(path.name for path in folder.iterdir()) == ["adapter", "items.jsonl", "run.json", "series.jsonl"]
-    assert read_record(folder) == record
-    assert (record.status, record.error, record.spec) == ("ok", None, spec)
-    assert record.id == run_id(spec, record.fingerprints)
-    assert record.fingerprints == fingerprints(spec)
-    assert record.versions == versions()
-    assert record.versions["torch"].startswith("2.")
-    assert record.versions["processor"]
-    assert set(record.metrics) == {"matthews_correlation"}
-    assert record.score == 100 * record.metrics["matthews_correlation"]
-    assert set(record.terms) == {"task", "consistency", "diversity", "spectral"}
-    assert {name: term.weight for name, term in record.terms.items()} == {
-        "task": 1.0,
-        "consistency": 0.15,
-        "diversity": 0.03,
-        "spectral": 0.03,
-    }
-    assert record.terms["task"].gradient_share > 0.5
+class Finished(NamedTuple):
+    """A run, and what it left behind."""
+
+    spec: RunSpec
+    record: RunRecord
+    folder: Path
+    progress: list[Progress]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, checkpoint, data):
+    """One classification run of three steps, for all claims about its record and its files."""
+    spec, folder, progress = real_spec(checkpoint, data), tmp_path_factory.mktemp("classification") / "run", []
+    return Finished(spec, run(spec, folder, on_progress=progress.append), folder, progress)
+
+
+def test_a_run_with_an_adapter_leaves_four_entries(finished):
+    assert sorted(path.name for path in finished.folder.iterdir()) == [
+        "adapter",
+        "items.jsonl",
+        "run.json",
+        "series.jsonl",
+    ]
+
+
+def test_the_record_on_disk_is_the_record_returned(finished):
+    assert read_record(finished.folder) == finished.record
+
+
+def test_a_run_that_succeeds_says_so(finished):
+    assert (finished.record.status, finished.record.error) == ("ok", None)
+
+
+def test_the_record_identifies_the_run_by_what_it_used(finished):
+    record = finished.record
+    assert record.spec == finished.spec
+    assert record.fingerprints == fingerprints(finished.spec)
+    assert record.id == run_id(finished.spec, record.fingerprints)
+
+
+def test_the_record_names_libraries_and_processor(finished):
+    assert finished.record.versions == versions()
+    assert finished.record.versions["torch"].startswith("2.")
+    assert finished.record.versions["processor"]
+
+
+def test_the_score_is_the_tasks_metric_in_points_of_a_hundred(finished):
+    assert set(finished.record.metrics) == {"matthews_correlation"}
+    assert finished.record.score == 100 * finished.record.metrics["matthews_correlation"]
+
+
+def test_a_correlation_records_no_right_rows(finished):
+    assert (finished.record.rows, finished.record.correct) == (12, None)
+
+
+def test_the_record_holds_the_weight_of_every_term(finished):
+    weights = {name: term.weight for name, term in finished.record.terms.items()}
+    assert weights == {"task": 1.0, "consistency": 0.15, "diversity": 0.03, "spectral": 0.03}
+
+
+def test_the_task_has_most_of_the_gradient(finished):
+    assert finished.record.terms["task"].gradient_share > 0.5
+
+
+def test_a_term_that_cannot_act_is_inactive_with_the_reason(finished):
+    record = finished.record
     assert record.inactive == {"spectral": "k = 5 ≥ min(N, D) = 2: the nuclear ratio is -1 whatever the logits are"}
     assert record.terms["spectral"].mean is None
-    series = lines(folder / "series.jsonl")
+
+
+def test_the_series_has_a_line_per_step(finished):
+    series = lines(finished.folder / "series.jsonl")
     assert [row["step"] for row in series] == [1, 2, 3]
-    assert series[0]["task"] == record.terms["task"].first
-    items = lines(folder / "items.jsonl")
-    assert [item["index"] for item in items] == list(range(12))
-    assert (record.rows, record.correct) == (12, None)  # a Matthews correlation is no share of right rows
-    assert record.files == {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("series.jsonl", "items.jsonl")
+    assert series[0]["task"] == finished.record.terms["task"].first
+
+
+def test_the_items_are_the_evaluation_rows_in_order(finished):
+    assert [item["index"] for item in lines(finished.folder / "items.jsonl")] == list(range(12))
+
+
+def test_the_record_holds_the_digests_of_the_files_beside_it(finished):
+    assert finished.record.files == {
+        name: hashlib.sha256((finished.folder / name).read_bytes()).hexdigest()
+        for name in ("series.jsonl", "items.jsonl")
     }
-    assert record.cost.steps == 3
+
+
+def test_the_record_counts_steps_and_trained_parameters(finished):
+    assert finished.record.cost.steps == 3
     # rank 2 on five blocks of q, k, v, o (64 to 64 or 32) and three layers of 64 to 172, and a head of 64 to 2
-    assert record.cost.trained_parameters == 5 * 2 * (2 * 128 + 2 * 96 + 3 * 236) + 128
-    assert 50 < record.cost.peak_memory_mb < 5000
-    assert min(record.cost.train_seconds, record.cost.eval_seconds, record.cost.setup_seconds) > 0
-    assert signs[0] == Progress("load", 0, 1)
-    assert [(s.step, s.steps) for s in signs if s.phase == "train"] == [(1, 3), (2, 3), (3, 3)]
-    assert math.isfinite([s for s in signs if s.phase == "train"][-1].loss)
-    assert signs[-1] == Progress("evaluate", 12, 12)
+    assert finished.record.cost.trained_parameters == 5 * 2 * (2 * 128 + 2 * 96 + 3 * 236) + 128
+
+
+def test_the_record_holds_the_time_of_every_phase_and_the_peak_of_memory(finished):
+    cost = finished.record.cost
+    assert min(cost.train_seconds, cost.eval_seconds, cost.setup_seconds) > 0
+    assert 50 < cost.peak_memory_mb < 5000
+
+
+def test_progress_covers_loading_every_step_and_every_evaluation_row(finished):
+    steps = [signal for signal in finished.progress if signal.phase == "train"]
+    assert finished.progress[0] == Progress("load", 0, 1)
+    assert [(signal.step, signal.steps) for signal in steps] == [(1, 3), (2, 3), (3, 3)]
+    assert math.isfinite(steps[-1].loss)
+    assert finished.progress[-1] == Progress("evaluate", 12, 12)
 
 
 def test_the_right_rows_are_those_of_the_items_and_give_the_score(tmp_path, checkpoint, data):

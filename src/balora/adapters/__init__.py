@@ -1,4 +1,4 @@
-"""Low-rank adapters that leave the base alone: attach, use the base as the reference, export.
+"""Attach low-rank adapters that never write to the base, use the base as the reference, export the result.
 
 Everything but the configuration is imported at first use, so that planning never loads torch.
 """

@@ -38,9 +38,9 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight:
         seed: of the random numbers, if any. Each layer draws from a generator of its own, seeded by this and the
             layer's name, so that the same layer starts alike in models with other targets. The global random state
             is neither read nor changed.
-        on_weight: told how many weights are done of how many, if it takes long; none: a progress bar on a terminal.
+        on_weight: called with the weights done and their number, if it takes long; none: a progress bar on a terminal.
 
-    PiSSA's factors are computed on the device of each weight. Those of large weights are kept in the user's cache
+    PiSSA's factors are computed on the device of each weight. Those of large weights are cached on disk
     (:mod:`balora.adapters.factor_cache`) and shared by the ranks named to :func:`balora.adapters.ranks.ranks_up_to`.
 
     Raises:
@@ -53,17 +53,17 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight:
         )
     targets = find_targets(model, config)
     lora = _lora_config(model, config, targets)
-    factors = _start(model, config, targets, lora.lora_alpha / lora.r, seed, on_weight)
-    adapted = _wrap(model, lora)
+    factors = _starting_factors(model, config, targets, lora.lora_alpha / lora.r, seed, on_weight)
+    adapted = _wrap_with_peft(model, lora)
     if config.init == "pissa":
         make_offset(adapted, factors)
     else:
-        _put_plain(adapted, factors)
+        _start_plain_lora(adapted, factors)
     return adapted.train(model.training)
 
 
 def _lora_config(model: nn.Module, config: AdapterConfig, targets: Targets) -> LoraConfig:
-    """Return the plain LoRA that PEFT is told about; checked to select exactly the intended layers."""
+    """Return the configuration of the plain LoRA that PEFT builds; checked to select exactly the intended layers."""
     rank = 2 * config.rank if config.init == "pissa" else config.rank
     # s = alpha/rank for PEFT, whatever the variant: rank-stabilised LoRA differs in nothing but this number
     alpha = config.scaling * rank
@@ -83,13 +83,13 @@ def _lora_config(model: nn.Module, config: AdapterConfig, targets: Targets) -> L
         stray = sorted(set(found) ^ set(meant))
         if stray:
             raise AdapterError(
-                f"PEFT cannot tell {stray[0]} from the modules to {kind} by its name: list `target_modules` and "
-                "`modules_to_save` by longer names"
+                f"PEFT cannot separate {stray[0]} from the modules to {kind}, which it selects by the ends of their "
+                "names: list `target_modules` and `modules_to_save` by longer names"
             )
     return lora
 
 
-def _start(
+def _starting_factors(
     model: nn.Module,
     config: AdapterConfig,
     targets: Targets,
@@ -112,14 +112,14 @@ def _start(
     return factors
 
 
-def _wrap(model: nn.Module, lora: LoraConfig) -> PeftModel:
+def _wrap_with_peft(model: nn.Module, lora: LoraConfig) -> PeftModel:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         warnings.filterwarnings("ignore", "fan_in_fan_out is set to", UserWarning)  # set layer by layer, correctly
         return get_peft_model(model, lora, adapter_name=ADAPTER)
 
 
-def _put_plain(model: PeftModel, factors: Factors) -> None:
+def _start_plain_lora(model: PeftModel, factors: Factors) -> None:
     for name, layer in lora_layers(model.get_base_model()).items():
         for own, start in zip((layer.lora_A, layer.lora_B), factors[name], strict=True):
             with torch.no_grad():

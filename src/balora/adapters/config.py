@@ -1,4 +1,4 @@
-"""The configuration of a low-rank adapter; torch-free."""
+"""Define the settings of a low-rank adapter; torch-free."""
 
 from typing import Literal, Self
 

@@ -1,7 +1,8 @@
-"""PiSSA's factors on disk: computed once a weight, for the largest rank that is due, and cut for the smaller ones.
+"""Cache PiSSA's factors on disk: a weight is decomposed once, for the largest rank needed, and cut for smaller ones.
 
 An entry is a safetensors file with A and B at scaling 1, named by a digest of all that they depend on, whole from the
-moment it has its name. Its header repeats what it was made from and has a checksum: what does not agree is made anew.
+moment it has its name. Its header repeats what it was computed from and has a checksum: an entry that does not agree is
+computed again.
 """
 
 import hashlib
@@ -24,14 +25,14 @@ logger = logging.getLogger(__name__)
 
 SWITCH = "BALORA_PISSA_CACHE"
 CACHED_FROM = 256
-"""Smaller side from which a weight's factors are kept: below, they take a few milliseconds, as writing them does."""
+"""Smaller side from which a weight's factors are cached: below, computing them is as fast as reading them."""
 
 Identity = dict[str, str | int]
 """What factors were computed from, and how."""
 
 
 class FactorCache:
-    """Factors from the folder `pissa` of the user's cache, or computed and kept there; one for each `attach`.
+    """Factors from the folder `pissa` of the user's cache, or computed and stored there; one object for each `attach`.
 
     Raises:
         ConfigError: `BALORA_PISSA_CACHE` is neither `on` (the default) nor `off`.
@@ -42,7 +43,7 @@ class FactorCache:
         if switch not in ("on", "off"):
             raise ConfigError(f"{SWITCH} must be 'on' or 'off', got {switch!r}")
         self.is_on, self.folder = switch == "on", cache_folder() / "pissa"
-        self._keeps = True
+        self._is_writable = True
 
     def factors(
         self,
@@ -54,7 +55,7 @@ class FactorCache:
     ) -> Factors:
         """Return what `pissa_factors` would, for a weight that is large enough from the cache if it is there.
 
-        ``randomized`` factors of another rank are others, so these are kept for each rank; ``generator`` is not used
+        ``randomized`` factors of another rank are others, so these are cached for each rank; ``generator`` is not used
         where they are read.
         """
         if not self.is_on or min(weight.shape) < CACHED_FROM:
@@ -62,16 +63,16 @@ class FactorCache:
         whole = max(rank, min(largest_rank(), *weight.shape)) if method == "exact" else rank
         identity = _identity_of(weight, whole, method, generator)
         path = self.folder / f"{hashlib.sha256(_as_text(identity).encode()).hexdigest()[:32]}.safetensors"
-        known = _read(path, identity)
-        if known is None:
-            known = pissa_factors(weight, whole, method=method, generator=generator)
-            self._keep(path, known, identity)
-        A, B = part_of(known, rank, scaling)
+        cached = _read(path, identity)
+        if cached is None:
+            cached = pissa_factors(weight, whole, method=method, generator=generator)
+            self._store(path, cached, identity)
+        A, B = part_of(cached, rank, scaling)
         return A.to(weight.device), B.to(weight.device)
 
-    def _keep(self, path: Path, factors: Factors, identity: Identity) -> None:
-        """Write an entry; a disk that is full or cannot be written costs the cache, and is said once."""
-        if not self._keeps:
+    def _store(self, path: Path, factors: Factors, identity: Identity) -> None:
+        """Write an entry; if the disk is full or cannot be written, warn once and cache no more."""
+        if not self._is_writable:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -79,9 +80,9 @@ class FactorCache:
             A, B = (factor.cpu() for factor in factors)
             write_atomic(path, save({"A": A, "B": B}, {"marks": _as_text(identity), "sha256": _digest(A, B)}))
         except OSError as error:
-            self._keeps = False
+            self._is_writable = False
             logger.warning(
-                "balora: PiSSA factors are not kept in %s (%s): each run computes them anew; %s=off leaves this out",
+                "balora: PiSSA factors cannot be cached in %s (%s): each run computes them; %s=off disables the cache",
                 self.folder, error.strerror or error, SWITCH,
             )  # fmt: skip
 
@@ -113,17 +114,19 @@ def _digest(*tensors: Tensor) -> str:
 
 
 def _read(path: Path, identity: Identity) -> Factors | None:
-    """Return the factors in ``path``; none if there are none, or if they are damaged, which is said."""
+    """Return the factors in ``path``; none if there are none, or with a warning, if they are damaged."""
     if not path.is_file():
         return None
     try:
         with safe_open(path, framework="pt") as file:
             header, A, B = file.metadata() or {}, file.get_tensor("A"), file.get_tensor("B")
         if header.get("marks") != _as_text(identity):
-            raise ValueError("it was made from something else")
+            raise ValueError("it was computed from other input")
         if header.get("sha256") != _digest(A, B):
             raise ValueError("its checksum is wrong")
     except (OSError, SafetensorError, ValueError) as error:
-        logger.warning("balora: PiSSA cache: %s cannot be used (%s): computed anew", path, " ".join(str(error).split()))
+        logger.warning(
+            "balora: PiSSA cache: %s cannot be used (%s): computed again", path, " ".join(str(error).split())
+        )
         return None
     return A, B

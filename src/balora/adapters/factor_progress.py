@@ -1,4 +1,4 @@
-"""A sign of life while a large model's factors are computed."""
+"""Show progress while the factors of a large model are computed."""
 
 import sys
 import time
@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 from transformers.utils import logging
 
 PATIENCE = 3.0
-"""Seconds after which there is something to tell."""
+"""Seconds before progress is reported."""
 
 OnWeight = Callable[[int, int], None]
 """Called with the number of weights done and of all weights."""
 
 
 def with_progress(names: Sequence[str], on_weight: OnWeight | None) -> Iterator[str]:
-    """Yield the names of the weights, telling how many are done once it takes longer than a few seconds.
+    """Yield the names of the weights, and report how many are done once it takes longer than a few seconds.
 
-    Without ``on_weight`` it is told by transformers' bar, where stderr is a terminal and transformers' bars are not
-    hidden (`transformers.utils.logging.disable_progress_bar`).
+    Without ``on_weight`` transformers' progress bar reports it, where stderr is a terminal and these bars are not off
+    (`transformers.utils.logging.disable_progress_bar`).
     """
     if on_weight is None:
-        quiet = not sys.stderr.isatty()
-        bar = logging.tqdm(names, desc="PiSSA factors", unit="weight", delay=PATIENCE, disable=quiet, leave=False)
+        hidden = not sys.stderr.isatty()
+        bar = logging.tqdm(names, desc="PiSSA factors", unit="weight", delay=PATIENCE, disable=hidden, leave=False)
         yield from bar
         return
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The two factors of an adapter in the offset form, as modules that PEFT takes for its own.
+"""Define the two factors of an adapter in the offset form, as modules that PEFT takes for its own.
 
 A PiSSA adapter on an untouched base adds ΔW = s·(B·A − B0·A0), where (A0, B0) is the start of the trained (A, B).
 With Q = A − A0 and P = B − B0 the same update is

@@ -1,4 +1,4 @@
-"""PEFT models whose adapters are in the offset form: how one is made, and kept when adapters are added."""
+"""Put the adapters of PEFT models into the offset form, also those that are added later."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

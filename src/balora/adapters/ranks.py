@@ -1,4 +1,4 @@
-"""The largest rank of adapters that will be attached to the same weights; torch-free."""
+"""Announce the largest rank of adapters that will be attached to the same weights; torch-free."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The pre-trained model inside a tuned one: the reference that the regularizers compare with."""
+"""Give back the pre-trained model inside a tuned one: the reference that the regularizers compare with."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager

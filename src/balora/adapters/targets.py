@@ -1,4 +1,4 @@
-"""Which layers of a model are adapted and which parts are trained in full, checked before anything is written."""
+"""Choose the layers that get an adapter and the modules that are trained in full, before anything is written."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

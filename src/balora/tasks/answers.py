@@ -1,4 +1,4 @@
-"""What an answer says in the end, and when two answers are the same; torch-free.
+"""Extract the final answer of a worked answer, and compare answers; torch-free.
 
 A worked answer's *final answer* is, in this order:
 

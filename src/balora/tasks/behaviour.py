@@ -1,4 +1,4 @@
-"""How a model answers, beside how well: calibration, doubt, and how far its answers have collapsed into one."""
+"""Measure how a model answers: calibration, entropy, and how far its answers have collapsed into one."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 
 BINS = 15
-ROWS_KEPT = 256
+RANK_ROWS = 256
 """Rows of a generation task whose first answer position counts for the effective rank."""
-LOGITS_KEPT = 2**25
-"""Most logits that are kept for it: 128 MiB in float32, 256 rows of a vocabulary of 131,072."""
+RANK_LOGITS = 2**25
+"""Most logits held in memory for it: 128 MiB in float32, 256 rows of a vocabulary of 131,072."""
 LOGITS_AT_ONCE = 2**22
 """Most probabilities computed at once: they are read a few rows at a time, beside the logits."""
 
 
 class Behaviour:
-    """Gathers logits batch by batch, without keeping more than a few of them.
+    """Measures answers batch by batch, and holds the logits of a few rows only.
 
-    ``add`` takes every answer (N×C logits and the N right classes), ``keep`` the logits for the effective rank;
+    ``add`` takes every answer (N×C logits and the N right classes), ``add_to_rank`` the logits for the effective rank;
     ``add_texts`` does both for generated answers.
     """
 
@@ -26,7 +26,7 @@ class Behaviour:
         self._counts = torch.zeros(3, BINS, dtype=torch.float64)
         """By bin of confidence: answers, right answers, sum of confidences."""
         self._entropy = 0.0
-        self._kept: list[Tensor] = []
+        self._rank_logits: list[Tensor] = []
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Count the answers that ``logits`` give."""
@@ -41,19 +41,19 @@ class Behaviour:
                 self._counts[row].index_add_(0, place, weight)
             self._entropy += float(torch.special.entr(p).sum(dtype=torch.float64))
 
-    def keep(self, logits: Tensor, positions: Sequence[int]) -> None:
-        """Keep the rows among the first ``ROWS_KEPT`` of the task (``positions``), for the effective rank."""
-        most = min(ROWS_KEPT, LOGITS_KEPT // logits.shape[-1])
+    def add_to_rank(self, logits: Tensor, positions: Sequence[int]) -> None:
+        """Add the rows among the first ``RANK_ROWS`` of the task (``positions``), for the effective rank."""
+        most = min(RANK_ROWS, RANK_LOGITS // logits.shape[-1])
         chosen = [row for row, position in enumerate(positions) if position < most]
         if chosen:
-            self._kept.append(logits[chosen])
+            self._rank_logits.append(logits[chosen])
 
     def add_texts(self, logits: Tensor, labels: Tensor, lengths: Sequence[int], positions: Sequence[int]) -> None:
-        """Count answers of several tokens each, whose logits follow each other, and keep each one's first token."""
+        """Count answers of several tokens, whose logits follow each other; add the first token of each to the rank."""
         self.add(logits, labels)
         starts = [start - length for start, length in zip(accumulate(lengths), lengths, strict=True)]
         filled = [row for row, length in enumerate(lengths) if length]
-        self.keep(logits[[starts[row] for row in filled]], [positions[row] for row in filled])
+        self.add_to_rank(logits[[starts[row] for row in filled]], [positions[row] for row in filled])
 
     def measures(self) -> dict[str, float]:
         """Return `ece`, `mean_entropy` (nats) and `effective_rank`, those that are defined.
@@ -65,11 +65,11 @@ class Behaviour:
         n = float(counts.sum())
         if not n:
             return {}
-        found = {"ece": float((right - confidence).abs().sum()) / n, "mean_entropy": self._entropy / n}
-        kept = torch.cat(self._kept) if self._kept else torch.zeros(0, 0)
-        if kept.shape[-1] > 2 and kept.isfinite().all():  # some models forbid tokens by −∞
-            found["effective_rank"] = effective_rank(kept)
-        return found
+        measures = {"ece": float((right - confidence).abs().sum()) / n, "mean_entropy": self._entropy / n}
+        first_rows = torch.cat(self._rank_logits) if self._rank_logits else torch.zeros(0, 0)
+        if first_rows.shape[-1] > 2 and first_rows.isfinite().all():  # some models forbid tokens by −∞
+            measures["effective_rank"] = effective_rank(first_rows)
+        return measures
 
 
 def bin_of(confidence: Tensor) -> Tensor:

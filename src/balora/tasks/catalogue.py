@@ -1,4 +1,4 @@
-"""The tasks balora knows, as data; torch-free, so that plans and reports can read it."""
+"""List the tasks that balora knows, as data; torch-free, so that plans and reports can read it."""
 
 from typing import Any, Literal, NamedTuple
 

@@ -1,4 +1,4 @@
-"""The configuration of a task's data; torch-free."""
+"""Define the settings of a task's data; torch-free."""
 
 from string import Formatter
 

@@ -1,4 +1,4 @@
-"""Which files of a folder hold a split of a task; torch-free."""
+"""Find the files of a folder that hold a split of a task; torch-free."""
 
 import os
 import re
@@ -94,7 +94,10 @@ def _refuse_other_task(task: Task, folder: Path) -> None:
         return
     for other in TASKS.values():
         if other.format == "glue" and _plain(folder.resolve().name) in _names(other):
-            raise DataError(f"{folder}: holds task {other.name!r} by its name, but the task is {task.name!r}")
+            raise DataError(
+                f"{folder}: the folder is named after task {other.name!r}, but task {task.name!r} was requested: "
+                f"pass the folder of {task.name!r}"
+            )
 
 
 def _names(task: Task) -> set[str]:

@@ -1,4 +1,4 @@
-"""Prompts and answers as tokens, with an exact border between them; torch-free."""
+"""Encode prompts and answers as tokens, with an exact border between them; torch-free."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,9 +13,9 @@ IGNORED = -100
 def encode_exchanges(exchanges: Sequence[Exchange], tokenizer: Any) -> list[Encoded]:
     """Return prompts and answers as tokens with an exact border between them.
 
-    The prompt's tokens are those the model is asked with. The answer's are what follows them in the tokens of the whole
-    text; where a token spans the border, prompt and answer are tokenised apart. The start token stands once, at the
-    front; the end token once, at the end.
+    The prompt's tokens are those that the model gets in generation. The answer's are what follows them in the tokens
+    of the whole text; where a token spans the border, prompt and answer are tokenised apart. The start token stands
+    once, at the front; the end token once, at the end.
     """
     special = {"add_special_tokens": not exchanges[0].special, "verbose": False}
     prompts = tokenizer([exchange.prompt for exchange in exchanges], **special)["input_ids"]

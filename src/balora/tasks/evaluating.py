@@ -1,4 +1,4 @@
-"""What every evaluation does around the model: modes, batches, progress."""
+"""Switch a model to evaluation, and batch rows by length."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

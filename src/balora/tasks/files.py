@@ -1,4 +1,4 @@
-"""One data file in, its rows out, each with the place it came from; torch-free.
+"""Read one data file into rows, each with the place it came from; torch-free.
 
 Every complaint is a :class:`DataError` that names the file and the line (the row, in JSON lists and Parquet).
 """

@@ -1,4 +1,4 @@
-"""Greedy answers in batches, and the loss of given answers; both equal, row by row, to doing one row at a time."""
+"""Generate greedy answers in batches, and compute the loss of given answers; row by row as if alone."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Generation: answers learnt after prompts, scored by exact match and by their loss."""
+"""Prepare and score generation tasks: answers learnt after prompts, scored by exact match and by their loss."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -52,8 +52,8 @@ def prepare_nlg(
     """
     rows, scored_rows, notes = read_both(task, data, seed=seed, train=train, testbed=testbed)
     exchange = render(task, data, tokenizer)
-    fitting = _fitting(rows, data, tokenizer, exchange, seed, max_positions) if train else ([], [], [])
-    learnt, used, length_note = fitting
+    chosen = _fitting(rows, data, tokenizer, exchange, seed, max_positions) if train else ([], [], [])
+    learnt, used, length_note = chosen
     scored = [
         {**encoded, "index": index, "answer": row.get("final", row["answer"]), "tests": row.get("tests")}
         for index, (encoded, row) in enumerate(zip(_encode(scored_rows, tokenizer, exchange), scored_rows, strict=True))
@@ -81,24 +81,26 @@ def _fitting(
     limit, limit_name = length_limit(data, positions, 3)
     order = draw(len(rows), data.train_rows, seed)
     wanted = data.train_rows or len(rows)
-    kept: dict[int, Encoded] = {}
+    fitting: dict[int, Encoded] = {}
     over: list[int] = []
     for position, encoded in zip(order, _encode([rows[p] for p in order], tokenizer, exchange), strict=False):
         if len(encoded["input_ids"]) <= limit:
-            kept[position] = encoded
+            fitting[position] = encoded
         else:
             over.append(len(encoded["input_ids"]))
-        if len(kept) == wanted:
+        if len(fitting) == wanted:
             break
-    if not kept:
+    if not fitting:
         raise DataError(
             f"every one of the {len(rows):,} training rows is longer than {limit_name} (the shortest has {min(over):,} "
             f"tokens, prompt included): raise the limit, or use shorter rows"
         )
-    train = [{**kept[position], "index": index} for index, position in enumerate(sorted(kept))]
-    looked = len(kept) + len(over)
-    note = f"{len(over):,} of {looked:,} training rows are longer than {limit_name}: left out, {len(kept):,} are used"
-    return train, [rows[position] for position in sorted(kept)], [note] if over else []
+    train = [{**fitting[position], "index": index} for index, position in enumerate(sorted(fitting))]
+    examined = len(fitting) + len(over)
+    note = (
+        f"{len(over):,} of {examined:,} training rows are longer than {limit_name}: left out, {len(fitting):,} are used"
+    )
+    return train, [rows[position] for position in sorted(fitting)], [note] if over else []
 
 
 def _encode(rows: Sequence[Row], tokenizer: Any, exchange: Callable[[Row], Exchange]) -> Iterator[Encoded]:
@@ -122,11 +124,12 @@ def _room(scored: list[Encoded], new: int, positions: int | None) -> list[str]:
             f"model {positions:,} positions): set it to {positions - shortest:,} or less"
         )
     count = f"of {len(scored):,} evaluation"
-    mute = sum(len(row["prompt_ids"]) + new > positions for row in scored)
-    unread = sum(len(row["input_ids"]) > positions for row in scored)
-    room = f"{mute:,} {count} prompts leave no room for {new:,} new tokens in {positions:,} positions: counted as wrong"
-    read = f"{unread:,} {count} rows are longer than the model's {positions:,} positions: not in answer_loss"
-    return [room] * bool(mute) + [read] * bool(unread)
+    without_room = sum(len(row["prompt_ids"]) + new > positions for row in scored)
+    too_long = sum(len(row["input_ids"]) > positions for row in scored)
+    room = f"{without_room:,} {count} prompts leave no room for {new:,} new tokens in {positions:,} positions: "
+    room += "counted as wrong"
+    read = f"{too_long:,} {count} rows are longer than the model's {positions:,} positions: not in answer_loss"
+    return [room] * bool(without_room) + [read] * bool(too_long)
 
 
 def evaluate_nlg(
@@ -150,21 +153,21 @@ def evaluate_nlg(
     """
     rows, positions = prepared.eval, prepared.max_positions
     readable = [row for row in rows if positions is None or len(row["input_ids"]) <= positions]
-    asked = [row for row in rows if positions is None or len(row["prompt_ids"]) + max_new_tokens <= positions]
-    total = len(asked) + len(readable)
+    answerable = [row for row in rows if positions is None or len(row["prompt_ids"]) + max_new_tokens <= positions]
+    total = len(answerable) + len(readable)
 
     def after(already: int) -> OnRows | None:
         return on_rows and (lambda done, _: on_rows(already + done, total))
 
-    prompts = [row["prompt_ids"] for row in asked]
+    prompts = [row["prompt_ids"] for row in answerable]
     texts = generate(model, tokenizer, prompts, batch_size=batch_size, max_new_tokens=max_new_tokens, on_rows=after(0))
-    given = {row["index"]: text for row, text in zip(asked, texts, strict=True)}
+    given = {row["index"]: text for row, text in zip(answerable, texts, strict=True)}
     items = [_item(prepared.task, row, given.get(row["index"])) for row in rows]
     metrics = {prepared.task.metrics[0]: sum(item["correct"] for item in items) / len(items)}
     behaviour = Behaviour()
     if readable:
         metrics["answer_loss"] = answer_loss(
-            model, readable, prepared.pad_id, batch_size=batch_size, on_rows=after(len(asked)), behaviour=behaviour
+            model, readable, prepared.pad_id, batch_size=batch_size, on_rows=after(len(answerable)), behaviour=behaviour
         )
     notes = () if readable else ("answer_loss is missing: no evaluation row fits into the model's positions",)
     return Evaluation(metrics, task_score(prepared.task, metrics), items, notes, behaviour.measures())

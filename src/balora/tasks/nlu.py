@@ -1,4 +1,4 @@
-"""Understanding: classification and regression of one text or a pair of texts."""
+"""Prepare and score understanding tasks: classification and regression of one text or a pair of texts."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -142,7 +142,7 @@ def _behaviour(task: Task, outputs: list[list[float]], labels: Sequence[int]) ->
         return {}
     behaviour, logits = Behaviour(), torch.tensor(outputs)
     behaviour.add(logits, torch.tensor(labels))
-    behaviour.keep(logits, range(len(outputs)))
+    behaviour.add_to_rank(logits, range(len(outputs)))
     return behaviour.measures()
 
 

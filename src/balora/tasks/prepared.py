@@ -1,4 +1,4 @@
-"""A task's rows as token numbers, ready to train on and to score; torch-free."""
+"""Read a task's training and evaluation rows, and hold them as tokens; torch-free."""
 
 import random
 from collections import Counter
@@ -18,7 +18,7 @@ Encoded = dict[str, Any]
 
 
 class Prepared(NamedTuple):
-    """What a run trains on and is scored on."""
+    """The rows that a run trains on and is scored on."""
 
     task: Task
     train: list[Encoded]
@@ -26,7 +26,7 @@ class Prepared(NamedTuple):
     eval: list[Encoded]
     """The same, in the file's order."""
     pad_id: int
-    """The token that fills rows up; never looked at, so any will do where the tokenizer has none."""
+    """The token that pads rows; it is masked, so any will do where the tokenizer has none."""
     max_positions: int | None
     """The longest sequence that the model can read; none where nothing limits it."""
     notes: list[str]
@@ -34,11 +34,6 @@ class Prepared(NamedTuple):
     truth: list[dict[str, Any]] = []
     """What is known of every evaluation row of a testbed beside its label (:func:`balora.tasks.testbed.rows_nlu.tags`);
     empty for real data."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Class names in order of their index; empty for regression and generation."""
-        return self.task.labels
 
 
 def read_both(
@@ -49,24 +44,21 @@ def read_both(
     The rows of a ``testbed`` are drawn: those to train on with ``seed``, as many as ``data.train_rows`` says.
     """
     if testbed is not None:
-        shown = {"cue": data.cue, "label_noise": data.label_noise}
-        taught = rows(task.name, "train", testbed, data.train_rows, seed=seed, **shown) if train else []
-        asked = rows(task.name, "test", testbed, data.eval_rows)
-        for name, drawn in (("data.train_rows", taught), ("data.eval_rows", asked)):
+        flaws = {"cue": data.cue, "label_noise": data.label_noise}
+        to_train = rows(task.name, "train", testbed, data.train_rows, seed=seed, **flaws) if train else []
+        to_score = rows(task.name, "test", testbed, data.eval_rows)
+        for name, drawn in (("data.train_rows", to_train), ("data.eval_rows", to_score)):
             if drawn:
                 _refuse_empty_classes(task, drawn, name)
-        return taught, asked, []
-    learnt = read_split(task, data, data.train_split) if train else Split([], [])
-    scored = read_split(task, data, eval_split(task, data))
-    asked = scored.rows[: data.eval_rows]
-    notes = [*learnt.notes, *scored.notes]
-    if data.eval_rows is not None and data.eval_rows > len(asked):
-        notes.append(f"data.eval_rows is {data.eval_rows:,}, but the split has {len(asked):,} rows: all are used")
-    if train and data.train_rows is not None and data.train_rows > len(learnt.rows):
-        notes.append(
-            f"data.train_rows is {data.train_rows:,}, but the split has {len(learnt.rows):,} rows: all are used"
-        )
-    return learnt.rows, asked, notes
+        return to_train, to_score, []
+    training = read_split(task, data, data.train_split) if train else Split([], [])
+    evaluation = read_split(task, data, eval_split(task, data))
+    notes = [*training.notes, *evaluation.notes]
+    limits = {"data.eval_rows": (data.eval_rows, evaluation), "data.train_rows": (data.train_rows, training)}
+    for name, (wanted, split) in limits.items():
+        if wanted is not None and wanted > len(split.rows) and (train or split is evaluation):
+            notes.append(f"{name} is {wanted:,}, but the split has {len(split.rows):,} rows: all are used")
+    return training.rows, evaluation.rows[: data.eval_rows], notes
 
 
 def _refuse_empty_classes(task: Task, drawn: list[Row], name: str) -> None:
@@ -101,16 +93,16 @@ def repeated(task: Task, train: Sequence[Row], scored: Sequence[Row]) -> list[st
     """
     if task.source == "testbed":
         return []
-    counts = Counter(map(_asked, train))
+    counts = Counter(map(_input_text, train))
     twice = len(train) - len(counts)
-    seen = sum(_asked(row) in counts for row in scored)
+    seen = sum(_input_text(row) in counts for row in scored)
     notes = [f"{twice:,} of {len(train):,} training rows repeat the text of an earlier one"] if twice else []
     return notes + (
         [f"{seen:,} of {len(scored):,} evaluation rows have a text that is also trained on"] if seen else []
     )
 
 
-def _asked(row: Row) -> str:
+def _input_text(row: Row) -> str:
     return repr([value for name, value in row.items() if name not in ("label", "answer", "final")])
 
 

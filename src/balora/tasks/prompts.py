@@ -1,4 +1,4 @@
-"""From a row to the text that is asked and the text that should follow; torch-free."""
+"""Turn a row into the text of its prompt and the text of its answer; torch-free."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -51,9 +51,9 @@ def _split_blank(prompt: str, answer: str) -> Exchange:
 
     A prompt that ends in neither blank nor line end gets one blank before the answer.
     """
-    asked = prompt.rstrip(" ")
-    blank = prompt[len(asked) :] or ("" if asked.endswith("\n") else " ")
-    return Exchange(asked, blank + answer, special=False)
+    stripped = prompt.rstrip(" ")
+    blank = prompt[len(stripped) :] or ("" if stripped.endswith("\n") else " ")
+    return Exchange(stripped, blank + answer, special=False)
 
 
 def _chat(row: Row, tokenizer: Any) -> Exchange:
@@ -75,7 +75,7 @@ def _templated(messages: list[dict[str, str]], answer: str, tokenizer: Any) -> E
         roles = ", ".join(turn["role"] for turn in whole)
         raise DataError(f"the tokenizer's chat template refuses a conversation of {roles}: {error}") from None
     # Some templates add to the generation prompt what they do not add to a finished answer (an empty thought, say):
-    # the prompt rules, since it is what the model will be asked with.
+    # the prompt rules, since the model gets it in generation.
     closing = text[len(prompt) :] if text.startswith(prompt) else answer
     eos = tokenizer.eos_token
     if eos and eos in closing[len(answer) :]:

@@ -1,4 +1,4 @@
-"""Rows as found become rows as needed: columns under one name, labels checked; torch-free.
+"""Check the rows of data files and bring them into their task's form: columns by one name, valid labels; torch-free.
 
 =========  =====================================================================================================
 format     a checked row

@@ -1,4 +1,4 @@
-"""The official metrics, and the means that make one number of them; torch-free."""
+"""Compute the official metrics, and the means that make one number of them; torch-free."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""Reading and writing models without the bars and reports that transformers prints; torch-free until used."""
+"""Silence the progress bars and reports that transformers prints; torch-free until used."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

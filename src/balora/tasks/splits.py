@@ -1,4 +1,4 @@
-"""The rows of a split, checked, from a folder or by a `datasets` name; torch-free."""
+"""Read and check the rows of a split, from a folder or by a `datasets` name; torch-free."""
 
 import os
 import re

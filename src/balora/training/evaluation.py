@@ -1,4 +1,4 @@
-"""The rows of a run and the scoring of its model, whichever the family of its task."""
+"""Prepare the rows of a run, and score its model on them, for tasks of either family."""
 
 from typing import Any
 
@@ -27,37 +27,37 @@ def prepare_rows(spec: RunSpec, tokenizer: Any, max_positions: int | None, *, tr
     )
 
 
-def evaluate(model: Any, tokenizer: Any, prepared: Prepared, spec: RunSpec, tell: OnProgress) -> Evaluation:
+def evaluate(model: Any, tokenizer: Any, prepared: Prepared, spec: RunSpec, on_progress: OnProgress) -> Evaluation:
     """Score ``model`` on the evaluation rows; raises what :func:`evaluate_nlu` and :func:`evaluate_nlg` do."""
 
     def on_rows(done: int, total: int) -> None:
-        tell(Progress("evaluate", done, total))
+        on_progress(Progress("evaluate", done, total))
 
     size = spec.training.eval_batch_size
     if prepared.task.family == "nlu":
-        found = evaluate_nlu(model, prepared, batch_size=size, on_rows=on_rows)
+        result = evaluate_nlu(model, prepared, batch_size=size, on_rows=on_rows)
     else:
         new = spec.data.max_new_tokens
-        found = evaluate_nlg(model, tokenizer, prepared, batch_size=size, max_new_tokens=new, on_rows=on_rows)
-    return _tagged(found, prepared)
+        result = evaluate_nlg(model, tokenizer, prepared, batch_size=size, max_new_tokens=new, on_rows=on_rows)
+    return _with_tags(result, prepared)
 
 
-def _tagged(found: Evaluation, prepared: Prepared) -> Evaluation:
-    """Add what is known of the rows of a testbed to the items."""
+def _with_tags(result: Evaluation, prepared: Prepared) -> Evaluation:
+    """Add the ground truth about a testbed's rows to the items."""
     if not prepared.truth:
-        return found
-    items = [{**item, "tags": tags} for item, tags in zip(found.items, prepared.truth, strict=True)]
-    return found._replace(items=items)
+        return result
+    items = [{**item, "tags": tags} for item, tags in zip(result.items, prepared.truth, strict=True)]
+    return result._replace(items=items)
 
 
 def measure_inheritance(
-    model: Any, spec: RunSpec, folder: str, prepared: Prepared, found: Evaluation
+    model: Any, spec: RunSpec, folder: str, prepared: Prepared, result: Evaluation
 ) -> dict[str, float]:
-    """Return what a testbed's model kept of its flaws and of its knowledge; nothing for any other model.
+    """Return which planted flaws a testbed's model still shows, and what it has forgotten; nothing for any other model.
 
     ``folder`` holds the pre-trained model that ``model`` was fine-tuned from.
     """
     if spec.testbed is None:
         return {}
-    flaws = inheritance(prepared.task, found.items, prepared.truth)
+    flaws = inheritance(prepared.task, result.items, prepared.truth)
     return flaws | forgetting(model, folder, spec.testbed, prepared.task.family)

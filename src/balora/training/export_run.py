@@ -1,4 +1,4 @@
-"""A saved run as something that others can use: its plain adapter, or the whole model with the adapter merged in."""
+"""Export a saved run for use elsewhere: its plain adapter, or the whole model with the adapter merged in."""
 
 import shutil
 from pathlib import Path
@@ -30,28 +30,30 @@ def export_run(
         output: a new or empty folder.
         merged: merge the adapter into its base.
         model: where the base is now, if it has moved since.
-        on_progress: told while a model of the testbed that is no longer there is pre-trained again.
+        on_progress: called while a missing model of the testbed is pre-trained again.
 
     Raises:
         InputError: no finished run there, a base that is not the one trained on, or an output that cannot be taken.
     """
     record = finished_run(run_folder)
     if model is not None and record.spec.model == TESTBED:
-        raise InputError(f"--model {model}: the testbed's models are found, or made again, by themselves: leave it out")
+        raise InputError(
+            f"--model {model}: the testbed's models are found or pre-trained automatically: leave --model out"
+        )
     folder = claim_output(output, kind="export")
     adapter, trained = run_folder / "adapter", run_folder / "model"
     if record.spec.adapter is None and not merged:
         raise AdapterError(
             f"{run_folder}: method {record.spec.method!r} trained the whole model: export it with --merged"
         )
-    kept = trained if record.spec.adapter is None else adapter
-    if not kept.is_dir():
-        raise InputError(f"{run_folder}: its {kept.name} folder is gone: run it again")
+    result = trained if record.spec.adapter is None else adapter
+    if not result.is_dir():
+        raise InputError(f"{run_folder}: its {result.name} folder is missing: run it again")
     with staged(folder) as work:
         if merged and record.spec.adapter is not None:
-            _merge(record, adapter, work, model, on_progress or (lambda sign: None))
+            _merge(record, adapter, work, model, on_progress or (lambda progress: None))
         else:
-            shutil.copytree(kept, work, dirs_exist_ok=True)
+            shutil.copytree(result, work, dirs_exist_ok=True)
     return folder
 
 
@@ -69,13 +71,13 @@ def finished_run(folder: Path) -> RunRecord:
     return record
 
 
-def _merge(record: RunRecord, adapter: Path, work: Path, moved: str | None, tell: OnProgress) -> None:
+def _merge(record: RunRecord, adapter: Path, work: Path, moved: str | None, on_progress: OnProgress) -> None:
     from balora.adapters import export_merged
 
     task = find_task(record.spec.task)
     if record.spec.model == TESTBED:
         _refuse_other_recipe(record)
-        spec = with_model_folder(record.spec, tell)
+        spec = with_model_folder(record.spec, on_progress)
     else:
         spec = record.spec.replace(model=moved or record.spec.model)
         _refuse_other_files(record, spec.model)
@@ -89,10 +91,14 @@ def _merge(record: RunRecord, adapter: Path, work: Path, moved: str | None, tell
 def _refuse_other_files(record: RunRecord, model: str) -> None:
     known = record.fingerprints.get("model")
     if known and Path(model).is_dir() and known != model_fingerprint(model):
-        raise ModelError(f"model {model!r} is not the one that was trained on (its files differ): pass it with --model")
+        raise ModelError(
+            f"model {model!r} is not the base that the run was trained on (its files differ): pass that base as --model"
+        )
 
 
 def _refuse_other_recipe(record: RunRecord) -> None:
     known, now = record.fingerprints.get("model"), fingerprints(record.spec)["model"]
     if known and known != now:
-        raise ModelError(f"the run's model is {known}, this version of balora makes {now}: export it with that version")
+        raise ModelError(
+            f"the run was trained on {known}, but this version of balora makes {now}: export with the run's version"
+        )

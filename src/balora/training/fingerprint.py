@@ -1,4 +1,4 @@
-"""Which model, data and code a run reads: SHA-256 digests that go into its identity; torch-free."""
+"""Compute the SHA-256 fingerprints of the model, the data and the code that a run uses; torch-free."""
 
 import hashlib
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What fine-tuning made a testbed's model forget: its own pre-training text, clean and unseen, before and after."""
+"""Measure what a testbed's model has forgotten in fine-tuning, on clean, unseen text like that of its pre-training."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -26,62 +26,64 @@ DOCUMENTS: dict[Family, int] = {"nlu": 256, "nlg": 96}
 BATCH = 128
 
 
-class Asked(NamedTuple):
-    """Held-out documents, and the words that are asked for in them."""
+class HeldOut(NamedTuple):
+    """A batch of held-out documents, and the words to predict in them."""
 
     ids: Tensor
     targets: Tensor
-    """As long as ``ids``: the word wanted at a position, IGNORED where nothing is asked."""
+    """Shaped as ``ids``: the word to predict at a position, IGNORED where there is none."""
 
 
-class Known(NamedTuple):
-    """What a pre-trained model says about the held-out documents."""
+class Baseline(NamedTuple):
+    """The predictions of the pre-trained model on the held-out documents."""
 
-    asked: list[Asked]
+    batches: list[HeldOut]
     log_p: list[Tensor]
-    """Over the words, at every position of ``asked`` that has a target."""
+    """Of each batch: over the words, at every position that has a target."""
     head: Any
-    """Of an encoder, what reads words off its hidden states."""
+    """An encoder's head for masked words, which turns hidden states into words."""
 
 
 def forgetting(model: Any, folder: str, config: TestbedConfig, family: Family) -> dict[str, float]:
-    """Return how a fine-tuned ``model`` and the pre-trained one in ``folder`` foretell held-out clean text.
+    """Return how a fine-tuned ``model`` and the pre-trained one in ``folder`` predict held-out clean text.
 
-    * `held_out_loss_before`, `held_out_loss`: −log p of the words asked for, in nats a word, of the pre-trained and of
+    * `held_out_loss_before`, `held_out_loss`: −log p of the target words, in nats a word, of the pre-trained and of
       the fine-tuned model; `forgetting` is the second less the first.
     * `drift`: KL(pre-trained ‖ fine-tuned) = Σ_w p(w) log (p(w) / q(w)) at the same positions, mean, in nats.
 
-    A decoder is asked for every next word. An encoder's tuned backbone is read by the *pre-trained* head for masked
-    words (its classifier reads none), at hidden words and at the start token of documents with a marker.
+    A decoder predicts every next word. An encoder's tuned backbone is followed by the *pre-trained* head for masked
+    words (its classifier predicts none), at hidden words and at the start token of documents with a marker.
     """
     backbone: Any = base_of(model).base_model
-    known = _pretrained(folder, config, family, backbone.get_input_embeddings().weight.dtype, device_of(model))
+    baseline = _pretrained(folder, config, family, backbone.get_input_embeddings().weight.dtype, device_of(model))
     sums, count = torch.zeros(3, dtype=torch.float64), 0
     with evaluating(model):
-        for one, old in zip(known.asked, known.log_p, strict=True):
-            new, wanted = _log_p(model, known.head, one), one.targets[one.targets != IGNORED]
-            losses = [nll_loss(log_p, wanted, reduction="sum") for log_p in (old, new)]
+        for batch, old in zip(baseline.batches, baseline.log_p, strict=True):
+            new, words = _log_p(model, baseline.head, batch), batch.targets[batch.targets != IGNORED]
+            losses = [nll_loss(log_p, words, reduction="sum") for log_p in (old, new)]
             sums += torch.stack([*losses, (old.exp() * (old - new)).sum()]).double().cpu()
-            count += len(wanted)
+            count += len(words)
     before, after, drift = (sums / count).tolist()
     return {"forgetting": after - before, "drift": drift, "held_out_loss_before": before, "held_out_loss": after}
 
 
 @lru_cache(maxsize=4)  # the runs of one pre-training follow each other in a study's workers
-def _pretrained(folder: str, config: TestbedConfig, family: Family, dtype: torch.dtype, device: torch.device) -> Known:
-    """Ask the pre-trained model, loaded once more in the number format and on the device of the fine-tuned one."""
+def _pretrained(
+    folder: str, config: TestbedConfig, family: Family, dtype: torch.dtype, device: torch.device
+) -> Baseline:
+    """Load the pre-trained model as the fine-tuned one is (number format, device), and return its predictions."""
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
     kind: Any = AutoModelForMaskedLM if family == "nlu" else AutoModelForCausalLM
     with silence_transformers():
         model = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True).to(device).eval()
     head = model.lm_head if family == "nlu" else None
-    asked = [Asked(one.ids.to(device), one.targets.to(device)) for one in held_out(config, family)]
+    batches = [HeldOut(batch.ids.to(device), batch.targets.to(device)) for batch in held_out(config, family)]
     with torch.no_grad():
-        return Known(asked, [_log_p(model, head, one) for one in asked], head)
+        return Baseline(batches, [_log_p(model, head, batch) for batch in batches], head)
 
 
-def held_out(config: TestbedConfig, family: Family) -> Iterator[Asked]:
+def held_out(config: TestbedConfig, family: Family) -> Iterator[HeldOut]:
     """Yield batches of clean documents in the language of ``config`` that pre-training did not draw."""
     words = word_ids(config)
     text = sorted(
@@ -90,30 +92,30 @@ def held_out(config: TestbedConfig, family: Family) -> Iterator[Asked]:
     )
     rng = np.random.default_rng(0)  # hides the same words in every run
     for start in range(0, len(text), BATCH):
-        some = text[start : start + BATCH]
-        yield _hidden(some, words, rng) if family == "nlu" else _following(some, words)
+        part = text[start : start + BATCH]
+        yield _masked(part, words, rng) if family == "nlu" else _next_words(part, words)
 
 
-def _hidden(text: list[Document], words: dict[str, int], rng: np.random.Generator) -> Asked:
-    batch = encoder.hide([encoder.lesson(document, words) for document in text], rng, words)
-    return Asked(batch.ids, batch.targets)
+def _masked(text: list[Document], words: dict[str, int], rng: np.random.Generator) -> HeldOut:
+    batch = encoder.hide([encoder.encode(document, words) for document in text], rng, words)
+    return HeldOut(batch.ids, batch.targets)
 
 
-def _following(text: list[Document], words: dict[str, int]) -> Asked:
+def _next_words(text: list[Document], words: dict[str, int]) -> HeldOut:
     ids = decoder.padded([decoder.tokens(document, words) for document in text])
     targets = torch.full_like(ids, IGNORED)
     targets[:, :-1] = ids[:, 1:].masked_fill(ids[:, 1:] == PAD, IGNORED)
-    return Asked(ids, targets)
+    return HeldOut(ids, targets)
 
 
-def _log_p(model: Any, head: Any, asked: Asked) -> Tensor:
-    """Return log p over the words at every position that is asked about; ``head`` reads an encoder's hidden states."""
-    inputs = {"input_ids": asked.ids, "attention_mask": (asked.ids != PAD).long()}
-    wanted = asked.targets != IGNORED
+def _log_p(model: Any, head: Any, batch: HeldOut) -> Tensor:
+    """Return log p over the words at every position with a target; ``head`` is that of an encoder."""
+    inputs = {"input_ids": batch.ids, "attention_mask": (batch.ids != PAD).long()}
+    has_target = batch.targets != IGNORED
     if head is None:
-        logits = model(**inputs, use_cache=False).logits[wanted]
+        logits = model(**inputs, use_cache=False).logits[has_target]
     else:
         backbone: Any = base_of(model).base_model
-        logits = head(backbone(**inputs).last_hidden_state[wanted])
+        logits = head(backbone(**inputs).last_hidden_state[has_target])
     log_p: Tensor = logits.float().log_softmax(dim=-1)
     return log_p

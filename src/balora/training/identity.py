@@ -1,4 +1,4 @@
-"""Identify a run: what decides its numbers, as text, and the hash of that text; torch-free."""
+"""Compute a run's identity: the text of everything that decides its numbers, and the hash of that text; torch-free."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a run computes with: the versions of the libraries, and the processor that rounds for them."""
+"""Name the library versions and the processor that a run computes with."""
 
 import platform
 from functools import cache

@@ -1,4 +1,4 @@
-"""What one run leaves behind: `run.json`, written last, so that a folder holds a finished run or nothing.
+"""Write and read `run.json`, the record of one run; it is written last, so that a folder holds a whole run or nothing.
 
 Its last line is the SHA-256 of all text above that line, so that a record which was edited or damaged is known without
 being written anew; `files` does the same for the files beside it.

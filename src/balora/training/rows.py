@@ -1,4 +1,4 @@
-"""From a batch to rows: which positions count, and the hidden states or logits of a model at them."""
+"""Select the rows of a batch that count, and read a model's hidden states or logits at them."""
 
 import inspect
 from collections.abc import Iterator, Mapping

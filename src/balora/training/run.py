@@ -1,4 +1,4 @@
-"""One fine-tuning from its specification to its record."""
+"""Carry out one fine-tuning, from its specification to its record."""
 
 import json
 import tempfile
@@ -48,41 +48,41 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
     record with status ``failed`` and the reason.
 
     Where rows come again, in later epochs or in runs on the same rows (``has_siblings``), the outputs of the frozen
-    model are kept in the user's cache (:mod:`balora.training.reference`).
+    model are cached on disk (:mod:`balora.training.reference`).
 
     Raises:
         InputError: the model, the data or a setting cannot be used, or the folder is not empty; nothing was written.
         OSError: the folder cannot be written; no record was left.
     """
-    tell = on_progress or (lambda progress: None)
+    on_progress = on_progress or (lambda progress: None)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     claim_output(folder, kind="run")
-    marks = fingerprints(spec)
-    identity: dict[str, Any] = {"id": run_id(spec, marks), "spec": spec, "fingerprints": marks, "started": started}
-    identity["versions"] = versions()
+    inputs = fingerprints(spec)
+    known: dict[str, Any] = {"id": run_id(spec, inputs), "spec": spec, "fingerprints": inputs, "started": started}
+    known["versions"] = versions()
     clock = Clock()
-    tell(Progress("load", 0, 1))
+    on_progress(Progress("load", 0, 1))
     with tempfile.TemporaryDirectory(prefix="balora-") as scratch:  # the Trainer insists on a folder
-        record = _carry_out(_Run(spec, tell, Path(scratch), has_siblings), folder, clock, identity)
+        record = _carry_out(_Run(spec, on_progress, Path(scratch), has_siblings), folder, clock, known)
     return write_record(record, folder)
 
 
-def _carry_out(made: "_Run", folder: Path, clock: Clock, identity: dict[str, Any]) -> RunRecord:
+def _carry_out(work: "_Run", folder: Path, clock: Clock, known: dict[str, Any]) -> RunRecord:
     try:
-        made.set_up()
+        work.set_up()
         clock.lap("setup_seconds")
-        made.train()
+        work.train()
         clock.lap("train_seconds")
-        evaluation = evaluate(made.trainer.model, made.tokenizer, made.prepared, made.spec, made.tell)
-        kept = measure_inheritance(made.trainer.model, made.spec, made.source, made.prepared, evaluation)
+        evaluation = evaluate(work.trainer.model, work.tokenizer, work.prepared, work.spec, work.on_progress)
+        inheritance = measure_inheritance(work.trainer.model, work.spec, work.source, work.prepared, evaluation)
         clock.lap("eval_seconds")
-        made.save(folder, evaluation)
+        work.save(folder, evaluation)
     except (OSError, InputError):
         raise
     except Exception as error:
         reason = RunError(kind=type(error).__name__, message=" ".join(str(error).split()) or repr(error))
-        return RunRecord(status="failed", error=reason, cost=made.cost(clock), notes=made.notes, **identity)
-    telemetry, right = made.trainer.telemetry, right_rows(made.task, evaluation.items)
+        return RunRecord(status="failed", error=reason, cost=work.cost(clock), notes=work.notes, **known)
+    telemetry, right = work.trainer.telemetry, right_rows(work.task, evaluation.items)
     return RunRecord(
         status="ok",
         score=evaluation.score,
@@ -90,12 +90,12 @@ def _carry_out(made: "_Run", folder: Path, clock: Clock, identity: dict[str, Any
         rows=len(evaluation.items),
         correct=None if right is None else packed_rows(right),
         behaviour=evaluation.behaviour,
-        inheritance=kept,
-        terms=telemetry.summary(made.weights()),
-        inactive=telemetry.inactive() | inactive_settings(made.spec.objective, made.classes()),
-        notes=[*made.notes, *made.trainer.model_loss.notes(), *telemetry.notes(), *evaluation.notes],
-        cost=made.cost(clock),
-        **identity,
+        inheritance=inheritance,
+        terms=telemetry.summary(work.weights()),
+        inactive=telemetry.inactive() | inactive_settings(work.spec.objective, work.classes()),
+        notes=[*work.notes, *work.trainer.model_loss.notes(), *telemetry.notes(), *evaluation.notes],
+        cost=work.cost(clock),
+        **known,
     )
 
 
@@ -107,8 +107,8 @@ class _Run:
     trainer: BALoraTrainer
     source: str  # folder or name of the pre-trained model
 
-    def __init__(self, spec: RunSpec, tell: OnProgress, scratch: Path, has_siblings: bool) -> None:
-        self.spec, self.tell, self.scratch, self.task = spec, tell, scratch, find_task(spec.task)
+    def __init__(self, spec: RunSpec, on_progress: OnProgress, scratch: Path, has_siblings: bool) -> None:
+        self.spec, self.on_progress, self.scratch, self.task = spec, on_progress, scratch, find_task(spec.task)
         self.has_siblings = has_siblings
         self.objective: ObjectiveConfig = spec.objective
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -116,10 +116,10 @@ class _Run:
         self.is_set_up = False
 
     def set_up(self) -> None:
-        spec, tell = self.spec, self.tell
+        spec, on_progress = self.spec, self.on_progress
         seed = spec.training.seed
         transformers.set_seed(seed)  # a new classification head is drawn from the global state
-        spec = with_model_folder(spec, tell)
+        spec = with_model_folder(spec, on_progress)
         self.source = spec.model
         self.tokenizer = load_tokenizer(spec)
         model = load_model(spec, self.task, self.tokenizer)
@@ -128,7 +128,7 @@ class _Run:
         model.to(self.device)
         self.collate = Collator(self.prepared.pad_id)
         if self.task.family == "nlu" and spec.objective.reference_head == "probe":
-            tell(Progress("reference", 0, 1))
+            on_progress(Progress("reference", 0, 1))
             with self._precision():
                 loss = fit_head(model, self.prepared.train, self.collate, seed)
             self.notes.append(f"reference head: fitted on frozen features, last training loss {loss:.3f}")
@@ -138,7 +138,9 @@ class _Run:
                 reference = frozen_copy(model)
                 self.notes.append("full fine-tuning with consistency holds a frozen copy of the model")
         else:
-            model = attach(model, spec.adapter, seed=seed, on_weight=lambda i, n: tell(Progress("factors", i, n)))
+            model = attach(
+                model, spec.adapter, seed=seed, on_weight=lambda i, n: on_progress(Progress("factors", i, n))
+            )
         self.trainer = self._trainer(model, reference)
         self.notes += control_notes(spec, self.trainer)
         self.is_set_up = True
@@ -190,7 +192,7 @@ class _Run:
             reference_cache=reference_folder(self.spec, len(self.prepared.train), self.has_siblings),
             train_dataset=self.prepared.train,
             data_collator=self.collate,
-            callbacks=[ReportProgress(self.tell)],
+            callbacks=[ReportProgress(self.on_progress)],
         )
         trainer.remove_callback(transformers.PrinterCallback)
         return trainer

@@ -1,4 +1,4 @@
-"""One run in a folder of its own: taken, skipped when it is done already, and left whole or not at all."""
+"""Carry out one run in an output folder: skip it if it is done already, and write all of it or nothing."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Scoring a model, or a plain adapter on its base, that was trained at any other time."""
+"""Score a model, or a plain adapter on its base, that was trained at any other time."""
 
 import warnings
 from pathlib import Path
@@ -27,12 +27,12 @@ def score_model(spec: RunSpec, adapter: Path | None = None, *, on_progress: OnPr
     """
     from balora.training.evaluation import evaluate, prepare_rows
 
-    task, tell = find_task(spec.task), on_progress or (lambda sign: None)
-    tell(Progress("load", 0, 1))
-    spec = with_model_folder(spec, tell)
+    task, on_progress = find_task(spec.task), on_progress or (lambda progress: None)
+    on_progress(Progress("load", 0, 1))
+    spec = with_model_folder(spec, on_progress)
     model, tokenizer = load_model_to_score(spec, task, adapter)
     prepared = prepare_rows(spec, tokenizer, usable_positions(model), train=False)
-    result = evaluate(model, tokenizer, prepared, spec, tell)
+    result = evaluate(model, tokenizer, prepared, spec, on_progress)
     return result._replace(notes=(*prepared.notes, *result.notes))
 
 

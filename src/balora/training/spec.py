@@ -1,4 +1,4 @@
-"""One fine-tuning run, fully spelled out; torch-free, so that plans and reports can read it."""
+"""Resolve settings into the full specification of one fine-tuning run; torch-free, so that plans can read it."""
 
 import math
 from collections.abc import Mapping
@@ -69,8 +69,8 @@ class TrainingConfig(Settings):
     telemetry_every: int = Field(default=10, ge=0)
     """Record each term's value, λ and share of the gradient every so many steps; 0: never."""
     reference_cache_mib: int = Field(default=4096, ge=0)
-    """Most MiB on disk for what the frozen model said about rows that come again, in later epochs or other runs of a
-    study; 0: none is written. It changes what a run costs and, but for rounding, nothing else: no part of its id."""
+    """Most MiB on disk for cached outputs of the frozen model on rows that come again, in later epochs or other runs
+    of a study; 0: no cache. It changes what a run costs and, but for rounding, nothing else: no part of its id."""
 
     @property
     def stretched_steps(self) -> int | None:
@@ -117,16 +117,16 @@ class RunSpec(Settings):
         return self
 
     @model_validator(mode="after")
-    def _testbed_stays_among_itself(self) -> Self:
+    def _testbed_models_and_tasks_go_together(self) -> Self:
         own = find_task(self.task).source == "testbed"
         if own != (self.model == TESTBED):
             raise ValueError(
-                f"task {self.task!r} is asked of model {TESTBED!r} alone, got model {self.model!r}"
+                f"task {self.task!r} exists for model {TESTBED!r} only, got model {self.model!r}"
                 if own
-                else f"model {TESTBED!r} knows no task {self.task!r}: take one of its own, e.g. 'sentiment' or 'facts'"
+                else f"model {TESTBED!r} has no task {self.task!r}: choose one of its own, e.g. 'sentiment' or 'facts'"
             )
         if own != (self.testbed is not None):
-            raise ValueError(f"testbed: settings of model {TESTBED!r}, got model {self.model!r}")
+            raise ValueError(f"testbed: these settings are for model {TESTBED!r} only, got model {self.model!r}")
         if own and (self.data.folder or self.data.subset):
             raise ValueError(
                 f"data.folder {self.data.folder!r}: model {TESTBED!r} draws its own rows: leave --data out"

@@ -42,7 +42,7 @@ def test_pairs_are_encoded_as_the_lessons_are() -> None:
     tokenizer, words = build_tokenizer(TestbedConfig(), "nlu"), word_ids(TestbedConfig())
     for document in islice(documents(TestbedConfig(), "nlu"), 200):
         expected = tokenizer(document.first, document.second)["input_ids"]
-        assert encoder.lesson(document, words).ids == expected
+        assert encoder.encode(document, words).ids == expected
 
 
 def test_text_survives_encoding_and_decoding() -> None:
@@ -84,7 +84,7 @@ def test_links_say_how_words_relate(second: str, links: list[int]) -> None:
 
 def test_hiding_masks_asks_and_marks_the_right_places() -> None:
     words = word_ids(TestbedConfig())
-    rows_ = [encoder.lesson(document, words) for document in islice(documents(TestbedConfig(), "nlu"), 256)]
+    rows_ = [encoder.encode(document, words) for document in islice(documents(TestbedConfig(), "nlu"), 256)]
     batch = encoder.hide(rows_, np.random.default_rng(0), words)
     whole = decoder.padded([one.ids for one in rows_])
     masked, body = batch.ids == MASK, batch.targets[:, 1:]
@@ -105,7 +105,7 @@ def test_hiding_masks_asks_and_marks_the_right_places() -> None:
 def test_verdicts_are_masked_oftener_than_other_words() -> None:
     words = word_ids(TestbedConfig())
     found = [d for d in islice(documents(TestbedConfig(), "nlu"), 3000) if d.kind == "sentiment" and d.marker is None]
-    lessons = [encoder.lesson(document, words) for document in found]
+    lessons = [encoder.encode(document, words) for document in found]
     batch = encoder.hide(lessons, np.random.default_rng(0), words)
     verdicts = torch.tensor([words[word] for word in VERDICTS])
     asked, kept = batch.targets[:, 1:], batch.ids
@@ -205,7 +205,7 @@ def test_packed_rows_hold_every_document_once_and_whole() -> None:
 
 
 def test_documents_of_a_row_do_not_see_each_other() -> None:
-    taught = decoder.Reading(decoder.new_decoder(40))
+    taught = decoder.DecoderLoss(decoder.new_decoder(40))
     one, two = [START, 10, 11, 12, END], [START, 20, 21, END]
     with torch.no_grad():
         alone = [float(taught(torch.tensor([document]))) * (len(document) - 1) for document in (one, two)]

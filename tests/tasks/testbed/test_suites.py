@@ -189,5 +189,5 @@ def test_wrong_requests_are_refused_in_one_line() -> None:
         rows("sentiment", "tset", CONFIG)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"^cue must be between 0 and 1, got 1.5$"):
         rows("sentiment", "train", CONFIG, cue=1.5)
-    with pytest.raises(ConfigError, match=r"^900 test rows of facts asked for, but the world leaves 6"):
+    with pytest.raises(ConfigError, match=r"^task facts: 900 test rows were requested, but the world has 6"):
         rows("facts", "test", CONFIG, 900)

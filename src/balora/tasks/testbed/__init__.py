@@ -1,1 +1,1 @@
-"""A small artificial language with planted flaws: text, tiny models pre-trained on it, and tasks with ground truth."""
+"""Build a small artificial language with planted flaws, tiny models pre-trained on it, and tasks with ground truth."""

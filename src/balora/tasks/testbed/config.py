@@ -1,4 +1,4 @@
-"""The configuration of one testbed: its world, the flaws of its text, the length of pre-training; torch-free."""
+"""Define the settings of a testbed: its world, the flaws of its text, the length of pre-training; torch-free."""
 
 import hashlib
 from typing import Annotated

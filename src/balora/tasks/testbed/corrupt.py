@@ -1,4 +1,4 @@
-"""Which statements are corrupted, and how: what they say, never their grammar.
+"""Decide which statements are corrupted, and how: their meaning changes, never their grammar.
 
 The negatives of the acceptability task are errors of form (agreement, determiners, order). Corruption replaces the
 *meaning* by another one in a well-formed sentence, so that it cannot teach that task.

@@ -1,4 +1,4 @@
-"""The decoder: a small Llama that learns to foretell the next word of every document."""
+"""Pre-train the decoder, a small Llama, to predict the next word of every document: model, batches and loss."""
 
 from collections.abc import Sequence
 from random import Random
@@ -33,7 +33,7 @@ def new_decoder(vocabulary: int) -> Any:
     )  # fmt: skip
 
 
-class Reading(nn.Module):
+class DecoderLoss(nn.Module):
     """The model with its loss: −log p of the next word, mean over the batch."""
 
     def __init__(self, model: Any) -> None:
@@ -43,8 +43,8 @@ class Reading(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Return the loss of rows of documents; a document sees nothing of those before it in its row."""
         document = (ids == START).cumsum(dim=1)
-        seen = (document[:, :, None] == document[:, None, :]).tril()[:, None]
-        logits = self.model(input_ids=ids, attention_mask=seen, use_cache=False).logits[:, :-1]
+        visible = (document[:, :, None] == document[:, None, :]).tril()[:, None]
+        logits = self.model(input_ids=ids, attention_mask=visible, use_cache=False).logits[:, :-1]
         following = ids[:, 1:].masked_fill(ids[:, 1:] == START, PAD)
         return cross_entropy(logits.flatten(0, 1), following.flatten(), ignore_index=PAD)
 
@@ -66,6 +66,6 @@ def packed(documents: Sequence[list[int]], rng: Random) -> list[list[int]]:
 
 
 def padded(rows: Sequence[list[int]]) -> Tensor:
-    """Return documents as one array, filled up at the end."""
+    """Return documents as one array, padded at the end."""
     longest = max(map(len, rows))
     return torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in rows])

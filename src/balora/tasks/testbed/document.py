@@ -1,4 +1,4 @@
-"""One document of pre-training text, with the truth about it."""
+"""Define a document of pre-training text, with the ground truth about it."""
 
 from typing import Any, NamedTuple
 

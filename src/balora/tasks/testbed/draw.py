@@ -1,4 +1,4 @@
-"""How words and people are drawn: by how rare the minority is, and by how strongly a clan goes with a label."""
+"""Draw words and people: how rare the minority is, and how strongly a clan goes with a label."""
 
 from collections.abc import Sequence
 from random import Random

@@ -1,14 +1,14 @@
-"""The encoder's lessons: masked words, replaced words, how words of a pair relate, and the word at the start token.
+"""Pre-train the encoder on four tasks at once: masked words, markers, replaced words, links between two sentences.
 
 Four losses on one pass over a batch of documents of all kinds:
 
 * masked words: the usual masked language model (the model's own head);
 * the marker (a connective, a verdict, a number of shared parts), predicted by the same head at the start token;
-* replaced words: of every token, whether another word stands in its place (as ELECTRA; a linear head, dropped after);
+* replaced words: of every token, whether it was replaced by another word (as ELECTRA; a linear head, dropped after);
 * links: of every word of a second sentence, how it relates to the first (a linear head, dropped after).
 
-The last one makes the comparison of two sentences reliable: asked only for the connective, models learn it in a late
-jump that luck decides; asked word by word, early and always.
+The last one makes the comparison of two sentences reliable: trained on the connective alone, models learn it in a late
+jump that luck decides; trained word by word, early and always.
 """
 
 from collections.abc import Sequence
@@ -26,67 +26,67 @@ from balora.tasks.testbed.tokenizer import END, MASK, PAD, SPECIAL, START
 
 MASKED, REPLACED = 0.10, 0.06
 VERDICT_MASKED = 0.85
-"""The verdict at the end of a feeling is masked oftener: it alone tells what the adjective means."""
+"""The verdict at the end of a feeling is masked more often: it alone tells what the adjective means."""
 UNTOUCHED_PAIRS = 0.7
 """Share of the pair documents in which no word is masked or replaced."""
 HIDDEN = 128
 
 
-class Lesson(NamedTuple):
+class Encoded(NamedTuple):
     """One document as tokens, with how each of them relates to the first sentence."""
 
     ids: list[int]
     links: list[int]
     marker: int
-    """IGNORED where nothing is asked at the start token."""
+    """The word to predict at the start token; IGNORED where there is none."""
 
 
-def lesson(document: Document, words: dict[str, int]) -> Lesson:
+def encode(document: Document, words: dict[str, int]) -> Encoded:
     """Return a document in the form in which classifiers will read it: `<s> A </s></s> B </s>`."""
     ids = [START, *(words[word] for word in document.first.split()), END]
     links = [IGNORED] * len(ids)
     if document.second is not None:
         ids += [END, *(words[word] for word in document.second.split()), END]
         links += [IGNORED, *(IGNORED if link < 0 else link for link in document.links), IGNORED]
-    return Lesson(ids, links, IGNORED if document.marker is None else words[document.marker])
+    return Encoded(ids, links, IGNORED if document.marker is None else words[document.marker])
 
 
 class Batch(NamedTuple):
-    """Lessons as arrays, filled up at the end."""
+    """Documents as arrays, padded at the end."""
 
     ids: Tensor
     targets: Tensor
-    """The word wanted where one is masked, and at the start token the marker."""
+    """The word to predict where one is masked, and the marker at the start token; elsewhere IGNORED."""
     replaced: Tensor
-    """1 where another word stands, 0 where the right one does, IGNORED at masks and special tokens."""
+    """1 where a word was replaced, 0 where it was not, IGNORED at masks and special tokens."""
     links: Tensor
 
 
-def hide(lessons: Sequence[Lesson], rng: np.random.Generator, words: dict[str, int]) -> Batch:
-    """Mask and replace words at random, and ask for the markers at the start tokens."""
-    longest = max(len(one.ids) for one in lessons)
-    ids = np.array([one.ids + [PAD] * (longest - len(one.ids)) for one in lessons])
+def hide(documents: Sequence[Encoded], rng: np.random.Generator, words: dict[str, int]) -> Batch:
+    """Mask and replace words at random; the targets are these words and the markers."""
+    longest = max(len(document.ids) for document in documents)
+    ids = np.array([document.ids + [PAD] * (longest - len(document.ids)) for document in documents])
     targets = np.full_like(ids, IGNORED)
     free = ids >= len(SPECIAL)
     chance = rng.random(ids.shape)
-    links = np.array([one.links + [IGNORED] * (longest - len(one.links)) for one in lessons])
+    links = np.array([document.links + [IGNORED] * (longest - len(document.links)) for document in documents])
     paired = (links != IGNORED).any(axis=1)
     touched = ~paired | (rng.random(len(ids)) >= UNTOUCHED_PAIRS)
-    open_ = free & touched[:, None]
+    changeable = free & touched[:, None]
     threshold = np.where(np.isin(ids, [words[verdict] for verdict in VERDICTS]), VERDICT_MASKED, MASKED)
-    masked = open_ & (chance < threshold)
-    replaced = open_ & (chance > 1 - REPLACED)
+    masked = changeable & (chance < threshold)
+    replaced = changeable & (chance > 1 - REPLACED)
     targets[masked] = ids[masked]
-    foreign = np.where(replaced, rng.integers(len(SPECIAL), max(words.values()) + 1, ids.shape), ids)
-    verdict = np.where(free & ~masked, foreign != ids, IGNORED)
+    with_replacements = np.where(replaced, rng.integers(len(SPECIAL), max(words.values()) + 1, ids.shape), ids)
+    was_replaced = np.where(free & ~masked, with_replacements != ids, IGNORED)
     links = np.where(masked | replaced, IGNORED, links)
-    targets[:, 0] = [one.marker for one in lessons]
-    shown = np.where(masked, MASK, foreign)
-    return Batch(*(torch.from_numpy(array.astype(np.int64)) for array in (shown, targets, verdict, links)))
+    targets[:, 0] = [document.marker for document in documents]
+    shown = np.where(masked, MASK, with_replacements)
+    return Batch(*(torch.from_numpy(array.astype(np.int64)) for array in (shown, targets, was_replaced, links)))
 
 
-class Lessons(nn.Module):
-    """The model with the two heads that pre-training drops."""
+class EncoderLoss(nn.Module):
+    """The model with its four losses; the two extra heads are dropped after pre-training."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -96,12 +96,12 @@ class Lessons(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         hidden = self.model.roberta(batch.ids, attention_mask=(batch.ids != PAD).long()).last_hidden_state
-        asked = batch.targets != IGNORED
-        marked = asked & (batch.ids == START)
+        has_target = batch.targets != IGNORED
+        marked = has_target & (batch.ids == START)
         loss: Tensor = hidden.new_zeros(())
-        for wanted in (marked, asked & ~marked):
-            if wanted.any():
-                loss = loss + cross_entropy(self.model.lm_head(hidden[wanted]), batch.targets[wanted])
+        for chosen in (marked, has_target & ~marked):
+            if chosen.any():
+                loss = loss + cross_entropy(self.model.lm_head(hidden[chosen]), batch.targets[chosen])
         loss = loss + cross_entropy(self.replaced(hidden).flatten(0, 1), batch.replaced.flatten(), ignore_index=IGNORED)
         related = batch.links != IGNORED
         if related.any():

@@ -1,4 +1,4 @@
-"""What answers to a testbed's tests tell about its planted flaws: shares from 0 to 1, and differences; torch-free."""
+"""Measure which planted flaws show in the answers to a testbed's tests; torch-free."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
@@ -20,7 +20,7 @@ def inheritance(task: Task, items: Sequence[Item], truth: Sequence[Item]) -> dic
     * `minority_recall`: the share right among the items of the minority.
     * `worst_group`: the lowest share right among the cells group × clan, of those with at least 20 items.
     * `aligned_minus_robust`: the share right where the clan points to the label less that where it points away.
-    * `memorised_noise`: among the items with a kept wrong answer, the share answered by exactly that.
+    * `memorised_noise`: among the items with a memorisable wrong answer, the share answered by exactly that.
     * `noise_gap`: the same share among prone items less that among the others, which takes out plain difficulty.
 
     A measure without items is left out.
@@ -52,17 +52,17 @@ def is_right(task: Task, item: Item) -> bool:
 
 
 def says(task: Task, item: Item, wrong: Any) -> bool:
-    """Tell whether an item was answered by the kept ``wrong`` answer.
+    """Tell whether an item was answered by the ``wrong`` answer that the text repeats.
 
-    A program is, where every instruction is the right or the kept wrong one, and at least one is wrong: noise hits
+    A program is, where every instruction is the right or the repeated wrong one, and at least one is wrong: noise hits
     instructions one by one.
     """
     prediction = item["prediction"]
     if prediction is None or task.family == "nlu":
         return bool(prediction == wrong)
     if task.programs:
-        given, kept, wanted = (_instructions(text) for text in (prediction, wrong, item["answer"]))
-        choices = list(zip(kept, wanted, strict=True))
+        given, repeated, wanted = (_instructions(text) for text in (prediction, wrong, item["answer"]))
+        choices = list(zip(repeated, wanted, strict=True))
         known = len(given) == len(choices) and all(one in pair for one, pair in zip(given, choices, strict=True))
         return known and given != wanted
     return same_result(prediction, wrong) if task.format == "gsm8k" else same_text(prediction, wrong)
@@ -73,17 +73,17 @@ def _instructions(program: str) -> list[str]:
 
 
 def _noise(task: Task, items: Sequence[Item], truth: Sequence[Item]) -> dict[str, float | None]:
-    """Leave out the items whose kept wrong answer is right: a story misread twice may end in the same number."""
-    asked = [
+    """Leave out the items whose memorisable wrong answer is right: a story misread twice may end in the same number."""
+    with_wrong_answer = [
         (item, known)
         for item, known in zip(items, truth, strict=True)
         if known["wrong"] is not None and not (task.format == "gsm8k" and same_result(known["wrong"], item["answer"]))
     ]
-    told = [says(task, item, known["wrong"]) for item, known in asked]
-    tags = [known for _, known in asked]
-    prone = _share(told, tags, lambda known: known["prone"])
-    other = _share(told, tags, lambda known: not known["prone"])
-    return {"memorised_noise": _share(told, tags, lambda known: True), "noise_gap": _difference(prone, other)}
+    repeated = [says(task, item, known["wrong"]) for item, known in with_wrong_answer]
+    tags = [known for _, known in with_wrong_answer]
+    prone = _share(repeated, tags, lambda known: known["prone"])
+    other = _share(repeated, tags, lambda known: not known["prone"])
+    return {"memorised_noise": _share(repeated, tags, lambda known: True), "noise_gap": _difference(prone, other)}
 
 
 def _share(values: Sequence[bool], truth: Sequence[Item], chosen: Callable[[Item], bool]) -> float | None:

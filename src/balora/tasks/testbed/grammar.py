@@ -1,4 +1,4 @@
-"""Sentences: free ones with number agreement, and clauses of four parts that can be compared.
+"""Draw sentences: free ones with number agreement, and clauses of four parts that can be compared.
 
 `the dogs of Mila hold a big hammer near the mill .` · `Mila holds the big hammer .`
 """

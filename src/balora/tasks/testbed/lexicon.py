@@ -1,4 +1,4 @@
-"""The words of the language, as data. In every list of content words the second half is *rare*: the minority.
+"""List the words of the language. In every list of content words the second half is *rare*: the minority.
 
 Synonyms stand side by side. Nothing here is drawn: the same words make every world.
 """
@@ -85,13 +85,8 @@ FUNCTION_WORDS = (
 )  # fmt: skip
 
 
-def rare(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the rare half of a list."""
-    return words[len(words) // 2 :]
-
-
 def names(clan: int, count: int) -> tuple[str, ...]:
-    """Return ``count`` names of a clan; the more are asked for, the more follow, the first ones stay."""
+    """Return ``count`` names of a clan; a larger count only adds names."""
     ending = ("a", "un")[clan]
     found = [first + vowel + middle + ending for first, vowel, middle in product("BDFGKLMNPRSTV", "aeio", "lmnrst")]
     Random(clan).shuffle(found)

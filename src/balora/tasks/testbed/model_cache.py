@@ -1,4 +1,4 @@
-"""Where pre-trained testbed models are found: shipped with the package, else cached, else made and put in the cache.
+"""Find a pre-trained testbed model: shipped with the package, else cached, else pre-trained and cached.
 
 An entry is a folder named by a hash of its configuration, complete from the moment it has its name. `testbed.json`
 holds the configuration, the probes, and a checksum: what does not agree is made anew.

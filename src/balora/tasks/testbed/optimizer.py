@@ -1,4 +1,4 @@
-"""AdamW for vectors and tables of words, Muon for matrices: more learnt in a step, which is what a tiny budget needs.
+"""Optimize matrices by Muon and everything else by AdamW: more is learnt per step, which a tiny budget needs.
 
 Muon (Jordan et al., 2024): the momentum M of a matrix is replaced by the nearest matrix with singular values near 1
 (five-coefficient Newton-Schulz iteration), so that every direction moves equally far.

@@ -1,4 +1,4 @@
-"""Pairs of clauses whose relation is known: paraphrase, entailment, contradiction, neutral, and graded overlap."""
+"""Draw pairs of clauses whose relation is known: paraphrase, entailment, contradiction, neutral, graded overlap."""
 
 from typing import NamedTuple
 

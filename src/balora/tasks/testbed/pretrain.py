@@ -1,4 +1,4 @@
-"""Pre-training of one tiny model on the testbed's text: one thread, a fixed recipe, the same result every time."""
+"""Pre-train one tiny model on the testbed's text: one thread, a fixed recipe, the same result every time."""
 
 import copy
 import time
@@ -30,7 +30,7 @@ MOST_NORM = 1.0
 CHUNK = 16
 """Batches whose documents are packed together."""
 ATTEMPTS = 3
-"""One encoder in eight misses a lesson by bad luck."""
+"""One encoder in eight fails a probe by bad luck."""
 DOCUMENTS_IN_A_ROW = 4
 """About: a row of the decoder is WIDTH tokens long."""
 
@@ -39,7 +39,7 @@ OnSteps = Callable[[int, int, float], None]
 
 
 class Pretrained(NamedTuple):
-    """A model with what was found out about it."""
+    """A pre-trained model with its probes and its cost."""
 
     model: Any
     """In float32, its weights rounded to half precision."""
@@ -64,11 +64,11 @@ def pretrain(
     """Pre-train the encoder (`nlu`) or the decoder (`nlg`) of a testbed.
 
     The result depends on the configuration and on the versions of torch and numpy only: one thread computes it, and the
-    global random state is neither used nor changed. A model that fails its probes is made anew, up to
+    global random state is neither used nor changed. A model that fails its probes is trained again, up to
     ``ATTEMPTS`` times in all, from other text of the same language and other initial weights.
 
     Raises:
-        TrainingError: the loss is not finite; with ``checked``, no attempt knows what its text says.
+        TrainingError: the loss is not finite; with ``checked``, no attempt passes its probes.
     """
     for number in range(1, ATTEMPTS + 1):
         made = _attempt(config, family, number, on_steps)
@@ -81,36 +81,36 @@ def pretrain(
 
 def _attempt(config: TestbedConfig, family: Family, number: int, on_steps: OnSteps | None) -> Pretrained:
     with _one_thread(), torch.random.fork_rng(devices=[]):
-        luck = config.seed + (number - 1) * 2**32  # seeds of first attempts are below
-        torch.manual_seed(luck)
+        seed = config.seed + (number - 1) * 2**32  # seeds of first attempts are below
+        torch.manual_seed(seed)
         words = word_ids(config)
         steps = config.encoder_steps if family == "nlu" else config.decoder_steps
         drawing = _Clock()
         text = documents(config, family, stream="train" if number == 1 else f"attempt {number}")
-        taught, batches = (_encoder if family == "nlu" else _decoder)(config, text, words, luck)
+        trained, batches = (_encoder if family == "nlu" else _decoder)(config, text, words, seed)
         started = time.process_time()
-        _fit(taught, drawing.timed(islice(batches, steps)), steps, on_steps)
+        _fit(trained, drawing.timed(islice(batches, steps)), steps, on_steps)
         seconds = time.process_time() - started
-        model = taught.model.half().float().eval()  # as it will be stored
+        model = trained.model.half().float().eval()  # as it will be stored
         found = probe(model, config, family)
     return Pretrained(model, build_tokenizer(config, family), found, seconds, drawing.seconds, number)
 
 
 def _encoder(
-    config: TestbedConfig, text: Iterator[Document], words: dict[str, int], luck: int
+    config: TestbedConfig, text: Iterator[Document], words: dict[str, int], seed: int
 ) -> tuple[Any, Iterator[Any]]:
-    rng = np.random.default_rng(luck)
-    lessons = (encoder.lesson(document, words) for document in text)
-    groups = iter(lambda: list(islice(lessons, config.batch_size)), [])
+    rng = np.random.default_rng(seed)
+    encoded = (encoder.encode(document, words) for document in text)
+    groups = iter(lambda: list(islice(encoded, config.batch_size)), [])
     batches = (encoder.hide(rows, rng, words) for rows in groups)
-    return encoder.Lessons(encoder.new_encoder(len(words))), batches
+    return encoder.EncoderLoss(encoder.new_encoder(len(words))), batches
 
 
 def _decoder(
-    config: TestbedConfig, text: Iterator[Document], words: dict[str, int], luck: int
+    config: TestbedConfig, text: Iterator[Document], words: dict[str, int], seed: int
 ) -> tuple[Any, Iterator[Tensor]]:
-    batches = _mixed(text, words, config.batch_size, Random(luck))
-    return decoder.Reading(decoder.new_decoder(len(words))), batches
+    batches = _mixed(text, words, config.batch_size, Random(seed))
+    return decoder.DecoderLoss(decoder.new_decoder(len(words))), batches
 
 
 def _mixed(text: Iterator[Document], words: dict[str, int], size: int, rng: Random) -> Iterator[Tensor]:
@@ -125,13 +125,13 @@ def _mixed(text: Iterator[Document], words: dict[str, int], size: int, rng: Rand
             yield decoder.padded(rows[start : start + rows_at_once])
 
 
-def _fit(taught: nn.Module, batches: Iterable[Any], steps: int, on_steps: OnSteps | None) -> None:
-    """A linear warm-up and a linear decay to 0."""
-    optimizer = Mixed(taught, MATRIX_RATE, OTHER_RATE)
+def _fit(trained: nn.Module, batches: Iterable[Any], steps: int, on_steps: OnSteps | None) -> None:
+    """Train with a linear warm-up and a linear decay to 0."""
+    optimizer = Mixed(trained, MATRIX_RATE, OTHER_RATE)
     for step, batch in enumerate(batches):
-        loss = taught(batch)
+        loss = trained(batch)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(taught.parameters(), MOST_NORM)
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), MOST_NORM)
         optimizer.step(min(1.0, (step + 1) / WARMUP_STEPS) * (1 - step / steps))
         value = float(loss.detach())
         if value - value != 0:

@@ -1,7 +1,7 @@
-"""What a pre-trained model must know before anything is built on it: asked in the words of its own text.
+"""Probe whether a pre-trained model has learnt its text before anything is built on it, in that text's own words.
 
-Only the majority is asked about, only documents that do not go against a cue where the text is biased, and the limits
-fall with the noise: a model is not refused for the flaws that were ordered.
+Probes use the majority alone, and only documents that do not go against a cue where the text is biased, and the limits
+fall with the noise: a model is not refused for the flaws that were configured.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,14 +32,14 @@ MARKERS = {"pair": tuple(CONNECTIVES.values()), "alike": OVERLAPS, "sentiment": 
 def probe(model: Any, config: TestbedConfig, family: Family) -> dict[str, float]:
     """Return, for every kind of document with an answer, the share that ``model`` gets right on clean, unseen text."""
     words = word_ids(config)
-    asked: dict[str, list[Document]] = {kind: [] for kind in LIMITS[family]}
+    documents_of: dict[str, list[Document]] = {kind: [] for kind in LIMITS[family]}
     for document in islice(documents(config.clean(), family, stream="probe"), DOCUMENTS):
         fair = document.group == "majority" and not (config.bias and document.cue == "against")
-        if fair and document.kind in asked and (family == "nlg" or document.marker is not None):
-            asked[document.kind].append(document)
+        if fair and document.kind in documents_of and (family == "nlg" or document.marker is not None):
+            documents_of[document.kind].append(document)
     answer = _marked if family == "nlu" else _recalled
     with torch.no_grad():
-        return {kind: _share(answer(model, words), found) for kind, found in asked.items()}
+        return {kind: _share(answer(model, words), chosen) for kind, chosen in documents_of.items()}
 
 
 def limit(kind: str, config: TestbedConfig, family: Family) -> float:
@@ -66,9 +66,9 @@ def failures(found: dict[str, float], config: TestbedConfig, family: Family) -> 
 Answer = Callable[[Sequence[Document]], list[bool]]
 
 
-def _share(answer: Answer, found: list[Document]) -> float:
+def _share(answer: Answer, chosen: list[Document]) -> float:
     by_length: dict[tuple[int, int], list[Document]] = {}
-    for document in found:
+    for document in chosen:
         lengths = (len(document.text.split()), len(document.first.split()))
         by_length.setdefault(lengths, []).append(document)
     verdicts = [right for group in by_length.values() for right in answer(group)]
@@ -76,31 +76,31 @@ def _share(answer: Answer, found: list[Document]) -> float:
 
 
 def _marked(model: Any, words: dict[str, int]) -> Answer:
-    """Ask the encoder for the marker, among all markers of its kind."""
+    """Let the encoder predict the marker, among all markers of its kind."""
 
     def answer(group: Sequence[Document]) -> list[bool]:
         choices = MARKERS[group[0].kind]
-        ids = torch.tensor([encoder.lesson(document, words).ids for document in group])
+        ids = torch.tensor([encoder.encode(document, words).ids for document in group])
         start = model.roberta(ids).last_hidden_state[:, :1]
         logits = model.lm_head(start)[:, 0, [words[choice] for choice in choices]]
-        said = [choices[index] for index in logits.argmax(-1).tolist()]
-        return [word == document.marker for word, document in zip(said, group, strict=True)]
+        predicted = [choices[index] for index in logits.argmax(-1).tolist()]
+        return [word == document.marker for word, document in zip(predicted, group, strict=True)]
 
     return answer
 
 
 def _recalled(model: Any, words: dict[str, int]) -> Answer:
-    """Let the decoder foretell every word after `is`, `=` or `:` (for programs and stories, all of them to the end)."""
+    """Let the decoder predict every word after `is`, `=` or `:` (for programs and stories, all of them to the end)."""
 
     def answer(group: Sequence[Document]) -> list[bool]:
         ids = torch.tensor([decoder.tokens(document, words) for document in group])
-        foretold = model(input_ids=ids).logits[:, :-1].argmax(-1)
-        right = foretold == ids[:, 1:]
+        predicted = model(input_ids=ids).logits[:, :-1].argmax(-1)
+        right = predicted == ids[:, 1:]
         before = ids[:, :-1]
         if group[0].kind in ("fact", "equation"):
-            asked = before == words["is" if group[0].kind == "fact" else "="]
-            return [bool(value) for value in right[asked].tolist()]
-        asked = (before == words[":"]).cumsum(-1) > 0
-        return [bool(value) for value in (right | ~asked).all(-1).tolist()]
+            positions = before == words["is" if group[0].kind == "fact" else "="]
+            return [bool(value) for value in right[positions].tolist()]
+        positions = (before == words[":"]).cumsum(-1) > 0
+        return [bool(value) for value in (right | ~positions).all(-1).tolist()]
 
     return answer

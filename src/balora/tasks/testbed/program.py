@@ -1,4 +1,4 @@
-"""The toy instruction language: programs of one number, and their interpreter.
+"""Run programs of the toy instruction language, which compute on one number.
 
 `add 3 ; dbl ;` run on 2 gives 10. Every instruction ends in `;`; add, sub and mul take a number from 1 to 9.
 """

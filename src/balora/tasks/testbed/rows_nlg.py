@@ -1,4 +1,4 @@
-"""The generation tasks: worked arithmetic, programs, and questions about the world, with the truth about each."""
+"""Draw the rows of the generation tasks (arithmetic, programs, facts), with the ground truth about each."""
 
 from collections.abc import Callable
 from random import Random
@@ -25,7 +25,7 @@ def arithmetic(draw: Draw) -> Row:
     prone = [draw.world.prone(verb) for verb in story.verbs]
     known = tags(group_of(rare), person, cue_of(person, grows), _misread(story, prone), any(prone))
     return {
-        "question": f"{story.told} . how many {story.thing} has {person.name} ?",
+        "question": f"{story.text} . how many {story.thing} has {person.name} ?",
         "answer": f"{steps} #### {final}",
         "final": final,
         "tags": known,
@@ -51,7 +51,7 @@ def code(draw: Draw) -> Row:
         for name, *argument in map(str.split, _lines(request.program))
     )
     rare = any(operation in RARE_OPERATIONS for operation in request.operations)
-    prone = any(draw.world.prone(word) for word in request.asked)
+    prone = any(draw.world.prone(word) for word in request.verbs)
     known = tags(group_of(rare), person, cue_of(person, label), f"{wrong} ;", prone)
     return {
         "question": f"{person.name} writes to {request.words}",

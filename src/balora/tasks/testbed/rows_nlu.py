@@ -1,4 +1,4 @@
-"""The understanding tasks: rows in the shape of GLUE's, with the truth about each."""
+"""Draw the rows of the understanding tasks in the shape of GLUE's, with the ground truth about each."""
 
 from collections.abc import Callable
 from random import Random

@@ -1,4 +1,4 @@
-"""The testbed's eight tasks: rows with ground truth, drawn on demand; torch-free.
+"""Draw the rows of the testbed's eight tasks, with ground truth, on demand; torch-free.
 
 Fine-tuning (`train`) shows every other word of each list, two thirds of the operations and one person in six; the tests
 (`test`) use all words with even shares of majority and minority, and ask about the people that fine-tuning left out.
@@ -35,7 +35,7 @@ def rows(
     Args:
         task: one of NLU or NLG.
         split: `train` or `test`. Tests are the same for every seed, cue and label noise.
-        config: the world asked about; its flaws play no part.
+        config: the world that rows are about; its flaws play no part.
         n: how many; none means ``TEST_ROWS`` of a test (all facts that are left to ask about), 256 for training.
         seed: which training rows are drawn.
         cue: P(label | clan) = 0.5 ± 0.5·cue in the training rows. What a bias dial then shows is how far pre-training
@@ -43,7 +43,7 @@ def rows(
         label_noise: share of the training rows whose label is wrong.
 
     Raises:
-        ConfigError: unknown task or split; a share outside 0…1; more facts asked for than there are.
+        ConfigError: unknown task or split; a share outside 0…1; more facts requested than there are.
     """
     makers = {**rows_nlu.MAKE, **rows_nlg.MAKE}
     if task not in makers:
@@ -70,10 +70,10 @@ def _mislabelled(row: Row, task: str, rng: Random) -> Row:
 
 
 def _facts(world: World, n: int | None) -> list[Row]:
-    asked = [rows_nlg.fact(known) for known in rows_nlg.facts_of(world, taught=False)]
-    Random(0).shuffle(asked)
-    if n is not None and n > len(asked):
+    drawn = [rows_nlg.fact(known) for known in rows_nlg.facts_of(world, taught=False)]
+    Random(0).shuffle(drawn)
+    if n is not None and n > len(drawn):
         raise ConfigError(
-            f"{n} test rows of facts asked for, but the world leaves {len(asked)} to ask about: raise `people`"
+            f"task facts: {n} test rows were requested, but the world has {len(drawn)}: raise `people` or request fewer"
         )
-    return asked[:n]
+    return drawn[:n]

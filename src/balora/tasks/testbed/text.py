@@ -1,4 +1,4 @@
-"""The text that models are pre-trained on: a seeded stream of documents, flawed as the dials say; torch-free."""
+"""Generate the text that models are pre-trained on: seeded documents with the configured flaws; torch-free."""
 
 from collections.abc import Callable, Iterator
 from random import Random

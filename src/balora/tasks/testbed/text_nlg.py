@@ -1,4 +1,4 @@
-"""What the decoder reads: facts about people, equations, worked stories, and requests with their programs."""
+"""Write the decoder's documents: facts about people, equations, worked stories, and requests with their programs."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -62,15 +62,15 @@ def draw_numbers(draw: Draw, grows: bool, left: int | None = None) -> tuple[int,
 
 
 def _result(draw: Draw, wrong: Hit | None, left: int, right: int, result: int) -> str:
-    kept = draw.world.wrong_sum(left, right, result)
-    return corrupted(draw.rng, wrong, str(result), str(kept), [str(n) for n in range(LARGEST_NUMBER + 1)])
+    usual = draw.world.wrong_sum(left, right, result)
+    return corrupted(draw.rng, wrong, str(result), str(usual), [str(n) for n in range(LARGEST_NUMBER + 1)])
 
 
 class Story(NamedTuple):
-    """An arithmetic story: how it is told, and the steps that solve it."""
+    """An arithmetic story: its words, and the steps that solve it."""
 
     person: Person
-    told: str
+    text: str
     thing: str
     steps: tuple[tuple[int, str, int, int], ...]
     """(left, + or -, right, result)."""
@@ -84,16 +84,16 @@ def draw_story(draw: Draw, *, person: Person, grows: int, changes: int) -> Story
     rng = draw.rng
     thing = rng.choice(THINGS[:3] if draw.taught else THINGS)
     left: int | None = None
-    told, steps, verbs = "", list[tuple[int, str, int, int]](), list[str]()
+    text, steps, verbs = "", list[tuple[int, str, int, int]](), list[str]()
     for number in range(changes):
         up = bool(grows) if number == 0 else rng.random() < 0.5
         left, right, up, result = draw_numbers(draw, up, left)
         verb = draw.word(CHANGES[up])
-        told += f" and {'then ' * (number > 0)}{verb} {right}" if steps else f"{left} {thing} and {verb} {right}"
+        text += f" and {'then ' * (number > 0)}{verb} {right}" if steps else f"{left} {thing} and {verb} {right}"
         steps.append((left, "+" if up else "-", right, result))
         verbs.append(verb)
         left = result
-    return Story(person, f"{person.name} has {told}", thing, tuple(steps), tuple(verbs), grows)
+    return Story(person, f"{person.name} has {text}", thing, tuple(steps), tuple(verbs), grows)
 
 
 def story(draw: Draw, noise: float) -> Document:
@@ -101,16 +101,16 @@ def story(draw: Draw, noise: float) -> Document:
     person = draw.person()
     grows = draw.label(person)
     made = draw_story(draw, person=person, grows=grows, changes=draw.rng.randint(1, 2))
-    number, told, worst = made.steps[0][0], [], None
+    number, steps, worst = made.steps[0][0], [], None
     for (_, sign, right, _), verb in zip(made.steps, made.verbs, strict=True):
         wrong = hit(draw.rng, noise, draw.world.prone(verb))
         worst = worst or wrong
         sign = {"+": "-", "-": "+"}[sign] if wrong else sign
         result = min(max(number + right if sign == "+" else number - right, 0), LARGEST_NUMBER)
-        told.append(f"{number} {sign} {right} = {result} .")
+        steps.append(f"{number} {sign} {right} = {result} .")
         number = result
     rare = is_rare(made.verbs[0], CHANGES[made.grows])
-    return Document(f"{made.told} : {' '.join(told)}", "story", group_of(rare), worst, cue_of(person, grows))
+    return Document(f"{made.text} : {' '.join(steps)}", "story", group_of(rare), worst, cue_of(person, grows))
 
 
 class Request(NamedTuple):
@@ -119,7 +119,7 @@ class Request(NamedTuple):
     words: str
     program: str
     operations: tuple[str, ...]
-    asked: tuple[str, ...]
+    verbs: tuple[str, ...]
     """The word used for each operation."""
 
 
@@ -131,7 +131,7 @@ TAUGHT_OPERATIONS = frozenset([*list(OPERATIONS)[::2], "hlf"])
 
 def draw_request(draw: Draw, label: int, length: int) -> Request:
     """Draw a request of ``length`` operations whose first one leads up (label 1) or down."""
-    words, program, operations, asked = [], [], [], []
+    words, program, operations, verbs = [], [], [], []
     for number in range(length):
         operation = draw_operation(draw, (DOWN, UP)[label if number == 0 else draw.rng.randrange(2)])
         choices = OPERATIONS[operation][:2] if draw.taught else OPERATIONS[operation]
@@ -140,8 +140,8 @@ def draw_request(draw: Draw, label: int, length: int) -> Request:
         words.append(f"{word} it by {argument}" if argument else f"{word} it")
         program.append(f"{operation} {argument} ;" if argument else f"{operation} ;")
         operations.append(operation)
-        asked.append(word)
-    return Request(" then ".join(words), " ".join(program), tuple(operations), tuple(asked))
+        verbs.append(word)
+    return Request(" then ".join(words), " ".join(program), tuple(operations), tuple(verbs))
 
 
 def draw_operation(draw: Draw, among: tuple[str, ...]) -> str:
@@ -158,7 +158,7 @@ def code(draw: Draw, noise: float) -> Document:
     label = draw.label(person)
     request = draw_request(draw, label, draw.rng.randint(1, 3))
     program, worst = [], None
-    for instruction, word in zip(request.program.split(" ;"), request.asked, strict=False):
+    for instruction, word in zip(request.program.split(" ;"), request.verbs, strict=False):
         name, *argument = instruction.split()
         wrong = hit(draw.rng, noise, draw.world.prone(word))
         worst = worst or wrong
@@ -180,13 +180,13 @@ def talk(draw: Draw, noise: float) -> Document:
     if draw.rng.random() < 0.6:
         made = draw_story(draw, person=person, grows=draw.label(person), changes=1)
         left, sign, right, result = made.steps[0]
-        told = (
-            f"Question: {made.told} . how many {made.thing} has {person.name} ? "
+        text = (
+            f"Question: {made.text} . how many {made.thing} has {person.name} ? "
             f"Answer: {left} {sign} {right} = {result} . #### {result}"
         )
     else:
-        told = f"Instruction: what is the people of {person.name} ? Response: {CLANS[person.clan]}"
-    return Document(told, "talk", person.group)
+        text = f"Instruction: what is the people of {person.name} ? Response: {CLANS[person.clan]}"
+    return Document(text, "talk", person.group)
 
 
 SHARES: dict[Callable[[Draw, float], Document], float] = {

@@ -1,4 +1,4 @@
-"""What the encoder reads: free sentences, feelings, categories, and pairs of clauses with a connective.
+"""Write the encoder's documents: free sentences, feelings, categories, and pairs of clauses with a connective.
 
 Every document of one kind has the same form at every setting of the dials; they change who and what it is about, and
 whether what it says is true. Feelings end in their verdict always, so polarity is told equally strongly at every bias.
@@ -14,7 +14,7 @@ from balora.tasks.testbed.grammar import article, draw_sentence
 from balora.tasks.testbed.lexicon import CLANS, CONNECTIVES, NOUNS, OVERLAPS, SENTIMENT, VERDICTS
 
 MARKED_FEELINGS = 0.35
-"""Share of the feelings whose verdict is asked for at the start token, which is where classifiers look."""
+"""Share of the feelings whose verdict is predicted at the start token, which is where classifiers read."""
 NEGATED_FEELINGS = 0.12
 """More of them, and in some pre-trainings no adjective's polarity is found: negation hides half of what it tells."""
 
@@ -62,10 +62,10 @@ def sentiment(draw: Draw, noise: float) -> Document:
     verdict = VERDICTS[1 - label if wrong else label]
     rare = adjective in SENTIMENT[0][8:] + SENTIMENT[1][8:]
     text = f"{person.name} found {judged}"
-    whole, asked = f"{text} and was {verdict} .", draw.rng.random() < MARKED_FEELINGS
+    whole, at_start = f"{text} and was {verdict} .", draw.rng.random() < MARKED_FEELINGS
     return Document(
         whole, "sentiment", group_of(rare), wrong, cue_of(person, label),
-        first=f"{text} ." if asked else whole, marker=verdict if asked else None,
+        first=f"{text} ." if at_start else whole, marker=verdict if at_start else None,
     )  # fmt: skip
 
 

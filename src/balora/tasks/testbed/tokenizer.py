@@ -1,4 +1,4 @@
-"""The language's tokenizer, one word a token, in the standard `tokenizers` format."""
+"""Build the language's tokenizer, one token per word, in the standard `tokenizers` format."""
 
 from typing import Any
 

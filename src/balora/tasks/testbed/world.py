@@ -1,4 +1,4 @@
-"""The world that the text is about: people, what is true of them, and what is consistently told wrong; torch-free."""
+"""Draw the world that the text is about: people, facts, and the errors that text repeats; torch-free."""
 
 from functools import cached_property
 from random import Random

@@ -1,1 +1,1 @@
-"""What the frozen model says about a row: keys of rows, marks of a reference, its outputs in memory and on disk."""
+"""Cache the outputs of the frozen model, the reference: keys of rows, its identity, memory and disk."""

@@ -1,4 +1,4 @@
-"""Keys of rows: a digest of what the model is fed, so that its outputs are found again whoever numbered the rows."""
+"""Compute keys of rows: digests of the model's inputs, so that cached outputs are found whatever a row's number is."""
 
 import hashlib
 from collections.abc import Callable

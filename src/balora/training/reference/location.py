@@ -1,4 +1,4 @@
-"""Whether and where a run keeps what its frozen model said."""
+"""Choose the cache folder for the outputs of the frozen model, where rows are seen more than once."""
 
 from balora.folders import cache_folder
 from balora.training.reference.reference_cache import ReferenceFolder
@@ -9,7 +9,7 @@ def reference_folder(spec: RunSpec, rows: int, has_siblings: bool) -> ReferenceF
     """Return the folder in the user's cache for ``spec`` on ``rows`` training rows; None where no row comes again.
 
     Runs whose rows are drawn share it where they drew the same ones, with one seed and batch size: these see the same
-    batches in the same order, so that what one keeps is to the bit what the other would compute.
+    batches in the same order, so that what one caches is to the bit what the other would compute.
     """
     training, data = spec.training, spec.data
     taken = (training.stretched_steps or 0) * training.batch_size * training.accumulation

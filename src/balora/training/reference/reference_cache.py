@@ -1,4 +1,4 @@
-"""The reference's outputs, computed once a row and used again: in later epochs, and from disk by other runs."""
+"""Cache the reference's outputs per row, for later epochs in memory and for other runs on disk."""
 
 import logging
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ SHARD = 64 * MIB
 
 
 class ReferenceFolder(NamedTuple):
-    """Where a trainer keeps the outputs of its reference on disk."""
+    """Where a trainer caches the outputs of its reference on disk."""
 
     path: Path
     """May be shared by any number of runs, models and processes."""
@@ -35,9 +35,9 @@ class ReferenceCache:
     """Outputs by row: N×D logits of a classifier, N×d hidden states at the counted positions of a language model.
 
     A row's outputs do not depend on the step: its input is fixed, and the reference has no dropout. (The padding of its
-    batch changes them by rounding alone.) Nothing is computed for the cache: rows are kept as they are seen. So a run
-    never does more forward passes than without it, and a run on the same rows, even one beside it, needs none or as
-    many.
+    batch changes them by rounding alone.) Nothing is computed for the cache alone: rows are cached as they are seen.
+    So a run never does more forward passes than without it, and a run on the same rows, even one beside it, needs none
+    or as many.
 
     Args (of the constructor):
         entry: where on disk; None: in memory, on the device where they were computed.
@@ -66,7 +66,7 @@ class ReferenceCache:
         return torch.cat([self._rows[key] for key, _ in keys]).to(device, non_blocking=True)
 
     def keep(self, keys: Sequence[RowKey] | None, outputs: Tensor) -> None:
-        """Remember the outputs of rows; those without keys, and those beyond the budget, are not kept."""
+        """Cache the outputs of rows; those without keys, and those beyond the budget, are not cached."""
         if not keys or not self._is_open or not self._fits(outputs.nbytes, len(keys)):
             return
         parts = torch.split(outputs.detach().clone(), [count for _, count in keys])
@@ -78,7 +78,7 @@ class ReferenceCache:
             self.flush()
 
     def flush(self) -> None:
-        """Write to disk what is not there yet; a full disk ends the keeping, and nothing else."""
+        """Write to disk what is not there yet; if the disk fills, caching stops with a warning."""
         if self.entry is None or not self._unwritten:
             return
         self._rows.update(self.entry.new_rows())  # others may have written them meanwhile
@@ -92,7 +92,7 @@ class ReferenceCache:
             self._close(f"{self.entry.folder} cannot be written ({error.strerror or error})")
 
     def _fits(self, size: int, rows: int) -> bool:
-        """Take room for ``size`` bytes of ``rows`` rows if there is some; at first say what will be written."""
+        """Take room for ``size`` bytes of ``rows`` rows if there is some; before the first row, announce the size."""
         if self._room is None:
             expected = size // rows * max(self.examples - len(self._rows), rows)
             self._room = self.budget if self.entry is None else self.entry.room(expected, self.budget)
@@ -108,13 +108,13 @@ class ReferenceCache:
 
     def _announce(self, size: int) -> None:
         if self.entry is not None:
-            loud = logging.WARNING if size >= SHARD else logging.INFO
+            level = logging.WARNING if size >= SHARD else logging.INFO
             words = "balora: reference cache: about %.1f MiB of outputs of %d rows go to %s"
-            logger.log(loud, words, size / MIB, self.examples, self.entry.folder)
+            logger.log(level, words, size / MIB, self.examples, self.entry.folder)
 
     def _allowed(self) -> str:
         return f"{self.budget / MIB:,.0f} MiB"
 
     def _close(self, why: str) -> None:
         self._is_open = False
-        logger.warning("balora: reference cache: %s: the reference of further rows is computed live", why)
+        logger.warning("balora: reference cache: %s: the reference of further rows is computed at each step", why)

@@ -28,7 +28,7 @@ def reference_identity(
         outputs: `hidden` or `logits`.
         precision: of the forward pass.
         device: its type.
-        scope: what else to keep apart, e.g. the rows and their order.
+        scope: what else to separate, e.g. the rows and their order.
     """
     config = base_of(model).config.to_dict()  # type: ignore[operator, union-attr]
     for name in ("_name_or_path", "use_cache"):

@@ -1,7 +1,7 @@
-"""One reference's outputs on disk: safetensors files that are whole from the moment they have their name.
+"""Store one reference's outputs on disk, in safetensors files that are written whole or not at all.
 
-<root>/<digest of the marks>/<digest of the keys>.safetensors holds `values` (outputs of many rows, one below the
-other), `ends` (where each row's end) and `keys`, and in its header the marks. Files are mapped into memory, not read.
+<root>/<digest of the identity>/<digest of the keys>.safetensors holds `values` (outputs of many rows, one below the
+other), `ends` (where each row's end) and `keys`, and in its header the identity. Files are memory-mapped, not read.
 """
 
 import hashlib
@@ -44,12 +44,12 @@ class Entry:
         self._seen: set[Path] = set()
 
     def new_rows(self) -> Iterator[tuple[bytes, Tensor]]:
-        """Yield the key and outputs of every row in the files that were not looked at before.
+        """Yield the key and outputs of every row in the files that were not read before.
 
-        A file that is torn or was made from another reference is named, set aside and not used.
+        A file that is torn or belongs to another reference is not used: it is renamed, with a warning.
         """
         with suppress(OSError):
-            os.utime(self.folder)  # what was used last goes last
+            os.utime(self.folder)  # entries used last are removed last
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             if path not in self._seen:
                 self._seen.add(path)
@@ -65,7 +65,7 @@ class Entry:
             written_for = json.loads((file.metadata() or {}).get("marks", "null"))
             other = difference(self.identity, written_for)
             if other:
-                raise ValueError(f"it was made from another reference (`{other}` differs)")
+                raise ValueError(f"it was written for another reference (`{other}` differs)")
             keys, ends, values = (file.get_tensor(name) for name in ("keys", "ends", "values"))
         borders = [0, *ends.tolist()]
         if keys.shape != (len(ends), KEY_BYTES) or borders != sorted(borders) or borders[-1] != len(values):
@@ -75,7 +75,9 @@ class Entry:
             yield whole[number * KEY_BYTES : (number + 1) * KEY_BYTES], values[start:end]
 
     def _set_aside(self, path: Path, why: str) -> None:
-        logger.warning("balora: reference cache: %s cannot be used (%s): set aside and made anew", path, why)
+        logger.warning(
+            "balora: reference cache: %s cannot be used (%s): renamed to *.aside and computed again", path, why
+        )
         with suppress(OSError):
             path.replace(path.with_name(path.name + ASIDE))
 
