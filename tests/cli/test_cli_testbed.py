@@ -69,7 +69,10 @@ def test_a_model_in_the_cache_is_found(balora: Balora, tmp_path: Path, monkeypat
         ),
         (("testbed", "cola"), "model 'testbed' has no task 'cola': choose one of its own"),
         (("m", "facts"), "task 'facts' exists for model 'testbed' only, got model 'm'"),
-        (("m", "cola", "--set", "testbed.noise=0.1"), "testbed: settings of model 'testbed', got model 'm'"),
+        (
+            ("m", "cola", "--set", "testbed.noise=0.1"),
+            "testbed: these settings are for model 'testbed' only, got model 'm'",
+        ),
         (("testbed", "facts", "--set", "testbed.bias=-1"), "testbed.bias: must be between 0 (no flaw) and 1, got -1"),
     ],
 )
@@ -106,7 +109,7 @@ def test_a_run_on_the_testbed_is_trained_scored_and_exported(
     trained = json.loads((run / "run.json").read_text())["metrics"]["answer_loss"]
     assert found == pytest.approx(trained, rel=1e-5)
     refused = balora("export", run, "--merged", "--model", tmp_path, "--output", tmp_path / "merged")
-    assert "the testbed's models are found, or made again, by themselves" in refused.err
+    assert "the testbed's models are found or pre-trained automatically" in refused.err
     assert balora("export", run, "--merged", "--output", tmp_path / "merged").code == 0
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "merged").config.model_type == "llama"
 

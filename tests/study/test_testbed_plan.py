@@ -130,7 +130,9 @@ def test_flaws_of_the_text_may_be_factors() -> None:
     plan = make_plan(study, Choices("testbed", profile="quick", seeds=5), tasks, fakes.fingerprints)
     noise = {(r.arm, r.spec.testbed.noise, r.spec.testbed.seed) for r in plan.runs if r.spec.testbed}
     assert noise == {(arm.name, 0.7 if "high" in arm.name else 0.1, seed) for arm in plan.arms for seed in (0, 1, 2, 3)}
-    with pytest.raises(ConfigError, match="arm 'base' on cola: testbed: settings of model 'testbed', got model 'm'"):
+    with pytest.raises(
+        ConfigError, match="arm 'base' on cola: testbed: these settings are for model 'testbed' only, got model 'm'"
+    ):
         make_plan(study, Choices("m"), Tasks(("cola",), ()), fakes.fingerprints)
 
 
