@@ -120,7 +120,7 @@ def test_further_modules_are_saved_along(tmp_path):
 
 
 @pytest.mark.parametrize("family", ["llama", "bert"])
-def test_merged_model(family, tmp_path):
+def test_a_merged_export_computes_what_the_tuned_model_does(family, tmp_path):
     tuned, inputs = tune(family, PISSA), batch(family)
     before, expected = weights(tuned), logits(tuned.eval(), inputs)
     folder = export_merged(tuned, tmp_path / "merged", tokenizer=FakeTokenizer())

@@ -64,7 +64,7 @@ def test_state_is_restored_also_after_an_error(tuned):
     assert state(tuned) == before
 
 
-def test_nested(tuned):
+def test_the_reference_may_be_nested(tuned):
     inputs, before = batch("bert"), state(tuned)
     base = logits(build("bert"), inputs)
     with reference_of(tuned):
@@ -95,7 +95,7 @@ def test_between_forward_and_backward_it_changes_no_gradient():
         assert one.grad is None or torch.equal(one.grad, other.grad)
 
 
-def test_wrapped_in_data_parallel(tuned):
+def test_a_model_in_data_parallel_has_its_reference(tuned):
     inputs = batch("bert")
     with reference_of(DataParallel(tuned)) as reference:
         assert isinstance(reference, DataParallel)

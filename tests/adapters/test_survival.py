@@ -42,7 +42,7 @@ def plain_lora():
     return peft.LoraConfig(r=3, target_modules=["q_proj", "up_proj"], init_lora_weights=False)
 
 
-def test_set_adapter(tuned):
+def test_selecting_the_active_adapter_changes_nothing(tuned):
     twin = copy.deepcopy(tuned)
     tuned.set_adapter("default")
     assert torch.equal(logits(tuned, INPUTS), logits(twin, INPUTS))
@@ -96,7 +96,7 @@ def test_a_second_adapter_of_the_same_configuration_is_in_the_offset_form_too(tu
     assert torch.equal(logits(tuned, INPUTS), trained)
 
 
-def test_disable_adapter(tuned):
+def test_without_its_adapter_the_model_is_the_base(tuned):
     with tuned.disable_adapter():
         assert torch.equal(logits(tuned, INPUTS), logits(build("llama"), INPUTS))
 
@@ -109,13 +109,13 @@ def test_deepcopy_is_independent(tuned):
     assert train(twin, INPUTS) == losses
 
 
-def test_pickle(tuned):
+def test_a_pickled_model_trains_alike(tuned):
     twin = pickle.loads(pickle.dumps(tuned))
     assert same_training(tuned, twin)
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "t5"])
-def test_merge_and_unload(family):
+def test_unloading_a_merged_model_leaves_the_tuned_output(family):
     inputs = batch(family)
     tuned = attach(build(family).double(), CONFIG)
     train(tuned.eval(), inputs)
@@ -126,7 +126,7 @@ def test_merge_and_unload(family):
     assert not torch.allclose(logits(build(family).double(), inputs), expected, atol=1e-2)
 
 
-def test_merge_and_unmerge(tuned):
+def test_unmerging_gives_the_base_back(tuned):
     before = logits(tuned, INPUTS)
     tuned.merge_adapter()
     close(logits(tuned, INPUTS), before)
@@ -136,14 +136,14 @@ def test_merge_and_unmerge(tuned):
         close(logits(tuned, INPUTS), logits(build("llama"), INPUTS))
 
 
-def test_add_weighted_adapter(tuned):
+def test_adapters_can_be_combined_with_weights(tuned):
     before = logits(tuned, INPUTS)
     tuned.add_weighted_adapter(["default"], [1.0], "copy", combination_type="cat")
     tuned.set_adapter("copy")
     close(logits(tuned, INPUTS), before)
 
 
-def test_save_and_load_into_a_fresh_base(tuned, tmp_path):
+def test_a_saved_adapter_loads_into_a_fresh_base(tuned, tmp_path):
     tuned.save_pretrained(tmp_path)
     loaded = peft.PeftModel.from_pretrained(build("llama"), tmp_path).eval()
     close(logits(loaded, INPUTS), logits(tuned, INPUTS))
@@ -166,7 +166,7 @@ def test_load_into_an_attached_model_and_go_on(tmp_path, svd, low_cpu_mem_usage)
     assert same_training(tuned, resumed)
 
 
-def test_load_under_another_name(tuned, tmp_path):
+def test_a_saved_adapter_loads_under_another_name(tuned, tmp_path):
     tuned.save_pretrained(tmp_path)
     other = attach(build("llama"), CONFIG)
     other.load_adapter(tmp_path, "loaded")
@@ -176,7 +176,7 @@ def test_load_under_another_name(tuned, tmp_path):
     assert torch.equal(logits(other, INPUTS), logits(build("llama"), INPUTS))
 
 
-def test_state_dict_round_trip(tuned):
+def test_a_state_dict_restores_every_bit(tuned):
     fresh = attach(build("llama"), CONFIG)
     assert set(fresh.state_dict()) == set(tuned.state_dict())
     fresh.load_state_dict(tuned.state_dict())
@@ -216,7 +216,7 @@ def test_gradient_checkpointing_gives_the_same_gradients():
         assert all(torch.equal(one, other) for one, other in zip(plain, again, strict=True))
 
 
-def test_torch_compile():
+def test_a_compiled_model_computes_the_same():
     base = torch.nn.Sequential(torch.nn.Linear(6, 5)).requires_grad_(False)
     x = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
     expected = base(x)

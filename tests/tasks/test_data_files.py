@@ -26,7 +26,7 @@ def complaint(path: Path) -> str:
     return str(caught.value)
 
 
-def test_jsonl(tmp_path: Path) -> None:
+def test_jsonl_rows_know_their_line(tmp_path: Path) -> None:
     path = write(tmp_path, "train.jsonl", '{"sentence": "A b.", "label": 1}\r\n\n{"sentence": "C\u2028d", "label": 0}')
     assert read_file(path) == [
         SourceRow(f"{path}:1", ROW),
@@ -34,7 +34,7 @@ def test_jsonl(tmp_path: Path) -> None:
     ]
 
 
-def test_json_list(tmp_path: Path) -> None:
+def test_a_json_list_is_read_row_by_row(tmp_path: Path) -> None:
     path = write(tmp_path, "train.json", json.dumps([ROW]))
     assert read_file(path) == [SourceRow(f"{path} row 1", ROW)]
 
@@ -44,7 +44,7 @@ def test_tsv_keeps_quotation_marks_and_ignores_a_byte_order_mark(tmp_path: Path)
     assert read_file(path) == [SourceRow(f"{path}:2", {"Quality": "1", "#1 String": 'He said "no'})]
 
 
-def test_tsv_without_a_header(tmp_path: Path) -> None:
+def test_a_tsv_without_a_header_is_read(tmp_path: Path) -> None:
     path = write(tmp_path, "train.tsv", "gj04\t1\t\tOur friends.\n")
     expected = {"source": "gj04", "label": "1", "star": "", "sentence": "Our friends."}
     columns = ("source", "label", "star", "sentence")
@@ -62,19 +62,19 @@ def test_csv_fields_may_hold_commas_quotation_marks_and_line_ends(tmp_path: Path
     ]
 
 
-def test_parquet(tmp_path: Path) -> None:
+def test_parquet_rows_are_read(tmp_path: Path) -> None:
     path = tmp_path / "train.parquet"
     pq.write_table(pa.Table.from_pylist([ROW, ROW]), path)
     assert read_file(path) == [SourceRow(f"{path} row 1", ROW), SourceRow(f"{path} row 2", ROW)]
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.tsv", "a.csv", "a.parquet"])
-def test_empty(tmp_path: Path, name: str) -> None:
+def test_an_empty_file_is_refused(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, name, " \n")
     assert complaint(path) == f"{path}: the file is empty: fetch it again"
 
 
-def test_unreadable(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.mkdir()
     assert complaint(path) == f"{path}: cannot be read (Is a directory)"
@@ -94,7 +94,7 @@ def test_torn_jsonl_names_its_last_line(tmp_path: Path) -> None:
     )
 
 
-def test_jsonl_with_a_bad_line_in_the_middle(tmp_path: Path) -> None:
+def test_a_bad_line_in_the_middle_of_jsonl_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"label": 1}\nlabel: 0\n{"label": 1}\n')
     assert complaint(path) == (
         f"{path}:2: not a whole JSON object (Expecting value: line 1 column 1 (char 0)): "
@@ -108,22 +108,22 @@ def test_endless_nesting_is_a_complaint_not_a_crash(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("line", "kind"), [("[1]", "a list"), ('"a"', "a text"), ("3", "a number"), ("null", "null")])
-def test_jsonl_line_of_another_type(tmp_path: Path, line: str, kind: str) -> None:
+def test_a_jsonl_line_that_is_no_object_is_refused(tmp_path: Path, line: str, kind: str) -> None:
     path = write(tmp_path, "a.jsonl", f'{{"label": 1}}\n{line}\n')
     assert complaint(path) == f"{path}:2: holds {kind}, not an object with named columns"
 
 
-def test_json_that_is_torn(tmp_path: Path) -> None:
+def test_torn_json_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "a.json", '[{"label": 1},\n{"label": 0')
     assert complaint(path).startswith(f"{path}:2: not whole JSON (")
 
 
-def test_json_that_holds_no_list(tmp_path: Path) -> None:
+def test_json_without_a_list_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "a.json", '{"data": []}')
     assert complaint(path) == f"{path}: holds an object, not a list of objects"
 
 
-def test_json_list_of_texts(tmp_path: Path) -> None:
+def test_a_json_list_of_texts_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "a.json", '[{"label": 1}, "b"]')
     assert complaint(path) == f"{path} row 2: holds a text, not an object with named columns"
 
@@ -141,12 +141,12 @@ def test_lines_with_missing_cells_are_reported_as_broken(tmp_path: Path, name: s
     assert read_file(path)[1] == Broken(f"{path}:3", 1, 2)
 
 
-def test_a_column_that_stands_twice(tmp_path: Path) -> None:
+def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "a.tsv", "label\tsentence\tlabel\n1\ta\t0\n")
     assert complaint(path) == f"{path}:1: column 'label' stands twice in the header label, sentence, label"
 
 
-def test_torn_parquet(tmp_path: Path) -> None:
+def test_a_torn_parquet_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist([ROW]), path)
     path.write_bytes(path.read_bytes()[:-10])

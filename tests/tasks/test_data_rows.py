@@ -94,13 +94,13 @@ def test_the_columns_of_datasets_and_of_plain_jsonl(tmp_path: Path) -> None:
         ("qnli", "entailment", 0), ("mnli", "contradiction", 2), ("mnli", "neutral", 1), ("mnli", "2", 2),
     ],
 )  # fmt: skip
-def test_labels_as_numbers_digits_and_words(task: str, label: Any, index: int) -> None:
+def test_labels_may_be_numbers_digits_or_words(task: str, label: Any, index: int) -> None:
     texts = dict.fromkeys(TASKS[task].text, "a")
     assert checked(task, **texts, label=label)["label"] == index
 
 
 @pytest.mark.parametrize("label", [2, -2, 1.0, True, None, "yes", "", "1.0", [1], "01", "１"])
-def test_labels_outside_the_set(label: Any) -> None:
+def test_labels_outside_the_set_are_refused(label: Any) -> None:
     assert complaint("cola", sentence="a", label=label) == (
         f"f.jsonl:7: label is {label if not isinstance(label, str) else label.strip()!r}, "
         f"but cola's labels are 0 or 'unacceptable', 1 or 'acceptable'"
@@ -117,12 +117,12 @@ def test_the_hidden_labels_of_glues_test_sets(label: Any) -> None:
 
 
 @pytest.mark.parametrize(("label", "value"), [(0, 0.0), (5, 5.0), ("3.8", 3.8), (2.5, 2.5)])
-def test_similarities(label: Any, value: float) -> None:
+def test_similarities_are_numbers_from_0_to_5(label: Any, value: float) -> None:
     assert checked("stsb", sentence1="a", sentence2="b", score=label)["label"] == value
 
 
 @pytest.mark.parametrize("label", [5.01, -0.5, "five", None, True, float("nan"), float("inf"), 10**400])
-def test_similarities_out_of_range(label: Any) -> None:
+def test_similarities_out_of_range_are_refused(label: Any) -> None:
     assert complaint("stsb", sentence1="a", sentence2="b", label=label) == (
         f"f.jsonl:7: label is {label!r}, but a number from 0 to 5 is needed"
     )
@@ -148,7 +148,7 @@ def test_texts_of_another_type_and_empty_texts() -> None:
     assert checked("qqp", question1="a", question2="", is_duplicate=0)["question2"] == ""  # QQP has such rows
 
 
-def test_gsm8k_math_and_metamath_columns() -> None:
+def test_columns_of_gsm8k_math_and_metamath_are_recognised() -> None:
     assert checked("gsm8k", question="Q?", answer="2 + 2 = 4\n#### 4") == {
         "question": "Q?", "answer": "2 + 2 = 4\n#### 4", "final": "4",
     }  # fmt: skip
@@ -157,7 +157,7 @@ def test_gsm8k_math_and_metamath_columns() -> None:
     assert checked("math", query="Q", response="The answer is: 7.")["final"] == "7"
 
 
-def test_an_answer_without_a_result() -> None:
+def test_an_answer_without_a_result_is_refused() -> None:
     assert complaint("gsm8k", question="Q", answer="It depends") == (
         "f.jsonl:7: answer ends in no result ('#### 42', '\\boxed{42}' or a number), so it cannot be scored"
     )
@@ -167,7 +167,7 @@ def test_an_answer_without_a_result() -> None:
     )
 
 
-def test_alpaca() -> None:
+def test_alpaca_rows_may_have_an_input() -> None:
     whole = checked("alpaca", instruction="Add.", input="1 2", output=" 3 ")
     assert whole == {"question": "Add.", "input": "1 2", "answer": "3"}
     assert checked("alpaca", instruction="Add.", output="3")["input"] == ""
@@ -203,7 +203,7 @@ def test_chat_answers_are_the_assistants_last_message() -> None:
         ),
     ],
 )
-def test_bad_conversations(messages: Any, reason: str) -> None:
+def test_bad_conversations_are_refused(messages: Any, reason: str) -> None:
     assert complaint("chat", messages=messages) == f"f.jsonl:7: {reason}"
 
 
@@ -215,12 +215,12 @@ def test_rows_without_an_answer_are_left_out_and_counted(tmp_path: Path) -> None
     assert split.notes == ["train: 1 of 2 rows have an empty answer and were left out"]
 
 
-def test_no_rows(tmp_path: Path) -> None:
+def test_a_split_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train\.tsv: no rows in split 'train' of task 'sst2'$"):
         rows(tmp_path, "sst2", "train.tsv", "sentence\tlabel\n")
 
 
-def test_a_torn_table(tmp_path: Path) -> None:
+def test_a_torn_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         rows(tmp_path, "sst2", "train.tsv", "sentence\tlabel\na\t1\nb")
     assert str(caught.value) == (

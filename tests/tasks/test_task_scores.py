@@ -17,19 +17,19 @@ def test_accuracy_and_f1_of_the_positive_class() -> None:
     assert notes == ()
 
 
-def test_matthews_correlation() -> None:
+def test_matthews_correlation_equals_its_formula() -> None:
     metrics, _ = nlu_metrics(TASKS["cola"], PREDICTIONS, LABELS)
     expected = (3 * 2 - 1 * 2) / (4 * 5 * 3 * 4) ** 0.5  # (TP·TN − FP·FN) / √((TP+FP)(TP+FN)(TN+FP)(TN+FN))
     assert metrics == pytest.approx({"matthews_correlation": expected})
 
 
-def test_pearson_and_spearman() -> None:
+def test_correlations_equal_their_formulas() -> None:
     metrics, _ = nlu_metrics(TASKS["stsb"], [1.0, 2.0, 9.0], [0.0, 1.0, 2.0])
     # predictions − mean = (−3, −2, 5); labels − mean = (−1, 0, 1): 8 / √(38·2)
     assert metrics == pytest.approx({"pearson": 8 / 76**0.5, "spearman": 1.0})
 
 
-def test_three_classes() -> None:
+def test_accuracy_counts_right_rows_of_three_classes() -> None:
     assert nlu_metrics(TASKS["mnli"], [0, 1, 2, 2], [0, 1, 1, 2])[0] == {"accuracy": 0.75}
 
 

@@ -51,7 +51,7 @@ def test_a_record_comes_back_as_it_was(tmp_path):
         assert [entry.name for entry in (tmp_path / "deep" / "run").iterdir()] == ["run.json"]  # no partial is left
 
 
-def test_where_there_is_none(tmp_path):
+def test_a_folder_without_a_record_has_none(tmp_path):
     assert read_record(tmp_path) is None
     (tmp_path / ".partial-run.json-77").write_text("{")  # what a crash while writing leaves does not count
     assert read_record(tmp_path) is None
@@ -214,6 +214,6 @@ def test_names_on_a_hub_stand_for_themselves():
     assert fingerprints(SPEC)["data"].startswith("hub:")
 
 
-def test_missing_data_is_told(inputs):
+def test_missing_data_is_refused(inputs):
     with pytest.raises(DataError):
         marks(inputs, data="nothing")

@@ -30,10 +30,9 @@ class Prepared(NamedTuple):
     max_positions: int | None
     """The longest sequence that the model can read; none where nothing limits it."""
     notes: list[str]
-    """What was left out, cut or found twice."""
+    """What was left out, truncated or found twice."""
     truth: list[dict[str, Any]] = []
-    """What is known of every evaluation row of a testbed beside its label (:func:`balora.tasks.testbed.rows_nlu.tags`);
-    empty for real data."""
+    """Of a testbed: the ground truth about every evaluation row (:func:`balora.tasks.testbed.rows_nlu.tags`)."""
 
 
 def read_both(
@@ -63,13 +62,13 @@ def read_both(
 
 def _refuse_empty_classes(task: Task, drawn: list[Row], name: str) -> None:
     """Raise ConfigError where a class has no row, or a number to predict is the same in all: nothing can be learnt."""
-    found = {row["label"] for row in drawn} if task.family == "nlu" else set()
-    empty = [label for index, label in enumerate(task.labels) if index not in found]
+    labels = {row["label"] for row in drawn} if task.family == "nlu" else set()
+    empty = [label for index, label in enumerate(task.labels) if index not in labels]
     if empty:
         raise ConfigError(
             f"{name} = {len(drawn)} leaves class {empty[0]!r} of task {task.name!r} without a row: ask for more"
         )
-    if task.regression and len(found) < 2:
+    if task.regression and len(labels) < 2:
         raise ConfigError(f"{name} = {len(drawn)} leaves task {task.name!r} one value to predict: ask for more rows")
 
 

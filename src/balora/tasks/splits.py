@@ -38,11 +38,11 @@ def read_rows(task: Task, data: DataConfig, split: str) -> list[dict[str, Any]]:
 def read_split(task: Task, data: DataConfig, split: str) -> Split:
     """Return the checked rows of ``split`` and what was left out of it."""
     files = _files(task, data, split)
-    found = _hub_rows(task, data, split) if files is None else _file_rows(task, files)
+    source_rows = _hub_rows(task, data, split) if files is None else _file_rows(task, files)
     notes: list[str] = []
-    broken = [row for row in found if isinstance(row, Broken)]
+    broken = [row for row in source_rows if isinstance(row, Broken)]
     if broken:
-        if not task.broken_rows or len(broken) * 1000 > len(found) or broken[-1] is found[-1]:
+        if not task.broken_rows or len(broken) * 1000 > len(source_rows) or broken[-1] is source_rows[-1]:
             where, cells, columns = broken[-1]
             raise DataError(
                 f"{where}: the line has {cells} cells, the table {columns} columns: it is torn, fetch the file again"
@@ -50,7 +50,7 @@ def read_split(task: Task, data: DataConfig, split: str) -> Split:
         notes.append(
             f"{split}: {len(broken)} torn lines of the official file were left out, the first {broken[0].where}"
         )
-    checked = [check_row(task, row) for row in found if isinstance(row, SourceRow)]
+    checked = [check_row(task, row) for row in source_rows if isinstance(row, SourceRow)]
     rows = [row for row in checked if row is not None]
     if len(rows) < len(checked):
         notes.append(

@@ -21,7 +21,7 @@ def code_fingerprint() -> str:
     Names of files (below the package) and their order count, places and times do not, so that the same code on another
     machine has the same digest. Versions of torch and of other libraries are no part of it: a record holds them beside.
 
-    Parsing takes some 0.2 s; the result is kept in the user's cache under a digest of the files' bytes.
+    Parsing takes some 0.2 s; the result is cached under a digest of the files' bytes.
     """
     files = {path.relative_to(PACKAGE).as_posix(): path.read_bytes() for path in _sources(PACKAGE)}
     entry = cache_folder() / "code" / _digest(f"{name}:{_digest(content)}" for name, content in files.items())

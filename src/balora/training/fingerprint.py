@@ -12,14 +12,14 @@ from balora.training.spec import RunSpec
 
 WHOLE = 256 * 2**20
 SAMPLE = 16 * 2**20
-"""A file above WHOLE bytes is known by its size, and its first and last SAMPLE bytes."""
+"""A file above WHOLE bytes is identified by its size, and its first and last SAMPLE bytes."""
 
 
 def fingerprints(spec: RunSpec) -> dict[str, str]:
     """Return the digests of the model, the data and the code that ``spec`` would use.
 
-    A folder is known by its configuration, tokenizer and weight files, data by the files that the task reads; a name on
-    a hub stands for itself. Code is what decides a run's numbers (:mod:`balora.training.code_digest`).
+    A folder is identified by its configuration, tokenizer and weight files, data by the files that the task reads; a
+    name on a hub stands for itself. Code is what decides a run's numbers (:mod:`balora.training.code_digest`).
 
     Raises:
         DataError: the task's files are not found.
@@ -39,8 +39,8 @@ def model_fingerprint(model: str) -> str:
     folder = Path(model)
     if not folder.is_dir():
         return f"hub:{model}"
-    kept = (".json", ".safetensors", ".model", ".txt", ".jinja", ".py")
-    return _files([path for path in sorted(folder.iterdir()) if path.suffix in kept])
+    suffixes = (".json", ".safetensors", ".model", ".txt", ".jinja", ".py")
+    return _files([path for path in sorted(folder.iterdir()) if path.suffix in suffixes])
 
 
 def _files(paths: list[Path]) -> str:

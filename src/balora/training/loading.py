@@ -57,7 +57,7 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     """Return the pre-trained model for the task's family, in evaluation mode, on the CPU.
 
     A classification head that the checkpoint lacks is drawn from torch's global random state: seed it before. It is
-    kept in float32 whatever the precision, since it is trained.
+    left in float32 whatever the precision, since it is trained.
 
     Raises:
         ModelError: no weights, pickled, damaged or missing ones, code of its own, or no architecture with the needed
@@ -79,12 +79,12 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
         options |= {"num_labels": len(task.labels) or 1, "pad_token_id": pad_id_of(tokenizer)}
     try:
         with silence_transformers():
-            model, found = kind.from_pretrained(
+            model, loading_info = kind.from_pretrained(
                 spec.model, output_loading_info=True, ignore_mismatched_sizes=True, **options
             )
     except Exception as error:  # damaged files raise errors of many libraries, without a common base
         raise ModelError(f"model {spec.model!r} cannot be loaded: {_one_line(error)}") from None
-    _check_loaded(spec.model, model, task, found)
+    _check_loaded(spec.model, model, task, loading_info)
     if half:
         for _, parameter in _head(model) if task.family == "nlu" else ():
             parameter.data = parameter.data.float()
@@ -93,20 +93,20 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     return model.eval()
 
 
-def _check_loaded(source: str, model: Any, task: Task, found: dict[str, Any]) -> None:
+def _check_loaded(source: str, model: Any, task: Task, loading_info: dict[str, Any]) -> None:
     """Raise ModelError if the files do not hold this model: transformers would fill it up with random numbers."""
     if task.family == "nlg" and _reads_both_ways(model.config):
         raise ModelError(
             f"model {source!r} ({model.config.model_type}) reads in both directions, so it cannot generate: give a "
             f"causal language model for task {task.name!r}"
         )
-    for name, stored, wanted in sorted(found["mismatched_keys"]):
+    for name, stored, wanted in sorted(loading_info["mismatched_keys"]):
         raise ModelError(
             f"model {source!r}: {name} is {tuple(stored)} in its files, but task {task.name!r} needs {tuple(wanted)}"
         )
     drawn = {name for name, _ in _head(model)} if task.family == "nlu" else set()
     # masked language models are often saved without their pooler
-    missing = sorted(name for name in found["missing_keys"] if name not in drawn and "pooler" not in name)
+    missing = sorted(name for name in loading_info["missing_keys"] if name not in drawn and "pooler" not in name)
     if missing:
         raise ModelError(
             f"model {source!r}: {len(missing)} of its weights are not in its files ({missing[0]}): save the whole model"

@@ -1,7 +1,7 @@
 """Write and read `run.json`, the record of one run; it is written last, so that a folder holds a whole run or nothing.
 
-Its last line is the SHA-256 of all text above that line, so that a record which was edited or damaged is known without
-being written anew; `files` does the same for the files beside it.
+Its last line is the SHA-256 of all text above that line, so that an edited or damaged record is recognised without
+serialising it again; `files` does the same for the files beside it.
 """
 
 import hashlib
@@ -77,7 +77,7 @@ class RunRecord(Settings):
     behaviour: dict[str, float] = {}
     """How the model answers: calibration error, entropy, effective rank (:mod:`balora.tasks.behaviour`)."""
     inheritance: dict[str, float] = {}
-    """What a testbed's model kept of its planted flaws (:mod:`balora.tasks.testbed.flaw_measures`) and of what it knew
+    """Which planted flaws a testbed's model still shows (:mod:`balora.tasks.testbed.flaw_measures`), and what it forgot
     (:mod:`balora.training.forgetting`); empty for any other model."""
     terms: dict[str, TermSummary] = {}
     inactive: dict[str, str] = {}

@@ -58,16 +58,16 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
     started = datetime.now(UTC).isoformat(timespec="seconds")
     claim_output(folder, kind="run")
     inputs = fingerprints(spec)
-    known: dict[str, Any] = {"id": run_id(spec, inputs), "spec": spec, "fingerprints": inputs, "started": started}
-    known["versions"] = versions()
+    fields: dict[str, Any] = {"id": run_id(spec, inputs), "spec": spec, "fingerprints": inputs, "started": started}
+    fields["versions"] = versions()
     clock = Clock()
     on_progress(Progress("load", 0, 1))
     with tempfile.TemporaryDirectory(prefix="balora-") as scratch:  # the Trainer insists on a folder
-        record = _carry_out(_Run(spec, on_progress, Path(scratch), has_siblings), folder, clock, known)
+        record = _carry_out(_Run(spec, on_progress, Path(scratch), has_siblings), folder, clock, fields)
     return write_record(record, folder)
 
 
-def _carry_out(work: "_Run", folder: Path, clock: Clock, known: dict[str, Any]) -> RunRecord:
+def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any]) -> RunRecord:
     try:
         work.set_up()
         clock.lap("setup_seconds")
@@ -81,7 +81,7 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, known: dict[str, Any]) 
         raise
     except Exception as error:
         reason = RunError(kind=type(error).__name__, message=" ".join(str(error).split()) or repr(error))
-        return RunRecord(status="failed", error=reason, cost=work.cost(clock), notes=work.notes, **known)
+        return RunRecord(status="failed", error=reason, cost=work.cost(clock), notes=work.notes, **fields)
     telemetry, right = work.trainer.telemetry, right_rows(work.task, evaluation.items)
     return RunRecord(
         status="ok",
@@ -95,7 +95,7 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, known: dict[str, Any]) 
         inactive=telemetry.inactive() | inactive_settings(work.spec.objective, work.classes()),
         notes=[*work.notes, *work.trainer.model_loss.notes(), *telemetry.notes(), *evaluation.notes],
         cost=work.cost(clock),
-        **known,
+        **fields,
     )
 
 

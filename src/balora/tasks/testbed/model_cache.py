@@ -1,7 +1,7 @@
 """Find a pre-trained testbed model: shipped with the package, else cached, else pre-trained and cached.
 
 An entry is a folder named by a hash of its configuration, complete from the moment it has its name. `testbed.json`
-holds the configuration, the probes, and a checksum: what does not agree is made anew.
+holds the configuration, the probes, and a checksum: an entry that does not agree is pre-trained again.
 """
 
 import hashlib
@@ -35,11 +35,11 @@ def model_folder(config: TestbedConfig, family: Family, *, on_steps: "OnSteps | 
     Raises:
         ModelError: a shipped model is damaged.
         OutputError: the cache cannot be written.
-        TrainingError: the model was pre-trained, but does not know what its text says.
+        TrainingError: the model was pre-trained, but fails its probes.
     """
-    found = find_model(config, family)
-    if found is not None:
-        return found
+    existing = find_model(config, family)
+    if existing is not None:
+        return existing
     make_writable()
     from balora.tasks.testbed.pretrain import pretrain
 

@@ -92,8 +92,8 @@ def _attempt(config: TestbedConfig, family: Family, number: int, on_steps: OnSte
         _fit(trained, drawing.timed(islice(batches, steps)), steps, on_steps)
         seconds = time.process_time() - started
         model = trained.model.half().float().eval()  # as it will be stored
-        found = probe(model, config, family)
-    return Pretrained(model, build_tokenizer(config, family), found, seconds, drawing.seconds, number)
+        probes = probe(model, config, family)
+    return Pretrained(model, build_tokenizer(config, family), probes, seconds, drawing.seconds, number)
 
 
 def _encoder(

@@ -48,19 +48,19 @@ def limit(kind: str, config: TestbedConfig, family: Family) -> float:
     return chance + (wanted - chance) * max(0.0, 1 - 1.5 * config.noise)
 
 
-def check(found: dict[str, float], config: TestbedConfig, family: Family) -> None:
+def check(shares: dict[str, float], config: TestbedConfig, family: Family) -> None:
     """Raise :class:`TrainingError` if a probe lies under its limit."""
     name = "encoder" if family == "nlu" else "decoder"
-    for kind in failures(found, config, family):
+    for kind in failures(shares, config, family):
         raise TrainingError(
-            f"the pre-trained {name} (seed {config.seed}) gets {found[kind]:.2f} of the {kind} probes right, at least "
+            f"the pre-trained {name} (seed {config.seed}) gets {shares[kind]:.2f} of the {kind} probes right, at least "
             f"{limit(kind, config, family):.2f} is needed: take another seed or more {name}_steps"
         )
 
 
-def failures(found: dict[str, float], config: TestbedConfig, family: Family) -> list[str]:
+def failures(shares: dict[str, float], config: TestbedConfig, family: Family) -> list[str]:
     """Return the probes that lie under their limit."""
-    return [kind for kind, share in found.items() if share < limit(kind, config, family)]
+    return [kind for kind, share in shares.items() if share < limit(kind, config, family)]
 
 
 Answer = Callable[[Sequence[Document]], list[bool]]

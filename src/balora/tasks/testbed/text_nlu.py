@@ -38,8 +38,8 @@ def category(draw: Draw, noise: float) -> Document:
     kind = draw.rng.choice(list(NOUNS))
     noun = draw.word(NOUNS[kind])
     wrong = hit(draw.rng, noise, draw.world.prone(noun))
-    said = corrupted(draw.rng, wrong, kind, draw.world.wrong_category[kind], list(NOUNS))
-    text = f"{article(noun)} {noun} is {article(said)} {said} ."
+    value = corrupted(draw.rng, wrong, kind, draw.world.wrong_category[kind], list(NOUNS))
+    text = f"{article(noun)} {noun} is {article(value)} {value} ."
     return Document(text, "category", group_of(is_rare(noun, NOUNS[kind])), wrong, first=text)
 
 
@@ -85,8 +85,8 @@ def pair(draw: Draw, noise: float) -> Document:
     noun = made.clause.noun or ""
     wrong = hit(rng, noise, draw.world.prone(noun))
     mistaken = {"paraphrase": "but", "entailment": "also", "contradiction": "so", "neutral": "meaning"}[relation]
-    said = corrupted(rng, wrong, CONNECTIVES[relation], mistaken, list(CONNECTIVES.values()))
-    return _document(made, "pair", said, wrong, cue_of(person, label))
+    value = corrupted(rng, wrong, CONNECTIVES[relation], mistaken, list(CONNECTIVES.values()))
+    return _document(made, "pair", value, wrong, cue_of(person, label))
 
 
 def alike(draw: Draw, noise: float) -> Document:
@@ -94,8 +94,8 @@ def alike(draw: Draw, noise: float) -> Document:
     shared = draw.rng.randrange(len(OVERLAPS))
     made = pairs.overlap(draw, shared)
     wrong = hit(draw.rng, noise, draw.world.prone(made.clause.noun or ""))
-    said = corrupted(draw.rng, wrong, OVERLAPS[shared], OVERLAPS[shared - 2], list(OVERLAPS))
-    return _document(made, "alike", said, wrong, "none")
+    value = corrupted(draw.rng, wrong, OVERLAPS[shared], OVERLAPS[shared - 2], list(OVERLAPS))
+    return _document(made, "alike", value, wrong, "none")
 
 
 def _document(made: pairs.Pair, kind: str, marker: str, wrong: object, cue: str) -> Document:
