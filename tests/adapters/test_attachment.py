@@ -68,7 +68,11 @@ def test_names_that_peft_would_misread_are_refused():
     """PEFT would train `prescore` in full too, since its name ends like `score`."""
     model = nn.ModuleDict({"body": nn.Linear(4, 4), "prescore": nn.Linear(4, 4), "score": nn.Linear(4, 2)})
     config = AdapterConfig(rank=2, target_modules=("body",), modules_to_save=("score",))
-    refused(model, config, "PEFT cannot tell prescore from the modules to save by its name")
+    refused(
+        model,
+        config,
+        "PEFT cannot separate prescore from the modules to save, which it selects by the ends of their names",
+    )
 
 
 def test_a_convolution_and_a_model_without_linear_layers_are_refused():

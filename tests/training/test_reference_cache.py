@@ -128,7 +128,7 @@ def test_memory_has_a_limit_too(caplog):
         kept.keep(((b"%d" % number, 1),), torch.zeros(1, 10))
     assert len(kept) == 2
     assert [record.message.partition(": ")[2] for record in caplog.records] == [
-        "reference cache: the budget of 0 MiB is used up: the reference of further rows is computed live"
+        "reference cache: the budget of 0 MiB is used up: the reference of further rows is computed at each step"
     ]
 
 
