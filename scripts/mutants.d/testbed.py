@@ -3,7 +3,7 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
-    ("tasks/testbed/corrupt.py", "tasks/testbed/test_text.py"): [
+    ("tasks/testbed/noise.py", "tasks/testbed/test_text.py"): [
         ("noise-all-equally-prone", "high = min(1.0, 1.5 * noise)", "high = noise"),
         ("noise-mean-too-high", "return high if prone else 2 * noise - high", "return high if prone else noise"),
         ("noise-half-consistent", "CONSISTENT = 0.7", "CONSISTENT = 0.5"),

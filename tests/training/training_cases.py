@@ -10,11 +10,11 @@ from torch import nn
 from balora.adapters import AdapterConfig, attach
 from balora.objective import ObjectiveConfig
 from balora.tasks.collate import Collator
+from balora.tasks.encoding import IGNORED
 from balora.training.spec import RunSpec, resolve
 from balora.training.trainer import BALoraTrainer
 
 VOCAB, PAD, EOS = 61, 0, 2
-IGNORED = -100
 
 DECODER = {
     "vocab_size": VOCAB,

@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from balora.adapters.intact_base import require_intact_base
 from balora.adapters.offset import offset_modules
-from balora.adapters.reference import require_intact_base, unwrap
+from balora.adapters.reference import unwrap
 from balora.errors import AdapterError, OutputError
 from balora.folders import claim_output, staged
 

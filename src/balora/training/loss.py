@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from balora.errors import InputError, ModelError
 from balora.objective import Objective, ObjectiveConfig
 from balora.objective.terms import Terms
+from balora.tasks.collate import NOT_FOR_THE_MODEL
 from balora.training.reference.keys import PACKED, ROW_KEYS
 from balora.training.reference.reference_cache import ReferenceCache
 from balora.training.rows import CausalRows, Kind, Rows, base_of, classification_rows, model_kind, next_token_rows
 
 logger = logging.getLogger(__name__)
 
-NOT_FOR_THE_MODEL = ("labels", "index", ROW_KEYS, "num_items_in_batch", "use_cache")
+NOT_INPUTS = (*NOT_FOR_THE_MODEL, ROW_KEYS, "num_items_in_batch", "use_cache")
 
 
 class ModelLoss:
@@ -200,7 +201,7 @@ class ModelLoss:
 
 
 def _model_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in inputs.items() if name not in NOT_FOR_THE_MODEL}
+    return {name: value for name, value in inputs.items() if name not in NOT_INPUTS}
 
 
 def _refuse_router_loss(model: nn.Module) -> None:

@@ -8,9 +8,9 @@ import pytest
 from balora.errors import ConfigError
 from balora.settings import Family
 from balora.tasks.testbed.config import TestbedConfig
-from balora.tasks.testbed.corrupt import rate
 from balora.tasks.testbed.document import Document
 from balora.tasks.testbed.lexicon import CLANS, SENTIMENT, VERDICTS, names, vocabulary
+from balora.tasks.testbed.noise import rate
 from balora.tasks.testbed.text import documents
 
 COUNT = 6000

@@ -1,4 +1,4 @@
-"""Define the settings of a testbed: its world, the flaws of its text, the length of pre-training; torch-free."""
+"""Define a testbed: its planted flaws (noise, imbalance, bias), its world, the length of pre-training; torch-free."""
 
 import hashlib
 from typing import Annotated

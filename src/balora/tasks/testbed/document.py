@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from balora.tasks.testbed.corrupt import Hit
+from balora.tasks.testbed.noise import Hit
 
 
 class Document(NamedTuple):

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from balora.tasks.testbed.corrupt import Hit, corrupted, hit
 from balora.tasks.testbed.document import Document
 from balora.tasks.testbed.draw import Draw, cue_of, group_of, is_rare
 from balora.tasks.testbed.lexicon import ATTRIBUTES, CHANGES, CLANS, LARGEST_NUMBER, OPERATIONS, THINGS
+from balora.tasks.testbed.noise import Hit, corrupted, hit
 from balora.tasks.testbed.program import BINARY, UNARY
 from balora.tasks.testbed.world import Person
 

@@ -7,11 +7,11 @@ whether what it says is true. Feelings end in their verdict always, so polarity 
 from collections.abc import Callable
 
 from balora.tasks.testbed import pairs
-from balora.tasks.testbed.corrupt import corrupted, hit
 from balora.tasks.testbed.document import Document
 from balora.tasks.testbed.draw import Draw, cue_of, group_of, is_rare
 from balora.tasks.testbed.grammar import article, draw_sentence
 from balora.tasks.testbed.lexicon import CLANS, CONNECTIVES, NOUNS, OVERLAPS, SENTIMENT, VERDICTS
+from balora.tasks.testbed.noise import corrupted, hit
 
 MARKED_FEELINGS = 0.35
 """Share of the feelings whose verdict is predicted at the start token, which is where classifiers read."""
