@@ -29,7 +29,7 @@ MUTANTS = {
     ],
     ("report/figures/forest.py", "report/test_figures.py"): [
         ("whiskers-swapped", 'row |= {"low": paired.low, "high": paired.high}', 'row |= {"low": paired.high, "high": paired.low}'),
-        ("good-is-bad", '{"helps": "good", "hurts": "bad"}', '{"helps": "bad", "hurts": "good"}'),
+        ("good-is-bad", '{Verdict.HELPS: "good", Verdict.HURTS: "bad"}', '{Verdict.HELPS: "bad", Verdict.HURTS: "good"}'),
     ],
     ("report/figures/all_figures.py", "report/test_figures.py"): [
         ("margin-in-points", "MEASURES[measure].margin(report.margin)", "report.margin"),

@@ -1,7 +1,5 @@
 """Verdicts: a fixed list, each word only where it is earned."""
 
-from typing import get_args
-
 import numpy as np
 import pytest
 
@@ -35,10 +33,9 @@ SURE = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95]
         ([-x for x in SURE], 0.5, "hurts"),
     ],
 )
-def test_verdicts(values: list[float], margin: float, verdict: str) -> None:
-    assert verdict in get_args(Verdict)
+def test_each_verdict_is_given_where_it_is_earned(values: list[float], margin: float, verdict: str) -> None:
     found = compare(Paired(values, margin))
-    assert found.verdict == verdict
+    assert found.verdict is Verdict(verdict)
     assert (found.bound is not None) == (verdict == "no difference larger than x")
 
 

@@ -29,19 +29,20 @@ def fewest_blocks(family: int) -> int | None:
     return next(enough, None)
 
 
-def design_warning(blocks: int, family: int) -> str | None:
+def design_warning(blocks: int, family: int, noun: str = "block") -> str | None:
     """Return why ``blocks`` cannot confirm anything in a family of so many comparisons; none where they can.
 
     Args:
         blocks: blocks (or seeds) that every arm runs with.
         family: comparisons that are corrected together; 1 for a single one.
+        noun: what the text calls a block.
     """
     if blocks > 1 and smallest_p(blocks) * max(family, 1) <= LEVEL:
         return None
-    fewest, count = fewest_blocks(family), f"{blocks} block{'s' * (blocks != 1)}"
+    fewest, count = fewest_blocks(family), f"{blocks} {noun}{'s' * (blocks != 1)}"
     advice = ["a smaller `family`"] if family > 1 else []
     if fewest is not None and fewest > blocks:
-        advice.insert(0, f"at least {fewest} blocks")
+        advice.insert(0, f"at least {fewest} {noun}s")
     if blocks < 2:
         return f"{count}: nothing can be said about spread, intervals or chance: use {' or '.join(advice)}"
     over = f"which over a family of {family} comparisons cannot reach" if family > 1 else "so not"

@@ -1,8 +1,9 @@
-"""What paired differences say, in words from a fixed list."""
+"""Judge paired differences: interval, p, and one of nine verdicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,26 +11,30 @@ from balora.statistics.family import fewest_blocks, holm
 from balora.statistics.paired import LEVEL, deviation, sign_flip_p, smallest_p, t_interval, t_p
 from balora.statistics.power import detectable, hedges, needed
 
-Verdict = Literal[
-    "helps",
-    "hurts",
-    "above 0",
-    "below 0",
-    "no difference larger than x",
-    "cannot tell: needs about n seeds",
-    "the same in every seed",
-    "cannot tell: one seed",
-    "cannot tell: no seed in common",
-]
-"""The only words for a paired difference; docs/statistics.md says when each is used.
 
-*helps*, *hurts*: the interval leaves out 0 and p ≤ 0.05, Holm's where the comparison is in a family. *above 0*, *below
-0*: the same for an interaction, where neither side is the good one. *no difference larger than x*: the whole interval
-lies within ± the margin, and x is its farther end. A page fills in x (`bound`) and n (`needed`)."""
+class Verdict(StrEnum):
+    """What a paired difference shows. The values are what records and files hold; a report words them its own way.
+
+    docs/statistics.md says when each is given.
+    """
+
+    HELPS = "helps"
+    """The interval leaves out 0 and p ≤ 0.05, Holm's where the comparison is in a family."""
+    HURTS = "hurts"
+    ABOVE = "above 0"
+    """As *helps*, for an interaction, where neither side is the good one."""
+    BELOW = "below 0"
+    BOUNDED = "no difference larger than x"
+    """The whole interval lies within ± the margin; x, its farther end, is in `Comparison.bound`."""
+    UNDECIDED = "cannot tell: needs about n seeds"
+    """n is in `Comparison.needed`."""
+    SAME = "the same in every seed"
+    ONE_SEED = "cannot tell: one seed"
+    NO_SEED = "cannot tell: no seed in common"
 
 
 class Paired(NamedTuple):
-    """One question: the paired differences, and what would matter."""
+    """What a comparison is made from: the paired differences, and the smallest one that would matter."""
 
     differences: Sequence[float]
     """One a block."""
@@ -72,13 +77,12 @@ class Comparison:
 
 
 def compare(paired: Paired) -> Comparison:
-    """Return what paired differences say when they are asked about alone."""
-    p = _p(paired)
-    return _comparison(paired, p, None, None)
+    """Judge one comparison alone, without a correction."""
+    return _comparison(paired, _p(paired), None, None)
 
 
 def compare_family(family: Sequence[Paired]) -> list[Comparison]:
-    """Return what each of a declared family says, with p corrected over all of them."""
+    """Judge the comparisons of a declared family, with p corrected over all of them."""
     ps = [_p(paired) for paired in family]
     return [_comparison(*known, len(family)) for known in zip(family, ps, holm(ps), strict=True)]
 
@@ -93,10 +97,10 @@ def _p(paired: Paired) -> float | None:
 def _comparison(paired: Paired, p: float | None, adjusted: float | None, family: int | None) -> Comparison:
     n = len(paired.differences)
     if n == 0:
-        return Comparison(0, None, None, None, None, None, "cannot tell: no seed in common", family=family)
+        return Comparison(0, None, None, None, None, None, Verdict.NO_SEED, family=family)
     mean = float(np.mean(paired.differences))
     if p is None:
-        return Comparison(1, mean, None, None, None, None, "cannot tell: one seed", family=family)
+        return Comparison(1, mean, None, None, None, None, Verdict.ONE_SEED, family=family)
     low, high = t_interval(paired.differences, widening=paired.widening)
     verdict = _verdict(paired, low, high, p if adjusted is None else adjusted)
     sd = deviation(paired.differences)
@@ -113,21 +117,21 @@ def _comparison(paired: Paired, p: float | None, adjusted: float | None, family:
         effect_size=hedges(n, mean, sd),
         detectable=detectable(n, spread) if sd else None,
         needed=_needed(n, max(paired.margin, abs(mean)), spread, family or 1, verdict),
-        bound=max(abs(low), abs(high)) if verdict == "no difference larger than x" else None,
+        bound=max(abs(low), abs(high)) if verdict is Verdict.BOUNDED else None,
         family=family,
     )
 
 
 def _verdict(paired: Paired, low: float, high: float, p: float) -> Verdict:
     if not np.any(paired.differences):
-        return "the same in every seed"
+        return Verdict.SAME
     if p <= LEVEL and not low <= 0 <= high:
         if paired.higher_is_better is None:
-            return "above 0" if low > 0 else "below 0"
-        return "helps" if (low > 0) is paired.higher_is_better else "hurts"
+            return Verdict.ABOVE if low > 0 else Verdict.BELOW
+        return Verdict.HELPS if (low > 0) is paired.higher_is_better else Verdict.HURTS
     if low < high and max(abs(low), abs(high)) <= paired.margin:
-        return "no difference larger than x"
-    return "cannot tell: needs about n seeds"
+        return Verdict.BOUNDED
+    return Verdict.UNDECIDED
 
 
 def _needed(n: int, size: float, sd: float, family: int, verdict: Verdict) -> int | None:
@@ -137,4 +141,4 @@ def _needed(n: int, size: float, sd: float, family: int, verdict: Verdict) -> in
         return None
     enough = max(fewest, needed(size, sd, LEVEL / family) if sd else fewest)
     # Enough to find the margin, and yet undecided: the interval straddles the margin. Half as wide it lies on one side.
-    return 2 * n if verdict == "cannot tell: needs about n seeds" and enough <= n else enough
+    return 2 * n if verdict is Verdict.UNDECIDED and enough <= n else enough

@@ -1,4 +1,4 @@
-"""Forest plots: differences to the base, or effects of factors, with intervals, margin and verdict."""
+"""Draw forest plots: differences to the arm of reference, or effects of factors, with intervals and verdicts."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -8,17 +8,15 @@ from balora.report.figures.palette import BAND, GRID, HELPS, HURTS, INK, OPEN, P
 from balora.report.records.measures import Measure
 from balora.report.records.wording import number, verdict
 from balora.report.tables.table import Table
-from balora.statistics import Comparison
+from balora.statistics import Comparison, Verdict
 
 MOST = 24
 WIDTH, STEP, LINE_STEP = 440, 16, 16
 """Pixels: of the plot, of a line's space, and of each line of its label."""
 LINE = 52
 """Characters of a label's line."""
-
-
-TONES = {"helps": "good", "hurts": "bad"} | dict.fromkeys(
-    ("no difference larger than x", "the same in every seed", "above 0", "below 0"), "told"
+TONES = {Verdict.HELPS: "good", Verdict.HURTS: "bad"} | dict.fromkeys(
+    (Verdict.BOUNDED, Verdict.SAME, Verdict.ABOVE, Verdict.BELOW), "told"
 )
 
 
@@ -28,7 +26,7 @@ class Line(NamedTuple):
     label: str
     paired: Comparison
     joint: tuple[float, float] | None = None
-    """The interval over seeds and items together, where items were scored one by one."""
+    """The interval over blocks and test items together, where items were scored one by one."""
 
 
 def forest(name: str, measure: Measure, noun: str, lines: Sequence[Line], margin: float, table: Table) -> Figure | None:
@@ -72,9 +70,9 @@ def _row(line: Line, unit: str, noun: str) -> Spec:
     return row
 
 
-def tone(known: str) -> str:
+def tone(found: Verdict) -> str:
     """Return how a verdict is drawn: `good`, `bad`, `told` (all filled) or `open` (hollow: it cannot be told)."""
-    return TONES.get(known, "open")
+    return TONES.get(found, "open")
 
 
 def wrapped(label: str) -> str:

@@ -1,11 +1,26 @@
-"""The words of a report: numbers, verdicts and the answer in one sentence; pure and torch-free."""
+"""Put numbers, verdicts and the answer of a report into words; pure and torch-free."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from balora.report.records.measures import MEASURES, Measure
-from balora.statistics import Comparison
+from balora.statistics import LEVEL, Comparison, Verdict
 
 DECIMALS = {"points": 2, "nats/token": 4, "share": 3, "nats": 3, "directions": 2, "sd": 2}
+CANNOT_TELL = "cannot tell"
+VERDICTS: dict[Verdict, tuple[str, str]] = {
+    Verdict.HELPS: ("helps", ""),
+    Verdict.HURTS: ("hurts", ""),
+    Verdict.ABOVE: ("above 0", ""),
+    Verdict.BELOW: ("below 0", ""),
+    Verdict.BOUNDED: ("no difference larger than {bound}", ""),
+    Verdict.UNDECIDED: (CANNOT_TELL, "{needs} about {needed} {noun}s"),
+    Verdict.SAME: ("the same in every {noun}", ""),
+    Verdict.ONE_SEED: (CANNOT_TELL, "one {noun}"),
+    Verdict.NO_SEED: (CANNOT_TELL, "no {noun} in common"),
+}
+"""How every report words a verdict, and the reason that it gives."""
+HOPELESS = f"with this many comparisons no number of {{noun}}s reaches p ≤ {LEVEL}"
+"""The reason where no n is enough."""
 
 
 def number(value: float | None, unit: str, sign: bool = False) -> str:
@@ -36,43 +51,45 @@ def _numbers(values: Sequence[float]) -> str:
 
 def verdict(paired: Comparison, unit: str, noun: str) -> str:
     """Return the verdict with its x and n filled in: `no difference larger than 0.85 points`."""
-    if paired.verdict == "no difference larger than x":
-        return f"no difference larger than {number(paired.bound, unit)} {unit}"
-    if paired.verdict == "cannot tell: needs about n seeds":
-        enough = f"needs about {paired.needed:,} {noun}s" if paired.needed else "the family is too large for any number"
-        return f"cannot tell: {enough}"
-    return paired.verdict.replace("seed", noun)
+    return ": ".join(filter(None, _worded([paired], unit, noun)))
+
+
+def _worded(members: Sequence[Comparison], unit: str, noun: str) -> tuple[str, str]:
+    """Return what comparisons of one verdict say together, and why: with the widest x, and the range of n."""
+    says, why = VERDICTS[members[0].verdict]
+    counts = sorted({paired.needed for paired in members if paired.needed})
+    if members[0].verdict is Verdict.UNDECIDED and not counts:
+        why = HOPELESS
+    values = {
+        "noun": noun,
+        "bound": f"{number(max(paired.bound or 0.0 for paired in members), unit)} {unit}",
+        "needs": "needs" if len(members) == 1 else "need",
+        "needed": " to ".join(f"{n:,}" for n in dict.fromkeys((*counts[:1], *counts[-1:]))),
+    }
+    return says.format(**values), why.format(**values)
 
 
 def answer(against: str, blocks: int, noun: str, compared: Sequence[tuple[str, Measure, Comparison]]) -> str:
     """Return the answer in one sentence: per measure, each verdict once with the arms that earned it."""
     parts = []
     for measure in MEASURES.values():
-        earned: dict[str, list[tuple[str, Comparison]]] = {}
+        earned: dict[Verdict, list[tuple[str, Comparison]]] = {}
         for arm, its_measure, paired in compared:
             if its_measure is measure:
                 earned.setdefault(paired.verdict, []).append((arm, paired))
         if earned:
             rank = " (secondary)" if measure.secondary else ""
-            found = [_shared(members, measure.unit, noun) for members in earned.values()]
-            parts.append(f"in {measure.label}{rank}, {', '.join(found)}")
+            together = [_shared(members, measure.unit, noun) for members in earned.values()]
+            parts.append(f"in {measure.label}{rank}, {', '.join(together)}")
     return f"Compared with {against} over {number_of(blocks, noun)}: {'; '.join(parts)}."
 
 
 def _shared(members: Sequence[tuple[str, Comparison]], unit: str, noun: str) -> str:
-    """Return what arms of one verdict share: the widest x, the range of n; and the size of what helps or hurts."""
-    first = members[0][1]
-    if first.verdict == "no difference larger than x":
-        widest = max((paired for _, paired in members), key=lambda paired: paired.bound or 0.0)
-        return f"{verdict(widest, unit, noun)} for {listed([arm for arm, _ in members])}"
-    counts = sorted({paired.needed for _, paired in members if paired.needed})
-    if first.verdict == "cannot tell: needs about n seeds" and len(members) > 1 and counts:
-        enough = f"need about {' to '.join(f'{n:,}' for n in dict.fromkeys((counts[0], counts[-1])))} {noun}s"
-        return f"cannot tell for {listed([arm for arm, _ in members])} ({enough})"
-    if first.verdict in ("helps", "hurts"):
-        return f"{first.verdict} for {listed([f'{arm} ({_size(paired, unit)})' for arm, paired in members])}"
-    words, _, why = verdict(first, unit, noun).partition(": ")
-    return f"{words} for {listed([arm for arm, _ in members])}" + (f" ({why})" if why else "")
+    """Return one verdict with the arms that earned it, and the size of each that helps or hurts."""
+    says, why = _worded([paired for _, paired in members], unit, noun)
+    sized = members[0][1].verdict in (Verdict.HELPS, Verdict.HURTS)
+    arms = listed([f"{arm} ({_size(paired, unit)})" if sized else arm for arm, paired in members])
+    return f"{says} for {arms}" + (f" ({why})" if why else "")
 
 
 def _size(paired: Comparison, unit: str) -> str:
