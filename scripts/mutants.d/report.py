@@ -12,7 +12,7 @@ MUTANTS = {
         ("sd-is-mean", "*measured(summary.sd, unit))", "*measured(summary.mean, unit))"),
     ],
     ("report/tables/answer.py", "report/test_page_browser.py"): [
-        ("interval-turned", "interval(comparison.low, comparison.high, unit)", "interval(comparison.high, comparison.low, unit)"),
+        ("interval-turned", "interval(paired.low, paired.high, unit)", "interval(paired.high, paired.low, unit)"),
     ],
     ("report/records/dossier.py", "report/test_figures.py"): [
         ("base-minus-arm", "paired = differences(values, against)", "paired = differences(against, values)"),
@@ -28,11 +28,9 @@ MUTANTS = {
         ("grid-is-one-line", "groups.setdefault(tuple(sorted(delta.items(), key=str)), [])", "groups.setdefault((), [])"),
     ],
     ("report/figures/forest.py", "report/test_figures.py"): [
+        ("margin-in-points", "measure.margin(report.margin)", "report.margin"),
         ("whiskers-swapped", 'row |= {"low": paired.low, "high": paired.high}', 'row |= {"low": paired.high, "high": paired.low}'),
         ("good-is-bad", '{Verdict.HELPS: "good", Verdict.HURTS: "bad"}', '{Verdict.HELPS: "bad", Verdict.HURTS: "good"}'),
-    ],
-    ("report/figures/all_figures.py", "report/test_figures.py"): [
-        ("margin-in-points", "MEASURES[measure].margin(report.margin)", "report.margin"),
     ],
     ("report/records/report.py", "report/test_report.py"): [
         ("processor-unsaid", "record.versions | _processors(runs)", "record.versions"),
@@ -67,8 +65,12 @@ MUTANTS = {
     ("report/saving.py", "report/test_exports.py"): [
         ("figures-without-title", '"title": figure.title', '"name": figure.title'),
     ],
+    ("progress.py", "study/test_watch.py"): [
+        ("time-spent-counts-again", "max(0.0, work - spent)", "max(0.0, work + spent)"),
+        ("one-worker-for-all", "/ max(1, workers)", "/ 1"),
+    ],
     ("cli/study_report.py", "report/test_exports.py"): [
         ("formats-ignored", "chosen = list(Format) if every else formats", "chosen = list(Format) if every else None"),
-        ("elsewhere-ignored", "_export(folder, chosen, to or folder, as_json)", "_export(folder, chosen, folder, as_json)"),
+        ("elsewhere-ignored", "save(dossier, to or folder, chosen or USUAL)", "save(dossier, folder, chosen or USUAL)"),
     ],
 }

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from test_report import TASKS, Score, prints, records, report_of
+from report_cases import TASKS, Score, prints, records, report_of
 
 import balora.report.records.report as data
 from balora.report.markdown import draw
@@ -55,7 +55,7 @@ def test_the_arm_of_reference_is_the_study_s() -> None:
     before = {(one.arm, one.measure): one.paired.mean for one in usual.differences}
     assert found["ba-lora", "nlu_avg"] == pytest.approx(-(before["warm", "nlu_avg"] or 0))
     assert other.answer.startswith("Compared with warm over 8 seeds: in NLU Avg, hurts for ba-lora (−")
-    assert "## Differences to warm, seed by seed" in draw(other)
+    assert "### Differences to warm, seed by seed" in draw(other)
     changes = {(one.arm, one.measure) for one in other.inherited if one.difference is not None}
     assert not any(arm == "warm" for arm, _ in changes)
 
@@ -102,7 +102,7 @@ def test_the_margin_is_in_points_and_for_the_loss_a_hundredth_of_it() -> None:
     assert of(36)["nlg_answer_loss"].bound == pytest.approx(0.3575, abs=1e-3)
 
 
-def test_verdicts_in_words() -> None:
+def test_a_verdict_is_worded_with_its_numbers() -> None:
     bounded, open_ = compare(Paired([0.3, -0.1, 0.2, 0.25], 1.0)), compare(Paired([3.0, -1.0, 2.0, 2.5], 1.0))
     assert verdict(bounded, "points", "seed") == "no difference larger than 0.45 points"
     assert verdict(open_, "points", "block") == f"cannot tell: needs about {open_.needed} blocks"
@@ -226,9 +226,8 @@ def test_candidates_are_shown_and_not_compared(monkeypatch: pytest.MonkeyPatch) 
     assert report.family_size == 2
     assert (row(report, "warm").tuned, row(report, "best").tuned) == ("best", None)
     text = draw(report)
-    assert "- best: add rank: the best of its candidates over all other blocks (NLU Avg: warm (1), cold (7); " in text
-    assert "- warm: a candidate of best, not compared" in text
-    assert "| warm | 6" in text
+    assert "| best | add rank; the best of its candidates over all other seeds (NLU Avg: warm (1), cold (7); " in text
+    assert "| warm | candidate of best, not compared: adapter.rank 4 | 6" in text
     json.dumps(asdict(report), allow_nan=False)
 
 
@@ -254,7 +253,7 @@ def test_others_can_be_compared_with_a_tuned_arm(monkeypatch: pytest.MonkeyPatch
 def test_with_one_block_there_is_nothing_to_choose_by(monkeypatch: pytest.MonkeyPatch) -> None:
     report = tuned_report(monkeypatch, count=1)
     assert row(report, "best").averages["nlu_avg"].n == 0
-    assert "One block: there is no other block to choose the settings of best by, so no score." in report.cautions
+    assert "One seed: there is no other seed to choose the settings of best by, so no score." in report.cautions
     assert {one.paired.verdict for one in report.differences} == {"cannot tell: no seed in common"}
     assert "nothing to choose by" in draw(report)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import EVIL, EVIL_TOO, hostile, rich
+from report_cases import EVIL, EVIL_TOO, hostile, plan_of, rich, write_study
 
 from balora.cli import main
 from balora.errors import OutputError
@@ -18,8 +18,6 @@ from balora.report.formats import Format
 from balora.report.records.dossier import Dossier
 from balora.report.saving import save
 from balora.report.tables.table import Table, count
-from balora.study.store.study_folder import describe, write_text
-from balora.training.record import write_record
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +55,6 @@ def test_latex_columns_and_rows_that_open_with_a_bracket() -> None:
     assert r"\begin{tabular}{lp{0.45\linewidth}r}" in drawn
     assert "\n{}[2] x & " in drawn, "after \\\\, LaTeX would take [2] for a distance"
     assert r"\label{tab:t-1}" in drawn
-    assert latex.latex(Table("t", "c", ("arm",), ())) == ""
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX here: apt-get install texlive-latex-recommended")
@@ -150,13 +147,8 @@ def test_what_is_written_is_what_was_asked_for(dossier: Dossier, tmp_path: Path)
 @pytest.fixture(scope="module")
 def folder(dossier: Dossier, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The rich study on disk."""
-    from test_report import plan_of
-
     path: Path = tmp_path_factory.mktemp("study")
-    write_text(path / "study.json", describe(plan_of(seeds=8), "balora study run x").model_dump_json())
-    for row in dossier.runs:
-        if row.record is not None:
-            write_record(row.record, path / "runs" / row.id)
+    write_study(path, plan_of(seeds=8), {row.id: row.record for row in dossier.runs if row.record is not None})
     return path
 
 

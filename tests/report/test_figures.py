@@ -6,8 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pages import crowded, dossier_of, hash_of, numbers_of, record_of, rich, study_of, swept
-from test_report import plan_of, records
+from report_cases import (
+    crowded,
+    dossier_of,
+    hash_of,
+    numbers_of,
+    plan_of,
+    record_of,
+    records,
+    rich,
+    study_of,
+    swept,
+)
 
 from balora.report.figures import palette
 from balora.report.figures.all_figures import every_figure
@@ -271,9 +281,9 @@ def test_candidates_are_shown_as_such_and_make_no_curve() -> None:
     arms = (base, tuned, *(replace(arm, tuned="best") for arm in candidates))
     report = replace(dossier.report, arms=arms)
     changes = [cells_text(row[1]) for row in tabulated.arms(report).rows]
-    assert changes[1] == "chosen by NLU Avg: rank-2 (2), rank-4 (1)"
+    assert changes[1] == "the best of its candidates over all other seeds (NLU Avg: rank-2 (2), rank-4 (1))"
     assert "All arms with learning rate 0.001." in tabulated.arms(report).note
-    assert changes[2].startswith("candidate of best: adapter.rank 2")
+    assert changes[2].startswith("candidate of best, not compared: adapter.rank 2")
     record, runs = record_of(plan), {row.id: row.record for row in dossier.runs if row.record}
     assert len(sweeps(dossier.report, record, runs)) == 3
     assert sweeps(report, record, runs) == ()

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import EVIL, EVIL_TOO, Visit, chromium, hostile, numbers_of, rich, rich_page, swept
+from pages import Visit, chromium
+from report_cases import EVIL, EVIL_TOO, hostile, numbers_of, rich, rich_page, swept
 
 from balora.report.page.html import draw
 from balora.report.records.dossier import Dossier

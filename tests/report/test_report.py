@@ -2,67 +2,21 @@
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
+from report_cases import additive, plan_of, records, report_of, write_study
 
 from balora.cli.study_listing import describe_plan, list_studies, plan_text, studies_text
 from balora.errors import InputError
-from balora.report.cells import escape
-from balora.report.markdown import draw, save
-from balora.report.records.report import Report, build, read_report
-from balora.study.design.reading import find_study
+from balora.report.markdown import draw, escape
+from balora.report.records.report import build, read_report
 from balora.study.plan.costs import Costs
-from balora.study.plan.plan import Choices, Plan, make_plan
 from balora.study.plan.prepare import prepare
-from balora.study.plan.suites import Tasks
-from balora.study.store.study_folder import StudyRecord, describe, write_text
-from balora.training.identity import run_id
-from balora.training.record import Cost, RunError, RunRecord, TermSummary, write_record
-from balora.training.spec import RunSpec
-
-TASKS = Tasks(("cola", "rte", "gsm8k"), ("mnli",))
-Score = Callable[[str, str, int], float]
-"""(arm, task, seed) → score"""
-
-
-def prints(spec: RunSpec) -> dict[str, str]:
-    return {"model": "m0del", "data": f"rows of {spec.task}", "code": "c0de"}
-
-
-def plan_of(name: str = "pissa-initialization", seeds: int = 3) -> Plan:
-    return make_plan(find_study(name), Choices("a/model", seeds=seeds), TASKS, prints)
-
-
-def records(plan: Plan, score: Score) -> dict[str, RunRecord]:
-    return {
-        run.id: RunRecord(
-            id=run_id(run.spec, prints(run.spec)),
-            spec=run.spec,
-            status="ok",
-            score=score(run.arm, run.task, run.seed),
-            metrics={"answer_loss": score(run.arm, run.task, run.seed) / 10} if run.task == "gsm8k" else {},
-            terms={"consistency": TermSummary(weight=0.15, first=0.0, last=2.0, mean=1.0, gradient_share=0.02)},
-            inactive={"spectral": "k ≥ D"} if run.task == "cola" else {},
-            notes=[f"{run.seed} of 9.5e3 rows left out"],
-            cost=Cost(train_seconds=2.0, eval_seconds=1.0, setup_seconds=0.5, peak_memory_mb=100.0, steps=5),
-        )
-        for run in plan.runs
-    }
-
-
-def report_of(plan: Plan, runs: dict[str, RunRecord], faulty: dict[str, str] | None = None) -> Report:
-    record = StudyRecord(**json.loads(describe(plan, "balora study run x").model_dump_json()))
-    return build(record, runs, faulty or {})
-
-
-def additive(arm: str, task: str, seed: int) -> float:
-    """Arms and tasks add up exactly; seeds disturb every arm alike, and the base's interaction is 4 points."""
-    of_arm = {"ba-lora": 60, "standard-initialization": 50, "no-regularizers": 55, "plain-lora": 49}[arm]
-    return of_arm + {"cola": -10, "rte": 10, "gsm8k": -20}[task] + {42: 0, 1024: 3, 2024: 7}[seed]
+from balora.study.store.study_folder import describe
+from balora.training.record import RunError
 
 
 def test_averages_are_means_over_tasks_with_their_spread_over_seeds() -> None:
@@ -152,30 +106,32 @@ def test_only_whole_seeds_count_and_what_is_missing_is_said() -> None:
     ]
     assert report.cautions[0] == "3 planned runs without a result: only seeds with every task count for an average."
     text = draw(report)
-    assert "1 failed, 1 unreadable, 1 not run, of 36 planned." in text
-    assert r"- TrainingError: loss is NaN at step 3 \| spectral (1 run: plain-lora; gsm8k; seeds 1024" in text
+    assert "| runs | 36 | 33 | 1 | 1 | 1 |" in text
+    error = r"| TrainingError: loss is NaN at step 3 \| spectral | plain-lora | gsm8k | 1024 | "
+    assert f"{error}{failed} | 1 |" in text
+    assert "- run.json: torn" in text
 
 
 def test_a_study_without_any_result_says_so() -> None:
     report = report_of(plan_of(), {})
     assert "no seed in common" in report.answer
     assert report.arms[0].averages["nlu_avg"].mean is None
-    assert "| **ba-lora** | – | – | – | 0 |" in draw(report)
+    assert "| **ba-lora** | the base of all changes; the reference of all comparisons | – | – | – | 0 |" in draw(report)
 
 
 def test_one_seed_claims_nothing_about_spread() -> None:
     plan = plan_of(seeds=1)
     report = report_of(plan, records(plan, additive))
-    assert any("1 block: nothing can be said about spread, intervals or chance: use" in one for one in report.cautions)
+    assert any("1 seed: nothing can be said about spread, intervals or chance: use" in one for one in report.cautions)
     assert {d.paired.verdict for d in report.differences} == {"cannot tell: one seed"}
-    assert "±" not in draw(report).split("## Differences")[0].split("Mean ±")[0]
+    assert "±" not in draw(report).replace("mean ± standard deviation", "")
 
 
 def test_too_few_seeds_cannot_confirm_and_enough_can() -> None:
     report = report_of(plan_of(), records(plan_of(), additive))
     assert any(
-        "3 blocks: the exact test cannot give a p below 0.25, which over a family of 6 comparisons cannot reach 0.05: "
-        "use at least 8 blocks" in caution
+        "3 seeds: the exact test cannot give a p below 0.25, which over a family of 6 comparisons cannot reach 0.05: "
+        "use at least 8 seeds" in caution
         for caution in report.cautions
     )
     many = plan_of(seeds=8)
@@ -205,20 +161,22 @@ def test_terms_inactive_ones_notes_and_cost() -> None:
     }
 
 
-def test_the_page_shows_what_the_data_holds() -> None:
+def test_markdown_shows_what_the_records_hold() -> None:
     text = draw(report_of(plan_of(), records(plan_of(), additive)))
     for part in (
         "**Question.** Does BA-LoRA's gain come from PiSSA",
-        "| **ba-lora** | 63.33 ± 3.51 | 43.33 ± 3.51 | 4.3333 ± 0.3512 | 3 |",
-        "| plain-lora | NLU Avg | cannot tell: needs about 8 seeds | −11.00 | −11.00 to −11.00 | 0.25 | 1 |",
-        "Corrected p: Holm over a family of 6 comparisons; `–` is in no family, and judged by its own p.",
-        "The margin, from which on a difference matters: 1 of 100 points (0.01 nats/token of answer loss).",
-        "- plain-lora (the method `lora`): replace PiSSA initialization and all regularizers by standard LoRA",
+        " of all comparisons | 63.33 ± 3.51 | 43.33 ± 3.51 | 4.3333 ± 0.3512 | 3 |",
+        "| plain-lora | NLU Avg | cannot tell: needs about 8 seeds | −11.00 | −11.00 to −11.00 | 0.25 | 1 | 3 |",
+        "Corrected p: Holm over a family of 6 comparisons; – is in no family, and judged by its own p.",
+        "which on a difference matters to this study: 1 of 100 points (0.01 nats/token of answer loss).",
+        "| plain-lora | replace PiSSA initialization and all regularizers by standard LoRA",
         "Not found by name, and so not in the averages: mnli.",
-        "| cola (matthews\\_correlation) | 53.33 ± 3.51 |",
-        "- spectral (cola; 12 runs): k ≥ D",
+        "| arm | cola (matthews\\_correlation) |",
+        "| **ba-lora** | 53.33 ± 3.51 | 73.33 ± 3.51 |",
+        "### Answer loss of each task, nats/token: mean ± standard deviation over seeds",
+        "| spectral | cola | ba-lora, standard-initialization, no-regularizers, plain-lora | k ≥ D | 12 |",
         "balora study run x",
-        "3 seeds: 42, 1024, 2024; profile glance",
+        "3 seeds: 42, 1024, 2024 · 4 arms, 3 tasks · 36 of 36 runs finished · model a/model, profile glance",
     ):
         assert part in text, part
 
@@ -235,16 +193,13 @@ def test_text_from_files_stays_text() -> None:
 def test_read_from_a_folder_it_is_the_same_report(tmp_path: Path) -> None:
     plan = plan_of()
     runs = records(plan, additive)
-    write_text(tmp_path / "study.json", describe(plan, "c").model_dump_json())
-    for planned in plan.runs:
-        write_record(runs[planned.id], tmp_path / planned.folder)
-    assert read_report(tmp_path) == build(describe(plan, "c"), runs, {})
+    write_study(tmp_path, plan, runs)
+    assert read_report(tmp_path) == build(describe(plan, "balora study run x"), runs, {})
     torn = tmp_path / plan.runs[0].folder / "run.json"
     torn.write_text("{")
     report = read_report(tmp_path)
     assert report.counts.unreadable == 1
     assert str(torn) in report.unreadable[0]
-    assert save(report, tmp_path).read_text() == draw(report)
     with pytest.raises(InputError, match="no study here"):
         read_report(tmp_path / "runs")
 
@@ -290,14 +245,14 @@ def test_only_the_declared_metrics_are_compared() -> None:
 
 def test_a_study_without_a_seed_says_what_cannot_be_said() -> None:
     plan = plan_of(seeds=0)
-    assert "blocks   none: nothing is run\n" in plan_text(describe_plan(plan, Costs([])))
+    assert "seeds    none: nothing is run\n" in plan_text(describe_plan(plan, Costs([])))
     report = report_of(plan, {})
     assert {one.paired.verdict for one in report.differences} == {"cannot tell: no seed in common"}
     assert any("nothing can be said about spread, intervals or chance" in caution for caution in report.cautions)
     assert "– | – | – | 0 |" in draw(report)
 
 
-def test_lists_for_people() -> None:
+def test_studies_and_plans_are_listed_for_people() -> None:
     assert "Does BA-LoRA's gain come from PiSSA" in studies_text(list_studies())
     text = plan_text(describe_plan(plan_of(), Costs([])))
     assert "runs     36\n" in text

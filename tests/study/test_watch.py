@@ -1,4 +1,4 @@
-"""Looking on while a study runs, from its records alone; and what the one that runs tells of itself."""
+"""Watching a study from its records alone while it runs, and the file in which the running one says where it is."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from balora.cli.study_watch import follow
 from balora.errors import InputError
 from balora.progress import Progress
 from balora.report.watch.live_page import LivePage
-from balora.report.watch.snapshot import Onlooker, Snapshot, time_left
+from balora.report.watch.snapshot import Observer, Snapshot, seconds_left
 from balora.report.watch.terminal import draw
 from balora.study.engine import live_file as live
 from balora.study.engine.execute import execute
@@ -33,11 +33,11 @@ class Window(Notebook):
 
     def __init__(self, output: Path) -> None:
         super().__init__()
-        self.onlooker, self.seen = Onlooker(output), list[Snapshot]()
+        self.observer, self.seen = Observer(output), list[Snapshot]()
 
     def ended(self, run: PlannedRun, record: RunRecord) -> None:
         super().ended(run, record)
-        self.seen.append(self.onlooker.look())
+        self.seen.append(self.observer.read())
 
 
 @pytest.fixture
@@ -47,12 +47,12 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Snapshot]:
     window = Window(tmp_path / "s")
     plan = plan_of(Tasks(("rte", "gsm8k"), ()))
     execute(plan, tmp_path / "s", window, command="again", run=fakes.unlucky, workers=2)
-    return [*window.seen, window.onlooker.look()]
+    return [*window.seen, window.observer.read()]
 
 
 def test_a_running_study_is_seen_as_it_stands(seen: list[Snapshot]) -> None:
     *during, after = seen
-    there = [one.counts.ok + one.counts.failed for one in during]
+    there = [one.report.counts.ok + one.report.counts.failed for one in during]
     assert there == sorted(there)
     assert all(heard <= seen <= 8 for heard, seen in enumerate(there, start=1)), "some are not yet heard of"
     assert all(one.active and not one.complete for one in during)
@@ -65,14 +65,14 @@ def test_a_running_study_is_seen_as_it_stands(seen: list[Snapshot]) -> None:
     assert after.arms[0].arm == "ba-lora"
     assert len(after.latest) == live.LATEST
     assert {(ended.status, "gsm8k" in ended.label) for ended in after.latest} == {("ok", True), ("failed", False)}
-    assert {one.measure for one in after.differences if one.paired.n} == {"nlg_avg", "nlg_answer_loss"}
+    assert {one.measure for one in after.report.differences if one.paired.n} == {"nlg_avg", "nlg_answer_loss"}
 
 
 def test_differences_come_in_block_by_block(tmp_path: Path) -> None:
     window = Window(tmp_path)
     execute(plan_of(seeds=2), tmp_path, window, command="again", run=fakes.quick)
-    blocks = [max(one.paired.n for one in snapshot.differences) for snapshot in window.seen]
-    done = [snapshot.counts.ok for snapshot in window.seen]
+    blocks = [max(one.paired.n for one in snapshot.report.differences) for snapshot in window.seen]
+    done = [snapshot.report.counts.ok for snapshot in window.seen]
     assert blocks == [(n >= 2) + (n >= 10) for n in done], "as soon as an arm and the base have all tasks of a block"
     assert {1, 2} <= set(blocks)
 
@@ -88,12 +88,12 @@ def test_a_finished_run_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return read_record(place)
 
     monkeypatch.setattr(folder, "read_record", reading)
-    onlooker = Onlooker(tmp_path)
-    assert onlooker.look().counts.missing == 1
+    observer = Observer(tmp_path)
+    assert observer.read().report.counts.missing == 1
     assert len(read) == 8
     (tmp_path / "kept").rename(tmp_path / plan.runs[7].folder / "run.json")
-    assert onlooker.look().complete
-    assert onlooker.look().counts.ok == 8
+    assert observer.read().complete
+    assert observer.read().report.counts.ok == 8
     assert len(read) == 9
 
 
@@ -104,13 +104,13 @@ def test_a_killed_run_leaves_nothing_under_way(tmp_path: Path) -> None:
     (tmp_path / plan.runs[1].folder / "run.json").write_text("{")
     told = Live(workers=2, models=3, under_way=(UnderWay(id=plan.runs[0].id, label="a", seconds=0.25),))
     (tmp_path / live.NAME).write_text(told.model_dump_json())
-    seen = Onlooker(tmp_path).look()
+    seen = Observer(tmp_path).read()
     assert (seen.active, seen.complete, seen.under_way, seen.models) == (False, False, (), 0)
     assert seen.left_seconds == 2 * 1.75 / 2, "two runs of 1.75 s each"
     assert "no run is at work · 6/8 runs · about 0:02 left with 2 workers" in draw(seen)
     assert f"cannot be used: {tmp_path / plan.runs[1].folder / 'run.json'}: not a whole run record" in draw(seen)
     with locked(tmp_path):
-        seen = Onlooker(tmp_path).look()
+        seen = Observer(tmp_path).read()
         assert seen.active is True
         assert [one["label"] for one in seen.under_way] == ["a"]
         assert seen.left_seconds == pytest.approx((2 * 1.75 - 0.25) / 2)
@@ -125,12 +125,12 @@ def test_time_left_is_by_task() -> None:
         cost = Cost(setup_seconds=seconds / 4, train_seconds=seconds / 2, eval_seconds=seconds / 4)
         return RunRecord(id="i", spec=spec, status=status, cost=cost)  # type: ignore[arg-type]
 
-    assert time_left(entries, {}, 0.0, 2) is None
-    assert time_left(entries, {"x1": run(100.0, "failed")}, 0.0, 2) is None, "what fails at once says nothing"
+    assert seconds_left(entries, {}, 0.0, 2) is None
+    assert seconds_left(entries, {"x1": run(100.0, "failed")}, 0.0, 2) is None, "what fails at once says nothing"
     runs = {"x1": run(4.0), "y1": run(10.0), "y2": run(1.0, "failed")}
-    assert time_left(entries, runs, 0.0, 1) == pytest.approx(4 + 2 * 7), "an unknown task takes what runs take"
-    assert time_left(entries, runs, 2.0, 2) == pytest.approx((18 - 2) / 2)
-    assert time_left(entries, runs, 99.0, 0) == 0
+    assert seconds_left(entries, runs, 0.0, 1) == pytest.approx(4 + 2 * 7), "an unknown task takes what runs take"
+    assert seconds_left(entries, runs, 2.0, 2) == pytest.approx((18 - 2) / 2)
+    assert seconds_left(entries, runs, 99.0, 0) == 0
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"workers": "many"}', '{"colour": "red"}'])
@@ -162,21 +162,22 @@ def test_the_beacon_writes_once_a_second_and_never_fails(tmp_path: Path, monkeyp
     Beacon(notebook, tmp_path / "missing").began([run], 0, 0, 3)
 
 
-def test_the_words(seen: list[Snapshot]) -> None:
+def test_the_terminal_shows_the_state_and_the_tables(seen: list[Snapshot]) -> None:
     lines = draw(seen[-1]).splitlines()
     assert lines[0].startswith("pissa-initialization: Does BA-LoRA's gain come from PiSSA")
     assert lines[1] == "complete · 8/8 runs, 4 failed"
     assert lines[2].startswith("  ended: ")
     table = lines[lines.index("") + 1 :]
-    assert table[:2] == [
-        "arm                      done  failed",
-        "ba-lora                  1/2   1",
+    assert table[:3] == [
+        "Runs of each arm",
+        "arm                      planned  finished  failed",
+        "ba-lora                        2         1       1",
     ]
-    assert "differences to ba-lora" in lines
-    assert [line for line in lines if line.startswith("plain-lora") and "NLG Avg" in line and "n 1" in line]
+    assert "Differences to ba-lora, seed by seed" in lines
+    assert [line for line in lines if line.startswith("plain-lora") and "NLG Avg" in line and line.endswith("  1")]
     early = draw(replace(seen[-1], complete=False, active=None))
     assert "whether a run is at work cannot be told here · 8/8 runs, 4 failed · about 0:00 left" in early
-    assert "early differences to ba-lora (n blocks, 95 % interval); they move until the study is complete" in early
+    assert "Differences to ba-lora, seed by seed: early ones, which move until the study is complete" in early
     [line] = [line for line in draw(seen[-2]).splitlines() if line.startswith("running")]
     assert line == "running · 8/8 runs, 4 failed · about 0:00 left with 2 workers"
 
@@ -188,9 +189,9 @@ def test_a_terminal_is_redrawn_until_the_study_is_complete(
 
     page, slept = io.StringIO(), list[float]()
     monkeypatch.setattr("time.sleep", slept.append)
-    looks: Iterator[Snapshot] = iter([seen[0], seen[5], seen[-1]])
-    follow(lambda: next(looks), Console(file=page, force_terminal=True, color_system=None, width=100), 3.0)
-    assert [slept.count(3.0), next(looks, None)] == [2, None]
+    states: Iterator[Snapshot] = iter([seen[0], seen[5], seen[-1]])
+    follow(lambda: next(states), Console(file=page, force_terminal=True, color_system=None, width=100), 3.0)
+    assert [slept.count(3.0), next(states, None)] == [2, None]
     for snapshot in (seen[0], seen[5], seen[-1]):
         assert draw(snapshot).splitlines()[1] in page.getvalue()
 
@@ -202,14 +203,14 @@ def test_the_page_is_kept_up_to_date_and_rests_when_all_is_done(
     go(plan, tmp_path)
     record, page = tmp_path / plan.runs[0].folder / "run.json", tmp_path / "report.html"
     record.rename(tmp_path / "kept")
-    onlooker, live_page = Onlooker(tmp_path), LivePage(tmp_path, 0.5)
-    live_page.follow(onlooker.look())
+    observer, live_page = Observer(tmp_path), LivePage(tmp_path, 0.5)
+    live_page.follow(observer.read())
     assert '<meta http-equiv="refresh" content="10">' in page.read_text()
     page.write_text("as it was")
-    live_page.follow(onlooker.look())
+    live_page.follow(observer.read())
     assert page.read_text() == "as it was", "nothing new, nothing written"
     (tmp_path / "kept").rename(record)
-    live_page.follow(onlooker.look())
+    live_page.follow(observer.read())
     assert "Does BA-LoRA" in page.read_text()
     assert 'http-equiv="refresh"' not in page.read_text()
     page.unlink()
@@ -218,7 +219,7 @@ def test_the_page_is_kept_up_to_date_and_rests_when_all_is_done(
     assert "complete" in capsys.readouterr().out
 
 
-def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb_prints_text_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     go(plan_of(), tmp_path / "s")
     for words in (["--once"], []):
         assert main(["study", "watch", str(tmp_path / "s"), *words]) == 0
@@ -226,7 +227,8 @@ def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "watch", str(tmp_path / "s"), "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert (content["complete"], content["counts"]["ok"], content["arms"][0]["planned"]) == (True, 8, 2)
+    assert (content["base"], content["against"], content["noun"]) == ("ba-lora", "ba-lora", "seed")
     assert main(["study", "watch", str(tmp_path)]) == 2
     assert "no study here" in capsys.readouterr().err
     with pytest.raises(InputError):
-        Onlooker(tmp_path).look()
+        Observer(tmp_path).read()

@@ -1,4 +1,4 @@
-"""What `study list` and `study plan` show: frozen records and their text; torch-free."""
+"""Describe the shipped studies and a plan, as records and as text, for `study list` and `study plan`; torch-free."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -161,7 +161,7 @@ def plan_text(content: PlanList) -> str:
         f"{content.study}: {content.question}",
         f"model    {content.model}",
         f"profile  {content.profile}",
-        f"blocks   {in_words(content.seeds, content.pretrainings)}",
+        f"{'blocks' if content.pretrainings else 'seeds '}   {in_words(content.seeds, content.pretrainings)}",
         f"tasks    {', '.join(content.tasks)}"
         + (f"   not found: {', '.join(content.absent)}" if content.absent else ""),
         f"runs     {content.distinct}{sharing}",

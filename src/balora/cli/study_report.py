@@ -1,16 +1,12 @@
-"""`balora study report`: a study's report, rebuilt from the records, in the formats asked for."""
+"""`balora study report`: rebuild a study's report from its records, in the chosen formats."""
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from balora.report.formats import Format
-
-if TYPE_CHECKING:
-    from balora.report.records.report import Report
+from balora.report.formats import USUAL, Format
 
 FOLDER = Annotated[Path, typer.Argument(help="The --output folder of `balora study run`.")]
 
@@ -33,58 +29,43 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Rebuild a study's report from its records: write it, and print it or (with --format) what was written."""
+    from balora.cli.output import print_json
+    from balora.report.records.dossier import read_dossier
+    from balora.report.saving import save
+
     chosen = list(Format) if every else formats
-    if chosen:
-        _export(folder, chosen, to or folder, as_json)
-    elif answer:
-        _answer(folder, to or folder)
-    else:
+    if not chosen and not answer:
         report_on(folder, as_json, to)
+        return
+    dossier = read_dossier(folder)
+    written = save(dossier, to or folder, chosen or USUAL)
+    if not chosen:
+        markdown, page = written
+        typer.echo(f"{dossier.report.question}\n{dossier.report.answer}\nreport: {markdown}\npage: {page}\n")
+        return
+    if as_json:
+        print_json(dossier.report)
+    for path in written:
+        print(path, file=sys.stderr if as_json else sys.stdout)
 
 
 def report_on(folder: Path, as_json: bool, to: Path | None = None) -> None:
     """Write report.md and report.html, and print the report: as JSON, as Markdown, or rendered on a terminal."""
+    from balora.cli.output import print_json
+    from balora.report.markdown import draw
     from balora.report.records.dossier import read_dossier
     from balora.report.saving import save
 
     dossier = read_dossier(folder)
     written = save(dossier, to or folder)
-    _print(dossier.report, as_json)
-    if not as_json:
-        print(f"written to {' and '.join(map(str, written))}", file=sys.stderr)
-
-
-def _export(folder: Path, formats: list[Format], to: Path, as_json: bool) -> None:
-    from balora.report.records.dossier import read_dossier
-    from balora.report.saving import save
-
-    dossier = read_dossier(folder)
-    written = save(dossier, to, formats)
     if as_json:
-        _print(dossier.report, as_json)
-    for path in written:
-        print(path, file=sys.stderr if as_json else sys.stdout)
-
-
-def _answer(folder: Path, to: Path) -> None:
-    from balora.report.records.dossier import read_dossier
-    from balora.report.saving import save
-
-    dossier = read_dossier(folder)
-    markdown, page = save(dossier, to)
-    typer.echo(f"{dossier.report.question}\n{dossier.report.answer}\nreport: {markdown}\npage: {page}\n")
-
-
-def _print(made: "Report", as_json: bool) -> None:
-    from balora.cli.output import print_json
-    from balora.report.markdown import draw
-
-    if as_json:
-        print_json(asdict(made))
-    elif sys.stdout.isatty():
+        print_json(dossier.report)
+        return
+    if sys.stdout.isatty():
         from rich.console import Console
         from rich.markdown import Markdown
 
-        Console().print(Markdown(draw(made)))
+        Console().print(Markdown(draw(dossier.report)))
     else:
-        typer.echo(draw(made))
+        typer.echo(draw(dossier.report))
+    print(f"written to {' and '.join(map(str, written))}", file=sys.stderr)

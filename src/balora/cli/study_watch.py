@@ -1,9 +1,8 @@
-"""`balora study watch`: how a study stands, again and again, for as long as it is not complete."""
+"""`balora study watch`: show how a study stands, again and again until it is complete."""
 
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,49 +16,49 @@ if TYPE_CHECKING:
 
 def watch(
     folder: Annotated[Path, typer.Argument(help="The --output folder of `balora study run`.")],
-    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
+    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two readings.")] = 2.0,
     once: Annotated[
-        bool, typer.Option("--once", help="Look once; so it is, too, where the output is no terminal.")
+        bool, typer.Option("--once", help="Read once; the default where the output is no terminal.")
     ] = False,
     page: Annotated[
         bool,
-        typer.Option("--page", help="Keep report.html up to date, too; it loads itself anew while the study runs."),
+        typer.Option("--page", help="Keep report.html up to date, too; the page reloads itself while the study runs."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Look once and print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Read once and print JSON.")] = False,
 ) -> None:
     """Show how a study stands, from its records alone: while it runs, here or on another machine, or later."""
     from rich.console import Console
 
     from balora.cli.output import print_json
-    from balora.report.watch.snapshot import Onlooker
+    from balora.report.watch.snapshot import Observer
     from balora.report.watch.terminal import draw
 
-    look = Onlooker(folder).look
+    read = Observer(folder).read
     if page:
-        look = _with_page(look, folder, every)
+        read = _with_page(read, folder, every)
     if as_json:
-        print_json(asdict(look()))
+        print_json(read().content())
     elif once or not sys.stdout.isatty():
-        typer.echo(draw(look()))
+        typer.echo(draw(read()))
     else:
-        follow(look, Console(), every)
+        follow(read, Console(), every)
 
 
-def _with_page(look: Callable[[], "Snapshot"], folder: Path, every: float) -> Callable[[], "Snapshot"]:
+def _with_page(read: Callable[[], "Snapshot"], folder: Path, every: float) -> Callable[[], "Snapshot"]:
     from balora.report.watch.live_page import LivePage
 
     page = LivePage(folder, every)
 
-    def looking() -> "Snapshot":
-        snapshot = look()
+    def read_and_write() -> "Snapshot":
+        snapshot = read()
         page.follow(snapshot)
         return snapshot
 
-    return looking
+    return read_and_write
 
 
-def follow(look: Callable[[], "Snapshot"], console: "Console", every: float) -> None:
-    """Redraw what ``look`` returns every so many seconds, until the study is complete."""
+def follow(read: Callable[[], "Snapshot"], console: "Console", every: float) -> None:
+    """Redraw what ``read`` returns every so many seconds, until the study is complete."""
     from rich.live import Live
     from rich.text import Text
 
@@ -67,7 +66,7 @@ def follow(look: Callable[[], "Snapshot"], console: "Console", every: float) -> 
 
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as shown:
         while True:
-            snapshot = look()
+            snapshot = read()
             shown.update(Text(draw(snapshot), no_wrap=True, overflow="ellipsis"), refresh=True)
             if snapshot.complete:
                 return

@@ -1,11 +1,9 @@
-"""Tables for a paper: LaTeX with booktabs, one file that compiles alone or is taken apart by its labels."""
+"""Render a report's tables as LaTeX with booktabs: one file that compiles alone or is taken apart by its labels."""
 
 import re
-from collections.abc import Iterator
 
 from balora.report.records.report import Report
-from balora.report.tables import answer as tabulated
-from balora.report.tables import run_tables as tabulated_runs
+from balora.report.tables.sections import sections
 from balora.report.tables.table import Table, text
 
 SPECIAL = {
@@ -63,32 +61,20 @@ def _character(character: str) -> str:
 
 
 def draw(report: Report) -> str:
-    """Return a whole document with the tables of arms, differences, effects, tasks, inheritance, terms and cost."""
+    """Return a whole document with every table of the report."""
     head = f"% {re.sub('[^ -~]', '?', report.study)}, drawn by balora from the records of its runs\n"
-    return head + PREAMBLE + "\n".join(latex(table) for table in _tables(report)) + "\\end{document}\n"
-
-
-def _tables(report: Report) -> Iterator[Table]:
-    yield tabulated.arms(report)
-    yield tabulated.differences(report)
-    yield tabulated.strengths(report)
-    yield tabulated.effects(report)
-    yield tabulated.tasks(report)
-    for family in dict.fromkeys(one.family for one in report.inherited):
-        yield tabulated_runs.inherited(report, family, changes=False)
-        if len(report.arms) > 1:
-            yield tabulated_runs.inherited(report, family, changes=True)
-    yield tabulated_runs.terms(report)
-    yield tabulated_runs.costs(report)
+    tables = (latex(table) for section in sections(report) for table in section.tables)
+    return head + PREAMBLE + "\n".join(tables) + "\\end{document}\n"
 
 
 def latex(table: Table) -> str:
-    """Return one table as a float; nothing where it has no rows."""
-    if not table.rows:
-        return ""
+    """Return one table as a float."""
     columns = "".join(_column(table, place) for place in range(len(table.head)))
     lines = [_row([escape(head) for head in table.head])]
-    lines += [r"\midrule", *(_row([escape(text(cell)) for cell in row]) for row in table.rows)]
+    lines.append(r"\midrule")
+    for place, row in enumerate(table.rows):
+        first, *others = (escape(text(cell)) for cell in row)
+        lines.append(_row([rf"\textbf{{{first}}}" if place == table.strong else first, *others]))
     note = f"\n\\par\\smallskip\\footnotesize {escape(table.note)}" if table.note else ""
     return (
         "\\begin{table}[p]\n\\centering\n"

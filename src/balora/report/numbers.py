@@ -1,4 +1,4 @@
-"""Every number of a study as tidy tables, one observation a row: for spreadsheets, R and pandas."""
+"""List every number of a study in tidy tables, one observation a row: for spreadsheets, R and pandas."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
@@ -28,9 +28,9 @@ def seeds(dossier: Dossier) -> Iterable[Row]:
 
 
 def differences(dossier: Dossier) -> Iterable[Row]:
-    """Yield each arm against the base in each measure."""
+    """Yield each arm against the arm of reference in each measure."""
     for one in dossier.report.differences:
-        yield {"arm": one.arm, "base": dossier.report.base, "measure": one.measure, **_flat(asdict(one.paired))}
+        yield {"arm": one.arm, "against": dossier.report.against, "measure": one.measure, **_flat(asdict(one.paired))}
 
 
 def effects(dossier: Dossier) -> Iterable[Row]:
@@ -40,13 +40,15 @@ def effects(dossier: Dossier) -> Iterable[Row]:
 
 
 def tasks(dossier: Dossier) -> Iterable[Row]:
-    """Yield each arm's score in each task, with its difference to the base."""
+    """Yield each arm's score in each task, with its difference to the arm of reference, and its answer loss."""
     changes = {(one.arm, one.task): one for one in dossier.by_task}
     for arm in dossier.report.arms:
         for task, summary in arm.tasks.items():
             one = changes.get((arm.name, task))
             change = {"difference": one.mean, "low": one.low, "high": one.high} if one else {}
-            yield {"arm": arm.name, "task": task, **asdict(summary), **change}
+            loss = arm.task_losses.get(task)
+            losses = {"answer_loss": loss.mean, "answer_loss_sd": loss.sd} if loss else {}
+            yield {"arm": arm.name, "task": task, **asdict(summary), **change, **losses}
 
 
 def inherited(dossier: Dossier) -> Iterable[Row]:
@@ -121,7 +123,7 @@ def columns(rows: Iterable[Row]) -> dict[str, list[Any]]:
 
 
 def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+    return value if value is None or isinstance(value, int | float) else str(value)
 
 
 def _one_type(values: list[Any]) -> list[Any]:

@@ -1,9 +1,9 @@
-"""Writing a report: each format into its place, each file in one atomic step."""
+"""Write a report: each format into its place, each file in one atomic step."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from balora.folders import write_atomic
 from balora.report import latex, markdown, numbers
 from balora.report.figures.all_figures import every_figure
 from balora.report.figures.render import file
@@ -22,23 +22,25 @@ def save(dossier: Dossier, folder: Path, formats: Sequence[Format] = USUAL) -> l
     Raises:
         OutputError: a file cannot be written.
     """
+    written = []
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        return [
-            _atomic(folder / place, content)
-            for wanted in dict.fromkeys(formats)
-            for place, content in _files(dossier, wanted)
-        ]
+        for wanted in dict.fromkeys(formats):
+            for place, content in _files(dossier, wanted):
+                path = folder / place
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(path, content)
+                written.append(path)
+    return written
 
 
-def _files(dossier: Dossier, wanted: Format) -> Iterator[tuple[str, bytes]]:
+def _files(dossier: Dossier, wanted: Format) -> Iterator[tuple[str, str | bytes]]:
     """Yield the place and the content of each file of one format."""
     if wanted is Format.MARKDOWN:
-        yield "report.md", markdown.draw(dossier.report).encode()
+        yield "report.md", markdown.draw(dossier.report)
     elif wanted is Format.HTML:
-        yield "report.html", draw_page(dossier).encode()
+        yield "report.html", draw_page(dossier)
     elif wanted is Format.LATEX:
-        yield "report.tex", latex.draw(dossier.report).encode()
+        yield "report.tex", latex.draw(dossier.report)
     elif wanted in (Format.CSV, Format.PARQUET):
         content_of = numbers.csv_of if wanted is Format.CSV else numbers.parquet_of
         for name, rows in numbers.TABLES.items():
@@ -47,14 +49,3 @@ def _files(dossier: Dossier, wanted: Format) -> Iterator[tuple[str, bytes]]:
     else:
         for figure in every_figure(dossier):
             yield f"{FIGURES}/{figure.name}.{wanted}", file({**figure.spec, "title": figure.title}, wanted)
-
-
-def _atomic(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path

@@ -1,6 +1,7 @@
-"""All figures of a study, in the order of the page."""
+"""List all figures of a study, by the section of the page that they stand in."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from balora.report.figures.cost import cost
 from balora.report.figures.curve import training
@@ -11,55 +12,63 @@ from balora.report.figures.interactions import factorial
 from balora.report.figures.sweep import sweep_figures
 from balora.report.records.dossier import Dossier
 from balora.report.records.measures import MEASURES
+from balora.report.records.report import Report
 from balora.report.tables.answer import differences, effects, measure_of
+from balora.settings import Family
+
+FAMILIES: tuple[Family, ...] = ("nlu", "nlg")
+
+
+class Pictures(NamedTuple):
+    """The figures of one section, and how they are read."""
+
+    figures: tuple[Figure, ...]
+    reading: str = ""
 
 
 def every_figure(dossier: Dossier) -> tuple[Figure, ...]:
     """Return every figure that the records can fill."""
-    report = dossier.report
-    return (
-        *difference_figures(dossier),
-        *factorial_figures(dossier),
-        *sweep_figures(report, dossier.sweeps),
-        *filter(None, (heat(dossier),)),
-        *training_figures(dossier),
-        *filter(None, (cost(report),)),
-    )
+    return tuple(figure for pictures in figures_by_section(dossier).values() for figure in pictures.figures)
 
 
-def difference_figures(dossier: Dossier) -> Iterator[Figure]:
+def figures_by_section(dossier: Dossier) -> dict[str, Pictures]:
+    """Return the figures that the records can fill by the id of their section; no section without a figure."""
+    report, noun = dossier.report, dossier.report.noun
+    found = {
+        "differences": Pictures(
+            tuple(_difference_figures(report)),
+            f"Thick lines are 95 % intervals of the mean over {noun}s, thin ones over {noun}s and test items. The band "
+            "is the margin: differences within it would not matter to this study.",
+        ),
+        "factors": Pictures(
+            tuple(_factorial_figures(report)),
+            "Means of the cells first: lines that are not parallel show that one factor changes what the other does. "
+            f"{noun.capitalize()}s are paired, so the spread of a cell says little about a difference between cells: "
+            "the intervals that count are those of the effects.",
+        ),
+        "sweeps": Pictures(tuple(sweep_figures(report, dossier.sweeps))),
+        "tasks": Pictures(tuple(filter(None, (heat(dossier),)))),
+        "training": Pictures(tuple(filter(None, (training(dossier, family) for family in FAMILIES)))),
+        "cost": Pictures(tuple(filter(None, (cost(report),)))),
+    }
+    return {section: pictures for section, pictures in found.items() if pictures.figures}
+
+
+def _difference_figures(report: Report) -> Iterator[Figure]:
     """Yield the forest of differences in each measure."""
-    report = dossier.report
     for measure in report.measures:
         lines = [Line(one.arm, one.paired, one.joint) for one in report.differences if one.measure == measure]
-        table = differences(report, measure)
-        figure = forest(
-            table.name, MEASURES[measure], report.noun, lines, MEASURES[measure].margin(report.margin), table
-        )
-        if figure:
+        if figure := forest(report, MEASURES[measure], lines, differences(report, measure)):
             yield figure
 
 
-def factorial_figures(dossier: Dossier) -> Iterator[Figure]:
+def _factorial_figures(report: Report) -> Iterator[Figure]:
     """Yield the cells in each score, then the effects with their intervals."""
-    report = dossier.report
     for measure in report.measures:
         figure = factorial(report, measure) if MEASURES[measure].higher_is_better else None
         if figure:
             yield figure
     for measure in dict.fromkeys(one.measure for one in report.effects):
         lines = [Line(one.name, one.paired) for one in report.effects if one.measure == measure]
-        table = effects(report, measure)
-        found = forest(
-            table.name, measure_of(measure), report.noun, lines, measure_of(measure).margin(report.margin), table
-        )
-        if found:
-            yield found
-
-
-def training_figures(dossier: Dossier) -> Iterator[Figure]:
-    """Yield the training curves of each family of tasks."""
-    for family in ("nlu", "nlg"):
-        figure = training(dossier, family)
-        if figure:
+        if figure := forest(report, measure_of(measure), lines, effects(report, measure)):
             yield figure

@@ -6,11 +6,12 @@ from balora.report.figures.figure import Figure, Spec, first, whole
 from balora.report.figures.palette import arm_encoding
 from balora.report.records.measures import MEASURES
 from balora.report.records.report import Report
+from balora.report.tables.answer import reference_row
 from balora.report.tables.table import Table, count, fixed, spread, words
 
 ARMS = 48
 NAMED = 6
-"""Arms with a colour and shape of their own; beyond, only the base stands out."""
+"""Arms with a colour and shape of their own; beyond, only the arm of reference stands out."""
 WIDTH, HEIGHT = 300, 170
 COSTS = {"seconds": "seconds a run", "memory": "peak memory, MiB"}
 
@@ -83,6 +84,7 @@ def _panel(rows: list[dict[str, Any]], measure: str, kind: str, names: list[str]
 
 def _table(report: Report, measures: list[str]) -> Table:
     costs = {one.arm: one for one in report.costs}
+    arms = [arm for arm in report.arms if arm.name in costs]
     rows = tuple(
         (
             words(arm.name),
@@ -91,11 +93,12 @@ def _table(report: Report, measures: list[str]) -> Table:
             *(spread(arm.averages[measure], MEASURES[measure].unit) for measure in measures),
             count(costs[arm.name].runs),
         )
-        for arm in report.arms
-        if arm.name in costs
+        for arm in arms
     )
     head = ("arm", *COSTS.values(), *(f"{MEASURES[measure].label}, points" for measure in measures), "runs")
-    return Table("cost-score", "Cost and score of each arm", head, rows, strong=0)
+    return Table(
+        "cost-score", "Cost and score of each arm", head, rows, strong=reference_row(report, [arm.name for arm in arms])
+    )
 
 
 def _summary(report: Report) -> str:

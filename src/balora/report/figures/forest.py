@@ -6,6 +6,7 @@ from typing import NamedTuple
 from balora.report.figures.figure import Figure, Spec, first, whole
 from balora.report.figures.palette import BAND, GRID, HELPS, HURTS, INK, OPEN, PAPER, ZERO
 from balora.report.records.measures import Measure
+from balora.report.records.report import Report
 from balora.report.records.wording import number, verdict
 from balora.report.tables.table import Table
 from balora.statistics import Comparison, Verdict
@@ -29,8 +30,9 @@ class Line(NamedTuple):
     """The interval over blocks and test items together, where items were scored one by one."""
 
 
-def forest(name: str, measure: Measure, noun: str, lines: Sequence[Line], margin: float, table: Table) -> Figure | None:
+def forest(report: Report, measure: Measure, lines: Sequence[Line], table: Table) -> Figure | None:
     """Return the forest of ``lines`` in the unit of ``measure``; None where no line has a value."""
+    noun, margin = report.noun, measure.margin(report.margin)
     known = [line for line in lines if line.paired.mean is not None]
     if not known:
         return None
@@ -38,7 +40,7 @@ def forest(name: str, measure: Measure, noun: str, lines: Sequence[Line], margin
     rows = [_row(line, measure.unit, noun) for line in known[: len(labels)]]
     has_joint = any("joint_low" in row for row in rows)
     return Figure(
-        name=name,
+        name=table.name,
         title=f"{measure.label}, {measure.unit}",
         summary=_summary(measure, noun, known[: len(labels)]),
         spec=whole(

@@ -1,4 +1,4 @@
-"""The heat map: every arm against the base in every task, with the numbers in the cells."""
+"""Draw the heat map: every arm against the arm of reference in every task, with the numbers in the cells."""
 
 from math import floor, log10
 
@@ -15,7 +15,7 @@ SHADES = (*reversed(LOSSES), SAME, *GAINS)
 
 
 def heat(dossier: Dossier) -> Figure | None:
-    """Return the differences to the base by task; None where there is none."""
+    """Return the differences by task; None where there is none."""
     report, found = dossier.report, dossier.by_task
     if not found:
         return None
@@ -121,10 +121,10 @@ def _table(dossier: Dossier) -> Table:
     return Table("by-task", caption, ("arm", *tasks), rows)
 
 
-def _summary(base: str, drawn: list[TaskDifference]) -> str:
+def _summary(against: str, drawn: list[TaskDifference]) -> str:
     best, worst = max(drawn, key=lambda one: one.mean), min(drawn, key=lambda one: one.mean)
     return (
-        f"Differences to {base} in each task's score, in points. The largest: {best.arm} in {best.task} "
+        f"Differences to {against} in each task's score, in points. The largest: {best.arm} in {best.task} "
         f"{number(best.mean, 'points', True)}; the smallest: {worst.arm} in {worst.task} "
         f"{number(worst.mean, 'points', True)}."
     )

@@ -1,4 +1,4 @@
-"""Curves over the values of a swept setting: the paired difference to the base at each, with its interval."""
+"""Draw curves over the values of a swept setting: the paired difference to the arm of reference at each."""
 
 from collections.abc import Sequence
 
@@ -41,7 +41,7 @@ def _figure(report: Report, setting: str, measure: str, lines: list[Sweep]) -> F
         title=f"{one.label} over {setting}",
         summary=_summary(setting, measure, drawn),
         spec=whole(_spec(rows, names, values, setting, one)),
-        table=_table(setting, measure, lines, paired),
+        table=_table(report, setting, measure, lines, paired),
         note=f"Differences to {report.against} (the ring), {report.noun} by {report.noun}, with 95 % intervals. "
         f"{axis_words(values)} {left_out}".strip(),
     )
@@ -51,10 +51,10 @@ def _line_name(sweep: Sweep) -> str:
     return ", ".join(f"{key} {value}" for key, value in sweep.others) or "else as the base"
 
 
-def _row(point: Point, name: str, base: str, paired: Comparison | None) -> Spec:
-    if point.arm == base:
-        return {"value": point.value, "mean": 0, "line": name, "base": True}
-    row: Spec = {"value": point.value, "line": name, "base": False}
+def _row(point: Point, name: str, against: str, paired: Comparison | None) -> Spec:
+    if point.arm == against:
+        return {"value": point.value, "mean": 0, "line": name, "reference": True}
+    row: Spec = {"value": point.value, "line": name, "reference": False}
     if paired is not None and paired.mean is not None:
         row["mean"] = paired.mean
     if paired is not None and paired.low is not None:
@@ -112,14 +112,14 @@ def _spec(rows: list[Spec], names: list[str], values: Sequence[float], setting: 
                 "encoding": by_line,
             },
             {
-                "transform": [{"filter": {"field": "base", "equal": True}}],
+                "transform": [{"filter": {"field": "reference", "equal": True}}],
                 "mark": {"type": "point", "size": 210, "filled": False, "stroke": INK, "strokeWidth": 1.5},
             },
         ],
     }
 
 
-def _table(setting: str, measure: str, lines: list[Sweep], paired: dict[str, Comparison]) -> Table:
+def _table(report: Report, setting: str, measure: str, lines: list[Sweep], paired: dict[str, Comparison]) -> Table:
     one = MEASURES[measure]
     rows = []
     for sweep in lines:
@@ -136,8 +136,8 @@ def _table(setting: str, measure: str, lines: list[Sweep], paired: dict[str, Com
                     interval(of.low, of.high, one.unit) if of else NOTHING,
                 )
             )
-    head = ("arm", "else", setting, f"{one.label}, {one.unit}", "seeds", "difference", "95 % interval")
-    caption = f"{one.label} over {setting}: mean ± standard deviation"
+    head = ("arm", "else", setting, f"{one.label}, {one.unit}", f"{report.noun}s", "difference", "95 % interval")
+    caption = f"{one.label} over {setting}: mean ± standard deviation over {report.noun}s"
     return Table(f"sweep-{setting.replace('.', '-')}-{measure}", caption, head, tuple(rows), texts=2)
 
 

@@ -1,4 +1,4 @@
-"""The page as HTML: a template, filled in and escaped by Jinja; no script, and nothing fetched."""
+"""Render a report's sections, with their figures, as one HTML page: no script, and nothing fetched."""
 
 from base64 import b64encode
 from functools import cache
@@ -6,12 +6,12 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from balora.report.figures.all_figures import figures_by_section
 from balora.report.figures.figure import Figure
 from balora.report.figures.render import svg
 from balora.report.page.inline import dark_style, inline
-from balora.report.page.repeating import facts, repeating
-from balora.report.page.sections import sections
 from balora.report.records.dossier import Dossier
+from balora.report.tables.sections import facts, sections
 from balora.report.tables.table import Number, text
 
 if TYPE_CHECKING:
@@ -24,11 +24,12 @@ LIMIT = 5_000_000
 def draw(dossier: Dossier, refresh: int | None = None) -> str:
     """Return the whole page; ``refresh`` makes it load itself anew after so many seconds, while a study runs."""
     style = f"{_resource('styles.css')}@media screen and (prefers-color-scheme: dark) {{\n{dark_style()}\n}}\n"
+    pictures = figures_by_section(dossier)
     return _template().render(
         report=dossier.report,
         facts=facts(dossier.report),
-        sections=sections(dossier),
-        repeating=repeating(dossier.report),
+        sections=[one for one in sections(dossier.report) if one.has_text or one.id in pictures],
+        pictures=pictures,
         style=style,
         style_hash=b64encode(sha256(style.encode()).digest()).decode(),
         refresh=refresh,

@@ -1,4 +1,4 @@
-"""The arms of a report, one row each; a tuned arm's row is derived from its candidates'."""
+"""Describe each arm of a report in one row; a tuned arm's row is derived from its candidates'."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Each measure of every arm, tuned ones with what was chosen for them; pure and torch-free."""
+"""Average each measure by arm and block; a tuned arm takes what was chosen for it; pure and torch-free."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What must be known before a report's answer is believed; pure and torch-free."""
+"""List what must be known before a report's answer is believed; pure and torch-free."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,17 +20,18 @@ def cautions(
     unfinished: int,
     arms: Sequence[ArmRow],
     families: Mapping[str, int],
+    noun: str,
 ) -> Iterator[str]:
     """Return what limits the answer, the gravest first; ``families`` are sizes by what is compared in them."""
     if unfinished:
         without = number_of(unfinished, "planned run")
-        yield f"{without} without a result: only seeds with every task count for an average."
+        yield f"{without} without a result: only {noun}s with every task count for an average."
     if record.profile in PROFILES:
         yield f"Profile {record.profile}: {find_profile(record.profile, record.model).about}."
-    yield from _blocks(record, families)
+    yield from _blocks(record, families, noun)
     yield from _corrected(families)
     yield from _unsolved(record, arms)
-    yield from _tuned(record, arms)
+    yield from _tuned(record, arms, noun)
     if record.left_out:
         yield f"Left out, as only the testbed has these dials: {', '.join(record.left_out)}."
     if record.absent:
@@ -51,7 +52,7 @@ def _versions(runs: Mapping[str, RunRecord]) -> Iterator[str]:
         yield f"The records come from different library versions or processors (runs in brackets): {'; '.join(mixed)}."
 
 
-def _blocks(record: StudyRecord, families: Mapping[str, int]) -> Iterator[str]:
+def _blocks(record: StudyRecord, families: Mapping[str, int], noun: str) -> Iterator[str]:
     n, models = len(record.seeds), len(set(record.pretrainings))
     if record.pretrainings:
         yield f"{in_words(record.seeds, record.pretrainings)}."
@@ -61,11 +62,10 @@ def _blocks(record: StudyRecord, families: Mapping[str, int]) -> Iterator[str]:
             f"{'this model' if models == 1 else 'these models'} rather than for others; profile standard gives every "
             "block its own."
         )
-    warnings = {design_warning(n, size): None for size in families.values() if size}
+    warnings = {design_warning(n, size, noun): None for size in families.values() if size}
     if any(warnings):
         yield from (f"{warning}." for warning in warnings if warning)
     elif n > 1:
-        noun = "block" if record.pretrainings else "seed"
         yield f"{number_of(n, noun)}: the smallest p that the exact test can give is {smallest_p(n):.2g}."
 
 
@@ -88,7 +88,7 @@ def _unsolved(record: StudyRecord, arms: Sequence[ArmRow]) -> Iterator[str]:
             )
 
 
-def _tuned(record: StudyRecord, arms: Sequence[ArmRow]) -> Iterator[str]:
+def _tuned(record: StudyRecord, arms: Sequence[ArmRow], noun: str) -> Iterator[str]:
     tuned = [arm.name for arm in arms if arm.is_tuned]
     if tuned and len(record.seeds) == 1:
-        yield f"One block: there is no other block to choose the settings of {listed(tuned)} by, so no score."
+        yield f"One {noun}: there is no other {noun} to choose the settings of {listed(tuned)} by, so no score."

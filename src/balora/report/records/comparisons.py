@@ -1,4 +1,4 @@
-"""What is compared in a report: arms with the arm of reference, and effects of the factors; pure and torch-free."""
+"""Compare arms with the arm of reference, and judge the effects of the factors; pure and torch-free."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ BOTH = Measure("avg", "NLU and NLG Avg", "points", "nlu")
 
 @dataclass(frozen=True)
 class Difference:
-    """An arm against the arm of reference, seed by seed."""
+    """An arm against the arm of reference, block by block."""
 
     arm: str
     measure: str
@@ -50,7 +50,7 @@ class Effect:
     paired: Comparison
 
 
-class _Asked(NamedTuple):
+class _Question(NamedTuple):
     """One comparison before it is judged."""
 
     name: str
@@ -69,7 +69,7 @@ def arm_differences(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequenc
     against, family = reference(record), record.study.family
     compared = [arm.name for arm in arms if arm.name != against and arm.tuned is None]
     asked = [
-        _Asked(
+        _Question(
             name,
             one.measure.key,
             Paired(
@@ -106,7 +106,7 @@ def _widening(one: Scored, arms: Sequence[ArmRow], name: str, against: str) -> f
     return max(found)
 
 
-def _judged(asked: Sequence[_Asked]) -> list[tuple[_Asked, Comparison]]:
+def _judged(asked: Sequence[_Question]) -> list[tuple[_Question, Comparison]]:
     """Return every comparison: those of the family corrected together, each other one alone."""
     together = iter(compare_family([question.paired for question in asked if question.in_family]))
     return [(question, next(together) if question.in_family else compare(question.paired)) for question in asked]
@@ -161,7 +161,7 @@ def factor_effects(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequence
 
 def _across_families(
     record: StudyRecord, levels: dict[str, Sequence[str]], cells: dict[Levels, str], scored: Sequence[Scored]
-) -> list[_Asked]:
+) -> list[_Question]:
     by_suite = {one.measure.family: one.by_seed for one in scored if not one.measure.secondary}
     if not set(record.study.suites) <= by_suite.keys():
         return []
@@ -174,8 +174,8 @@ def _across_families(
     ]
 
 
-def _effect(contrast: Contrast, measure: Measure, cells: dict[Levels, BySeed], record: StudyRecord) -> _Asked:
+def _effect(contrast: Contrast, measure: Measure, cells: dict[Levels, BySeed], record: StudyRecord) -> _Question:
     """Ask about a contrast: a main effect helps or hurts, an interaction is only above or below 0."""
     side = measure.higher_is_better if len(contrast.factors) == 1 else None
     paired = Paired(contrast_values(contrast, cells), measure.margin(record.study.margin), side)
-    return _Asked(contrast.name, measure.key, paired, not measure.secondary)
+    return _Question(contrast.name, measure.key, paired, not measure.secondary)

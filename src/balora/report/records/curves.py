@@ -1,4 +1,4 @@
-"""Loss, terms and gradient shares over the steps, averaged over the runs of an arm in a family of tasks; torch-free."""
+"""Average loss, terms and gradient shares over the runs of an arm and family, step by step; torch-free."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ ARMS, RUNS = 12, 256
 """Arms, and runs of an arm and family, whose steps are read: a design of 100,000 runs stays readable in seconds."""
 TERMS = ("task", "consistency", "diversity", "spectral")
 QUANTITIES = ("loss", *TERMS, *(f"{term}_share" for term in TERMS))
-"""What is kept of a recorded step: the whole loss, each term's value, and its share of the gradient."""
+"""What is read of a recorded step: the whole loss, each term's value, and its share of the gradient."""
 
 
 @dataclass(frozen=True)

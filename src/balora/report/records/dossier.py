@@ -1,4 +1,4 @@
-"""What page and exports draw: the report, and finer records of the same runs that it does not hold; torch-free."""
+"""Collect what page and exports draw: the report, and finer records of the same runs; torch-free."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from balora.training.record import RunRecord
 
 @dataclass(frozen=True)
 class TaskDifference:
-    """An arm against the arm of reference in the score of one task, seed by seed; descriptive, so without a test."""
+    """An arm against the arm of reference in the score of one task, block by block; descriptive, so without a test."""
 
     arm: str
     task: str
@@ -81,7 +81,7 @@ def _by_task(record: StudyRecord, runs: Mapping[str, RunRecord], report: Report)
 
 
 def _difference(arm: str, task: str, values: BySeed, against: BySeed) -> list[TaskDifference]:
-    """Return the difference in one task; nothing where no seed has both."""
+    """Return the difference in one task; nothing where no block has both."""
     paired = differences(values, against)
     if not paired:
         return []

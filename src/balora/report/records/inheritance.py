@@ -1,4 +1,4 @@
-"""What was inherited: calibration, collapse, planted flaws and forgetting of a study's arms; pure and torch-free."""
+"""Average what was inherited (calibration, collapse, planted flaws, forgetting) by arm; pure and torch-free."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ TRAITS: dict[str, Trait] = {
 
 @dataclass(frozen=True)
 class Inherited:
-    """One measure of one arm in one family of tasks: mean over tasks, seed by seed."""
+    """One measure of one arm in one family of tasks: mean over tasks, block by block."""
 
     family: Family
     measure: str

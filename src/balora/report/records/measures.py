@@ -1,4 +1,4 @@
-"""Scores of a study's arms by seed, read off its records; pure and torch-free."""
+"""Read the scores of a study's arms off its records, by task and seed; pure and torch-free."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean

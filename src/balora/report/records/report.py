@@ -1,4 +1,4 @@
-"""Every number of a study's report, as frozen records built from run records alone; torch-free."""
+"""Build a study's report, frozen records of every number, from its run records alone; torch-free."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Report:
     base: str
     """What every arm is a change of."""
     against: str
-    """What the others are compared with: the base, unless the study says another arm."""
+    """The arm of reference, which the others are compared with: the base, unless the study names another arm."""
     model: str
     profile: str
     seeds: tuple[int, ...]
@@ -113,7 +113,7 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         answer=answer(
             reference(record), len(record.seeds), noun, [(d.arm, MEASURES[d.measure], d.paired) for d in compared]
         ),
-        cautions=tuple(cautions(record, runs, counts.planned - counts.ok, arms, families)),
+        cautions=tuple(cautions(record, runs, counts.planned - counts.ok, arms, families, noun)),
         base=designed[0].name,
         against=reference(record),
         model=record.model,

@@ -1,4 +1,4 @@
-"""Arms that differ in the value of one numeric setting, as curves over that value; pure and torch-free."""
+"""Find arms that differ in one numeric setting, and make curves over its values; pure and torch-free."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

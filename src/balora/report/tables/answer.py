@@ -1,19 +1,20 @@
-"""The tables of a report's answer: arms, differences, effects and tasks; the same for the page and for LaTeX."""
+"""Build the tables that a report's answer rests on: arms, differences, effects and tasks."""
+
+from collections.abc import Iterable, Sequence
 
 from balora.report.records.arm_rows import ArmRow
-from balora.report.records.comparisons import BOTH
+from balora.report.records.comparisons import BOTH, Difference, Effect
 from balora.report.records.measures import MEASURES, Measure
 from balora.report.records.report import Report
-from balora.report.records.wording import rates_in_words, shared_rates, verdict
+from balora.report.records.wording import number_of, rates_in_words, shared_rates, verdict
 from balora.report.tables.table import NOTHING, Cell, Table, count, interval, measured, plain, spread, words
 from balora.settings import dotted
-from balora.statistics import Comparison
 from balora.tasks.catalogue import find_task
 
 
-def base_row(report: Report) -> int:
-    """Return the row of the arm of reference where every arm has one."""
-    return [arm.name for arm in report.arms].index(report.against)
+def reference_row(report: Report, arms: Iterable[str]) -> int | None:
+    """Return which of ``arms``, one a row, is the arm of reference; None where it is not among them."""
+    return next((row for row, arm in enumerate(arms) if arm == report.against), None)
 
 
 def measure_of(key: str) -> Measure:
@@ -22,17 +23,15 @@ def measure_of(key: str) -> Measure:
 
 
 def arms(report: Report) -> Table:
-    """Return the scores of the arms: mean ± standard deviation over seeds."""
+    """Return what each arm changes and its scores: mean ± standard deviation over blocks."""
     measures = [MEASURES[key] for key in report.measures]
     shared = shared_rates(arm.rates for arm in report.arms)
     rows = tuple(
         (
             words(arm.name),
-            words(
-                what_changes(arm) if shared else "; ".join(filter(None, (what_changes(arm), rates_in_words(arm.rates))))
-            ),
+            words("; ".join(filter(None, (*_about(arm, report), "" if shared else rates_in_words(arm.rates))))),
             *(spread(arm.averages[measure.key], measure.unit) for measure in measures),
-            _seeds(arm, measures),
+            _blocks(arm, measures),
         )
         for arm in report.arms
     )
@@ -42,10 +41,12 @@ def arms(report: Report) -> Table:
         note += " Answer loss (secondary) on the reference answers, the lower the better."
     note += f" All arms with {shared}." if shared else ""
     caption = f"Arms: mean ± standard deviation over {report.noun}s"
-    return Table("arms", caption, head, rows, texts=2, note=note, strong=base_row(report))
+    strong = reference_row(report, [arm.name for arm in report.arms])
+    return Table("arms", caption, head, rows, texts=2, note=note, strong=strong)
 
 
-def _seeds(arm: ArmRow, measures: list[Measure]) -> Cell:
+def _blocks(arm: ArmRow, measures: list[Measure]) -> Cell:
+    """Return how many blocks the averages are over; several numbers where measures differ in it."""
     counts = list(dict.fromkeys(arm.averages[measure.key].n for measure in measures))
     cell: Cell = count(counts[0]) if counts else ()
     for other in counts[1:]:
@@ -53,122 +54,134 @@ def _seeds(arm: ArmRow, measures: list[Measure]) -> Cell:
     return cell
 
 
-def what_changes(arm: ArmRow) -> str:
-    """Return in words how an arm differs from the base."""
-    return "; ".join(filter(None, (_change(arm), *_chosen(arm))))
+def _about(arm: ArmRow, report: Report) -> Iterable[str]:
+    """Yield in words how an arm differs from the base, and what part it has in the study."""
+    if arm.tuned:
+        yield f"candidate of {arm.tuned}, not compared: {_change(arm)}"
+    else:
+        yield _change(arm)
+    if arm.method and arm.method != arm.name:
+        yield f"the method {arm.method}"
+    if arm.is_tuned:
+        yield f"the best of its candidates over all other {report.noun}s ({_choices(arm)})"
+    if arm.name == report.against:
+        yield "the reference of all comparisons"
 
 
 def _change(arm: ArmRow) -> str:
     if arm.is_base:
-        return "the base, which the others are changes of"
-    candidate = f"candidate of {arm.tuned}: " if arm.tuned else ""
+        return "the base of all changes"
     if arm.ablation is not None:
         instead = f" by {arm.ablation['replacement']}" if "replacement" in arm.ablation else ""
-        return f"{candidate}{arm.ablation['action']} {arm.ablation['part']}{instead}"
-    changes = arm.cell or dotted(arm.changes)
-    return candidate + ", ".join(f"{name} {value}" for name, value in changes.items())
+        return f"{arm.ablation['action']} {arm.ablation['part']}{instead}"
+    return ", ".join(f"{name} {value}" for name, value in (arm.cell or dotted(arm.changes)).items())
 
 
-def _chosen(arm: ArmRow) -> list[str]:
-    """Return how often each candidate of a tuned arm was chosen, measure by measure."""
-    return [
-        f"chosen by {MEASURES[measure].label}: "
-        + ", ".join(f"{name.removeprefix(f'{arm.name}: ')} ({count})" for name, count in counts.items() if count)
-        for measure, counts in arm.choices.items()
-    ]
+def _choices(arm: ArmRow) -> str:
+    """Return in how many blocks each candidate was chosen: `NLU Avg: a (6), b (2)`."""
+    parts = []
+    for measure, counts in arm.choices.items():
+        chosen = [f"{name.removeprefix(f'{arm.name}: ')} ({count})" for name, count in counts.items() if count]
+        parts.append(f"{MEASURES[measure].label}: {', '.join(chosen) or 'nothing to choose by'}")
+    return "; ".join(parts)
 
 
 def differences(report: Report, measure: str | None = None) -> Table:
     """Return the arms against the arm of reference; of one measure, or of all."""
     found = [one for one in report.differences if measure in (None, one.measure)]
-    joint = any(one.joint for one in found)
-    return Table(
-        f"differences-{measure}" if measure else "differences",
-        f"Differences to {report.against}, {report.noun} by {report.noun}"
-        + (f": {MEASURES[measure].label}" if measure else ""),
-        ("arm", *_named(measure), *_paired_head(report, joint)),
-        tuple(
-            (words(one.arm), *_name(measure, one.measure), *_paired(report, one.paired, one.measure, joint, one.joint))
-            for one in found
-        ),
-        texts=2 if measure else 3,
-        note=_explained(report, report.family_size),
-    )
-
-
-def _named(only: str | None) -> tuple[str, ...]:
-    return () if only else ("measure",)
-
-
-def _name(only: str | None, measure: str) -> tuple[Cell, ...]:
-    return () if only else (words(measure_of(measure).label),)
-
-
-def _paired_head(report: Report, joint: bool) -> tuple[str, ...]:
-    more = (f"over {report.noun}s and items",) if joint else ()
-    return ("verdict", "difference", "95 % interval", *more, "p", "corrected p")
-
-
-def _paired(
-    report: Report, comparison: Comparison, measure: str, joint: bool, both: tuple[float, float] | None = None
-) -> tuple[Cell, ...]:
-    """Return the cells of a comparison; with the interval over items too where the table has a column for it."""
-    unit = measure_of(measure).unit
-    return (
-        words(verdict(comparison, unit, report.noun)),
-        measured(comparison.mean, unit, sign=True),
-        interval(comparison.low, comparison.high, unit),
-        *([interval(both[0], both[1], unit) if both else NOTHING] if joint else []),
-        plain(comparison.p, 2),
-        plain(comparison.adjusted_p, 2),
-    )
-
-
-def _explained(report: Report, family: int) -> str:
-    corrected = (
-        f"; corrected by Holm over a family of {family:,}, and what is in no family stands alone" if family else ""
-    )
-    return f"p: exact sign flips over {report.noun}s{corrected}."
-
-
-def strengths(report: Report) -> Table:
-    """Return what each comparison of arms could have found, and how large what it found is."""
-    return Table(
-        "strengths",
-        "How strong the comparisons are",
-        ("arm", "measure", "effect size", "detectable", f"{report.noun}s", f"{report.noun}s needed"),
-        tuple(
-            (
-                words(one.arm),
-                words(MEASURES[one.measure].label),
-                plain(one.paired.effect_size, 3),
-                measured(one.paired.detectable, MEASURES[one.measure].unit),
-                count(one.paired.n),
-                NOTHING if one.paired.needed is None else count(one.paired.needed),
-            )
-            for one in report.differences
-        ),
-        texts=2,
-        note="Effect size: mean over standard deviation of the differences, with Hedges' correction. Detectable: the "
-        f"smallest true difference that so many {report.noun}s find with 80 % power, uncorrected. Needed: to find a "
-        "difference of the margin, or the observed one where that is larger, at the family's first step.",
-    )
+    caption = f"Differences to {report.against}, {report.noun} by {report.noun}"
+    joint = ""
+    if any(one.joint for one in found):
+        joint = (
+            f"Over {report.noun}s and items: as if the test items had been drawn anew as well; tasks without item "
+            "scores count with their items as they are."
+        )
+    note = f"{_explained(report, report.family_size, 'comparison')} {joint}".strip()
+    rows = [(one.arm, one) for one in found]
+    return _paired("differences", caption, "arm", rows, report, measure, note)
 
 
 def effects(report: Report, measure: str | None = None) -> Table:
     """Return main effects and interactions of the factorial; of one measure, or of all."""
-    found = [one for one in report.effects if measure in (None, one.measure)]
+    rows = [(one.name, one) for one in report.effects if measure in (None, one.measure)]
+    note = (
+        "“b − a”: what going from a to b changes, averaged over the other factors. “×”: by how much one change "
+        f"alters the effect of the other. {_explained(report, report.effects_family_size, 'effect')}"
+    )
+    return _paired("effects", "Effects of the factors", "effect", rows, report, measure, note)
+
+
+def _paired(
+    name: str,
+    caption: str,
+    first: str,
+    found: Sequence[tuple[str, Difference | Effect]],
+    report: Report,
+    measure: str | None,
+    note: str,
+) -> Table:
+    """Return a table of comparisons; with a column for the interval over items too where any has one."""
+    joint = any(isinstance(one, Difference) and one.joint for _, one in found)
+    rows = []
+    for label, one in found:
+        unit, paired = measure_of(one.measure).unit, one.paired
+        both = one.joint if isinstance(one, Difference) else None
+        rows.append(
+            (
+                words(label),
+                *(() if measure else (words(measure_of(one.measure).label),)),
+                words(verdict(paired, unit, report.noun)),
+                measured(paired.mean, unit, sign=True),
+                interval(paired.low, paired.high, unit),
+                *((interval(*both, unit) if both else NOTHING,) if joint else ()),
+                plain(paired.p, 2),
+                plain(paired.adjusted_p, 2),
+                count(paired.n),
+            )
+        )
+    head = (
+        first,
+        *(() if measure else ("measure",)),
+        *("verdict", "difference", "95 % interval"),
+        *((f"over {report.noun}s and items",) if joint else ()),
+        *("p", "corrected p", f"{report.noun}s"),
+    )
+    if measure:
+        name, caption = f"{name}-{measure}", f"{caption}: {measure_of(measure).label}"
+    return Table(name, caption, head, tuple(rows), texts=2 if measure else 3, note=note)
+
+
+def _explained(report: Report, family: int, what: str) -> str:
+    if not family:
+        return f"p: exact sign flips over {report.noun}s. No {what} is in a family, so each is judged by its own p."
+    return (
+        f"p: exact sign flips over {report.noun}s. Corrected p: Holm over a family of {number_of(family, what)}; "
+        "– is in no family, and judged by its own p."
+    )
+
+
+def strengths(report: Report) -> Table:
+    """Return how large what each comparison found is, and what it could have found."""
+    rows = tuple(
+        (
+            words(one.arm),
+            words(MEASURES[one.measure].label),
+            measured(one.paired.effect_size, "sd", sign=True),
+            measured(one.paired.detectable, MEASURES[one.measure].unit),
+            NOTHING if one.paired.needed is None else count(one.paired.needed),
+        )
+        for one in report.differences
+    )
     return Table(
-        f"effects-{measure}" if measure else "effects",
-        "Effects of the factors" + (f": {measure_of(measure).label}" if measure else ""),
-        ("effect", *_named(measure), *_paired_head(report, joint=False)),
-        tuple(
-            (words(one.name), *_name(measure, one.measure), *_paired(report, one.paired, one.measure, joint=False))
-            for one in found
-        ),
-        texts=2 if measure else 3,
-        note="“b − a”: what going from a to b changes, averaged over the other factors. “×”: by how much one change "
-        "alters the effect of the other. " + _explained(report, report.effects_family_size),
+        "strengths",
+        "How strong the comparisons are",
+        ("arm", "measure", "effect size", "detectable", f"{report.noun}s needed"),
+        rows,
+        texts=2,
+        note="Effect size: mean over standard deviation of the differences (d_z), with Hedges' correction. Detectable: "
+        f"the smallest true difference that so many {report.noun}s find with 80 % power, in the measure's unit (paired "
+        "t-test at 0.05, two-sided, not corrected). Needed: to find a difference of the margin, or the observed one "
+        "where that is larger, at the family's first step. docs/statistics.md explains each.",
     )
 
 
@@ -196,4 +209,15 @@ def tasks(report: Report) -> Table:
         (words(arm.name), *(spread(arm.tasks.get(task), "points") for task in report.tasks)) for arm in report.arms
     )
     caption = f"Score of each task, points: mean ± standard deviation over {report.noun}s"
-    return Table("tasks", caption, head, rows, strong=base_row(report))
+    return Table("tasks", caption, head, rows, strong=reference_row(report, [arm.name for arm in report.arms]))
+
+
+def task_losses(report: Report) -> Table:
+    """Return the answer loss of every task that has one in every arm, an arm a row."""
+    having = [task for task in report.tasks if any(task in arm.task_losses for arm in report.arms)]
+    rows = tuple(
+        (words(arm.name), *(spread(arm.task_losses.get(task), "nats/token") for task in having)) for arm in report.arms
+    )
+    caption = f"Answer loss of each task, nats/token: mean ± standard deviation over {report.noun}s"
+    strong = reference_row(report, [arm.name for arm in report.arms])
+    return Table("task-losses", caption, ("arm", *having), rows if having else (), strong=strong)

@@ -1,18 +1,21 @@
-"""The tables beside a report's answer: what was inherited, the terms at work, cost, and what went wrong."""
+"""Build the tables beside a report's answer: inheritance, terms at work, cost, failures, and what repeats the runs."""
+
+from collections.abc import Iterable
 
 from balora.report.records.inheritance import TRAITS, Inherited
 from balora.report.records.report import Report
+from balora.report.records.runs import Failure
+from balora.report.tables.answer import reference_row
 from balora.report.tables.table import Cell, Table, count, fixed, interval, measured, plain, share, spread, words
 from balora.settings import Family
 from balora.tasks.catalogue import find_task
 
-MEAN = "mean ± standard deviation over {}s"
 COLUMNS = 8
-"""Arms that stand side by side in one table."""
+"""Arms that stand side by side in one table, and names in one cell."""
 
 
 def inherited(report: Report, family: Family, changes: bool) -> Table:
-    """Return the measures beside the scores of one family: their values, or how they differ from the base's."""
+    """Return the measures beside the scores of one family: values, or differences to the arm of reference."""
     found = [one for one in report.inherited if one.family == family]
     arms = [arm.name for arm in report.arms if not (changes and arm.name == report.against)]
     names = arms[:COLUMNS]
@@ -25,7 +28,11 @@ def inherited(report: Report, family: Family, changes: bool) -> Table:
         )
         for measure, tasks in dict.fromkeys((one.measure, one.tasks) for one in found)
     )
-    kind = f"difference to {report.against}, with its 95 % interval" if changes else MEAN.format(report.noun)
+    kind = (
+        f"difference to {report.against}, with its 95 % interval"
+        if changes
+        else f"mean ± standard deviation over {report.noun}s"
+    )
     left = len(arms) - len(names)
     return Table(
         f"inherited-{family}{'-changes' * changes}",
@@ -99,11 +106,8 @@ def costs(report: Report) -> Table:
     )
     head = ("arm", "runs", "seconds a run", "of these training", "peak memory, MiB", "trained parameters")
     note = "Seconds are means over runs (set-up, training and scoring); memory and parameters are the largest of a run."
-    return Table("costs", "What the runs took", head, rows, note=note, strong=_base_row(report))
-
-
-def _base_row(report: Report) -> int | None:
-    return next((row for row, one in enumerate(report.costs) if one.arm == report.against), None)
+    strong = reference_row(report, [one.arm for one in report.costs])
+    return Table("costs", "What the runs took", head, rows, note=note, strong=strong)
 
 
 def counts(report: Report) -> Table:
@@ -115,9 +119,43 @@ def counts(report: Report) -> Table:
 
 
 def failures(report: Report) -> Table:
-    """Return the runs that failed, each with its error."""
+    """Return every different error, with the runs that ended in it."""
+    groups: dict[str, list[Failure]] = {}
+    for one in report.failures:
+        groups.setdefault(f"{one.kind}: {one.message}", []).append(one)
     rows = tuple(
-        (words(one.arm), words(one.task), (str(one.seed),), (one.id,), words(f"{one.kind}: {one.message}"))
-        for one in report.failures
+        (
+            words(error),
+            _first(one.arm for one in group),
+            _first(one.task for one in group),
+            _first(str(one.seed) for one in group),
+            words(group[0].id),
+            count(len({one.id for one in group})),
+        )
+        for error, group in groups.items()
     )
-    return Table("failures", "Runs without a score", ("arm", "task", "seed", "run", "error"), rows, texts=5)
+    head = ("error", "arms", "tasks", "seeds", "first run", "runs")
+    return Table("failures", "Runs without a score", head, rows, texts=5)
+
+
+def _first(names: Iterable[str]) -> Cell:
+    """Return a cell with the different ``names``, cut after the first few."""
+    different = list(dict.fromkeys(names))
+    left = len(different) - COLUMNS
+    return words(", ".join(different[:COLUMNS]) + (f" and {left:,} more" if left > 0 else ""))
+
+
+def versions(report: Report) -> Table:
+    """Return the versions of the libraries and the processor."""
+    rows = tuple((words(name), words(version)) for name, version in report.versions.items())
+    return Table("versions", "Versions and processor", ("what", "version"), rows, texts=2)
+
+
+def fingerprints(report: Report) -> Table:
+    """Return the fingerprints of what the runs of each task read."""
+    kinds = ("model", "data", "code")
+    rows = tuple(
+        (words(task), *(words(found.get(kind, "")[:16] or "–") for kind in kinds))
+        for task, found in report.fingerprints.items()
+    )
+    return Table("fingerprints", "Fingerprints of what the runs read", ("task", *kinds), rows, texts=4)

@@ -1,13 +1,13 @@
-"""Tables as data: cells of words and of numbers with the text that shows them; HTML and LaTeX only draw them."""
+"""Hold a table as data: cells of words, and of numbers with the text that shows them, for every format to render."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from balora.report.records.wording import number
 from balora.statistics import Summary
 
 ROWS = 200
-"""Rows of a table on the page before it is cut; the files of numbers hold all of them."""
+"""Rows of a table in a report before it is cut; the files of numbers hold all of them."""
 
 
 class Number(NamedTuple):
@@ -37,16 +37,14 @@ class Table:
     note: str = ""
     """What must be known to read it."""
     strong: int | None = None
-    """The row of the base."""
+    """The row of the arm of reference, if it has one."""
 
     def cut(self, rows: int = ROWS) -> "Table":
         """Return the table with at most so many rows, and a note where some were left out."""
         if len(self.rows) <= rows:
             return self
         left = f"The first {rows} of {len(self.rows):,} rows; all are in the files of numbers (--format csv)."
-        return Table(
-            self.name, self.caption, self.head, self.rows[:rows], self.texts, f"{self.note} {left}".strip(), self.strong
-        )
+        return replace(self, rows=self.rows[:rows], note=f"{self.note} {left}".strip())
 
 
 def text(cell: Cell) -> str:

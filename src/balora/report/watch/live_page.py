@@ -1,11 +1,12 @@
-"""The page of a running study: written anew when runs have ended, and loading itself anew until the last one has."""
+"""Keep the page of a running study up to date: write it anew when runs have ended; the page reloads itself."""
 
 from pathlib import Path
 
+from balora.folders import write_atomic
 from balora.report.page.html import draw
 from balora.report.records.dossier import read_dossier
 from balora.report.watch.snapshot import Snapshot
-from balora.study.store.study_folder import write_text, writing
+from balora.study.store.study_folder import writing
 
 SOONEST = 10
 """Seconds after which the page loads itself anew, at the least: a reader must be able to read."""
@@ -24,9 +25,9 @@ class LivePage:
         Raises:
             OutputError: it cannot be written.
         """
-        state = (snapshot.counts, snapshot.complete)
+        state = (snapshot.report.counts, snapshot.complete)
         if state != self._drawn:
             page = draw(read_dossier(self.path.parent), None if snapshot.complete else self._refresh)
             with writing(self.path.parent):
-                write_text(self.path, page)
+                write_atomic(self.path, page)
             self._drawn = state

@@ -1,13 +1,16 @@
-"""The state of a study that is being carried out, as frozen records, from its records alone; torch-free."""
+"""Read how a study stands while it is carried out, from its records alone; torch-free."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from balora.report.records.report import Counts, Difference, Report, build
+from balora.progress import time_left
+from balora.report.records.report import Report, build
 from balora.report.records.runs import arm_names
+from balora.report.tables.answer import differences
+from balora.report.tables.table import Table, count, words
 from balora.study.engine.live_file import read_live
 from balora.study.store.lock import is_locked
 from balora.study.store.study_folder import Entry, StudyRecord, read_runs, read_study_record
@@ -36,40 +39,51 @@ class Ended:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One look at a study."""
+    """The state of a study at one moment."""
 
-    study: str
-    question: str
-    base: str
+    report: Report
+    """Of the runs that have ended so far."""
     active: bool | None
-    """Whether a `run` is at work; none where the file system cannot tell."""
+    """Whether a `study run` is at work; None where the file system cannot tell."""
     complete: bool
     """Every planned run has its record, and none is being repeated."""
-    counts: Counts
     workers: int
-    """Of the `run` that is at work, or was last; 0 where none has told."""
+    """Of the `study run` that is at work, or was last; 0 where none has left its number."""
     models: int
     """Models of the testbed that must be pre-trained before the runs begin."""
     under_way: tuple[dict[str, Any], ...]
     """Runs that workers have: id, label, phase, step, steps, loss, seconds."""
     left_seconds: float | None
-    """Estimated from the records' seconds, for so many workers (or one); none before the first run has ended."""
+    """Estimated from the records' seconds, for so many workers (or one); None before the first run has ended."""
     latest: tuple[Ended, ...]
     arms: tuple[ArmCount, ...]
-    differences: tuple[Difference, ...]
-    """To the base, over the blocks that both arms have finished so far."""
-    unreadable: tuple[str, ...]
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return the runs of each arm, and the differences of the report once a block has both of two arms."""
+        rows = tuple((words(arm.arm), count(arm.planned), count(arm.ok), count(arm.failed)) for arm in self.arms)
+        progress = Table("progress", "Runs of each arm", ("arm", "planned", "finished", "failed"), rows)
+        if not any(one.paired.n for one in self.report.differences):
+            return (progress,)
+        compared = differences(self.report)
+        early = f"{compared.caption}: early ones, which move until the study is complete"
+        return progress, compared if self.complete else replace(compared, caption=early)
+
+    def content(self) -> dict[str, Any]:
+        """Return what is printed as JSON: the state, with that part of the report that moves."""
+        state = {name: value for name, value in vars(self).items() if name != "report"}
+        shown = ("study", "question", "base", "against", "noun", "counts", "differences", "unreadable")
+        return {name: getattr(self.report, name) for name in shown} | state
 
 
-class Onlooker:
-    """Looks at a study's folder again and again, and reads a finished run once."""
+class Observer:
+    """Reads a study's folder again and again, and each finished run once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._ok: dict[str, RunRecord] = {}
         self._report: tuple[object, Report] | None = None
 
-    def look(self) -> Snapshot:
+    def read(self) -> Snapshot:
         """Return how the study stands; raise :class:`InputError` where there is none."""
         active, live = is_locked(self.folder), read_live(self.folder)
         record = read_study_record(self.folder)
@@ -78,20 +92,15 @@ class Onlooker:
         under_way = () if active is False else tuple(one for one in live.under_way if one.id not in self._ok)
         lacking = report.counts.missing + report.counts.unreadable
         return Snapshot(
-            study=report.study,
-            question=report.question,
-            base=report.base,
+            report=report,
             active=active,
             complete=not active and lacking == 0,
-            counts=report.counts,
             workers=live.workers,
             models=live.models if active is not False else 0,
             under_way=tuple(one.model_dump() for one in under_way),
-            left_seconds=time_left(record.runs, runs, sum(one.seconds for one in under_way), live.workers),
+            left_seconds=seconds_left(record.runs, runs, sum(one.seconds for one in under_way), live.workers),
             latest=_latest(live.latest, record.runs, runs),
             arms=_arm_counts(record, runs),
-            differences=report.differences,
-            unreadable=report.unreadable,
         )
 
     def _read(self, record: StudyRecord) -> tuple[dict[str, RunRecord], dict[str, str]]:
@@ -109,23 +118,15 @@ class Onlooker:
         return self._report[1]
 
 
-def time_left(entries: Iterable[Entry], runs: Mapping[str, RunRecord], spent: float, workers: int) -> float | None:
-    """Return the seconds until the last run without a record ends, ``spent`` of which are over for those under way.
-
-    Σ over these runs of the mean seconds of finished runs of their task (of any task, where it has none) ÷ workers.
-    """
+def seconds_left(entries: Iterable[Entry], runs: Mapping[str, RunRecord], spent: float, workers: int) -> float | None:
+    """Return the seconds until the last run without a record ends, ``spent`` of which are over for those under way."""
     tasks = {entry.id: entry.task for entry in entries}
     taken: dict[str, list[float]] = {}
     for id, run in runs.items():
         if run.status == "ok":
             cost = run.cost
             taken.setdefault(tasks[id], []).append(cost.setup_seconds + cost.train_seconds + cost.eval_seconds)
-    if not taken:
-        return None
-    usual = fmean(seconds for group in taken.values() for seconds in group)
-    each = {task: fmean(group) for task, group in taken.items()}
-    work = sum(each.get(task, usual) for id, task in tasks.items() if id not in runs)
-    return max(0.0, work - spent) / max(1, workers)
+    return time_left(Counter(task for id, task in tasks.items() if id not in runs), taken, spent, workers)
 
 
 def _latest(ids: Iterable[str], entries: Iterable[Entry], runs: Mapping[str, RunRecord]) -> tuple[Ended, ...]:

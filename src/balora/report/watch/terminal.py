@@ -1,45 +1,36 @@
-"""The state of a running study as text for a terminal: drawing only."""
+"""Render the state of a running study as text for a terminal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from balora.report.records.measures import MEASURES
-from balora.report.records.wording import number, verdict
+from balora.report.tables.table import Table, text
 from balora.report.watch.snapshot import Snapshot
-from balora.statistics import Comparison
 from balora.study.engine.display import clock
 
 STATES = {True: "running", False: "no run is at work", None: "whether a run is at work cannot be told here"}
-EARLY = "early differences to {base} (n blocks, 95 % interval); they move until the study is complete"
 
 
 def draw(snapshot: Snapshot) -> str:
-    """Return one look at a study."""
+    """Return the state of a study, a line each for what goes on, then its tables."""
     return "\n".join(_lines(snapshot))
 
 
 def _lines(snapshot: Snapshot) -> Iterator[str]:
-    yield f"{snapshot.study}: {snapshot.question}"
+    yield f"{snapshot.report.study}: {snapshot.report.question}"
     yield " · ".join(_state(snapshot))
     for one in snapshot.under_way:
         yield f"  {_under_way(one)}"
-    for text in snapshot.unreadable:
-        yield f"  cannot be used: {text}"
+    for fault in snapshot.report.unreadable:
+        yield f"  cannot be used: {fault}"
     for ended in snapshot.latest:
         yield f"  ended: {ended.label}: {_outcome(ended.status, ended.score)}"
-    yield ""
-    rows = [[arm.arm, f"{arm.ok}/{arm.planned}", str(arm.failed) if arm.failed else ""] for arm in snapshot.arms]
-    yield from _table([["arm", "done", "failed" if any(row[2] for row in rows) else ""], *rows])
-    compared = [one for one in snapshot.differences if one.paired.n]
-    if compared:
+    for table in snapshot.tables():
         yield ""
-        yield "differences to " + snapshot.base if snapshot.complete else EARLY.format(base=snapshot.base)
-        yield from _table(
-            [[one.arm, MEASURES[one.measure].label, *_paired(one.paired, one.measure)] for one in compared]
-        )
+        yield table.caption
+        yield from _table(table)
 
 
 def _state(snapshot: Snapshot) -> Iterator[str]:
-    counts = snapshot.counts
+    counts = snapshot.report.counts
     yield "complete" if snapshot.complete else STATES[snapshot.active]
     yield f"{counts.ok + counts.failed}/{counts.planned} runs" + (f", {counts.failed} failed" if counts.failed else "")
     if snapshot.models:
@@ -61,15 +52,13 @@ def _outcome(status: str, score: float | None) -> str:
     return "done" if score is None else f"{score:.2f}"
 
 
-def _paired(paired: Comparison, measure: str) -> list[str]:
-    unit = MEASURES[measure].unit
-    interval = ""
-    if paired.low is not None:
-        interval = f"[{number(paired.low, unit, sign=True)}, {number(paired.high, unit, sign=True)}]"
-    return [number(paired.mean, unit, sign=True), interval, f"n {paired.n}", verdict(paired, unit, "block")]
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+def _table(table: Table) -> Iterator[str]:
+    """Yield the heading and the rows, words to the left of their column and numbers to the right."""
+    rows = [table.head, *(tuple(text(cell) for cell in row) for row in table.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        cells = [
+            cell.ljust(width) if place < table.texts else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
