@@ -14,6 +14,44 @@ MUTANTS = {
     ("report/tables/answer.py", "report/test_page_browser.py"): [
         ("interval-turned", "interval(paired.low, paired.high, unit)", "interval(paired.high, paired.low, unit)"),
     ],
+    ("report/tables/answer.py", "report/test_every_format.py"): [
+        ("base-in-bold", "if arm == report.against), None)", "if arm == report.base), None)"),
+        ("caption-names-the-base", 'caption = f"Differences to {report.against}', 'caption = f"Differences to {report.base}'),
+        ("seeds-of-blocks", '"corrected p", f"{report.noun}s")', '"corrected p", "seeds")'),
+        ("loss-is-the-score", "spread(arm.task_losses.get(task)", "spread(arm.tasks.get(task)"),
+    ],
+    ("report/markdown.py", "report/test_every_format.py"): [
+        ("first-row-in-bold", "if place == table.strong else row[0]", "if place == 0 else row[0]"),
+        ("last-row-lost", "for row in table.rows]", "for row in table.rows[:3]]"),
+        ("pipe-splits-a-cell", "<>|#~&", "<>#~&"),
+    ],
+    ("report/page/page.html", "report/test_every_format.py"): [
+        ("first-row-in-bold", "loop.index0 == content.strong", "loop.index0 == 0"),
+    ],
+    ("report/latex.py", "report/test_every_format.py"): [
+        ("first-row-in-bold", "if place == table.strong else first", "if place == 0 else first"),
+        ("only-the-first-table", "for table in section.tables)", "for table in section.tables[:1])"),
+    ],
+    ("report/watch/terminal.py", "report/test_every_format.py"): [
+        ("heading-lost", "rows = [table.head, *(", "rows = [*("),
+    ],
+    ("report/numbers.py", "report/test_every_format.py"): [
+        ("base-for-reference", '"against": dossier.report.against', '"against": dossier.report.base'),
+        ("loss-is-the-score", '"answer_loss": loss.mean', '"answer_loss": summary.mean'),
+    ],
+    ("report/records/wording.py", "report/test_every_format.py"): [
+        ("seeds-of-blocks", '"noun": noun,', '"noun": "seed",'),
+    ],
+    ("report/records/cautions.py", "report/test_every_format.py"): [
+        ("seeds-of-blocks", "without a result: only {noun}s", "without a result: only seeds"),
+        ("blocks-of-seeds", "design_warning(n, size, noun)", "design_warning(n, size)"),
+    ],
+    ("report/tables/sections.py", "report/test_every_format.py"): [
+        ("losses-nowhere", "tables=_filled(answer.tasks(report), answer.task_losses(report))", "tables=_filled(answer.tasks(report))"),
+    ],
+    ("report/figures/cost.py", "report/test_figures.py"): [
+        ("base-in-bold", "strong=reference_row(", "strong=0 and reference_row("),
+    ],
     ("report/records/dossier.py", "report/test_figures.py"): [
         ("base-minus-arm", "paired = differences(values, against)", "paired = differences(against, values)"),
     ],
@@ -40,6 +78,7 @@ MUTANTS = {
         ("shades-too-fine", "if factor * power * 4 >= largest)", "if factor * power * 2 >= largest)"),
     ],
     ("report/figures/sweep.py", "report/test_figures.py"): [
+        ("seeds-of-blocks", 'f"{report.noun}s", "difference"', '"seeds", "difference"'),
         ("log-of-nothing", "if len(positive) == len(values):", "if positive:"),
     ],
     ("report/figures/render.py", "report/test_figures.py"): [

@@ -20,7 +20,7 @@ from balora.study.plan.plan import Choices, Plan, make_plan
 from balora.study.plan.suites import Tasks
 from balora.study.store.study_folder import StudyRecord, describe
 from balora.tasks.catalogue import find_task
-from balora.training.record import Cost, RunError, RunRecord, TermSummary, run_id, write_record
+from balora.training.record import Cost, RunError, RunRecord, TermSummary, write_record
 from balora.training.spec import RunSpec
 
 TASKS = Tasks(("cola", "rte", "gsm8k"), ("mnli",))
@@ -39,7 +39,7 @@ def plan_of(name: str = "pissa-initialization", seeds: int = 3) -> Plan:
 def records(plan: Plan, score: Score) -> dict[str, RunRecord]:
     return {
         run.id: RunRecord(
-            id=run_id(run.spec, prints(run.spec)),
+            id=run.id,
             spec=run.spec,
             status="ok",
             score=score(run.arm, run.task, run.seed),

@@ -25,7 +25,7 @@ from balora.report.figures.figure import Figure
 from balora.report.figures.forest import tone, wrapped
 from balora.report.figures.heat import shade_step
 from balora.report.figures.render import FigureError, file, svg
-from balora.report.figures.sweep import axis
+from balora.report.figures.sweep import axis, sweep_figures
 from balora.report.formats import Format
 from balora.report.page.inline import dark_style, foreign_colours, inline
 from balora.report.records.dossier import Dossier
@@ -212,6 +212,9 @@ def test_sweeps_are_found_in_what_arms_change_with_the_base_in_its_place(dossier
     means = {arm.name: arm.averages["nlu_avg"].mean for arm in report.arms}
     assert all(point.mean == means[point.arm] for point in nlu.points)
     assert dossiers["rich"].sweeps == ()
+    of_blocks = sweep_figures(replace(report, noun="block"), dossiers["swept"].sweeps)[0]
+    assert of_blocks.table.head[4] == "blocks"
+    assert of_blocks.note.startswith("Differences to ba-lora (the ring), block by block")
 
 
 def test_a_grid_is_a_line_for_each_value_of_the_other_setting() -> None:
@@ -267,7 +270,7 @@ def test_what_is_compared_with_may_be_another_arm_than_the_base() -> None:
     figures = by_name(dossier)
     assert "difference to other" in figures["tasks"].title
     assert "ba-lora −1.00" in figures["differences-nlu_avg"].summary
-    assert tabulated.arms(dossier.report).strong == 1
+    assert tabulated.arms(dossier.report).strong == figures["cost"].table.strong == 1
     assert "Differences to other, seed by seed" in tabulated.differences(dossier.report).caption
 
 

@@ -134,7 +134,7 @@ def failures(report: Report) -> Table:
         )
         for error, group in groups.items()
     )
-    head = ("error", "arms", "tasks", "seeds", "first run", "runs")
+    head = ("error", "arms", "tasks", "fine-tuning seeds", "first run", "runs")
     return Table("failures", "Runs without a score", head, rows, texts=5)
 
 
