@@ -140,11 +140,11 @@ def test_the_forest_shows_mean_interval_and_verdict_of_each_arm(dossiers: dict[s
     assert [tone(verdict) for verdict in Verdict] == [
         "good",
         "bad",
-        "told",
-        "told",
-        "told",
+        "settled",
+        "settled",
+        "settled",
         "open",
-        "told",
+        "settled",
         "open",
         "open",
     ]

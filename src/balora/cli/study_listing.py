@@ -53,7 +53,7 @@ class PlanArm:
     rates: dict[str, tuple[float, ...]]
     """Learning rates of its runs, by family of tasks."""
     seconds: float | None
-    """What its runs should take one worker, by past records; none where there is nothing to go by."""
+    """What its runs should take one worker, by past records; None where there are no records."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class PlanList:
     seconds: float | None
     """What all runs should take one worker, by past records."""
     past: int
-    """How many records that estimate goes by."""
+    """How many records that estimate is made from."""
     warning: str | None
     """Why the study cannot answer its own question, where that can be seen beforehand."""
     runs: tuple[PlanRun, ...]
@@ -144,7 +144,7 @@ def describe_plan(plan: Plan, costs: Costs) -> PlanList:
 
 
 def _rates(plan: Plan) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Return arm → family → learning rates; one block tells, as the others differ in their seeds alone."""
+    """Return arm → family → learning rates; from one block, as the others differ in their seeds alone."""
     found: dict[str, dict[str, set[float]]] = {arm.name: {} for arm in plan.arms}
     for run in plan.runs[: len(plan.arms) * len(plan.tasks.present)]:
         found[run.arm].setdefault(find_task(run.task).family, set()).add(run.column.training.learning_rate)
@@ -179,14 +179,14 @@ def plan_text(content: PlanList) -> str:
 
 
 def _arms_text(arms: tuple[PlanArm, ...]) -> list[str]:
-    """Return a line an arm: what it changes, unless its name says so, and its learning rates, unless all share them."""
+    """Return a line an arm: what it changes, unless its name has it, and its learning rates, unless all share them."""
     shared = shared_rates(arm.rates for arm in arms)
     width = min(LONGEST_NAME, max(len(arm.name) for arm in arms))
     lines = [f"arms     all with {shared}" if shared else "arms"]
     for arm in arms:
         changes = ", ".join(f"{key}={value}" for key, value in arm.changes.items()) or "the base"
-        says = [] if changes in arm.name.replace(" · ", ", ") else [changes]
-        says += [f"method {arm.method}"] if arm.method and arm.method != arm.name else []
-        says += [] if shared else [rates_in_words(arm.rates)]
-        lines.append(f"    {arm.name:<{width}}  {'; '.join(filter(None, says))}".rstrip())
+        parts = [] if changes in arm.name.replace(" · ", ", ") else [changes]
+        parts += [f"method {arm.method}"] if arm.method and arm.method != arm.name else []
+        parts += [] if shared else [rates_in_words(arm.rates)]
+        lines.append(f"    {arm.name:<{width}}  {'; '.join(filter(None, parts))}".rstrip())
     return lines

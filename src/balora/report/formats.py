@@ -1,4 +1,4 @@
-"""What a report can be written as; apart from the writing, so that the command line can name them at once."""
+"""Name the formats of a report; apart from the writing, so that the command line starts at once."""
 
 from enum import StrEnum
 

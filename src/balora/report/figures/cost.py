@@ -1,4 +1,4 @@
-"""Cost against score: seconds and peak memory of an arm's runs on one axis, its averages on the other."""
+"""Draw cost against score: seconds and peak memory of an arm's runs on one axis, its averages on the other."""
 
 from typing import Any
 

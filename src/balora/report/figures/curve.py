@@ -1,4 +1,4 @@
-"""Loss, terms and gradient shares over the steps of training, arm by arm."""
+"""Draw loss, terms and gradient shares over the steps of training, arm by arm."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""What a figure is: a Vega-Lite specification, the same in words, and the table of its numbers."""
+"""Hold a figure as data: a Vega-Lite specification, its description in words, and the table of its numbers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +33,7 @@ def whole(content: Spec) -> Spec:
 
 
 def first(names: list[str], most: int, what: str) -> tuple[list[str], str]:
-    """Return the first ``most`` of ``names``, and what to say about the others."""
+    """Return the first ``most`` of ``names``, and a sentence about those that are left out."""
     if len(names) <= most:
         return names, ""
     return names[:most], f"Only the first {most} of {len(names):,} {what} are drawn, in the order of the study."

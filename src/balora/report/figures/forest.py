@@ -17,7 +17,7 @@ WIDTH, STEP, LINE_STEP = 440, 16, 16
 LINE = 52
 """Characters of a label's line."""
 TONES = {Verdict.HELPS: "good", Verdict.HURTS: "bad"} | dict.fromkeys(
-    (Verdict.BOUNDED, Verdict.SAME, Verdict.ABOVE, Verdict.BELOW), "told"
+    (Verdict.BOUNDED, Verdict.SAME, Verdict.ABOVE, Verdict.BELOW), "settled"
 )
 
 
@@ -73,7 +73,7 @@ def _row(line: Line, unit: str, noun: str) -> Spec:
 
 
 def tone(found: Verdict) -> str:
-    """Return how a verdict is drawn: `good`, `bad`, `told` (all filled) or `open` (hollow: it cannot be told)."""
+    """Return how a verdict is drawn: `good`, `bad`, `settled` (all filled) or `open` (hollow: nothing is known)."""
     return TONES.get(found, "open")
 
 
@@ -123,7 +123,7 @@ def _layers(margin: float, has_joint: bool, measure: Measure) -> Iterator[Spec]:
 
 
 def _toned(unclear: str) -> Spec:
-    scale = {"domain": ["good", "bad", "told", "open"], "range": [HELPS, HURTS, OPEN, unclear]}
+    scale = {"domain": ["good", "bad", "settled", "open"], "range": [HELPS, HURTS, OPEN, unclear]}
     return {"field": "tone", "type": "nominal", "legend": None, "scale": scale}
 
 

@@ -1,4 +1,4 @@
-"""The factorial picture: cell means as lines over the levels of one factor, one line a level of the next."""
+"""Draw the cells of a factorial: means as lines over the levels of one factor, one line a level of the next."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""Colours of all figures, light and dark, and what every chart has in common; no chart names a colour of its own.
+"""Define the colours of all figures, light and dark, and what every chart has in common.
 
 Charts are drawn in the light colours. On a dark screen the page gives each of them its dark counterpart by style alone
 (`fill="#0072b2"` is a handle for CSS), so that one drawing serves both themes, print and files.
@@ -8,9 +8,9 @@ from typing import Any
 
 INK, MUTED, FAINT, GRID, BAND, ZERO = "#1b1d22", "#5d626b", "#9a9fa8", "#e6e7ea", "#eceff3", "#7b8089"
 HELPS, HURTS, OPEN = "#0072b2", "#c04a00", "#6b7079"
-"""Blue and vermilion keep apart for every kind of colour vision; what cannot be told is grey and hollow."""
+"""Blue and vermilion keep apart for every kind of colour vision; what is undecided is grey and hollow."""
 ARMS = (INK, "#0072b2", "#c04a00", "#00805c", "#a2418f", "#8a6d00")
-"""The base is ink; the others in the order of the study."""
+"""The first arm, the base, is ink; the others follow in the order of the study."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 LOSSES = ("#f6dcc8", "#eeb98e", "#e59558", "#da7526")
 GAINS = ("#d5e6f3", "#a9cdea", "#7db3de", "#5599cf")

@@ -1,4 +1,4 @@
-"""From specifications to SVG, PNG and PDF by vl-convert: Vega itself, without a browser."""
+"""Render specifications as SVG, PNG and PDF by vl-convert: Vega itself, without a browser."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""An SVG made ready to stand inside the page: described once, scalable, and recoloured by the page's style."""
+"""Make an SVG ready to stand inside the page: described once, scalable, and recoloured by the page's style."""
 
 import re
 

@@ -68,7 +68,7 @@ def arm_differences(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequenc
     """Return every arm but candidates against the arm of reference; Holm over the declared family."""
     against, family = reference(record), record.study.family
     compared = [arm.name for arm in arms if arm.name != against and arm.tuned is None]
-    asked = [
+    questions = [
         _Question(
             name,
             one.measure.key,
@@ -86,7 +86,7 @@ def arm_differences(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequenc
     joint = {one.measure.key: _Items(one, against).joint for one in scored}
     return tuple(
         Difference(question.name, question.measure, found, joint[question.measure](question.name, question.paired))
-        for question, found in _judged(asked)
+        for question, found in _judged(questions)
     )
 
 
@@ -106,14 +106,14 @@ def _widening(one: Scored, arms: Sequence[ArmRow], name: str, against: str) -> f
     return max(found)
 
 
-def _judged(asked: Sequence[_Question]) -> list[tuple[_Question, Comparison]]:
+def _judged(questions: Sequence[_Question]) -> list[tuple[_Question, Comparison]]:
     """Return every comparison: those of the family corrected together, each other one alone."""
-    together = iter(compare_family([question.paired for question in asked if question.in_family]))
-    return [(question, next(together) if question.in_family else compare(question.paired)) for question in asked]
+    together = iter(compare_family([question.paired for question in questions if question.in_family]))
+    return [(question, next(together) if question.in_family else compare(question.paired)) for question in questions]
 
 
 class _Items:
-    """Which items of a measure's tasks two arms got right, and what that says."""
+    """Compares arms with the arm of reference item by item: which test items of a measure's tasks each got right."""
 
     def __init__(self, scored: Scored, against: str) -> None:
         self.scored, self.against = scored, against
@@ -129,7 +129,7 @@ class _Items:
         return joint_interval(paired.differences, found, len(one.tasks), widening=paired.widening)
 
     def _differences(self, arm: str, task: str, seeds: list[int]) -> np.ndarray | None:
-        """Return blocks × items, −1 to 1; none where a run has no item scores, or runs were asked different numbers."""
+        """Return blocks × items, −1 to 1; none where a run has no item scores, or runs had different numbers."""
         pairs = [(self._of(arm, task, seed), self._of(self.against, task, seed)) for seed in seeds]
         known = [(mine, other) for mine, other in pairs if mine is not None and other is not None]
         if len(known) < len(pairs) or len({len(rows) for pair in known for rows in pair}) != 1:
@@ -149,14 +149,14 @@ def factor_effects(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequence
     family = suites_factor(record.study)
     levels = {name: tuple(named) for name, named in record.study.factors.items() if name != family}
     if family is None:
-        asked = [
+        questions = [
             _effect(contrast, one.measure, {cell: one.by_seed[arm] for cell, arm in cells.items()}, record)
             for one in scored
             for contrast in contrasts(levels)
         ]
     else:
-        asked = _across_families(record, {family: record.study.suites, **levels}, cells, scored)
-    return tuple(Effect(question.name, question.measure, paired) for question, paired in _judged(asked))
+        questions = _across_families(record, {family: record.study.suites, **levels}, cells, scored)
+    return tuple(Effect(question.name, question.measure, paired) for question, paired in _judged(questions))
 
 
 def _across_families(
@@ -170,12 +170,12 @@ def _across_families(
     return [
         _effect(contrast, BOTH, values, record)
         for contrast in contrasts(levels)
-        if contrast.factors != (family,)  # that NLG scores differ from NLU scores is no finding
+        if contrast.factors != (family,)  # that NLG scores differ from NLU scores is no result
     ]
 
 
 def _effect(contrast: Contrast, measure: Measure, cells: dict[Levels, BySeed], record: StudyRecord) -> _Question:
-    """Ask about a contrast: a main effect helps or hurts, an interaction is only above or below 0."""
+    """Return a contrast as a question: a main effect helps or hurts, an interaction is only above or below 0."""
     side = measure.higher_is_better if len(contrast.factors) == 1 else None
     paired = Paired(contrast_values(contrast, cells), measure.margin(record.study.margin), side)
     return _Question(contrast.name, measure.key, paired, not measure.secondary)

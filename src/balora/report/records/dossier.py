@@ -42,7 +42,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class Dossier:
-    """Everything that can be drawn of a study."""
+    """All records of a study that page, figures and exports are drawn from."""
 
     report: Report
     by_task: tuple[TaskDifference, ...]
@@ -52,7 +52,7 @@ class Dossier:
 
 
 def read_dossier(folder: Path) -> Dossier:
-    """Return the dossier of the study kept in ``folder``; raise :class:`InputError` where there is none."""
+    """Return the dossier of the study in ``folder``; raise :class:`InputError` where there is none."""
     record = read_study_record(folder)
     runs, faulty = read_runs(folder, record)
     return assemble(record, runs, build(record, runs, faulty), read_curves(folder, record, runs))

@@ -49,7 +49,7 @@ MEASURES: dict[str, Measure] = {
         Measure("nlg_answer_loss", "NLG answer loss", "nats/token", "nlg", higher_is_better=False),
     )
 }
-"""Answer loss is secondary: it still tells arms apart where a model solves no item at all."""
+"""Answer loss is secondary: it still separates arms where a model solves no item at all."""
 
 
 def finished_runs(entries: Iterable[Entry], runs: Mapping[str, RunRecord]) -> dict[Family, dict[str, ByTask]]:
@@ -70,14 +70,6 @@ def scores(by_task: ByTask, measure: Measure) -> dict[str, BySeed]:
     valued = {task: {seed: measure.of(run) for seed, run in by_seed.items()} for task, by_seed in by_task.items()}
     known = {task: {seed: x for seed, x in values.items() if x is not None} for task, values in valued.items()}
     return {task: values for task, values in known.items() if values}
-
-
-def task_scores(
-    entries: Iterable[Entry], runs: Mapping[str, RunRecord], measure: Measure
-) -> dict[str, dict[str, BySeed]]:
-    """Return arm → task → seed → value, from the runs that finished and have the value."""
-    arms = finished_runs(entries, runs)[measure.family]
-    return {arm: values for arm, by_task in arms.items() if (values := scores(by_task, measure))}
 
 
 def averages(scores: Mapping[str, BySeed], tasks: Sequence[str]) -> BySeed:

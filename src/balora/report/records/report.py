@@ -88,7 +88,7 @@ class Report:
 
 
 def read_report(folder: Path) -> Report:
-    """Return the report of the study kept in ``folder``; raise :class:`InputError` where there is none."""
+    """Return the report of the study in ``folder``; raise :class:`InputError` where there is none."""
     record = read_study_record(folder)
     runs, faulty = read_runs(folder, record)
     return build(record, runs, faulty)

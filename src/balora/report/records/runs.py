@@ -1,4 +1,4 @@
-"""What the runs of a study tell beside their scores: terms, failures, notes, cost; pure and torch-free."""
+"""Summarise the runs of a study beside their scores: terms, failures, notes, cost; pure and torch-free."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -140,7 +140,7 @@ def inactive_terms(record: StudyRecord, runs: Runs) -> tuple[Inactive, ...]:
     for arm, task, run in finished(record, runs):
         for term, reason in run.inactive.items():
             if term in run.terms and run.terms[term].weight == 0:
-                continue  # switched off by the arm: nothing to tell
+                continue  # switched off by the arm: no news
             groups.setdefault((term, reason), []).append((arm, task, run.id))
     return tuple(
         Inactive(
@@ -156,14 +156,14 @@ def inactive_terms(record: StudyRecord, runs: Runs) -> tuple[Inactive, ...]:
 
 def failures(record: StudyRecord, runs: Runs) -> tuple[Failure, ...]:
     """Return the runs that failed, or ended without a score."""
-    found = []
+    failed = []
     for entry in record.runs:
         run = runs.get(entry.id)
         if run is None or (run.status == "ok" and run.score is not None):
             continue
         kind, message = (run.error.kind, run.error.message) if run.error else (run.status, "no score in its record")
-        found.append(Failure(entry.arm, entry.task, entry.seed, entry.id, kind, message))
-    return tuple(found)
+        failed.append(Failure(entry.arm, entry.task, entry.seed, entry.id, kind, message))
+    return tuple(failed)
 
 
 def notes(record: StudyRecord, runs: Runs) -> tuple[Note, ...]:

@@ -55,7 +55,7 @@ def verdict(paired: Comparison, unit: str, noun: str) -> str:
 
 
 def _worded(members: Sequence[Comparison], unit: str, noun: str) -> tuple[str, str]:
-    """Return what comparisons of one verdict say together, and why: with the widest x, and the range of n."""
+    """Return one verdict in words, and the reason: with the widest x and the range of n of the comparisons."""
     says, why = VERDICTS[members[0].verdict]
     counts = sorted({paired.needed for paired in members if paired.needed})
     if members[0].verdict is Verdict.UNDECIDED and not counts:

@@ -1,1 +1,1 @@
-"""What a report shows, as tables: the only source that Markdown, LaTeX, HTML and the terminal render."""
+"""Tables of everything a report shows: the only source that Markdown, LaTeX, HTML and the terminal render."""
