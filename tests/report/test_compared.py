@@ -1,7 +1,7 @@
 """What is compared with what: the arm of reference, families, margins, tuned arms, and intervals over items."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -11,10 +11,11 @@ import balora.report.records.report as data
 from balora.report.markdown import draw
 from balora.report.records.measures import MEASURES
 from balora.report.records.report import ArmRow, Report
-from balora.report.records.wording import answer, verdict
+from balora.report.records.wording import VERDICTS, answer, verdict
 from balora.statistics import (
     Comparison,
     Paired,
+    Verdict,
     compare,
     compare_family,
     holm,
@@ -108,6 +109,16 @@ def test_a_verdict_is_worded_with_its_numbers() -> None:
     assert verdict(open_, "points", "block") == f"cannot tell: needs about {open_.needed} blocks"
     assert verdict(compare(Paired([1.0], 1.0)), "points", "block") == "cannot tell: one block"
     assert verdict(compare(Paired([], 1.0)), "points", "block") == "cannot tell: no block in common"
+    never = verdict(replace(open_, needed=None), "points", "seed")
+    assert never == "cannot tell: with this many comparisons no number of seeds reaches p ≤ 0.05"
+
+
+def test_every_verdict_has_words_of_its_own() -> None:
+    assert list(VERDICTS) == list(Verdict)
+    paired = compare(Paired([3.0, -1.0, 2.0, 2.5], 1.0))
+    worded = {verdict(replace(paired, verdict=known), "points", "block") for known in Verdict}
+    assert len(worded) == len(Verdict)
+    assert not [words for words in worded if "seed" in words or "{" in words]
 
 
 def item_scores(arm: str, task: str, seed: int) -> list[bool]:
