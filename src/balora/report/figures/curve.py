@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from balora.report.figures.figure import Figure, Spec, first, whole
 from balora.report.figures.palette import arm_encoding
-from balora.report.records.curves import TERMS, Curve, Curves
+from balora.report.records.curves import PARTS, Curve, Curves
 from balora.report.records.dossier import Dossier
 from balora.report.tables.table import Table, count, plain, share, words
 from balora.settings import Family
@@ -14,10 +14,10 @@ WIDTH, HEIGHT = 168, 120
 BENT = 20.0
 """Largest value of a term from which its axis is bent, so that small terms stay visible beside it."""
 BENT_TICKS = [-1000, -100, -10, -1, 0, 1, 10, 100, 1000]
-VALUES = ("loss", *TERMS[1:])
-SHARES = tuple(f"{term}_share" for term in TERMS)
+VALUES = ("loss", *PARTS[1:])
+SHARES = tuple(f"{term}_share" for term in PARTS)
 TITLES = {"loss": "loss (all terms)", "task_share": "share of the gradient: task"} | {
-    f"{term}_share": f"share: {term}" for term in TERMS[1:]
+    f"{term}_share": f"share: {term}" for term in PARTS[1:]
 }
 
 

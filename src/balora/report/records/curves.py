@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from balora.errors import InputError
+from balora.objective.config import TERMS
 from balora.settings import Family
 from balora.study.store.study_folder import StudyRecord
 from balora.tasks.catalogue import find_task
@@ -13,8 +14,8 @@ from balora.training.record import RunRecord, read_beside
 
 ARMS, RUNS = 12, 256
 """Arms, and runs of an arm and family, whose steps are read: a design of 100,000 runs stays readable in seconds."""
-TERMS = ("task", "consistency", "diversity", "spectral")
-QUANTITIES = ("loss", *TERMS, *(f"{term}_share" for term in TERMS))
+PARTS = ("task", *TERMS)
+QUANTITIES = ("loss", *PARTS, *(f"{part}_share" for part in PARTS))
 """What is read of a recorded step: the whole loss, each term's value, and its share of the gradient."""
 
 
