@@ -1,7 +1,7 @@
-"""What the engine costs, on real testbed runs of profile quick: two workers against one, and the time that is nobody's.
+"""Measure the engine's overhead on testbed runs of profile quick, and the speed-up of two workers over one.
 
-A run's seconds are those in its record (set-up, training, scoring). All else is the engine's own: starting workers,
-handing out runs, writing records, and, at the end, a worker that has nothing left to do.
+A run's seconds are those in its record (set-up, training, scoring). All other time of the workers is overhead: starting
+them, submitting runs, writing records, and waiting at the end for the last run.
 """
 
 import tempfile
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from balora.progress import Progress
 from balora.study.engine.execute import execute
+from balora.study.engine.pool import local_pool
 from balora.study.engine.pretraining import PlannedModel
 from balora.study.engine.watcher import Work
 from balora.study.plan.plan import Plan, PlannedRun
@@ -27,7 +28,7 @@ GOAL = round(1 / 1.7, 2)
 
 
 class Span(NamedTuple):
-    """One run: when it was handed out, when its end was heard, and the seconds in its record."""
+    """One run: when it started, when it finished, and the seconds in its record."""
 
     id: str
     start: float
@@ -36,31 +37,31 @@ class Span(NamedTuple):
 
 
 class Stopwatch:
-    """A watcher that notes when each run began and ended."""
+    """A watcher that takes the time at which each run starts and finishes."""
 
     def __init__(self) -> None:
         self.starts: dict[str, float] = {}
         self.spans: list[Span] = []
 
-    def noted(self, line: str) -> None:
-        pass  # one block answers no question, and is warned of: here it is only timed
+    def message(self, line: str) -> None:
+        pass  # the warning that one block confirms nothing: here the runs are only timed
 
-    def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
+    def pretraining_started(self, models: Sequence[PlannedModel], workers: int) -> None:
         raise RuntimeError("the benchmark uses shipped models alone")
 
-    def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
+    def runs_started(self, todo: Sequence[PlannedRun], skipped: int, failed_before: int, workers: int) -> None:
         pass
 
-    def started(self, work: Work) -> None:
+    def job_started(self, work: Work) -> None:
         self.starts[work.id] = time.perf_counter()
 
-    def told(self, work: Work, progress: Progress) -> None:
+    def job_progress(self, work: Work, progress: Progress) -> None:
         pass
 
-    def pretrained(self, model: PlannedModel) -> None:
+    def model_finished(self, model: PlannedModel) -> None:
         pass
 
-    def ended(self, run: PlannedRun, record: RunRecord) -> None:
+    def run_finished(self, run: PlannedRun, record: RunRecord) -> None:
         if record.status != "ok":
             raise RuntimeError(f"{run.label} failed: {record.error}")
         self.spans.append(Span(run.id, self.starts[run.id], time.perf_counter(), seconds_of(record)))
@@ -112,7 +113,7 @@ def measured(plan: Plan, workers: int) -> Measured:
     """Carry ``plan`` out in a new folder."""
     with tempfile.TemporaryDirectory(prefix="balora-engine-") as folder:
         watch, start = Stopwatch(), time.perf_counter()
-        execute(plan, Path(folder), watch, command="benchmark", workers=workers)
+        execute(plan, Path(folder), watch, command="benchmark", pool=local_pool(True, workers))
         return Measured(workers, time.perf_counter() - start, tuple(watch.spans))
 
 

@@ -4,7 +4,7 @@
 # fmt: off
 MUTANTS = {
     ("study/store/lock.py", "study/test_lock.py"): [
-        ("never-waits-for-orphans", "if _lives(owner) or time.monotonic() > deadline:", "if True:"),
+        ("never-waits-for-orphans", "if _is_alive(owner) or time.monotonic() > deadline:", "if True:"),
         ("a-dead-owner-lives", "    except ProcessLookupError:\n        return False\n", "    except ProcessLookupError:\n        return True\n"),
         ("another-machines-owner-is-dead", "        return None\n    try:\n        os.kill", "        return False\n    try:\n        os.kill"),
         ("the-name-stays", "            os.ftruncate(descriptor, 0)\n    finally:", "            pass\n    finally:"),
@@ -12,25 +12,27 @@ MUTANTS = {
     ("study/store/run_folders.py", "study/test_trouble.py"): [
         ("files-beside-go-unread", "for name in record.files:", "for name in ():"),
         ("aside-is-taken", "for place in places if not place.exists())", "for place in places)"),
-        ("failed-is-finished", 'record.status != "ok" or unlike_itself', "unlike_itself"),
-        ("nothing-is-tidied", 'glob(f"{PARTIAL}*")', 'glob("nothing")'),
+        ("failed-is-finished", 'record.status != "ok" or damage(', "damage("),
+        ("partial-copies-stay", 'glob(f"{PARTIAL}*")', 'glob("nothing")'),
+        ("faulty-counts", "usable.pop(id, None)", "usable.get(id)"),
+        ("failed-is-not-copied-over", 'if one.id not in usable or usable[one.id].status != "ok"]', "if one.id not in usable]"),
     ],
     ("study/engine/execute.py", "study/test_trouble.py study/test_execute.py"): [
-        ("dead-is-failed", "if kind == DIED and (whole := finished(output / one.folder, one.id)):", "if kind == DIED and (whole := None):"),
+        ("dead-is-failed", 'if event.kind == "died" and (finished := read_finished(output / one.folder, one.id)):', 'if event.kind == "died" and (finished := None):'),
+        ("a-dead-worker-stops-the-models", 'if event.kind != "died":', "if True:"),
         ("no-early-warning", "if warning := early_warning(plan):", "if warning := None:"),
-        ("the-base-is-compared-too", " - {against}", ""),
-        ("faulty-counts", "known.pop(id, None)", "known.get(id)"),
-        ("failed-is-not-taken-over", 'if one.id not in known or known[one.id].status != "ok"]', "if one.id not in known]"),
-        ("abandons-nothing", "                remove(output / one.folder)\n\n", "                pass\n\n"),
+        ("stopped-runs-stay", "            _remove_unfinished(output, unfinished.values())\n", ""),
+        ("finished-runs-are-removed", "        if read_finished(output / one.folder, one.id) is None:", "        if True:"),
     ],
     ("study/engine/worker.py", "study/test_trouble.py study/test_execute.py"): [
-        ("a-full-disk-fails-the-run", "if any(words in message for words in FULL):", "if False:"),
-        ("a-full-disk-in-a-record-counts", 'return (kind, failure) if kind == "unwritable" else ("done", record)', 'return "done", record'),
+        ("a-full-disk-fails-the-run", "return any(text in message for text in FULL)", "return False"),
+        ("a-full-disk-in-a-record-counts", "if record is not None and record.error is not None and _is_full_disk(record.error.message):", "if False:"),
     ],
     ("study/engine/pool.py", "study/test_trouble.py"): [
         ("last-comes-first", "list(reversed(stage))", "list(stage)"),
     ],
     ("study/engine/pool.py", "study/test_workers.py"): [
+        ("the-next-stage-begins-early", "while waiting or events or any(worker.job for worker in team):", "while waiting or events:"),
         ("the-dead-are-given-work", "if not worker.process.is_alive():", "if False:"),
     ],
     ("study/engine/live_file.py", "study/test_watch.py"): [
@@ -66,6 +68,9 @@ MUTANTS = {
     ("study/design/without_testbed.py", "study/test_made_arms.py"): [
         ("dials-kept", "left += [key] if gone else []", "gone = False"),
         ("one-level-is-a-factor", "if len(levels) > 1}", "if True}"),
+    ],
+    ("study/plan/plan.py", "study/test_trouble.py"): [
+        ("the-base-is-compared-too", " - {against}", ""),
     ],
     ("study/plan/costs.py", "study/test_costs.py"): [
         ("steps-ignored", "fixed + each * (spec.training.stretched_steps or usual)", "fixed + each * usual"),

@@ -31,15 +31,15 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_time_left_follows_what_each_task_took(runs: tuple[PlannedRun, ...], now: list[float]) -> None:
     tally = Tally(runs, workers=2)
     assert tally.left() is None
-    tally.started(runs[0])
+    tally.job_started(runs[0])
     now[0] += 4
-    tally.ended(runs[0], fakes.record_of(runs[0].spec))
+    tally.job_finished(runs[0], fakes.record_of(runs[0].spec))
     assert tally.left() == pytest.approx(7 * 4 / 2), "an unknown task is taken for the usual one"
     gsm8k = runs[4]
-    tally.started(gsm8k)
+    tally.job_started(gsm8k)
     now[0] += 10
     assert tally.left() == pytest.approx((7 * 4 - 10) / 2), "what is under way has begun to count"
-    tally.ended(gsm8k, fakes.record_of(gsm8k.spec, status="failed", score=None))
+    tally.job_finished(gsm8k, fakes.record_of(gsm8k.spec, status="failed", score=None))
     assert tally.left() == pytest.approx((3 * 4 + 3 * 10) / 2)
     assert display.status(tally) == "2/8 runs, 1 failed · 0:14 gone · about 0:21 left"
 
@@ -49,16 +49,16 @@ def test_plain_lines_never_stand_still(runs: tuple[PlannedRun, ...], now: list[f
 
     page = io.StringIO()
     watcher = PlainWatcher(Console(file=page, width=40))
-    watcher.began(runs, 2, 1, 2)
-    watcher.started(runs[0])
-    watcher.told(runs[0], Progress("train", 1, 20, 0.5))
+    watcher.runs_started(runs, 2, 1, 2)
+    watcher.job_started(runs[0])
+    watcher.job_progress(runs[0], Progress("train", 1, 20, 0.5))
     watcher.idle()
     now[0] += 31
-    watcher.told(runs[0], Progress("train", 2, 20, 0.5))
+    watcher.job_progress(runs[0], Progress("train", 2, 20, 0.5))
     now[0] += 31
     watcher.idle()
     watcher.idle()
-    watcher.ended(runs[0], fakes.record_of(runs[0].spec, score=12.5))
+    watcher.run_finished(runs[0], fakes.record_of(runs[0].spec, score=12.5))
     assert page.getvalue().splitlines() == [
         "8 runs to do with 2 workers, 2 finished before, 1 failed before (--retry-failed runs them again)",
         "  ba-lora · cola · seed 42 · train 2/20 · loss 0.500",
@@ -67,7 +67,7 @@ def test_plain_lines_never_stand_still(runs: tuple[PlannedRun, ...], now: list[f
     ]
 
 
-def test_words(runs: tuple[PlannedRun, ...]) -> None:
+def test_times_and_runs_are_described_in_one_line(runs: tuple[PlannedRun, ...]) -> None:
     assert [clock(seconds) for seconds in (None, 0, 61, 3723)] == ["–", "0:00", "1:01", "1:02:03"]
     assert opening(1, 0, 0, 1) == "1 run to do with 1 worker"
     assert describe(runs[0], None) == "ba-lora · cola · seed 42 · starting"
@@ -82,11 +82,11 @@ def test_a_terminal_shows_every_run_under_way(runs: tuple[PlannedRun, ...]) -> N
     page = io.StringIO()
     console = Console(file=page, width=100, force_terminal=True, color_system=None)
     watcher = display.LiveWatcher(console)
-    watcher.began(runs, 0, 0, 2)
-    watcher.started(runs[0])
-    watcher.started(runs[1])
-    watcher.told(runs[1], Progress("evaluate", 3, 9, 1.25))
-    watcher.ended(runs[0], fakes.record_of(runs[0].spec))
+    watcher.runs_started(runs, 0, 0, 2)
+    watcher.job_started(runs[0])
+    watcher.job_started(runs[1])
+    watcher.job_progress(runs[1], Progress("evaluate", 3, 9, 1.25))
+    watcher.run_finished(runs[0], fakes.record_of(runs[0].spec))
     page.truncate(0)
     console.print(watcher)
     assert "1/8 runs" in page.getvalue()

@@ -6,73 +6,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import fakes
 import pytest
+from study_cases import SMALL, Notebook, go, plan_of
 
 from balora.errors import InputError, OutputError
-from balora.progress import Progress
 from balora.study.design.reading import find_study, read_study
 from balora.study.engine.execute import Outcome, execute
-from balora.study.engine.pretraining import PlannedModel
+from balora.study.engine.pool import LocalPool
 from balora.study.engine.watcher import Work
-from balora.study.plan.plan import Choices, Plan, PlannedRun, make_plan
+from balora.study.plan.plan import Choices, make_plan
 from balora.study.plan.suites import Tasks
 from balora.study.store.study_folder import read_runs, read_study_record
-from balora.training.record import RunRecord, read_record
-
-SMALL = Tasks(("cola", "gsm8k"), ("mnli",))
-
-
-class Notebook:
-    """Writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def noted(self, line: str) -> None:
-        self.lines.append(f"noted {line}")
-
-    def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
-        self.lines.append(f"pretraining {len(models)}")
-
-    def pretrained(self, model: PlannedModel) -> None:
-        self.lines.append(f"pretrained {model.task}")
-
-    def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
-        self.lines.append(f"began {len(todo)} {skipped} {left}")
-
-    def started(self, work: Work) -> None:
-        self.lines.append(f"started {work.label}")
-
-    def told(self, work: Work, progress: Progress) -> None:
-        self.lines.append(f"told {progress.phase}")
-
-    def ended(self, run: PlannedRun, record: RunRecord) -> None:
-        self.lines.append(f"ended {record.status}")
-
-    def idle(self) -> None:
-        pass
-
-
-def plan_of(tasks: Tasks = SMALL, seeds: int = 1, **choices: object) -> Plan:
-    chosen = Choices("m", seeds=seeds, **choices)  # type: ignore[arg-type]
-    return make_plan(find_study("pissa-initialization"), chosen, tasks, fakes.fingerprints)
-
-
-def go(plan: Plan, output: Path, run: object = fakes.quick, **options: object) -> tuple[Outcome, list[str]]:
-    notebook = Notebook()
-    outcome = execute(plan, output, notebook, command="again", run=run, **options)  # type: ignore[arg-type]
-    return outcome, notebook.lines
+from balora.training.record import read_record
 
 
 def test_a_study_leaves_one_record_a_run_and_a_second_call_repeats_nothing(tmp_path: Path) -> None:
     plan = plan_of()
     outcome, lines = go(plan, tmp_path / "s", workers=2)
-    assert outcome == Outcome(planned=8, skipped=0, ok=8, failed=0, left=0)
-    assert lines.count("told train") == 8
+    assert outcome == Outcome(planned=8, skipped=0, ok=8, failed=0, failed_before=0)
+    assert lines.count("progress train") == 8
     record = read_study_record(tmp_path / "s")
     assert (record.seeds, record.tasks, record.absent, record.command) == ((42,), SMALL.present, ("mnli",), "again")
     runs, faulty = read_runs(tmp_path / "s", record)
@@ -94,7 +49,7 @@ def test_runs_that_another_study_has_finished_are_taken_over_and_failed_ones_are
     go(plan_of(tasks), tmp_path / "one", fakes.unlucky)  # every run of rte fails
     swap = make_plan(find_study("formulation-swap"), Choices("m", seeds=1), tasks, fakes.fingerprints)
     outcome, lines = go(swap, tmp_path / "two", reuse=[tmp_path / "one", tmp_path / "none", tmp_path / "two"])
-    assert outcome == Outcome(planned=8, skipped=2, ok=6, failed=0, left=0)
+    assert outcome == Outcome(planned=8, skipped=2, ok=6, failed=0, failed_before=0)
     assert not [line for line in lines if line == "started ba-lora · gsm8k · seed 42"]
     assert len(list((tmp_path / "two" / "runs").glob("*/series.jsonl"))) == 8
 
@@ -102,14 +57,14 @@ def test_runs_that_another_study_has_finished_are_taken_over_and_failed_ones_are
 def test_a_dead_worker_costs_its_own_run_alone(tmp_path: Path) -> None:
     plan = plan_of(Tasks(("cola", "sst2", "rte", "stsb", "gsm8k"), ()), seeds=2)
     outcome, _ = go(plan, tmp_path, fakes.unlucky, workers=2)
-    assert outcome == Outcome(planned=40, skipped=0, ok=20, failed=20, left=0)
+    assert outcome == Outcome(planned=40, skipped=0, ok=20, failed=20, failed_before=0)
     errors = {}
     for run in plan.runs:
         record = read_record(tmp_path / run.folder)
         assert record is not None
         if record.error is not None:
             errors.setdefault((run.task, run.seed), set()).add((record.error.kind, record.error.message))
-    killed = "the worker process was ended by SIGKILL, perhaps for want of memory; its last words are in log.txt"
+    killed = "the worker process was ended by SIGKILL, perhaps because memory ran out; its last output is in log.txt"
     assert errors == {
         ("cola", 42): {("WorkerDied", killed)},
         ("rte", 42): {("RuntimeError", "a bug")},
@@ -183,13 +138,13 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
 
 def test_two_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:
     class Intruder(Notebook):
-        def started(self, work: Work) -> None:
+        def job_started(self, work: Work) -> None:
             with pytest.raises(OutputError, match="another `balora study run` is working here"):
                 go(plan_of(), tmp_path)
-            super().started(work)
+            super().job_started(work)
 
     watcher = Intruder()
-    outcome = execute(plan_of(), tmp_path, watcher, command="", run=fakes.quick)
+    outcome = execute(plan_of(), tmp_path, watcher, command="", run=fakes.quick, pool=LocalPool())
     assert outcome.ok == 8
     assert len([line for line in watcher.lines if line.startswith("started")]) == 8
 
@@ -200,10 +155,10 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that it is ignored
-    import fakes, test_execute
-    plan = test_execute.plan_of(seeds=2)
+    import fakes, study_cases
+    plan = study_cases.plan_of(seeds=2)
     try:
-        test_execute.go(plan, Path(sys.argv[2]), fakes.slow)
+        study_cases.go(plan, Path(sys.argv[2]), fakes.slow)
     except KeyboardInterrupt:
         sys.exit(130)
 """
@@ -223,10 +178,10 @@ def test_an_interrupted_study_goes_on_where_it_stopped(
         assert child.poll() is None
         time.sleep(0.02)
     os.kill(child.pid, how)
-    assert child.wait(timeout=30) == (130 if how == signal.SIGINT else -signal.SIGKILL)
+    assert child.wait(timeout=200) == (130 if how == signal.SIGINT else -signal.SIGKILL)
     if how == signal.SIGINT:
         assert not (output / plan.runs[8].folder).exists(), "the run under way leaves nothing"
-    assert go(plan, output)[0] == Outcome(planned=16, skipped=8, ok=8, failed=0, left=0)
+    assert go(plan, output)[0] == Outcome(planned=16, skipped=8, ok=8, failed=0, failed_before=0)
 
 
 def test_the_study_record_can_be_read_without_the_product(tmp_path: Path) -> None:

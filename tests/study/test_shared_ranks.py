@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import fakes
-from test_execute import go
+from study_cases import go
 
 from balora.adapters.ranks import largest_rank
 from balora.progress import OnProgress

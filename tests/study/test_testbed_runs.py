@@ -10,7 +10,7 @@ from pathlib import Path
 
 import fakes
 import pytest
-from test_execute import go
+from study_cases import go
 
 from balora.errors import InputError
 from balora.progress import Progress
@@ -54,16 +54,16 @@ def test_models_that_are_there_are_not_made_and_records_keep_their_blocks(cached
     cached(0)
     cached(1)
     outcome, lines = go(plan_of(2), tmp_path / "s", fakes.quick)
-    assert outcome == Outcome(planned=16, skipped=0, ok=16, failed=0, left=0)
+    assert outcome == Outcome(planned=16, skipped=0, ok=16, failed=0, failed_before=0)
     assert not [line for line in lines if "pretrain" in line]
     record = json.loads((tmp_path / "s" / "study.json").read_text())
     assert (record["seeds"], record["pretrainings"], record["model"]) == ([42, 1024], [0, 1], "testbed")
 
 
 def test_a_model_that_fails_its_probes_stops_the_study_before_any_run(cached: Make, tmp_path: Path) -> None:
-    """Two steps teach nothing: the block's seed is named, and no run was begun."""
+    """Two steps teach nothing: the block's seed is named, and no run was started."""
     cached(0)
-    with pytest.raises(InputError, match=r"pretrain (en|de)coder 1, .*probes right.*\(no run was begun\)"):
+    with pytest.raises(InputError, match=r"pretrain (en|de)coder 1, .*probes right.*\(no run was started\)"):
         go(plan_of(2), tmp_path / "s", fakes.quick, workers=2)
     assert not (tmp_path / "s").exists()
     assert len(list((tmp_path / "cache/testbed").iterdir())) == 2

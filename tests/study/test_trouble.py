@@ -11,7 +11,7 @@ from pathlib import Path
 import fakes
 import pytest
 from killing import HERE, STUDY, Command
-from test_execute import SMALL, go, plan_of
+from study_cases import SMALL, go, plan_of
 
 from balora.errors import OutputError
 from balora.report.markdown import draw
@@ -43,7 +43,7 @@ def test_records_that_cannot_be_used_are_named_set_aside_and_run_again(tmp_path:
     assert not (tmp_path / "runs" / ".aside").exists(), "which moves nothing"
     outcome, lines = go(plan, tmp_path)
     assert outcome == Outcome(8, 2, 6, 0, 0)
-    about = "noted set aside, to be run again: "
+    about = "message: set aside, to be run again: "
     noted = [line.removeprefix(about) for line in lines if line.startswith(about)]
     reasons = ("not a whole run record", "edited or damaged", "format 2", "another run", "not there", "edited or dam")
     assert len(noted) == len(reasons)
@@ -64,7 +64,7 @@ def test_records_that_cannot_be_used_are_named_set_aside_and_run_again(tmp_path:
 
 def test_a_run_that_ended_before_its_worker_died_is_kept(tmp_path: Path) -> None:
     outcome, _ = go(plan_of(), tmp_path, fakes.dies_after_its_work, workers=2)
-    assert outcome == Outcome(planned=8, skipped=0, ok=8, failed=0, left=0)
+    assert outcome == Outcome(planned=8, skipped=0, ok=8, failed=0, failed_before=0)
 
 
 def test_a_worker_that_dies_over_a_model_leaves_it_to_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,20 +74,20 @@ def test_a_worker_that_dies_over_a_model_leaves_it_to_the_runs(tmp_path: Path, m
     monkeypatch.setattr(execution, "missing_models", lambda todo: (model,))
     monkeypatch.setattr(execution, "pretrain", fakes.dies)
     outcome, lines = go(plan, tmp_path)
-    assert outcome == Outcome(planned=8, skipped=0, ok=8, failed=0, left=0)
+    assert outcome == Outcome(planned=8, skipped=0, ok=8, failed=0, failed_before=0)
     assert "pretraining 1" in lines
-    [line] = [line for line in lines if line.startswith(f"noted {model.label}")]
-    assert line.startswith(f"noted {model.label}: the worker process was ended by SIGKILL")
+    [line] = [line for line in lines if line.startswith(f"message: {model.label}")]
+    assert line.startswith(f"message: {model.label}: the worker process was ended by SIGKILL")
     assert line.endswith("the first run that needs this model tries again")
 
 
 def test_a_study_that_can_confirm_nothing_says_so_before_it_begins(tmp_path: Path) -> None:
     """Three arms in two metrics: 6 comparisons, which 8 blocks (p ≥ 0.0078) can confirm and 7 (0.0156) cannot."""
     _, lines = go(plan_of(seeds=7), tmp_path / "seven")
-    assert lines[0].startswith("noted warning: 7 blocks: ")
+    assert lines[0].startswith("message: warning: 7 blocks: ")
     assert "family of 6 comparisons" in lines[0]
     _, lines = go(plan_of(seeds=8), tmp_path / "eight")
-    assert not [line for line in lines if line.startswith("noted warning")]
+    assert not [line for line in lines if line.startswith("message: warning")]
 
 
 def test_runs_begin_in_the_order_of_the_plan_so_that_pairs_are_there_early(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_run_folder_from_another_machine_counts(tmp_path: Path) -> None:
     (tmp_path / "here" / "s" / "runs" / ids[2] / "run.json").write_text("{")
     outcome, lines = go(here, tmp_path / "here" / "s", fakes.quick, reuse=[tmp_path / "there" / "s"])
     assert outcome == Outcome(8, 8, 0, 0, 0), "two were copied by hand, a torn one and the rest by --reuse"
-    assert [line for line in lines if line.startswith("noted set aside") and ids[2] in line]
+    assert [line for line in lines if line.startswith("message: set aside") and ids[2] in line]
 
 
 def test_a_failed_run_gives_way_to_one_that_another_study_has_finished(tmp_path: Path) -> None:

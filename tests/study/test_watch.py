@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fakes
 import pytest
-from test_execute import Notebook, go, plan_of
+from study_cases import Notebook, go, plan_of
 
 from balora.cli import main
 from balora.cli.study_watch import follow
@@ -19,7 +19,8 @@ from balora.report.watch.snapshot import Observer, Snapshot, seconds_left
 from balora.report.watch.terminal import draw
 from balora.study.engine import live_file as live
 from balora.study.engine.execute import execute
-from balora.study.engine.live_file import Beacon, Live, UnderWay, read_live
+from balora.study.engine.live_file import Live, LiveFile, UnderWay, read_live
+from balora.study.engine.pool import LocalPool
 from balora.study.plan.plan import PlannedRun
 from balora.study.plan.suites import Tasks
 from balora.study.store import study_folder as folder
@@ -35,8 +36,8 @@ class Window(Notebook):
         super().__init__()
         self.observer, self.seen = Observer(output), list[Snapshot]()
 
-    def ended(self, run: PlannedRun, record: RunRecord) -> None:
-        super().ended(run, record)
+    def run_finished(self, run: PlannedRun, record: RunRecord) -> None:
+        super().run_finished(run, record)
         self.seen.append(self.observer.read())
 
 
@@ -46,7 +47,7 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Snapshot]:
     monkeypatch.setattr(live, "EVERY", 0.0)
     window = Window(tmp_path / "s")
     plan = plan_of(Tasks(("rte", "gsm8k"), ()))
-    execute(plan, tmp_path / "s", window, command="again", run=fakes.unlucky, workers=2)
+    execute(plan, tmp_path / "s", window, command="again", run=fakes.unlucky, pool=LocalPool(2))
     return [*window.seen, window.observer.read()]
 
 
@@ -70,7 +71,7 @@ def test_a_running_study_is_seen_as_it_stands(seen: list[Snapshot]) -> None:
 
 def test_differences_come_in_block_by_block(tmp_path: Path) -> None:
     window = Window(tmp_path)
-    execute(plan_of(seeds=2), tmp_path, window, command="again", run=fakes.quick)
+    execute(plan_of(seeds=2), tmp_path, window, command="again", run=fakes.quick, pool=LocalPool())
     blocks = [max(one.paired.n for one in snapshot.report.differences) for snapshot in window.seen]
     done = [snapshot.report.counts.ok for snapshot in window.seen]
     assert blocks == [(n >= 2) + (n >= 10) for n in done], "as soon as an arm and the base have all tasks of a block"
@@ -140,26 +141,26 @@ def test_what_cannot_be_read_tells_nothing(tmp_path: Path, text: str) -> None:
     assert read_live(tmp_path / "missing") == Live()
 
 
-def test_the_beacon_writes_once_a_second_and_never_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_live_file_is_written_once_a_second_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
     notebook, (run, other, *_) = Notebook(), plan_of().runs
-    beacon = Beacon(notebook, tmp_path)
-    beacon.began([run], 0, 0, 3)
-    beacon.started(run)
+    live_file = LiveFile(notebook, tmp_path)
+    live_file.runs_started([run], 0, 0, 3)
+    live_file.job_started(run)
     assert read_live(tmp_path) == Live(workers=3), "a second has not gone by"
     now[0] += 2.5
-    beacon.told(run, Progress("train", 3, 9, 0.5))
+    live_file.job_progress(run, Progress("train", 3, 9, 0.5))
     shown = UnderWay(id=run.id, label=run.label, phase="train", step=3, steps=9, loss=0.5, seconds=2.5)
     assert read_live(tmp_path).under_way == (shown,)
-    beacon.ended(run, fakes.record_of(run.spec))
-    beacon.ended(other, fakes.record_of(other.spec))
-    beacon.close()
+    live_file.run_finished(run, fakes.record_of(run.spec))
+    live_file.run_finished(other, fakes.record_of(other.spec))
+    live_file.close()
     assert read_live(tmp_path) == Live(workers=3, latest=(other.id, run.id)), "the last one first"
-    passed_on = ["began 1 0 0", f"started {run.label}", "told train", "ended ok", "ended ok"]
+    passed_on = ["runs 1 0 0", f"started {run.label}", "progress train", "finished ok", "finished ok"]
     assert notebook.lines == passed_on
     assert [path.name for path in tmp_path.iterdir()] == [live.NAME]
-    Beacon(notebook, tmp_path / "missing").began([run], 0, 0, 3)
+    LiveFile(notebook, tmp_path / "missing").runs_started([run], 0, 0, 3)
 
 
 def test_the_terminal_shows_the_state_and_the_tables(seen: list[Snapshot]) -> None:

@@ -8,10 +8,9 @@ from balora.settings import dotted
 from balora.study.design.arms import design_arms
 from balora.study.design.reading import find_study, shipped
 from balora.study.engine.display import clock
-from balora.study.engine.execute import early_warning
 from balora.study.plan.blocks import in_words
 from balora.study.plan.costs import Costs
-from balora.study.plan.plan import Plan
+from balora.study.plan.plan import Plan, early_warning
 from balora.study.plan.profiles import PROFILES
 from balora.study.plan.testbed_profiles import TESTBED_PROFILES
 from balora.tasks.catalogue import find_task

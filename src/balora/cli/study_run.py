@@ -95,7 +95,8 @@ def run(
     from balora.cli.assignments import parse_assignments
     from balora.cli.study_report import report_on
     from balora.study.engine.display import watching
-    from balora.study.engine.execute import execute, usable_cores
+    from balora.study.engine.execute import execute
+    from balora.study.engine.pool import local_pool
     from balora.study.plan.prepare import command, prepare, refuse_holes
 
     given = tuple(assignments or ())
@@ -110,7 +111,7 @@ def run(
                 output,
                 watcher,
                 command=repeat,
-                workers=workers or (usable_cores() if planned.choices.on_testbed else min(2, usable_cores())),
+                pool=local_pool(planned.choices.on_testbed, workers),
                 retry_failed=retry_failed,
                 reuse=tuple(reuse or ()),
             )
@@ -118,8 +119,8 @@ def run(
         print(f"finished runs are kept in {output}; to go on: {repeat}", file=sys.stderr)
         raise
     report_on(output, as_json)
-    if outcome.failed or outcome.left:
-        print(f"{outcome.failed + outcome.left} of {outcome.planned} runs failed; see the report", file=sys.stderr)
+    if failed := outcome.failed + outcome.failed_before:
+        print(f"{failed} of {outcome.planned} runs failed; see the report", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: a live display on a terminal, plain lines elsewhere; torch-free."""
+"""Show the progress of a running study: a live display on a terminal, plain lines elsewhere; torch-free."""
 
 import sys
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from balora.progress import Progress
+from balora.progress import Progress, time_left
 from balora.study.engine.pretraining import PlannedModel
 from balora.study.engine.watcher import Watcher, Work
 from balora.study.plan.plan import PlannedRun
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 SHORTEST, LONGEST, SHARE = 4.0, 60.0, 1 / 60
-"""Plain output gives a sign of life after this share of the time gone, and these seconds at least and at most."""
+"""Plain output prints a line of progress after this share of the time gone, in seconds at least and at most these."""
 
 MODELS = "models pre-trained"
 
 
 class Tally:
-    """Counts runs (or models) and estimates the time left from what each task has taken so far."""
+    """Counts finished runs (or models) and estimates the time left."""
 
     def __init__(self, todo: Sequence[Work], workers: int, noun: str = "runs") -> None:
         self.total, self.done, self.failed, self.noun = len(todo), 0, 0, noun
-        self.began, self.workers = time.monotonic(), workers
+        self._start, self.workers = time.monotonic(), workers
         self._waiting: dict[str, int] = {}
         for work in todo:
             self._waiting[work.task] = self._waiting.get(work.task, 0) + 1
         self._started: dict[str, float] = {}
         self._seconds: dict[str, list[float]] = {}
 
-    def started(self, work: Work) -> None:
+    def job_started(self, work: Work) -> None:
         self._started[work.id] = time.monotonic()
 
-    def ended(self, work: Work, record: RunRecord | None = None) -> float:
+    def job_finished(self, work: Work, record: RunRecord | None = None) -> float:
         """Count a run (or a model, which has no record) and return the seconds it took."""
         seconds = time.monotonic() - self._started.pop(work.id, time.monotonic())
         self.done += 1
@@ -46,23 +46,17 @@ class Tally:
         return seconds
 
     def elapsed(self) -> float:
-        """Return the seconds since the work began."""
-        return time.monotonic() - self.began
+        """Return the seconds since the work started."""
+        return time.monotonic() - self._start
 
     def left(self) -> float | None:
-        """Return the estimated seconds left; none before the first run has ended."""
-        known = [seconds for group in self._seconds.values() for seconds in group]
-        if not known:
-            return None
-        usual = sum(known) / len(known)
-        each = {task: sum(group) / len(group) for task, group in self._seconds.items()}
-        work = sum(number * each.get(task, usual) for task, number in self._waiting.items())
+        """Return the estimated seconds left; None before the first run has finished."""
         spent = sum(time.monotonic() - start for start in self._started.values())
-        return max(0.0, work - spent) / self.workers
+        return time_left(self._waiting, self._seconds, spent, self.workers)
 
 
 def clock(seconds: float | None) -> str:
-    """Return ``1:02:03`` or ``2:03``; ``–`` for none."""
+    """Return ``1:02:03`` or ``2:03``; ``–`` for None."""
     if seconds is None:
         return "–"
     minutes, rest = divmod(round(seconds), 60)
@@ -71,14 +65,14 @@ def clock(seconds: float | None) -> str:
 
 
 def status(tally: Tally) -> str:
-    """Return one line on all the work."""
+    """Return a line with the counts and times of all the work."""
     failed = f", {tally.failed} failed" if tally.failed else ""
     times = f"{clock(tally.elapsed())} gone · about {clock(tally.left())} left"
     return f"{tally.done}/{tally.total} {tally.noun}{failed} · {times}"
 
 
 def describe(work: Work, progress: Progress | None) -> str:
-    """Return one line on what is under way."""
+    """Return a line on a run, or a model, that is under way."""
     if progress is None:
         return f"{work.label} · starting"
     loss = f" · loss {progress.loss:.3f}" if progress.loss is not None else ""
@@ -89,53 +83,53 @@ def describe(work: Work, progress: Progress | None) -> str:
 
 
 class PlainWatcher:
-    """One line a finished run, and a sign of life where none finishes for a while."""
+    """Prints a line for every finished run, and a line of progress if none has finished for a while."""
 
     def __init__(self, write: "Console") -> None:
         self._console = write
-        self._began = self._last = time.monotonic()
+        self._start = self._printed = time.monotonic()
 
-    def noted(self, line: str) -> None:
-        self._say(line)
+    def message(self, line: str) -> None:
+        self._print(line)
 
-    def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
+    def pretraining_started(self, models: Sequence[PlannedModel], workers: int) -> None:
         self.tally = Tally(models, workers, MODELS)
-        self._say(announcement(len(models), workers))
+        self._print(announcement(len(models), workers))
 
-    def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
+    def runs_started(self, todo: Sequence[PlannedRun], skipped: int, failed_before: int, workers: int) -> None:
         self.tally = Tally(todo, workers)
-        self._say(opening(len(todo), skipped, left, workers))
+        self._print(opening(len(todo), skipped, failed_before, workers))
 
-    def started(self, work: Work) -> None:
-        self.tally.started(work)
+    def job_started(self, work: Work) -> None:
+        self.tally.job_started(work)
 
-    def told(self, work: Work, progress: Progress) -> None:
+    def job_progress(self, work: Work, progress: Progress) -> None:
         if self._is_due():
-            self._say(f"  {describe(work, progress)}")
+            self._print(f"  {describe(work, progress)}")
 
-    def pretrained(self, model: PlannedModel) -> None:
-        seconds = self.tally.ended(model)
-        self._say(f"{status(self.tally)} · {model.label} in {seconds:.1f} s")
+    def model_finished(self, model: PlannedModel) -> None:
+        seconds = self.tally.job_finished(model)
+        self._print(f"{status(self.tally)} · {model.label} in {seconds:.1f} s")
 
-    def ended(self, run: PlannedRun, record: RunRecord) -> None:
-        seconds = self.tally.ended(run, record)
-        self._say(f"{status(self.tally)} · {result(run, record)} in {seconds:.1f} s")
+    def run_finished(self, run: PlannedRun, record: RunRecord) -> None:
+        seconds = self.tally.job_finished(run, record)
+        self._print(f"{status(self.tally)} · {result(run, record)} in {seconds:.1f} s")
 
     def idle(self) -> None:
         if self._is_due():
-            self._say(status(self.tally))
+            self._print(status(self.tally))
 
     def _is_due(self) -> bool:
         now = time.monotonic()
-        return now - self._last > max(SHORTEST, min(LONGEST, SHARE * (now - self._began)))
+        return now - self._printed > max(SHORTEST, min(LONGEST, SHARE * (now - self._start)))
 
-    def _say(self, line: str) -> None:
-        self._last = time.monotonic()
+    def _print(self, line: str) -> None:
+        self._printed = time.monotonic()
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class LiveWatcher:
-    """A bar over all runs and a line for each one under way; redrawn four times a second, told or not."""
+    """Shows a bar over all runs and a line for each one under way; redrawn four times a second."""
 
     def __init__(self, console: "Console") -> None:
         from rich.spinner import Spinner
@@ -145,36 +139,36 @@ class LiveWatcher:
         self._under_way: dict[str, tuple[Work, Progress | None]] = {}
         self.tally = Tally((), 1)
 
-    def noted(self, line: str) -> None:
+    def message(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False)
 
-    def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
+    def pretraining_started(self, models: Sequence[PlannedModel], workers: int) -> None:
         self.tally = Tally(models, workers, MODELS)
         self._console.print(announcement(len(models), workers), markup=False, highlight=False)
 
-    def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
+    def runs_started(self, todo: Sequence[PlannedRun], skipped: int, failed_before: int, workers: int) -> None:
         self.tally = Tally(todo, workers)
-        self._console.print(opening(len(todo), skipped, left, workers), markup=False, highlight=False)
+        self._console.print(opening(len(todo), skipped, failed_before, workers), markup=False, highlight=False)
 
-    def started(self, work: Work) -> None:
-        self.tally.started(work)
+    def job_started(self, work: Work) -> None:
+        self.tally.job_started(work)
         self._under_way[work.id] = (work, None)
 
-    def told(self, work: Work, progress: Progress) -> None:
+    def job_progress(self, work: Work, progress: Progress) -> None:
         self._under_way[work.id] = (work, progress)
 
-    def pretrained(self, model: PlannedModel) -> None:
-        self.tally.ended(model)
+    def model_finished(self, model: PlannedModel) -> None:
+        self.tally.job_finished(model)
         self._under_way.pop(model.id, None)
 
-    def ended(self, run: PlannedRun, record: RunRecord) -> None:
-        self.tally.ended(run, record)
+    def run_finished(self, run: PlannedRun, record: RunRecord) -> None:
+        self.tally.job_finished(run, record)
         self._under_way.pop(run.id, None)
         if record.status != "ok":
             self._console.print(result(run, record), markup=False, highlight=False)
 
     def idle(self) -> None:
-        """Nothing to do: the display redraws itself."""
+        """The display redraws itself."""
 
     def __rich__(self) -> "RenderableType":
         from rich.console import Group
@@ -188,23 +182,23 @@ class LiveWatcher:
 
 
 def announcement(models: int, workers: int) -> str:
-    """Return the first line where models are missing."""
+    """Return the first line if models have to be pre-trained."""
     return (
         f"{models} of the testbed's models {'has' if models == 1 else 'have'} to be pre-trained first, about a minute "
-        f"each, with {workers} worker{'s' * (workers > 1)}; they are kept for other studies"
+        f"each, with {workers} worker{'s' * (workers > 1)}; they are cached for later studies"
     )
 
 
-def opening(todo: int, skipped: int, left: int, workers: int) -> str:
-    """Return the first line: what is to be done."""
+def opening(todo: int, skipped: int, failed_before: int, workers: int) -> str:
+    """Return the line printed before the runs: how many there are to do."""
     parts = [f"{todo} run{'s' * (todo != 1)} to do with {workers} worker{'s' * (workers > 1)}"]
     parts += [f"{skipped} finished before"] if skipped else []
-    parts += [f"{left} failed before (--retry-failed runs them again)"] if left else []
+    parts += [f"{failed_before} failed before (--retry-failed runs them again)"] if failed_before else []
     return ", ".join(parts)
 
 
 def result(run: PlannedRun, record: RunRecord) -> str:
-    """Return one line on a run that ended."""
+    """Return a line on a finished run."""
     if record.status == "ok":
         return run.label if record.score is None else f"{run.label}: {record.score:.2f}"
     reason = f"{record.error.kind}: {record.error.message}" if record.error else record.status

@@ -1,25 +1,20 @@
-"""Carrying a plan out: what is finished is skipped, what is torn is done again, what fails is recorded; torch-free."""
+"""Carry out a plan: skip what is finished, repeat what is torn, record what fails; torch-free."""
 
-import gc
-import os
-import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from balora.errors import InputError, OutputError
-from balora.progress import OnProgress
-from balora.study.engine.live_file import Beacon
-from balora.study.engine.pool import DIED, Event, carry_out
+from balora.study.engine.live_file import LiveFile
 from balora.study.engine.pretraining import PlannedModel, missing_models, pretrain
+from balora.study.engine.protocol import Event, Job, Pool, RunFunction
 from balora.study.engine.watcher import Watcher
-from balora.study.engine.worker import Job, RunFunction
-from balora.study.plan.plan import Plan, PlannedRun
-from balora.study.store.run_folders import finished, remove, set_aside, take_over, tidy, unlike_itself
-from balora.study.store.study_folder import StudyRecord, describe, opened, read_runs, writing
+from balora.study.engine.worker import train
+from balora.study.plan.plan import Plan, PlannedRun, early_warning
+from balora.study.store.run_folders import read_finished, remove, take_stock
+from balora.study.store.study_folder import describe, opened, writing
 from balora.training.record import RunError, RunRecord, write_record
-from balora.training.spec import RunSpec
 
 
 class Outcome(NamedTuple):
@@ -31,18 +26,8 @@ class Outcome(NamedTuple):
     ok: int
     failed: int
     """Failed now."""
-    left: int
-    """Failed before and left alone; `--retry-failed` runs them again."""
-
-
-def train(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
-    """Carry out one run for real."""
-    gc.disable()  # the libraries' million objects are all to stay: a seventh of their import would go into that
-    try:
-        from balora.training.run import run  # imports torch: only in the workers
-    finally:
-        gc.enable()
-    return run(spec, folder, on_progress=on_progress, has_siblings=True)
+    failed_before: int
+    """Failed before and not repeated; `--retry-failed` runs them again."""
 
 
 def execute(
@@ -51,170 +36,128 @@ def execute(
     watcher: Watcher,
     *,
     command: str,
+    pool: Pool,
     run: RunFunction = train,
-    workers: int = 1,
     retry_failed: bool = False,
     reuse: Sequence[Path] = (),
 ) -> Outcome:
-    """Carry out what of ``plan`` is not yet in ``output``; models that are missing are pre-trained first.
+    """Carry out the runs of ``plan`` that are not yet finished in ``output``, after pre-training the models they need.
 
-    What a study in one of the folders ``reuse`` has finished is copied: a run's id says all that it depends on.
-    A record that cannot be used is moved to `runs/.aside`, and its run repeated.
-    On the testbed each worker has one thread: tiny models gain nothing from more. Otherwise they share the cores.
+    Args:
+        plan: every run of the study, in order.
+        output: the study's folder; a record there that cannot be used is moved to `runs/.aside`, and its run repeated.
+        watcher: is called back as the work goes on.
+        command: repeats the study; goes into its record.
+        pool: executes the jobs.
+        run: carries out one run.
+        retry_failed: whether to repeat runs that failed before.
+        reuse: folders of other studies, whose finished runs are copied: a run's id depends on all that decides it.
 
     Raises:
         OutputError: the folder holds something else, is in use, or cannot be written.
-        InputError: a run refused its input, or a model could not be pre-trained; runs finished by then are kept.
+        InputError: a run refused its input, or a model could not be pre-trained; runs finished by then remain.
         KeyboardInterrupt: passed on, after the runs under way were stopped and their folders removed.
     """
     record = describe(plan, command)
     with opened(output, record) as lock:
         if warning := early_warning(plan):
-            watcher.noted(f"warning: {warning}")
-        known = _take_stock(output, record, plan, reuse, watcher)
+            watcher.message(f"warning: {warning}")
+        known = take_stock(output, record, plan, reuse, watcher.message)
         done = {id for id, run_record in known.items() if run_record.status == "ok"}
-        left = set() if retry_failed else set(known) - done
-        todo = [planned for planned in plan.distinct if planned.id not in done | left]
+        failed_before = set() if retry_failed else set(known) - done
+        todo = [one for one in plan.distinct if one.id not in done | failed_before]
         models = missing_models(todo)
         with writing(output):
-            for planned in todo:
-                remove(output / planned.folder)
-        adapters = [one.spec.adapter for one in plan.distinct if one.spec.adapter is not None]
-        largest = max((adapter.rank for adapter in adapters if adapter.init == "pissa"), default=0)
-        stages = [
-            [Job(model.id, model.spec, output, pretrain) for model in models],
-            [Job(one.id, one.spec, output / one.folder, run, largest) for one in todo],
-        ]
-        threads = 1 if plan.choices.on_testbed else max(1, usable_cores() // workers)
-        beacon = Beacon(watcher, output)
-        if models:
-            beacon.pretraining(models, min(workers, len(models)))
-        else:
-            beacon.began(todo, len(done), len(left), workers)
-        events = carry_out(stages, workers, threads, output / "log.txt", lock)
+            for one in todo:
+                remove(output / one.folder)
+        unfinished = {one.id: one for one in todo}
+        ok = 0
+        live = LiveFile(watcher, output)
+        events = pool.carry_out(_stages(plan, models, todo, output, run), output, lock)
         try:
-            _follow_models(events, models, beacon)
             if models:
-                beacon.began(todo, len(done), len(left), workers)
-            ok = _follow_runs(events, todo, plan, output, beacon)
+                live.pretraining_started(models, min(pool.workers, len(models)))
+            for model, event in _ends(events, models, live):
+                _check_model(model, event, live)
+                live.model_finished(model)
+            live.runs_started(todo, len(done), len(failed_before), pool.workers)
+            for one, event in _ends(events, todo, live):
+                run_record = _record_of(event, one, plan, output)
+                del unfinished[one.id]
+                ok += run_record.status == "ok"
+                live.run_finished(one, run_record)
         finally:
-            events.close()
-            beacon.close()
-        return Outcome(len(plan.distinct), len(done), ok, len(todo) - ok, len(left))
+            events.close()  # from here on no job is under way
+            _remove_unfinished(output, unfinished.values())
+            live.close()
+        return Outcome(len(plan.distinct), len(done), ok, len(todo) - ok, len(failed_before))
 
 
-def early_warning(plan: Plan) -> str | None:
-    """Return why this many blocks cannot confirm anything about the study's family of arms; none where they can."""
-    from balora.statistics import design_warning  # imports numpy: not for those who only plan
-
-    against = plan.study.against or plan.study.base_name
-    arms = {arm.tuned or arm.name for arm in plan.arms} - {against}
-    family = plan.study.family or tuple(arms)
-    return design_warning(len(plan.blocks), len(family) * len(plan.study.metrics))
-
-
-def _take_stock(
-    output: Path, record: StudyRecord, plan: Plan, reuse: Sequence[Path], watcher: Watcher
-) -> dict[str, RunRecord]:
-    """Return the records that count, by id: what is faulty is set aside, what others have finished is copied."""
-    tidy(output)
-    known, faulty = read_runs(output, record)
-    for id, one in known.items():
-        why = unlike_itself(one, output / "runs" / id)
-        faulty |= {id: why} if why else {}
-    for id, why in faulty.items():
-        known.pop(id, None)
-        watcher.noted(f"set aside, to be run again: {why}; now in {set_aside(output, id)}")
-    wanted = [one for one in plan.distinct if one.id not in known or known[one.id].status != "ok"]
-    return known | take_over(reuse, output, wanted)
+def _stages(
+    plan: Plan, models: Sequence[PlannedModel], todo: Sequence[PlannedRun], output: Path, run: RunFunction
+) -> list[list[Job]]:
+    """Return the jobs: first the models, then the runs."""
+    adapters = [one.spec.adapter for one in plan.distinct if one.spec.adapter is not None]
+    largest = max((adapter.rank for adapter in adapters if adapter.init == "pissa"), default=0)
+    return [
+        [Job(model.id, model.spec, output, pretrain) for model in models],
+        [Job(one.id, one.spec, output / one.folder, run, largest) for one in todo],
+    ]
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+W = TypeVar("W", PlannedModel, PlannedRun)
 
 
-def _follow_models(events: Generator[Event], models: Sequence[PlannedModel], watcher: Watcher) -> None:
-    """Pass on what is told until the last model is there."""
-    missing = {model.id: model for model in models}
-    while missing:
+def _ends(events: Generator[Event], work: Iterable[W], watcher: Watcher) -> Iterator[tuple[W, Event]]:
+    """Yield each of ``work`` with the event that ends it; pass starts and progress on to the watcher."""
+    under_way = {one.id: one for one in work}
+    while under_way:
         event = next(events)
         if event.job is None:
             watcher.idle()
-            continue
-        model = missing[event.job.id]
-        if event.kind == "started":
-            watcher.started(model)
+        elif event.kind == "started":
+            watcher.job_started(under_way[event.job.id])
         elif event.progress is not None:
-            watcher.told(model, event.progress)
-        elif event.kind == "done":
-            watcher.pretrained(missing.pop(model.id))
-        elif event.error[0] == DIED:
-            watcher.noted(f"{model.label}: {event.error[1]}; the first run that needs this model tries again")
-            watcher.pretrained(missing.pop(model.id))
+            watcher.job_progress(under_way[event.job.id], event.progress)
         else:
-            raise InputError(f"{model.label}: {event.error[1]} (no run was begun)")
+            yield under_way.pop(event.job.id), event
 
 
-def _follow_runs(
-    events: Generator[Event], todo: Sequence[PlannedRun], plan: Plan, output: Path, watcher: Watcher
-) -> int:
-    """Pass on what is told until the last run has ended; return how many went well."""
-    planned = {one.id: one for one in todo}
-    ended: set[str] = set()
-    ok = 0
-    try:
-        for event in events:
-            if event.job is None:
-                watcher.idle()
-                continue
-            one = planned[event.job.id]
-            if event.kind == "started":
-                watcher.started(one)
-            elif event.progress is not None:
-                watcher.told(one, event.progress)
-            else:
-                record = _record_of(event, one, plan, output)
-                ended.add(one.id)
-                ok += record.status == "ok"
-                watcher.ended(one, record)
-    finally:
-        events.close()  # the workers are gone from here on
-        _abandon(output, [one for one in todo if one.id not in ended])
-    return ok
-
-
-def _abandon(output: Path, runs: Iterable[PlannedRun]) -> None:
-    """Leave nothing of runs that were stopped, unless one had just ended and only its word was not heard."""
-    for one in runs:
-        if finished(output / one.folder, one.id) is None:
-            with suppress(OSError):  # then the next `run` removes it
-                remove(output / one.folder)
+def _check_model(model: PlannedModel, event: Event, watcher: Watcher) -> None:
+    """Raise :class:`InputError` if a model could not be pre-trained; a worker that died is no reason to stop."""
+    if event.error is None:
+        return
+    if event.kind != "died":
+        raise InputError(f"{model.label}: {event.error.message} (no run was started)")
+    watcher.message(f"{model.label}: {event.error.message}; the first run that needs this model tries again")
 
 
 def _record_of(event: Event, one: PlannedRun, plan: Plan, output: Path) -> RunRecord:
-    """Return the run's record, written here where the run could not write it itself."""
-    kind, message = event.error
-    if event.kind == "refused":
-        raise InputError(f"arm {one.arm!r} on {one.task}: {message}")
-    if event.kind == "unwritable":
-        raise OutputError(f"{message}: free space or choose another --output; finished runs are kept")
-    if event.record is not None and event.record.id == one.id:
-        return event.record
-    if kind == DIED and (whole := finished(output / one.folder, one.id)):
-        return whole  # it died after its work was done
-    if event.record is not None:
-        kind, message = (
-            "WrongIdentity",
-            f"the run calls itself {event.record.id}, the plan {one.id}: inputs changed meanwhile",
+    """Return the record of a run that has ended; write it here if the run could not write it itself."""
+    error, record = event.error, event.record
+    if error is None and record is not None:
+        if record.id == one.id:
+            return record
+        error = RunError(
+            kind="WrongIdentity",
+            message=f"the run's id is {record.id}, but the plan has {one.id}: model, data or code changed meanwhile",
         )
-    record = RunRecord(
-        id=one.id,
-        spec=one.spec,
-        status="failed",
-        error=RunError(kind=kind, message=message),
-        fingerprints=plan.fingerprints[one.task],
-    )
+    assert error is not None, "a run that is done returns its record"
+    if event.kind == "refused":
+        raise InputError(f"arm {one.arm!r} on {one.task}: {error.message}")
+    if event.kind == "unwritable":
+        raise OutputError(f"{error.message}: free space or choose another --output; finished runs are kept")
+    if event.kind == "died" and (finished := read_finished(output / one.folder, one.id)):
+        return finished  # the worker died after the run's work was done
+    record = RunRecord(id=one.id, spec=one.spec, status="failed", error=error, fingerprints=plan.fingerprints[one.task])
     with writing(output):
         remove(output / one.folder)
         return write_record(record, output / one.folder)
+
+
+def _remove_unfinished(output: Path, runs: Iterable[PlannedRun]) -> None:
+    """Remove what stopped runs have left, but keep a run that had just ended and only its event was not received."""
+    for one in runs:
+        if read_finished(output / one.folder, one.id) is None:
+            with suppress(OSError):  # the next `study run` removes it
+                remove(output / one.folder)

@@ -1,6 +1,7 @@
-"""What a running study tells those who look on from elsewhere: one small file, rewritten every second; torch-free.
+"""Write a running study's progress to a small file once a second, for `study watch` in another process; torch-free.
 
-It is for the eye alone. Nothing is decided by it, and a killed run leaves an old one behind, which :mod:`lock` tells.
+The file is only shown; nothing is decided by it. A killed run leaves an old one behind: only the lock says whether a
+study is running.
 """
 
 import contextlib
@@ -10,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from balora.folders import write_atomic
 from balora.progress import Progress
 from balora.settings import Settings, SettingsError
 from balora.study.engine.pretraining import PlannedModel
 from balora.study.engine.watcher import Watcher, Work
 from balora.study.plan.plan import PlannedRun
-from balora.study.store.study_folder import write_text
 from balora.training.record import RunRecord
 
 NAME = ".live.json"
@@ -25,7 +26,7 @@ LATEST = 5
 
 
 class UnderWay(Settings):
-    """One run (or one model's pre-training) that a worker has."""
+    """A run (or a model's pre-training) that a worker is carrying out."""
 
     id: str
     label: str
@@ -34,22 +35,22 @@ class UnderWay(Settings):
     steps: int = 0
     loss: float | None = None
     seconds: float = 0.0
-    """Since it was begun."""
+    """Since it started."""
 
 
 class Live(Settings):
-    """What is going on."""
+    """What the workers are doing."""
 
     workers: int = 0
     models: int = 0
     """Models still to be pre-trained before the runs begin."""
     under_way: tuple[UnderWay, ...] = ()
     latest: tuple[str, ...] = ()
-    """Ids of the runs that ended last, the last one first."""
+    """Ids of the runs that finished last, the newest first."""
 
 
 def read_live(output: Path) -> Live:
-    """Return what the last run in ``output`` told; nothing where it told nothing that can be read."""
+    """Return what the last `study run` in ``output`` wrote; an empty state if there is nothing that can be read."""
     try:
         content: Any = json.loads((output / NAME).read_text(encoding="utf-8"))
         return Live(**content) if isinstance(content, dict) else Live()
@@ -57,8 +58,8 @@ def read_live(output: Path) -> Live:
         return Live()
 
 
-class Beacon:
-    """A watcher that tells those elsewhere, and passes everything on."""
+class LiveFile:
+    """A watcher that writes the live file and passes every call on to another watcher."""
 
     def __init__(self, watcher: Watcher, output: Path) -> None:
         self._watcher, self._path = watcher, output / NAME
@@ -66,57 +67,57 @@ class Beacon:
         self._under_way: dict[str, tuple[UnderWay, float]] = {}
         self._written = -EVERY
 
-    def noted(self, line: str) -> None:
-        self._watcher.noted(line)
+    def message(self, line: str) -> None:
+        self._watcher.message(line)
 
-    def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
+    def pretraining_started(self, models: Sequence[PlannedModel], workers: int) -> None:
         self._live = self._live.replace(workers=workers, models=len(models))
-        self._tell()
-        self._watcher.pretraining(models, workers)
+        self._write()
+        self._watcher.pretraining_started(models, workers)
 
-    def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
+    def runs_started(self, todo: Sequence[PlannedRun], skipped: int, failed_before: int, workers: int) -> None:
         self._live = self._live.replace(workers=workers, models=0)
-        self._tell()
-        self._watcher.began(todo, skipped, left, workers)
+        self._write()
+        self._watcher.runs_started(todo, skipped, failed_before, workers)
 
-    def started(self, work: Work) -> None:
+    def job_started(self, work: Work) -> None:
         self._under_way[work.id] = UnderWay(id=work.id, label=work.label), time.monotonic()
-        self._tell()
-        self._watcher.started(work)
+        self._write()
+        self._watcher.job_started(work)
 
-    def told(self, work: Work, progress: Progress) -> None:
+    def job_progress(self, work: Work, progress: Progress) -> None:
         one, since = self._under_way[work.id]
         self._under_way[work.id] = one.replace(**progress._asdict()), since
-        self._tell()
-        self._watcher.told(work, progress)
+        self._write()
+        self._watcher.job_progress(work, progress)
 
-    def pretrained(self, model: PlannedModel) -> None:
+    def model_finished(self, model: PlannedModel) -> None:
         self._under_way.pop(model.id, None)
         self._live = self._live.replace(models=self._live.models - 1)
-        self._tell()
-        self._watcher.pretrained(model)
+        self._write()
+        self._watcher.model_finished(model)
 
-    def ended(self, run: PlannedRun, record: RunRecord) -> None:
+    def run_finished(self, run: PlannedRun, record: RunRecord) -> None:
         self._under_way.pop(run.id, None)
         self._live = self._live.replace(latest=(run.id, *self._live.latest)[:LATEST])
-        self._tell()
-        self._watcher.ended(run, record)
+        self._write()
+        self._watcher.run_finished(run, record)
 
     def idle(self) -> None:
-        self._tell()
+        self._write()
         self._watcher.idle()
 
     def close(self) -> None:
-        """Tell that nothing is under way any more."""
+        """Write that nothing is under way any more."""
         self._under_way.clear()
         self._written = -EVERY
-        self._tell()
+        self._write()
 
-    def _tell(self) -> None:
+    def _write(self) -> None:
         now = time.monotonic()
         if now - self._written < EVERY:
             return
         self._written = now
         under_way = tuple(one.replace(seconds=round(now - since, 1)) for one, since in self._under_way.values())
-        with contextlib.suppress(OSError):  # a full disk is for the runs to find
-            write_text(self._path, self._live.replace(under_way=under_way).model_dump_json() + "\n")
+        with contextlib.suppress(OSError):  # a full disk is reported by the runs
+            write_atomic(self._path, self._live.replace(under_way=under_way).model_dump_json() + "\n")

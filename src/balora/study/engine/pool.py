@@ -1,66 +1,88 @@
-"""A small pool of warm worker processes, each carrying out one run at a time; torch-free.
+"""Carry out jobs in a few warm processes of this machine, each working on one job at a time; torch-free.
 
-`concurrent.futures` fails *every* run under way when one process dies and cannot say whose fault it was. Here each
-worker has a pipe of its own, so that a dead one costs exactly its own run.
+With `concurrent.futures` one process that dies fails *every* job under way, and nobody knows which was at fault. Here
+each process has a pipe of its own, so that its death costs exactly its own job.
 """
 
+import os
 import signal
-from collections.abc import Generator, Iterator, Sequence
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context, resource_tracker
+from functools import partial
+from multiprocessing import get_context, reduction, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from balora.progress import Progress
-from balora.study.engine.worker import Job, Shared, work
-from balora.training.record import RunRecord
-
-DIED = "WorkerDied"
-"""The kind of error of a run whose process ended."""
+from balora.study.engine.protocol import Event, Job
+from balora.study.engine.worker import serve
+from balora.training.record import RunError
 
 
-class Event(NamedTuple):
-    """What a worker tells about a job; `idle` (without a job) when nobody has told anything for a second."""
+class LocalPool(NamedTuple):
+    """A pool of processes on this machine."""
 
-    kind: Literal["started", "progress", "done", "crashed", "refused", "unwritable", "idle"]
-    job: Job | None = None
-    progress: Progress | None = None
-    record: RunRecord | None = None
-    error: tuple[str, str] = ("", "")
-    """Kind and message of what went wrong."""
+    workers: int = 1
+    threads: int = 1
+    """Threads of each worker."""
+
+    def carry_out(self, stages: Sequence[Sequence[Job]], output: Path, lock: int | None = None) -> Generator[Event]:
+        """See :meth:`balora.study.engine.protocol.Pool.carry_out`; the same processes serve all stages."""
+        start = partial(_Worker, self.threads, output / "log.txt", lock)
+        team: list[_Worker] = []
+        try:
+            for _ in range(min(self.workers, max(map(len, stages), default=0))):
+                team.append(start())
+            for stage in stages:
+                waiting, events = list(reversed(stage)), list[Event]()
+                while waiting or events or any(worker.job for worker in team):
+                    events += _submit(waiting, team, start)
+                    yield from events  # only after submitting: no worker waits while the caller handles an event
+                    events = _receive(team, start)
+        finally:
+            for worker in team:
+                worker.stop()
+
+
+def local_pool(on_testbed: bool, workers: int | None = None) -> LocalPool:
+    """Return a pool for this machine's cores, with as many ``workers`` as asked for, or else the usual number.
+
+    Testbed models are so small that more than one thread gains nothing: one worker a core. On another model two workers
+    share the cores.
+    """
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    workers = workers or (cores if on_testbed else min(2, cores))
+    return LocalPool(workers, 1 if on_testbed else max(1, cores // workers))
 
 
 class _Worker:
+    """One process and the job it has."""
+
     def __init__(self, threads: int, log: Path, lock: int | None) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
-        shared = None if lock is None else Shared(lock)
-        self.process: SpawnProcess = context.Process(target=work, args=(theirs, threads, log, shared), daemon=True)
-        with _ctrl_c_held_back():
+        shared = None if lock is None else _InheritedFile(lock)
+        self.process: SpawnProcess = context.Process(target=serve, args=(theirs, threads, log, shared), daemon=True)
+        with _ctrl_c_blocked():
             self.process.start()
         theirs.close()
         self.job: Job | None = None
 
-    def give(self, job: Job) -> None:
+    def submit(self, job: Job) -> None:
         self.job = job
         with suppress(OSError):  # a dead worker is noticed by its closed pipe
             self.connection.send(job)
 
-    def hear(self) -> Event:
-        """Return what the worker says, or that it died."""
-        assert self.job is not None
+    def receive(self) -> Event:
+        """Return the event that the worker has sent, or that it died."""
         try:
-            kind, payload = self.connection.recv()
+            event: Event = self.connection.recv()
         except (EOFError, OSError):
             self.process.join(timeout=5)
-            return Event("crashed", self.job, error=(DIED, _cause(self.process.exitcode)))
-        if kind == "progress":
-            return Event("progress", self.job, progress=payload)
-        if kind == "done":
-            return Event("done", self.job, record=payload)
-        return Event(kind, self.job, error=payload)
+            event = Event("died", error=RunError(kind="WorkerDied", message=_cause(self.process.exitcode)))
+        return event._replace(job=self.job)
 
     def stop(self) -> None:
         self.connection.close()
@@ -68,9 +90,23 @@ class _Worker:
         self.process.join()
 
 
+class _InheritedFile:
+    """An open file descriptor that a new process inherits when this is among its arguments."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __reduce__(self) -> tuple[Callable[[Any], "_InheritedFile"], tuple[Any]]:
+        return _inherit, (reduction.DupFd(self.descriptor),)
+
+
+def _inherit(duplicate: Any) -> _InheritedFile:
+    return _InheritedFile(duplicate.detach())
+
+
 @contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """Keep Ctrl-C, which a terminal sends to every process, from a new one that cannot refuse it yet; it waits here."""
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Hold back Ctrl-C, which a terminal sends to every process, until a new process ignores it; it is pending here."""
     resource_tracker.ensure_running()  # starting it in between would let Ctrl-C in
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -79,54 +115,31 @@ def _ctrl_c_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def carry_out(
-    stages: Sequence[Sequence[Job]], workers: int, threads: int, log: Path, lock: int | None = None
-) -> Generator[Event]:
-    """Carry out stage after stage of jobs, each in order, and yield every event; closing the iterator stops all.
-
-    The same ``workers`` processes, of ``threads`` threads each, serve all stages. No job of a stage begins before the
-    last of the stage before has ended. The processes share the open file ``lock``, until the last of them has ended.
-    """
-    staff: list[_Worker] = []
-    try:
-        for _ in range(min(workers, max(map(len, stages), default=0))):
-            staff.append(_Worker(threads, log, lock))
-        for stage in stages:
-            waiting, told = list(reversed(stage)), list[Event]()
-            while waiting or told or any(worker.job for worker in staff):
-                told += _handed_out(waiting, staff, threads, log, lock)
-                yield from told  # only now: no worker waits while someone looks at what it told
-                told = _heard(staff, threads, log, lock)
-    finally:
-        for worker in staff:
-            worker.stop()
-
-
-def _handed_out(waiting: list[Job], staff: list[_Worker], threads: int, log: Path, lock: int | None) -> Iterator[Event]:
-    """Give every worker that has nothing to do the next job."""
-    for place, worker in enumerate(staff):
+def _submit(waiting: list[Job], team: list[_Worker], start: Callable[[], _Worker]) -> Iterator[Event]:
+    """Give every worker that has no job the next one."""
+    for place, worker in enumerate(team):
         if worker.job is None and waiting:
-            if not worker.process.is_alive():  # it died while it had nothing to do: nobody's fault
+            if not worker.process.is_alive():  # it died without a job: no run is at fault
                 worker.stop()
-                staff[place] = worker = _Worker(threads, log, lock)
-            worker.give(waiting.pop())
+                team[place] = worker = start()
+            worker.submit(waiting.pop())
             yield Event("started", worker.job)
 
 
-def _heard(staff: list[_Worker], threads: int, log: Path, lock: int | None) -> list[Event]:
-    """Return what busy workers tell within a second; replace those that died."""
-    busy = {worker.connection: worker for worker in staff if worker.job}
+def _receive(team: list[_Worker], start: Callable[[], _Worker]) -> list[Event]:
+    """Return what busy workers have sent within a second; replace those that died."""
+    busy = {worker.connection: worker for worker in team if worker.job}
     if not busy:
         return []
     events = []
     for connection in wait(list(busy), timeout=1.0):
         worker = busy[connection]  # type: ignore[index]
-        event = worker.hear()
+        event = worker.receive()
         if event.kind != "progress":
             worker.job = None
-        if event.error[0] == DIED:
+        if event.kind == "died":
             worker.stop()
-            staff[staff.index(worker)] = _Worker(threads, log, lock)
+            team[team.index(worker)] = start()
         events.append(event)
     return events or [Event("idle")]
 
@@ -134,6 +147,6 @@ def _heard(staff: list[_Worker], threads: int, log: Path, lock: int | None) -> l
 def _cause(exitcode: int | None) -> str:
     if exitcode is not None and exitcode < 0:
         name = signal.Signals(-exitcode).name
-        hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
-        return f"the worker process was ended by {name}{hint}; its last words are in log.txt"
-    return f"the worker process ended by itself with code {exitcode}; its last words are in log.txt"
+        hint = ", perhaps because memory ran out" if name == "SIGKILL" else ""
+        return f"the worker process was ended by {name}{hint}; its last output is in log.txt"
+    return f"the worker process ended by itself with code {exitcode}; its last output is in log.txt"

@@ -1,4 +1,4 @@
-"""The testbed's models that a plan needs and nobody has pre-trained yet; torch-free."""
+"""Find the testbed models that planned runs need and that are not pre-trained yet, and pre-train them; torch-free."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,14 +22,14 @@ class PlannedModel(NamedTuple):
 
     @property
     def task(self) -> str:
-        """What takes about the same time: `encoder` or `decoder`."""
+        """`encoder` or `decoder`: models of one kind take about the same time."""
         from balora.tasks.testbed.model_cache import NAMES
 
         return NAMES[self.family]
 
     @property
     def label(self) -> str:
-        """Its name for people: its seed, and what else is not as usual."""
+        """Its name in messages: its seed, and every setting that is not the default."""
         assert self.spec.testbed is not None
         usual = TestbedConfig().model_dump()
         others = {key: value for key, value in self.spec.testbed.model_dump().items() if value != usual[key]}

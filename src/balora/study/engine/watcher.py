@@ -1,4 +1,4 @@
-"""Someone who looks on while a study is carried out; torch-free."""
+"""The callbacks of a running study, for displays and for the live file; torch-free."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,28 +12,28 @@ Work = PlannedRun | PlannedModel
 
 
 class Watcher(Protocol):
-    """Someone who looks on."""
+    """An object whose methods the engine calls while it carries out a study."""
 
-    def noted(self, line: str) -> None:
-        """Something that a person should know, such as a record that was set aside."""
+    def message(self, line: str) -> None:
+        """Show a line that a person should read: a warning, or which record was set aside."""
 
-    def pretraining(self, models: Sequence[PlannedModel], workers: int) -> None:
+    def pretraining_started(self, models: Sequence[PlannedModel], workers: int) -> None:
         """Before the runs, ``models`` have to be pre-trained."""
 
-    def began(self, todo: Sequence[PlannedRun], skipped: int, left: int, workers: int) -> None:
-        """Work begins on the runs ``todo``."""
+    def runs_started(self, todo: Sequence[PlannedRun], skipped: int, failed_before: int, workers: int) -> None:
+        """The runs ``todo`` come next; so many were finished before, and so many failed before and are not repeated."""
 
-    def started(self, work: Work) -> None:
-        """A worker took it."""
+    def job_started(self, work: Work) -> None:
+        """A worker has begun a run, or a model's pre-training."""
 
-    def told(self, work: Work, progress: Progress) -> None:
-        """A sign of life."""
+    def job_progress(self, work: Work, progress: Progress) -> None:
+        """A run or a model has got further."""
 
-    def pretrained(self, model: PlannedModel) -> None:
-        """The model is there."""
+    def model_finished(self, model: PlannedModel) -> None:
+        """The model is in the cache."""
 
-    def ended(self, run: PlannedRun, record: RunRecord) -> None:
-        """A run left its record."""
+    def run_finished(self, run: PlannedRun, record: RunRecord) -> None:
+        """A run has left its record, whether it went well or failed."""
 
     def idle(self) -> None:
-        """Nothing was told for a second."""
+        """Nothing has happened for a second."""

@@ -109,6 +109,16 @@ class Plan(NamedTuple):
         return tuple(first.values())
 
 
+def early_warning(plan: Plan) -> str | None:
+    """Return why this many blocks cannot confirm anything about the study's family of arms; None if they can."""
+    from balora.statistics import design_warning  # imports numpy: not needed for making a plan
+
+    against = plan.study.against or plan.study.base_name
+    arms = {arm.tuned or arm.name for arm in plan.arms} - {against}
+    family = plan.study.family or tuple(arms)
+    return design_warning(len(plan.blocks), len(family) * len(plan.study.metrics))
+
+
 def chosen_blocks(study: Study, choices: Choices) -> tuple[Block, ...]:
     """Return the blocks; as many as the command line says, else the smaller of what study and profile allow."""
     effort = choices.effort

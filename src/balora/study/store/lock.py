@@ -1,6 +1,7 @@
-"""One study at a time in a folder: a lock that the parent and its workers hold together; torch-free.
+"""Lock a study's folder, so that one `study run` at a time works in it; torch-free.
 
-Whoever is killed lets go of it, and the folder stays locked until the last worker of a killed parent has ended.
+The parent and its workers hold the lock together: after a kill of the parent, the folder stays locked until the last
+worker has ended.
 """
 
 import os
@@ -19,18 +20,18 @@ WAIT = 10.0
 
 @contextmanager
 def locked(output: Path) -> Iterator[int]:
-    """Hold ``output`` for this process; yields the lock's file descriptor, which workers inherit.
+    """Lock ``output`` for this process; yields the lock's file descriptor, which workers inherit.
 
-    On a file system without locks the owner's name in the file stands for one: a live owner on this machine, or any on
-    another, is respected.
+    On a file system without locks, the process number in the lock file decides: the folder counts as locked if that
+    process is alive on this machine, or is on another machine.
 
     Raises:
-        OutputError: someone else works in ``output``.
+        OutputError: another `study run` works in ``output``.
         OSError: the lock file cannot be written.
     """
     descriptor = os.open(output / NAME, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        _take(descriptor, output)
+        _acquire(descriptor, output)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}".encode(), 0)
         try:
@@ -42,7 +43,7 @@ def locked(output: Path) -> Iterator[int]:
 
 
 def is_locked(output: Path) -> bool | None:
-    """Return whether someone works in ``output``; none where that cannot be told."""
+    """Return whether a `study run` works in ``output``; None if the file system cannot tell."""
     import fcntl
 
     try:
@@ -57,12 +58,12 @@ def is_locked(output: Path) -> bool | None:
     except BlockingIOError:
         return True
     except OSError:
-        return _lives(_owner(descriptor))
+        return _is_alive(_owner(descriptor))
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, output: Path) -> None:
+def _acquire(descriptor: int, output: Path) -> None:
     import fcntl
 
     deadline = time.monotonic() + WAIT
@@ -72,14 +73,14 @@ def _take(descriptor: int, output: Path) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            if _lives(owner) or time.monotonic() > deadline:
+            if _is_alive(owner) or time.monotonic() > deadline:
                 raise OutputError(
-                    f"{output}: another `balora study run` is working here{_named(owner)}: wait for it to end"
+                    f"{output}: another `balora study run` is working here{_text(owner)}: wait for it to end"
                 ) from None
         except OSError:  # a file system without locks
-            if _lives(owner) is not False:
+            if _is_alive(owner) is not False:
                 raise OutputError(
-                    f"{output}: another `balora study run` is working here{_named(owner)}, or was killed; this file "
+                    f"{output}: another `balora study run` is working here{_text(owner)}, or was killed; this file "
                     f"system has no locks to tell: wait for it to end, or delete {output / NAME} if it is gone"
                 ) from None
             return
@@ -87,13 +88,13 @@ def _take(descriptor: int, output: Path) -> None:
 
 
 def _owner(descriptor: int) -> tuple[int, str] | None:
-    """Return process and machine of who signed the lock last and has not left."""
+    """Return process number and machine of the last owner, unless it has released the lock."""
     number, _, host = os.pread(descriptor, 300, 0).decode(errors="replace").partition(" ")
     return (int(number), host) if number.isdecimal() and host else None
 
 
-def _lives(owner: tuple[int, str] | None) -> bool | None:
-    """Return whether the owner is at work; none for another machine's."""
+def _is_alive(owner: tuple[int, str] | None) -> bool | None:
+    """Return whether the owner is running; None if it is on another machine."""
     if owner is None:
         return False
     number, host = owner
@@ -108,5 +109,5 @@ def _lives(owner: tuple[int, str] | None) -> bool | None:
     return True
 
 
-def _named(owner: tuple[int, str] | None) -> str:
+def _text(owner: tuple[int, str] | None) -> str:
     return f" (process {owner[0]} on {owner[1]})" if owner else ""

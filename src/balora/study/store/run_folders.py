@@ -1,38 +1,56 @@
-"""What is in a study's folder already: taken over from elsewhere, set aside, or removed; torch-free."""
+"""Take stock of a study's run folders: set damaged ones aside, copy those that other studies finished; torch-free."""
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 
 from balora.errors import InputError
-from balora.study.plan.plan import PlannedRun
-from balora.study.store.study_folder import writing
+from balora.folders import PARTIAL
+from balora.study.plan.plan import Plan, PlannedRun
+from balora.study.store.study_folder import StudyRecord, read_runs, writing
 from balora.training.record import RunRecord, read_beside, read_record
 
 ASIDE = Path("runs") / ".aside"
-"""Where run folders go whose record cannot be used; nobody but a person deletes anything there."""
-PARTIAL = ".partial-"
-"""What copies and removals under way are called; a killed process may leave one behind."""
+"""Where run folders go whose record cannot be used; the engine never deletes anything there."""
 
 
-def tidy(output: Path) -> None:
-    """Remove what a killed process was copying or removing."""
+def take_stock(
+    output: Path, record: StudyRecord, plan: Plan, reuse: Sequence[Path], message: Callable[[str], None]
+) -> dict[str, RunRecord]:
+    """Return the usable records in ``output``, by id, with those of finished runs copied from the folders ``reuse``.
+
+    A run folder whose record is damaged is set aside, and ``message`` is called with a line that says so.
+    """
+    remove_partial(output)
+    usable, faulty = read_runs(output, record)
+    for id, one in usable.items():
+        fault = damage(one, output / "runs" / id)
+        faulty |= {id: fault} if fault else {}
+    for id, fault in faulty.items():
+        usable.pop(id, None)
+        message(f"set aside, to be run again: {fault}; now in {set_aside(output, id)}")
+    wanted = [one for one in plan.distinct if one.id not in usable or usable[one.id].status != "ok"]
+    return usable | copy_finished(reuse, output, wanted)
+
+
+def remove_partial(output: Path) -> None:
+    """Remove the copies and removals that a killed process left half-done."""
     with writing(output):
-        for left in (output / "runs").glob(f"{PARTIAL}*"):
-            shutil.rmtree(left)
+        for partial in (output / "runs").glob(f"{PARTIAL}*"):
+            shutil.rmtree(partial)
 
 
 def remove(folder: Path) -> None:
     """Remove a run's folder, which at every instant is there as a whole or not at all."""
     partial = folder.with_name(PARTIAL + folder.name)
     if folder.exists():
-        _clear(partial)
+        _delete(partial)
         folder.rename(partial)
-        _clear(partial)
+        _delete(partial)
 
 
-def _clear(partial: Path) -> None:
+def _delete(partial: Path) -> None:
     if partial.is_dir():
         shutil.rmtree(partial)
     else:
@@ -40,7 +58,7 @@ def _clear(partial: Path) -> None:
 
 
 def set_aside(output: Path, id: str) -> Path:
-    """Move the folder of run ``id`` to where it counts for nothing and is kept; return its new place."""
+    """Move the folder of run ``id`` below `runs/.aside`, where it no longer counts, and return its new place."""
     with writing(output):
         (output / ASIDE).mkdir(exist_ok=True)
         places = (output / ASIDE / f"{id}-{number}" for number in count(1))
@@ -49,8 +67,8 @@ def set_aside(output: Path, id: str) -> Path:
     return place
 
 
-def unlike_itself(record: RunRecord, folder: Path) -> str | None:
-    """Return why ``folder`` is not what the run left there (a copy that broke off, an edited file); none if it is."""
+def damage(record: RunRecord, folder: Path) -> str | None:
+    """Return which file beside the record is missing or edited (e.g. by a copy that broke off); None if none is."""
     try:
         for name in record.files:
             read_beside(record, folder, name)
@@ -59,28 +77,28 @@ def unlike_itself(record: RunRecord, folder: Path) -> str | None:
     return None
 
 
-def take_over(others: Sequence[Path], output: Path, wanted: Iterable[PlannedRun]) -> dict[str, RunRecord]:
-    """Copy what ``others`` have finished of the runs ``wanted``, and return their records by id."""
-    taken: dict[str, RunRecord] = {}
+def copy_finished(others: Sequence[Path], output: Path, wanted: Iterable[PlannedRun]) -> dict[str, RunRecord]:
+    """Copy the runs ``wanted`` that one of ``others`` has finished, and return their records by id."""
+    copied: dict[str, RunRecord] = {}
     for planned in wanted:
         for source in (other / planned.folder for other in others):
-            record = None if planned.id in taken else finished(source, planned.id)
+            record = None if planned.id in copied else read_finished(source, planned.id)
             if record is not None:
                 partial = output / "runs" / f"{PARTIAL}{planned.id}"
                 with writing(output):
                     remove(output / planned.folder)
                     shutil.copytree(source, partial)
                     partial.rename(output / planned.folder)
-                taken[planned.id] = record
-    return taken
+                copied[planned.id] = record
+    return copied
 
 
-def finished(folder: Path, id: str) -> RunRecord | None:
-    """Return the record in ``folder`` if it is of run ``id``, that went well, and all of it is there."""
+def read_finished(folder: Path, id: str) -> RunRecord | None:
+    """Return the record in ``folder`` if it is of run ``id``, which went well, and its files are whole; else None."""
     try:
         record = read_record(folder)
     except InputError:
         return None
-    if record is None or record.id != id or record.status != "ok" or unlike_itself(record, folder):
+    if record is None or record.id != id or record.status != "ok" or damage(record, folder):
         return None
     return record

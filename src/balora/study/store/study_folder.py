@@ -1,13 +1,13 @@
-"""The output folder of a study: `study.json` beside `runs/<id>/run.json`; torch-free."""
+"""Open a study's output folder, write and read its `study.json`, and read its `runs/<id>/run.json`; torch-free."""
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from balora.errors import BaloraError, InputError, OutputError
+from balora.folders import write_atomic
 from balora.settings import Settings, SettingsError
 from balora.study.design.study import Delta, Study
 from balora.study.plan.plan import Plan
@@ -102,7 +102,7 @@ def opened(output: Path, record: StudyRecord) -> Iterator[int]:
         before = (output / "study.json").read_bytes() if (output / "study.json").exists() else None
         try:
             with writing(output):
-                write_text(output / "study.json", record.model_dump_json(indent=1) + "\n")
+                write_atomic(output / "study.json", record.model_dump_json(indent=1) + "\n")
             yield lock
         except BaloraError:
             if not any((output / "runs").iterdir()):
@@ -173,17 +173,6 @@ def read_runs(folder: Path, record: StudyRecord) -> tuple[dict[str, RunRecord], 
         elif run is not None:
             found[id] = run
     return found, faulty
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file in one atomic step; leave nothing where it does not fit."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

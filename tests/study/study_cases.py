@@ -1,0 +1,63 @@
+"""Plans that tests carry out with stand-ins for runs, and a watcher that writes down every call."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import fakes
+
+from balora.progress import Progress
+from balora.study.design.reading import find_study
+from balora.study.engine.execute import Outcome, execute
+from balora.study.engine.pool import LocalPool
+from balora.study.engine.pretraining import PlannedModel
+from balora.study.engine.watcher import Work
+from balora.study.plan.plan import Choices, Plan, PlannedRun, make_plan
+from balora.study.plan.suites import Tasks
+from balora.training.record import RunRecord
+
+SMALL = Tasks(("cola", "gsm8k"), ("mnli",))
+
+
+class Notebook:
+    """A watcher that writes down what it is called with."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, line: str) -> None:
+        self.lines.append(f"message: {line}")
+
+    def pretraining_started(self, models: Sequence[PlannedModel], workers: int) -> None:
+        self.lines.append(f"pretraining {len(models)}")
+
+    def model_finished(self, model: PlannedModel) -> None:
+        self.lines.append(f"pretrained {model.task}")
+
+    def runs_started(self, todo: Sequence[PlannedRun], skipped: int, failed_before: int, workers: int) -> None:
+        self.lines.append(f"runs {len(todo)} {skipped} {failed_before}")
+
+    def job_started(self, work: Work) -> None:
+        self.lines.append(f"started {work.label}")
+
+    def job_progress(self, work: Work, progress: Progress) -> None:
+        self.lines.append(f"progress {progress.phase}")
+
+    def run_finished(self, run: PlannedRun, record: RunRecord) -> None:
+        self.lines.append(f"finished {record.status}")
+
+    def idle(self) -> None:
+        pass
+
+
+def plan_of(tasks: Tasks = SMALL, seeds: int = 1, **choices: object) -> Plan:
+    chosen = Choices("m", seeds=seeds, **choices)  # type: ignore[arg-type]
+    return make_plan(find_study("pissa-initialization"), chosen, tasks, fakes.fingerprints)
+
+
+def go(
+    plan: Plan, output: Path, run: object = fakes.quick, workers: int = 1, **options: object
+) -> tuple[Outcome, list[str]]:
+    """Carry ``plan`` out, in local processes unless ``pool`` is given; return the outcome and the watcher's calls."""
+    notebook, options = Notebook(), {"pool": LocalPool(workers), "run": run, **options}
+    outcome = execute(plan, output, notebook, command="again", **options)  # type: ignore[arg-type]
+    return outcome, notebook.lines
