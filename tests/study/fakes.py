@@ -4,6 +4,8 @@ import hashlib
 import os
 import signal
 import time
+from contextlib import suppress
+from multiprocessing import parent_process
 from pathlib import Path
 
 from balora.errors import ConfigError
@@ -83,26 +85,58 @@ def slow(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
     folder.mkdir(parents=True)
     on_progress(Progress("train", 1, 2, 0.5))
     if spec.training.seed != 42:
-        time.sleep(60)
+        time.sleep(600)
     return quick(spec, folder, on_progress)
 
 
-def brief(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
-    """Takes 0.05 to 0.2 s times `BALORA_BRIEF`, leaves what a run leaves, and notes in `BALORA_MARKS` that it did."""
+def steered(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
+    """Does what a test has ordered through `killing.Command` at the run's moments: holds still, or kills.
+
+    Leaves what a run leaves, and at the end a line in `BALORA_MARKS`.
+    """
     from balora.training.fingerprint import fingerprints as real
 
+    steering = Steering(Path(os.environ["BALORA_STEERING"]))
     record = record_of(spec, real)
-    seconds = (0.05 + 0.15 * int(record.id[:4], 16) / 0xFFFF) * float(os.environ.get("BALORA_BRIEF", "1"))
     folder.mkdir(parents=True)
-    for step in range(5):
-        on_progress(Progress("train", step, 5, 0.5))
-        time.sleep(seconds / 5)
-    for name in ("series.jsonl", "items.jsonl"):
-        (folder / name).write_text(f"{record.id}\n" * 1000, encoding="utf-8")
+    on_progress(Progress("train", 1, 5, 0.5))
+    steering.reach("begun")
+    (folder / "series.jsonl").write_text(f"{record.id}\n" * 1000, encoding="utf-8")
+    steering.reach("half-written")
+    (folder / "items.jsonl").write_text(f"{record.id}\n" * 1000, encoding="utf-8")
     record = write_record(record, folder)
-    with open(os.environ["BALORA_MARKS"], "ab", buffering=0) as marks:
+    steering.reach("recorded")
+    with steering.marks.open("ab", buffering=0) as marks:
         marks.write(f"{record.id}\n".encode())
     return record
+
+
+class Steering:
+    """A folder through which a test steers the runs of a study in other processes.
+
+    `orders/` holds kills that are still to happen, by file name (`07-worker-begun`): the run that reaches the moment of
+    the first order removes the file and kills its worker, or the parent. `hold` holds a number: runs begin only while
+    fewer than so many are finished.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.orders, self.hold, self.marks = (folder / name for name in ("orders", "hold", "marks"))
+
+    def reach(self, moment: str) -> None:
+        """Do what is ordered for this moment of a run."""
+        while moment == "begun" and self.hold.exists() and self.finished() >= int(self.hold.read_text()):
+            time.sleep(0.02)
+        parent, order = parent_process(), min(self.orders.iterdir(), default=None)
+        if parent is None or order is None or not order.name.endswith(moment) or parent.pid != os.getppid():
+            return
+        with suppress(FileNotFoundError):  # the other worker was first
+            order.unlink()
+            os.kill(os.getpid() if "worker" in order.name else parent.pid, signal.SIGKILL)
+            time.sleep(600)  # this process ends with its parent
+
+    def finished(self) -> int:
+        """Return how many runs have left their mark."""
+        return len(self.marks.read_bytes().splitlines()) if self.marks.exists() else 0
 
 
 def dies_after_its_work(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:

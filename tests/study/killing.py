@@ -8,19 +8,37 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from fakes import Steering
+
+from balora.folders import write_atomic
+
 HERE = Path(__file__).parent
 STUDY = ("study", "run", "pissa-initialization", "--profile", "glance", "--workers", "2", "--output", "s")
-PATIENCE = 30.0
+PATIENCE = 250.0
+"""Seconds after which something that should happen is taken for hanging; no verdict depends on how soon it does."""
 
 
 class Command:
     """`balora` as `script` has it, working in a folder of its own, in a session of its own."""
 
-    def __init__(self, folder: Path, script: Path = HERE / "brief.py", brief: float = 1.0) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, script: Path = HERE / "brief.py") -> None:
         self.folder, self.script = folder, script
-        self.marks = folder / "marks"
-        self.environment = {**os.environ, "BALORA_BRIEF": str(brief), "BALORA_MARKS": str(self.marks)}
+        self.steering = Steering(folder)
+        self.steering.orders.mkdir(parents=True, exist_ok=True)
+        self.environment = {**os.environ, "BALORA_STEERING": str(folder)}
+
+    def order(self, *kills: str) -> None:
+        """Order kills, such as `worker-begun`, which the runs of the next start carry out in this order."""
+        for number, one in enumerate(kills):
+            (self.steering.orders / f"{number:02}-{one}").touch()
+
+    def open_orders(self) -> list[str]:
+        """Return the kills that have not happened."""
+        return [path.name for path in self.steering.orders.iterdir()]
+
+    def hold_runs(self, finished: int) -> None:
+        """Let runs begin only while fewer than so many are finished."""
+        write_atomic(self.steering.hold, str(finished))
 
     def start(self, *words: str) -> "subprocess.Popen[bytes]":
         with (self.folder / "stdout").open("w") as out, (self.folder / "stderr").open("w") as err:
@@ -35,7 +53,7 @@ class Command:
 
     def run(self, *words: str) -> str:
         """Run to the end and return what was printed."""
-        assert self.start(*words).wait(timeout=300) == 0, self.stderr()
+        assert self.start(*words).wait(timeout=PATIENCE) == 0, self.stderr()
         return (self.folder / "stdout").read_text()
 
     def stderr(self) -> str:

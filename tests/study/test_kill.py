@@ -1,10 +1,9 @@
-"""The proof: workers and parent killed at random moments and resumed, and the table is the same byte for byte."""
+"""The proof: workers and parent killed at every kind of moment and resumed, and the table is the same byte for byte."""
 
-import random
 import signal
 import sys
-import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,17 @@ from balora.study.store.study_folder import read_runs, read_study_record
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds worker processes in /proc")
 
-KILLS = 30
 SEEDS = ("--seeds", "10")
 RUNS = 80
+SESSIONS = 2 * (
+    ("parent-opened",),
+    ("parent-starting",),
+    ("worker-starting", "worker-begun", "worker-half-written", "worker-recorded", "parent-begun"),
+    ("worker-recorded", "worker-begun", "worker-half-written", "parent-half-written"),
+    ("worker-half-written", "worker-recorded", "worker-begun", "parent-recorded"),
+)
+"""Thirty kills: of whom and when; each line is one start of the study, and ends with a kill of the parent. `opened` and
+`starting` come before any run, the others are moments of a run, at which `fakes.steered` kills."""
 
 
 def results(command: Command) -> tuple[str, bytes]:
@@ -28,8 +35,8 @@ def results(command: Command) -> tuple[str, bytes]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
-    """The same study without a disturbance (and without waiting: what takes how long is not in the records)."""
-    command = Command(tmp_path_factory.mktemp("undisturbed"), brief=0.0)
+    """The same study without a disturbance."""
+    command = Command(tmp_path_factory.mktemp("undisturbed"))
     command.run(*STUDY, *SEEDS)
     return results(command)
 
@@ -42,44 +49,55 @@ def check_that_what_is_there_is_whole(folder: Path) -> None:
         assert read_report(folder).counts.unreadable == 0
 
 
+def kill_before_any_run(victim: str, pid: int, is_opened: Callable[[], bool]) -> None:
+    """Kill the parent once it has written `study.json`, or one of both once workers start; no run can begin before."""
+    if victim == "parent-opened":
+        until(is_opened, "the study is not opened")
+    else:
+        until(lambda: bool(workers_of(pid)), "no worker is started")
+    assert kill(workers_of(pid)[0] if victim == "worker-starting" else pid)
+
+
+@pytest.mark.timeout(900)
 def test_thirty_kills_and_resumptions_leave_the_same_table(tmp_path: Path, undisturbed: tuple[str, bytes]) -> None:
-    command, chance = Command(tmp_path), random.Random(20261124)
-    killed: Counter[str] = Counter()
-    parent = command.start(*STUDY, *SEEDS, "--retry-failed")
-    while killed.total() < KILLS:
-        time.sleep(chance.uniform(0.0, 0.45))
-        if parent.poll() is not None:  # ended with failed runs: go on
-            assert parent.returncode == 1, command.stderr()
-        elif chance.random() < 0.4:
-            killed["parent"] += kill(parent.pid)
-            parent.wait()
-            check_that_what_is_there_is_whole(tmp_path / "s")
-        else:
-            victims = workers_of(parent.pid)
-            killed["worker"] += bool(victims) and kill(chance.choice(victims))
-            continue
-        session, parent = parent.pid, command.start(*STUDY, *SEEDS, "--retry-failed")
-        until(lambda session=session: not session_of(session), "workers outlive their parent")
-    parent.wait(timeout=60)
-    assert min(killed["parent"], killed["worker"]) >= 8, killed
+    command, study = Command(tmp_path), tmp_path / "s" / "study.json"
+    for kills in SESSIONS:
+        early = [victim for victim in kills if victim.endswith(("opened", "starting"))]
+        command.order(*(victim for victim in kills if victim not in early))
+        command.hold_runs(finished=0 if early else RUNS)
+        before = study.stat().st_ino if study.exists() else None
+        parent = command.start(*STUDY, *SEEDS, "--retry-failed")
+        for victim in early:
+            kill_before_any_run(
+                victim, parent.pid, lambda before=before: study.exists() and study.stat().st_ino != before
+            )
+        command.hold_runs(finished=RUNS)
+        assert parent.wait() == -signal.SIGKILL, command.stderr()
+        until(lambda parent=parent: not session_of(parent.pid), "workers outlive their parent")
+        check_that_what_is_there_is_whole(tmp_path / "s")
+    assert not command.open_orders(), "every kill has hit"
     command.run(*STUDY, *SEEDS, "--retry-failed")
     assert results(command) == undisturbed
-    finished = Counter(command.marks.read_text().split())
+    finished = Counter(command.steering.marks.read_text().split())
     assert max(finished.values()) == 1, "a finished run was repeated"
-    assert RUNS - KILLS <= len(finished) <= RUNS, "only a run killed between its record and its mark lacks a mark"
+    assert RUNS - sum(map(len, SESSIONS)) <= len(finished) <= RUNS, (
+        "only a run killed between its record and its mark lacks a mark"
+    )
     assert not list((tmp_path / "s" / "runs").glob(".*")), "what was half removed is cleared away"
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_ctrl_c_leaves_finished_runs_and_nothing_else(tmp_path: Path, seed: int) -> None:
-    """As a terminal sends it: to the parent and to every worker, at any moment once the study has begun."""
-    command = Command(tmp_path)
+@pytest.mark.parametrize("finished", [None, 0, 7, 30])
+def test_ctrl_c_leaves_finished_runs_and_nothing_else(tmp_path: Path, finished: int | None) -> None:
+    """As a terminal sends it, to parent and workers: when the study is opened, or when so many runs are finished."""
+    command, output = Command(tmp_path), tmp_path / "s"
+    command.hold_runs(finished or 0)
     parent = command.start(*STUDY, *SEEDS)
-    until(lambda: (tmp_path / "s" / "study.json").exists(), "the study does not begin")
-    time.sleep(random.Random(seed).uniform(0.0, 1.5))
+    until((output / "study.json").exists, "the study does not begin")
+    if finished is not None:
+        until(lambda: command.steering.finished() >= finished and any((output / "runs").iterdir()), "no run begins")
     for process in session_of(parent.pid):
         kill(process, signal.SIGINT)
-    assert parent.wait(timeout=30) == 130
+    assert parent.wait() == 130
     until(lambda: not session_of(parent.pid), "a process is left")
     lines = command.stderr().splitlines()
     assert lines[-2].startswith("finished runs are kept in s; to go on: balora study run pissa-initialization")
@@ -88,4 +106,4 @@ def test_ctrl_c_leaves_finished_runs_and_nothing_else(tmp_path: Path, seed: int)
     check_that_what_is_there_is_whole(tmp_path / "s")
     folders = list((tmp_path / "s" / "runs").iterdir())
     assert all((folder / "run.json").exists() for folder in folders)
-    assert len(folders) < RUNS
+    assert (finished or 0) <= len(folders) <= (finished or 0) + 2, "two workers may have finished one more each"

@@ -176,7 +176,7 @@ cp s/report.md report.md; ls -A s/runs > all
 def test_a_full_disk_in_mid_study(tmp_path: Path) -> None:
     """A real one: a file system of 400 KiB in a name space of its own, which then grows."""
     folder = tmp_path / "x"
-    command = Command(folder, brief=0.0)
+    command = Command(folder)
     words = f"{sys.executable} {HERE / 'brief.py'} {' '.join(STUDY)} --seeds 3 > stdout 2> stderr"
     (folder / "s").mkdir()
     ended = subprocess.run(
@@ -193,7 +193,7 @@ def test_a_full_disk_in_mid_study(tmp_path: Path) -> None:
         assert "No space left on device" in last
         assert "finished runs are kept" in last
     assert 0 < len((folder / "kept").read_text().split()) < 24 == len((folder / "all").read_text().split())
-    undisturbed = Command(tmp_path / "y", brief=0.0)
+    undisturbed = Command(tmp_path / "y")
     undisturbed.run(*STUDY, "--seeds", "3")
     assert (folder / "report.md").read_bytes() == (tmp_path / "y" / "s" / "report.md").read_bytes()
     assert json.loads((tmp_path / "y" / "s" / "study.json").read_text())["study"]["study"] == "pissa-initialization"
@@ -201,10 +201,10 @@ def test_a_full_disk_in_mid_study(tmp_path: Path) -> None:
 
 
 def test_a_study_with_a_hole_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    command = Command(tmp_path, brief=0.0)
+    command = Command(tmp_path)
     (tmp_path / "study.yaml").write_text(
         "study: h\nquestion: q?\nbase: ba-lora\narms:\n  whole: {set: {adapter.rank: 3}}\n  open: {set: '???'}\n"
     )
-    assert command.start("study", "run", "study.yaml", "--profile", "glance", "--output", "s").wait(timeout=60) == 2
+    assert command.start("study", "run", "study.yaml", "--profile", "glance", "--output", "s").wait(timeout=200) == 2
     assert "open" in command.stderr()
     assert not (tmp_path / "s").exists()
