@@ -10,7 +10,7 @@ from balora.report.records.report import build
 from balora.settings import SettingsError
 from balora.study.design.arms import design_arms
 from balora.study.design.reading import find_study, read_study
-from balora.study.design.without_testbed import for_given_model
+from balora.study.design.without_testbed import without_testbed
 from balora.study.plan.blocks import blocks, blocks_of_testbed
 from balora.study.plan.plan import Choices, make_plan
 from balora.study.plan.prepare import refuse_holes
@@ -97,7 +97,7 @@ def test_tuned_arms_reach_the_report_as_one_row_each() -> None:
         ("sweeps: {adapter.rank: [0]}\n", "adapter.rank: input should be greater than or equal to 1"),
         ("against: b\narms: {a: {set: {adapter.rank: 2}}}\n", "line 4: against: unknown arm 'b'"),
         ("family: [b]\narms: {a: {set: {adapter.rank: 2}}}\n", "line 4: family: unknown arm 'b'"),
-        ("family: [ba-lora]\narms: {a: {set: {adapter.rank: 2}}}\n", "is what the others are compared with"),
+        ("family: [ba-lora]\narms: {a: {set: {adapter.rank: 2}}}\n", "is the arm that the others are compared with"),
         ("tuned: {a: {over: {}}}\n", "tuned.a.over: "),
         ("arms: {a: {set: {adapter.rank: 2}}}\ntuned: {a: {over: {adapter.rank: [3]}}}\n", "another arm has this name"),
         ("tuned: {a: {over: {adapter.rank: [3, 3]}}}\n", "tuned.a: the same settings as 'a: adapter.rank=3'"),
@@ -143,18 +143,21 @@ def test_holes_are_read_and_planned_around_but_not_run() -> None:
     study = read_study(SMALL + "arms:\n  a: {set: {adapter.rank: 2}}\n  b:\n    set: ???\n", "x")
     assert study.holes == ("b",)
     assert [arm.name for arm in design_arms(study)] == ["ba-lora", "a"]
-    with pytest.raises(ConfigError, match=r"arms.b.set: \?\?\? still stands .* adapter.rank, .*objective.spectral.k"):
+    with pytest.raises(
+        ConfigError,
+        match=r"arms.b.set: the placeholder \?\?\? must be replaced before a run: .* adapter.rank, .*spectral.k",
+    ):
         refuse_holes(study)
 
 
 def test_a_given_model_is_not_asked_for_the_testbeds_dials() -> None:
-    study, left_out = for_given_model(find_study("inheritance"))
+    study, left_out = without_testbed(find_study("inheritance"))
     assert left_out == tuple(f"factors.flaws.{level}" for level in ("no-noise", "no-imbalance", "no-bias", "none"))
     assert [arm.name for arm in design_arms(study)] == ["ba-lora", "pissa", "lora"]
     whole = find_study("regularizers")
-    assert for_given_model(whole) == (whole, ())
-    with pytest.raises(ConfigError, match="its base sets the testbed's dials"):
-        for_given_model(
+    assert without_testbed(whole) == (whole, ())
+    with pytest.raises(ConfigError, match="its base has settings that only the testbed has"):
+        without_testbed(
             read_study("study: s\nquestion: q?\nbase: {testbed.noise: 0}\nsweeps: {adapter.rank: [2]}", "x")
         )
 

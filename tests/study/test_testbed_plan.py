@@ -7,7 +7,7 @@ from balora.errors import ConfigError, ModelError, OutputError
 from balora.study.design.arms import design_arms
 from balora.study.design.reading import find_study, read_study
 from balora.study.engine.pretraining import missing_models
-from balora.study.plan.blocks import Block, blocks, blocks_of_testbed, in_words
+from balora.study.plan.blocks import Block, blocks, blocks_of_testbed, describe_blocks
 from balora.study.plan.plan import Choices, Plan, make_plan
 from balora.study.plan.prepare import prepare
 from balora.study.plan.profiles import PROFILES
@@ -71,8 +71,10 @@ def test_more_blocks_only_add_to_fewer() -> None:
         ),
     ],
 )
-def test_blocks_in_words(tuned: tuple[int, ...], pretrained: tuple[int, ...], words: str) -> None:
-    assert in_words(tuned, pretrained) == words
+def test_blocks_are_described_by_their_seeds_and_models(
+    tuned: tuple[int, ...], pretrained: tuple[int, ...], words: str
+) -> None:
+    assert describe_blocks(tuned, pretrained) == words
 
 
 def test_both_kinds_of_model_have_the_same_profiles() -> None:
@@ -143,9 +145,9 @@ def test_flaws_of_the_text_may_be_factors() -> None:
         (
             "[cola]",
             {},
-            "tasks: cola cannot be asked of the testbed: pass --model and --data, or take its own tasks: acc",
+            "tasks: cola cannot run on the testbed: pass --model and --data, or take its own tasks: acc",
         ),
-        ("[facts]", {"model": "m"}, "tasks: facts cannot be asked of a real model: leave out --model for the testbed"),
+        ("[facts]", {"model": "m"}, "tasks: facts cannot run on a real model: leave out --model for the testbed"),
         ("[facts]", {}, "tasks: none of suite 'nlu': add one of acceptability, sentiment"),
         ("[facts, cola]", {}, "the testbed's tasks and real ones cannot be in one study"),
         (

@@ -8,7 +8,7 @@ from balora.settings import dotted
 from balora.study.design.arms import design_arms
 from balora.study.design.reading import find_study, shipped
 from balora.study.engine.display import clock
-from balora.study.plan.blocks import in_words
+from balora.study.plan.blocks import describe_blocks
 from balora.study.plan.costs import Costs
 from balora.study.plan.plan import Plan, early_warning
 from balora.study.plan.profiles import PROFILES
@@ -160,7 +160,7 @@ def plan_text(content: PlanList) -> str:
         f"{content.study}: {content.question}",
         f"model    {content.model}",
         f"profile  {content.profile}",
-        f"{'blocks' if content.pretrainings else 'seeds '}   {in_words(content.seeds, content.pretrainings)}",
+        f"{'blocks' if content.pretrainings else 'seeds '}   {describe_blocks(content.seeds, content.pretrainings)}",
         f"tasks    {', '.join(content.tasks)}"
         + (f"   not found: {', '.join(content.absent)}" if content.absent else ""),
         f"runs     {content.distinct}{sharing}",

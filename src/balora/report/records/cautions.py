@@ -7,7 +7,7 @@ from balora.report.records.arm_rows import ArmRow
 from balora.report.records.measures import MEASURES
 from balora.report.records.wording import listed, number_of
 from balora.statistics import design_warning, smallest_p
-from balora.study.plan.blocks import in_words
+from balora.study.plan.blocks import describe_blocks
 from balora.study.plan.profiles import PROFILES
 from balora.study.plan.testbed_profiles import find_profile
 from balora.study.store.study_folder import StudyRecord
@@ -55,7 +55,7 @@ def _versions(runs: Mapping[str, RunRecord]) -> Iterator[str]:
 def _blocks(record: StudyRecord, families: Mapping[str, int], noun: str) -> Iterator[str]:
     n, models = len(record.seeds), len(set(record.pretrainings))
     if record.pretrainings:
-        yield f"{in_words(record.seeds, record.pretrainings)}."
+        yield f"{describe_blocks(record.seeds, record.pretrainings)}."
     if 0 < models < n:
         yield (
             "Blocks on one pre-trained model share its luck, which the intervals take for independent: they hold for "

@@ -25,7 +25,7 @@ from balora.report.records.runs import (
 )
 from balora.report.records.wording import answer
 from balora.study.design.arms import design_arms
-from balora.study.plan.blocks import in_words
+from balora.study.plan.blocks import describe_blocks
 from balora.study.store.study_folder import StudyRecord, read_runs, read_study_record
 from balora.training.record import RunRecord
 
@@ -119,7 +119,7 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         model=record.model,
         profile=record.profile,
         seeds=record.seeds,
-        blocks=in_words(record.seeds, record.pretrainings),
+        blocks=describe_blocks(record.seeds, record.pretrainings),
         noun=noun,
         tasks=record.tasks,
         absent=record.absent,

@@ -1,4 +1,4 @@
-"""What a study file calls for, as arms that have not been compared with each other yet; pure and torch-free."""
+"""List every arm that a study file asks for, before equal ones are merged; pure and torch-free."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
@@ -24,7 +24,7 @@ class DesignedArm(NamedTuple):
     """Nested settings laid over the base; empty for the base itself."""
     ablation: Ablation | None = None
     cell: dict[str, str] | None = None
-    """Its level of every factor, when it is a cell of the factorial."""
+    """Its level of every factor, if it is a cell of the factorial."""
     method: str | None = None
     """The named method it is the same as, if any."""
     tuned: str | None = None
@@ -32,71 +32,68 @@ class DesignedArm(NamedTuple):
 
     @property
     def is_base(self) -> bool:
-        """Whether the study's deltas are laid over this one."""
+        """Whether this is the base, over which the deltas of all arms are laid."""
         return not self.delta
 
 
 class Candidate(NamedTuple):
-    """An arm, where it stands in the study, and what kind of thing it came from."""
+    """An arm, its key in the study file, and which part of the file asks for it."""
 
     key: str
     kind: Kind
     arm: DesignedArm
 
 
-def candidates(study: Study, found: Faults) -> Iterator[Candidate]:
-    """Yield the base, named arms, sweeps, the grid, the factorial's cells and what tuned arms choose from."""
+def candidates(study: Study, faults: Faults) -> Iterator[Candidate]:
+    """Yield the base, named arms, sweeps, grid, cells and candidates of tuned arms; add what is wrong to ``faults``."""
     yield Candidate("base", "base", DesignedArm(study.base_name, {}))
     for name, arm in study.arms.items():
-        delta = None if isinstance(arm.set, str) else _checked(arm.set, f"arms.{name}.set", found)
+        delta = None if isinstance(arm.set, str) else _checked(arm.set, f"arms.{name}.set", faults)
         if delta is not None:
             yield Candidate(f"arms.{name}", "named", DesignedArm(name, delta, arm.ablation))
     for setting, values in study.sweeps.items():
-        yield from _made(f"sweeps.{setting}", {setting: values}, found)
+        yield from _combinations(f"sweeps.{setting}", {setting: values}, faults)
     if study.grid:
-        yield from _made("grid", study.grid, found)
-    yield from _cells(study, found)
+        yield from _combinations("grid", study.grid, faults)
+    yield from _cells(study, faults)
     for name, tuned in study.tuned.items():
-        shared = _checked(tuned.set, f"tuned.{name}.set", found)
-        for one in _made(f"tuned.{name}.over", tuned.over, found) if shared is not None else ():
+        shared = _checked(tuned.set, f"tuned.{name}.set", faults)
+        for one in _combinations(f"tuned.{name}.over", tuned.over, faults) if shared is not None else ():
             delta = lay(shared or {}, one.arm.delta)
             yield Candidate(f"tuned.{name}", "tuned", DesignedArm(f"{name}: {one.arm.name}", delta, tuned=name))
 
 
-def _made(key: str, axes: Mapping[str, Sequence[Any]], found: Faults) -> Iterator[Candidate]:
+def _combinations(key: str, axes: Mapping[str, Sequence[Any]], faults: Faults) -> Iterator[Candidate]:
     """Yield an arm for every combination of the values on ``axes``, named after them."""
     for values in product(*axes.values()):
         point = dict(zip(axes, values, strict=True))
-        delta = _checked(point, key, found)
+        delta = _checked(point, key, faults)
         if delta is not None:
-            yield Candidate(key, "made", DesignedArm(" · ".join(_in_words(point)), delta))
+            yield Candidate(key, "made", DesignedArm(" · ".join(map(_label, point, point.values())), delta))
 
 
-def _in_words(point: Mapping[str, Any]) -> list[str]:
-    """Return each setting of ``point`` as people call it: the last two parts of its key, and its value."""
-    return [f"{'.'.join(key.split('.')[-2:])}={_text(value)}" for key, value in point.items()]
+def _label(key: str, value: Any) -> str:
+    """Return the last two parts of a setting's key and its value, as in ``spectral.weight=0.1``."""
+    text = f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+    return f"{'.'.join(key.split('.')[-2:])}={text}"
 
 
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _cells(study: Study, found: Faults) -> Iterator[Candidate]:
-    _report_overlaps(study, found)
+def _cells(study: Study, faults: Faults) -> Iterator[Candidate]:
+    _report_overlaps(study, faults)
     levels = {
-        factor: {level: _checked(delta, f"factors.{factor}.{level}", found) for level, delta in named.items()}
+        factor: {level: _checked(delta, f"factors.{factor}.{level}", faults) for level, delta in named.items()}
         for factor, named in factors(study).items()
     }
     for cell in product(*levels.values()) if levels else ():
         parts = [levels[factor][level] for factor, level in zip(levels, cell, strict=True)]
         known = [part for part in parts if part is not None]
         if len(known) == len(parts):
-            place = dict(zip(levels, cell, strict=True))
-            yield Candidate("factors", "made", DesignedArm(" · ".join(cell), reduce(lay, known), cell=place))
+            chosen = dict(zip(levels, cell, strict=True))
+            yield Candidate("factors", "made", DesignedArm(" · ".join(cell), reduce(lay, known), cell=chosen))
 
 
 def factors(study: Study) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the factors that change settings (the suites are a factor of the tasks)."""
+    """Return the factors that change settings, which the factor of the suites does not."""
     return {name: levels for name, levels in study.factors.items() if levels != SUITES_FACTOR}  # type: ignore[misc]
 
 
@@ -105,17 +102,17 @@ def suites_factor(study: Study) -> str | None:
     return next((name for name, levels in study.factors.items() if levels == SUITES_FACTOR), None)
 
 
-def _checked(delta: Mapping[str, Any], key: str, found: Faults) -> dict[str, Any] | None:
+def _checked(delta: Mapping[str, Any], key: str, faults: Faults) -> dict[str, Any] | None:
     try:
         return checked(delta)
     except ConfigError as error:
-        found.append((key, str(error)))
+        faults.append((key, str(error)))
         return None
 
 
-def _report_overlaps(study: Study, found: Faults) -> None:
+def _report_overlaps(study: Study, faults: Faults) -> None:
     owners: dict[str, str] = {}
     for factor, levels in factors(study).items():
         for key in {key for delta in levels.values() for key in dotted(nest(delta))}:
             if owners.setdefault(key, factor) != factor:
-                found.append((f"factors.{factor}", f"sets {key!r}, as does factor {owners[key]!r}"))
+                faults.append((f"factors.{factor}", f"sets {key!r}, as does factor {owners[key]!r}"))

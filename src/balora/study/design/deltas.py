@@ -1,17 +1,17 @@
-"""Laying settings over settings: base, then profile, then the command line, then an arm's delta.
+"""Lay settings over each other: the base, the profile over it, then the command line, then an arm's delta; torch-free.
 
-An arm's delta lies on top, so that nothing given for the whole study can take its difference away.
+An arm's delta comes last, so that no setting of the whole study can undo the difference that the arm is about.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from balora.errors import ConfigError, unknown_name
+from balora.objective.config import TERMS
 from balora.settings import Family, dotted, merge, nest
 from balora.training.spec import METHODS, setting_keys
 
 OTHER: dict[Family, Family] = {"nlu": "nlg", "nlg": "nlu"}
-TERMS = ("consistency", "diversity", "spectral")
 RESERVED = {
     "task": "a study runs every arm on the same tasks: use `tasks` or `suites`",
     "model": "a study runs every arm on the same model: use `model` or --model",
@@ -19,20 +19,20 @@ RESERVED = {
     "testbed.seed": "pre-training seeds belong to the study's paired blocks: use `seeds` or --seeds",
     "data.folder": "a study reads all its data from one place: use --data",
 }
-"""Settings that belong to the study as a whole, with where to set them."""
+"""Settings that an arm may not change because they belong to the whole study, and where to set them."""
 
 
 def lay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return nested settings ``below`` with ``above`` laid over them.
 
-    A preset named above (``method``, ``objective.preset``) decides the three weights anew: a λ given below it would
-    otherwise switch a term back on in an arm whose point is to be without. A method without adapter drops its settings.
+    A preset named above (``method``, ``objective.preset``) replaces the weights of all terms: a weight below it would
+    switch a term back on in an arm that is to be without it. A method without adapter drops the adapter's settings.
     """
-    kept = dict(below)
-    named = "method" in above
-    if (named or "preset" in above.get("objective", {})) and "objective" in kept:
-        kept["objective"] = _without_weights(kept["objective"], drop_preset=named)
-    return merge(without_adapter(kept) if trains_everything(above.get("method")) else kept, above)
+    base = dict(below)
+    has_method = "method" in above
+    if (has_method or "preset" in above.get("objective", {})) and "objective" in base:
+        base["objective"] = _without_weights(base["objective"], drop_preset=has_method)
+    return merge(without_adapter(base) if trains_everything(above.get("method")) else base, above)
 
 
 def trains_everything(method: object) -> bool:
@@ -46,18 +46,18 @@ def without_adapter(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_weights(objective: Mapping[str, Any], drop_preset: bool) -> dict[str, Any]:
-    kept = {key: value for key, value in objective.items() if not (drop_preset and key == "preset")}
+    rest = {key: value for key, value in objective.items() if not (drop_preset and key == "preset")}
     for term in TERMS:
-        if isinstance(kept.get(term), Mapping):
-            kept[term] = {key: value for key, value in kept[term].items() if key != "weight"}
-    return kept
+        if isinstance(rest.get(term), Mapping):
+            rest[term] = {key: value for key, value in rest[term].items() if key != "weight"}
+    return rest
 
 
 def for_family(settings: Mapping[str, Any], family: Family) -> dict[str, Any]:
     """Return ``settings`` with ``objective.formulation`` spelled out for a task of ``family``.
 
-    ``swapped`` is the other family's, ``own`` the family's own. Naming the family's own formulation says nothing new
-    and is left out, so that such an arm shares its runs with the base.
+    ``swapped`` is the other family's, ``own`` the family's own. The family's own formulation is the default, so it is
+    left out: such an arm shares its runs with the base.
     """
     objective = dict(settings.get("objective", {}))
     chosen = objective.get("formulation")

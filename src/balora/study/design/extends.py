@@ -1,4 +1,4 @@
-"""`extends`: a study file laid over another one, entry by entry; torch-free."""
+"""Lay a study file over the study that its key `extends` names, entry by entry; torch-free."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,14 +9,14 @@ from balora.study.design.yaml_document import Document, parse
 Texts = Callable[[str, str], tuple[str, str]]
 """(name, source of the file that names it) → (text, source)."""
 ENTRIES = ("arms", "factors", "grid", "sweeps", "tuned")
-"""Groups of which single entries are replaced or, by `null`, taken out; anything else is replaced whole."""
+"""Groups whose entries are replaced one by one, or removed by `null`; any other key is replaced as a whole."""
 
 
-def whole(document: Document, source: str, read: Texts, chain: tuple[str, ...] = ()) -> Document:
-    """Return ``document`` laid over the study that it extends, if it does; faults of that one stand at `extends`.
+def merge_extended(document: Document, source: str, read: Texts, chain: tuple[str, ...] = ()) -> Document:
+    """Return ``document`` laid over the study that it extends, if any, whose faults carry the line of `extends`.
 
     Raises:
-        ConfigError: the study that it extends is not there, is not YAML, or extends this one in turn.
+        ConfigError: the study that it extends does not exist, is not YAML, or extends this one in turn.
     """
     name = document.content.get("extends")
     if name is None:
@@ -32,15 +32,15 @@ def whole(document: Document, source: str, read: Texts, chain: tuple[str, ...] =
     trail = (*chain, source)
     if origin in trail:
         raise ConfigError(f"{place}: goes round in a circle: {' → '.join((*trail, origin))}")
-    below = whole(parse(text, origin), origin, read, trail)
+    below = merge_extended(parse(text, origin), origin, read, trail)
     faults = [
         *document.faults,
         *((line, f"extends: {origin}: line {number}: {fault}") for number, fault in below.faults),
     ]
-    return Document(_laid(below.content, document.content), dict.fromkeys(below.lines, line) | document.lines, faults)
+    return Document(_merged(below.content, document.content), dict.fromkeys(below.lines, line) | document.lines, faults)
 
 
-def _laid(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     content = below | above
     for group in ENTRIES:
         lower, upper = below.get(group), above.get(group)

@@ -1,4 +1,4 @@
-"""Finding a study by name or file, and reading it with every fault placed by its line; torch-free."""
+"""Find a study by its name or file, and read it; every fault is reported with its line; torch-free."""
 
 from collections.abc import Iterator
 from importlib import resources
@@ -9,7 +9,7 @@ from balora.errors import ConfigError, unknown_name
 from balora.settings import SettingsError
 from balora.study.design.arms import design_arms
 from balora.study.design.deltas import checked
-from balora.study.design.extends import whole
+from balora.study.design.extends import merge_extended
 from balora.study.design.study import Study
 from balora.study.design.yaml_document import Document, parse
 
@@ -20,7 +20,7 @@ def read_study(text: str, source: str) -> Study:
     Raises:
         ConfigError: every fault at once, each with its line number in the file.
     """
-    document = whole(parse(text, source), source, _text_of)
+    document = merge_extended(parse(text, source), source, _text_of)
     faults = list(_faults(document.content))
     if faults or document.faults:
         raise _all_faults(source, document, faults)
@@ -28,7 +28,7 @@ def read_study(text: str, source: str) -> Study:
 
 
 def _faults(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the faults of the file's form, then those of the arms among all that has none of these."""
+    """Yield the faults of the file's form, then those of the arms in the parts without such faults."""
     try:
         study = Study(**content)
     except SettingsError as error:
@@ -45,7 +45,7 @@ def _faults(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _without(content: dict[str, Any], faulty: list[str]) -> dict[str, Any]:
-    """Return the sound part of a study: without the arms, or else the whole top-level keys, that have a fault."""
+    """Return a study without the arms that have a fault, and without other top-level keys that have one."""
     arms = content.get("arms")
     named = [f"arms.{name}" for name in arms] if isinstance(arms, dict) else []
     wrong = [next((arm for arm in named if key == arm or key.startswith(f"{arm}.")), key) for key in faulty]
@@ -57,7 +57,7 @@ def _without(content: dict[str, Any], faulty: list[str]) -> dict[str, Any]:
 
 
 def _unknown_settings(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the arms' settings that nobody knows, of a study too faulty to be built."""
+    """Yield the unknown settings of the arms of a study that has too many faults to be built."""
     arms = content.get("arms")
     for name, arm in arms.items() if isinstance(arms, dict) else ():
         delta = arm.get("set") if isinstance(arm, dict) else None
@@ -68,7 +68,7 @@ def _unknown_settings(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _text_of(name: str, source: str) -> tuple[str, str]:
-    """Return the text of the study ``name`` and what to call it; a file is looked for beside ``source``."""
+    """Return the text of the study ``name`` and its name in messages; a path is relative to the file ``source``."""
     known = shipped()
     if name in known:
         return known[name], f"study {name}"

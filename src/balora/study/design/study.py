@@ -1,4 +1,4 @@
-"""A study as its file writes it: a question, a base, named arms and factors; torch-free."""
+"""Define and validate the keys of a study file: a question, a base, arms, factors, sweeps; torch-free."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -11,22 +11,22 @@ from balora.tasks.catalogue import TASKS
 Metric = Literal["nlu_avg", "nlg_avg"]
 """What a study can be judged by: the means over the tasks of a suite."""
 SUITES_FACTOR = "suites"
-"""What a factor is set to when its levels are the families of tasks themselves."""
+"""The value of a factor whose levels are the families of tasks."""
 
 Delta = dict[str, Any]
 HOLE = "???"
-"""What stands where settings are still to be chosen; such an arm can be read and planned around, not run."""
+"""Placeholder for an arm's settings that are still to be chosen; a study with one can be planned but not run."""
 
 
 class Ablation(Settings):
-    """What an arm takes away, in the words of a paper's reader."""
+    """What an arm ablates, in words for the report."""
 
     part: str = Field(min_length=1)
     """The part of the method that is ablated."""
     action: Literal["remove", "replace", "add"]
     """What is done to it."""
     replacement: str | None = None
-    """What takes its place; required to replace."""
+    """What takes its place; required with `replace`."""
 
     @model_validator(mode="after")
     def _replacing_needs_a_replacement(self) -> Self:

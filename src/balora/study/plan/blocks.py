@@ -1,4 +1,4 @@
-"""Blocks: what all arms of a study share, so that they can be compared within each; pure and torch-free.
+"""Choose the blocks of a study: the seeds that all arms share, so that they can be compared in pairs; torch-free.
 
 On a given model a block is a fine-tuning seed. On the testbed it is a fine-tuning seed together with a pre-training
 seed, because luck in pre-training is the larger of the two.
@@ -15,15 +15,15 @@ MANY = 8
 
 
 class Block(NamedTuple):
-    """One block; known by its fine-tuning seed, which no other block has."""
+    """One block, identified by its fine-tuning seed, which no other block has."""
 
     seed: int
-    """Of fine-tuning."""
+    """Fine-tuning seed."""
     pretraining: int | None = None
-    """Pre-training seed of the testbed's models; none for a given model."""
+    """Pre-training seed of the testbed's models; None for a given model."""
 
     def placed(self, spec: RunSpec) -> RunSpec:
-        """Return ``spec`` in this block."""
+        """Return ``spec`` with the seeds of this block."""
         return spec.with_seeds(*self)
 
 
@@ -33,15 +33,15 @@ def blocks(count: int) -> tuple[Block, ...]:
 
 
 def blocks_of_testbed(count: int, pretrainings: int | None) -> tuple[Block, ...]:
-    """Return the testbed's blocks: block i has pre-training seed i mod ``pretrainings``, or one of its own (none).
+    """Return the testbed's blocks: block i has pre-training seed i mod ``pretrainings``, or i (None).
 
-    As with seeds, more blocks only add to fewer.
+    As with seeds, a larger number of blocks begins with the blocks of a smaller one.
     """
     return tuple(Block(seed, i if pretrainings is None else i % pretrainings) for i, seed in enumerate(seeds(count)))
 
 
-def in_words(tuned: Sequence[int], pretrained: Sequence[int]) -> str:
-    """Return what the blocks are: their fine-tuning seeds and, on the testbed, the models below them."""
+def describe_blocks(tuned: Sequence[int], pretrained: Sequence[int]) -> str:
+    """Return a text with the fine-tuning seeds of the blocks and, on the testbed, their pre-trained models."""
     if not tuned:
         return "none: nothing is run"
     several = len(tuned) != 1

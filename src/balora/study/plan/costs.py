@@ -1,4 +1,4 @@
-"""What a plan will cost, estimated from the records of runs like its own; torch-free."""
+"""Estimate how long a plan will take, from the records of similar runs; torch-free."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,22 +10,22 @@ from balora.tasks.catalogue import find_task
 from balora.training.record import RunRecord, read_record
 from balora.training.spec import RunSpec
 
-ENOUGH = 500
-"""Records that are read of each folder."""
+MOST_RECORDS = 500
+"""At most so many records are read from each folder."""
 
 
 def past_runs(folders: Sequence[Path]) -> list[RunRecord]:
-    """Return finished runs of the studies in ``folders``; records that cannot be read are passed over.
+    """Return finished runs of the studies in ``folders``; records that cannot be read are ignored.
 
     Raises:
         InputError: one of the folders holds no study.
     """
-    found = []
+    records: list[RunRecord] = []
     for folder in folders:
         if not (folder / "runs").is_dir():
             raise InputError(f"--past {folder}: no study here (no runs folder): pass the --output folder of a study")
-        found += list(_readable(sorted((folder / "runs").iterdir())[:ENOUGH]))
-    return found
+        records += _readable(sorted((folder / "runs").iterdir())[:MOST_RECORDS])
+    return records
 
 
 def _readable(folders: Iterable[Path]) -> Iterable[RunRecord]:
@@ -39,10 +39,10 @@ def _readable(folders: Iterable[Path]) -> Iterable[RunRecord]:
 
 
 class Costs:
-    """Seconds of a run of one worker: set-up and scoring of the task, and its seconds a step times the steps.
+    """Estimates a run's seconds: set-up and scoring of its task, plus seconds a step times steps.
 
-    What is known of the same model and task with as many terms (regularized or not) counts; else of the same task, else
-    of the same family of tasks.
+    They are means over past runs of the same model and task, regularized or not like this one; if there are none, over
+    those of the same task, else of the same family.
     """
 
     def __init__(self, past: Sequence[RunRecord]) -> None:
@@ -54,7 +54,7 @@ class Costs:
         self._known = {key: _mean(group) for key, group in groups.items()}
 
     def seconds(self, spec: RunSpec) -> float | None:
-        """Return the seconds that a run like ``spec`` should take; none where no record is like it."""
+        """Return the estimated seconds of a run; None if no record is similar."""
         known = next((self._known[key] for key in _keys(spec) if key in self._known), None)
         if known is None:
             return None
@@ -62,20 +62,20 @@ class Costs:
         return fixed + each * (spec.training.stretched_steps or usual)
 
     def of_arms(self, plan: Plan) -> dict[str, float | None]:
-        """Return the seconds of each arm's runs; none where a task's cost is not known, no arm where nothing is run."""
+        """Return the seconds of each arm's runs, None if a task's are not known; no arm if no block is planned."""
         per_run = {
             (run.arm, run.task): self.seconds(run.column)
             for run in plan.runs[: len(plan.arms) * len(plan.tasks.present)]
         }
-        found: dict[str, float | None] = {}
+        seconds: dict[str, float | None] = {}
         for arm in plan.arms if plan.blocks else ():
             parts = [per_run[arm.name, task] for task in plan.tasks.present]
             known = [part for part in parts if part is not None]
-            found[arm.name] = sum(known) * len(plan.blocks) if len(known) == len(parts) else None
-        return found
+            seconds[arm.name] = sum(known) * len(plan.blocks) if len(known) == len(parts) else None
+        return seconds
 
     def of_plan(self, plan: Plan) -> float | None:
-        """Return the seconds of all runs, shared ones counted once; none where a run's cost is not known."""
+        """Return the seconds of all runs, shared ones counted once; None if those of one run are not known."""
         per_run: dict[tuple[str, str], float | None] = {}
         total = 0.0
         for run in plan.distinct:

@@ -1,4 +1,4 @@
-"""The list of runs that `plan` prints and `run`, resume and `report` use; pure and torch-free."""
+"""Make the list of runs that `study plan` prints and that `study run` and `study report` use; pure and torch-free."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,12 +23,12 @@ Fingerprints = Callable[[RunSpec], dict[str, str]]
 
 
 class Choices(NamedTuple):
-    """What the caller adds to a study."""
+    """The choices that the caller of a study makes."""
 
     model: str
     """Hub id or folder, or `testbed`."""
     data: str | None = None
-    """Folder above the tasks' folders; none reads them by their public names."""
+    """Folder above the tasks' folders; None reads them by their public names."""
     profile: str = "glance"
     seeds: int | None = None
     settings: Mapping[str, Any] = {}
@@ -36,12 +36,12 @@ class Choices(NamedTuple):
 
     @property
     def on_testbed(self) -> bool:
-        """Whether the model is the testbed's."""
+        """Whether the study runs on the testbed."""
         return self.model == TESTBED
 
     @property
     def effort(self) -> Profile:
-        """What the profile means for this kind of model; :class:`ConfigError` where there is none of that name."""
+        """The profile for this kind of model; :class:`ConfigError` if there is none of that name."""
         return find_profile(self.profile, self.model)
 
 
@@ -52,7 +52,7 @@ class PlannedRun(NamedTuple):
     task: str
     block: Block
     column: RunSpec
-    """What all blocks of this arm and task have in common; its seeds are not this run's."""
+    """The settings of this arm and task, shared by all blocks; its seeds are not yet those of the block."""
     id: str
 
     @property
@@ -62,22 +62,22 @@ class PlannedRun(NamedTuple):
 
     @property
     def spec(self) -> RunSpec:
-        """Its settings, to the last one."""
+        """All its settings, with the seeds of its block."""
         return self.block.placed(self.column)
 
     @property
     def label(self) -> str:
-        """Its name for people."""
+        """Its name in messages."""
         return f"{self.arm} · {self.task} · seed {self.seed}"
 
     @property
     def folder(self) -> Path:
-        """Where the run is kept, below the study's output folder."""
+        """The run's folder, relative to the study's output folder."""
         return Path("runs") / self.id
 
 
 class Plan(NamedTuple):
-    """A study with everything decided."""
+    """A study with its runs."""
 
     study: Study
     choices: Choices
@@ -88,7 +88,7 @@ class Plan(NamedTuple):
     fingerprints: dict[str, dict[str, str]]
     """Per task."""
     left_out: tuple[str, ...] = ()
-    """What of the study file only the testbed can have."""
+    """Keys of the study file that were left out, because only the testbed has these settings."""
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -97,7 +97,7 @@ class Plan(NamedTuple):
 
     @property
     def pretrainings(self) -> tuple[int, ...]:
-        """The pre-training seeds, one a block; none for a given model."""
+        """The pre-training seeds, one a block; empty for a given model."""
         return tuple(block.pretraining for block in self.blocks if block.pretraining is not None)
 
     @property
@@ -120,7 +120,7 @@ def early_warning(plan: Plan) -> str | None:
 
 
 def chosen_blocks(study: Study, choices: Choices) -> tuple[Block, ...]:
-    """Return the blocks; as many as the command line says, else the smaller of what study and profile allow."""
+    """Return as many blocks as the command line says, else the smaller number of study and profile."""
     effort = choices.effort
     usual = effort.seeds if study.seeds is None else min(study.seeds, effort.seeds)
     count = usual if choices.seeds is None else choices.seeds
@@ -137,7 +137,7 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
         ConfigError: settings that are unknown, out of range, or that make two arms the same everywhere.
     """
     arms, chosen = design_arms(study), chosen_blocks(study, choices)
-    prints: dict[str, dict[str, str]] = {}
+    fingerprints_of: dict[str, dict[str, str]] = {}
     columns: dict[str, list[tuple[DesignedArm, RunSpec]]] = {}
     of_family: dict[tuple[str, Family], RunSpec] = {}
     for task in tasks.present:
@@ -146,16 +146,20 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
             if (arm.name, family) not in of_family:
                 of_family[arm.name, family] = specification(study, choices, arm, task)
         columns[task] = [(arm, of_family[arm.name, family].model_copy(update={"task": task})) for arm in arms]
-        prints[task] = fingerprints(columns[task][0][1])
+        fingerprints_of[task] = fingerprints(columns[task][0][1])
     _refuse_twins(study, columns)
-    ids = {(arm.name, task): run_ids(spec, prints[task], chosen) for task in columns for arm, spec in columns[task]}
+    ids = {
+        (arm.name, task): run_ids(spec, fingerprints_of[task], chosen)
+        for task in columns
+        for arm, spec in columns[task]
+    }
     runs = tuple(
         PlannedRun(arm.name, task, block, spec, ids[arm.name, task][number])
         for number, block in enumerate(chosen)
         for task in tasks.present
         for arm, spec in columns[task]
     )
-    return Plan(study, choices, arms, tasks, chosen, runs, prints)
+    return Plan(study, choices, arms, tasks, chosen, runs, fingerprints_of)
 
 
 def specification(study: Study, choices: Choices, arm: DesignedArm, task: str) -> RunSpec:

@@ -1,4 +1,4 @@
-"""From what a person types to a plan: finds the study, the tasks that are there, and the fingerprints."""
+"""Turn the arguments of a command into a plan: find the study, its tasks that have data, and the fingerprints."""
 
 import shlex
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from balora.errors import ConfigError, DataError
 from balora.study.design.reading import find_study
 from balora.study.design.study import HOLE, Study
-from balora.study.design.without_testbed import for_given_model
+from balora.study.design.without_testbed import without_testbed
 from balora.study.plan.plan import Choices, Fingerprints, Plan, make_plan
 from balora.study.plan.suites import Tasks, choose_tasks, tasks_of_testbed
 from balora.tasks.catalogue import Task
@@ -28,7 +28,7 @@ def prepare(
 ) -> Plan:
     """Return the plan of the study called ``name`` (shipped, or a file) for this model and this data.
 
-    Without a model, here or in the study, it is the testbed's, which needs no data.
+    If neither the caller nor the study names a model, it is the testbed, which needs no data.
 
     Raises:
         InputError: the study, profile, model, data or a setting is unknown, missing or cannot be used.
@@ -37,21 +37,23 @@ def prepare(
     choices = Choices(model or study.model or TESTBED, data, profile, seeds, settings or {})
     left_out: tuple[str, ...] = ()
     if not choices.on_testbed:
-        study, left_out = for_given_model(study)
+        study, left_out = without_testbed(study)
     plan = make_plan(study, choices, tasks_of(study, choices), fingerprints or _fingerprints())
     return plan._replace(left_out=left_out)
 
 
 def refuse_holes(study: Study) -> None:
-    """Raise :class:`ConfigError` with what may stand there, if settings of an arm are still to be chosen."""
+    """Raise :class:`ConfigError`, with the settings to choose from, if settings of an arm are still to be chosen."""
     if study.holes:
         places = ", ".join(f"arms.{name}.set" for name in study.holes)
         known = ", ".join(key for key in setting_keys() if key.split(".")[0] in ("adapter", "objective", "training"))
-        raise ConfigError(f"{places}: {HOLE} still stands for settings: give some of: method, {known}")
+        raise ConfigError(
+            f"{places}: the placeholder {HOLE} must be replaced before a run: give some of: method, {known}"
+        )
 
 
 def tasks_of(study: Study, choices: Choices) -> Tasks:
-    """Return the study's tasks that are there: the testbed's, those in a folder, or those known by a public name."""
+    """Return the study's tasks that have data: on the testbed, in the folder, or by a public name on the Hub."""
     effort, data = choices.effort, choices.data
     if choices.on_testbed:
         if data is not None:

@@ -1,8 +1,8 @@
-"""How much a study of a real model spends: seeds, steps and rows, as data. The testbed's are in `testbed_profiles`.
+"""Define the profiles of real models: how many seeds, steps and rows a study has. The testbed has `testbed_profiles`.
 
-A profile lies over the study's base and under `--set` and the arms. The learning rate is the same for every arm of a
-real model, so that an arm differs in what its name says and in nothing else; sweep it with
-`--set training.learning_rate=…`. The testbed is small enough to have found a rate for each start of the adapter.
+A profile's settings are laid over the study's base, below `--set` and the arms. Every arm of a real model has the same
+learning rate, so that it differs in nothing but what its name says; change it with `--set training.learning_rate=…`. On
+the testbed, which is small, a rate was searched for each start of the adapter.
 """
 
 from collections.abc import Mapping
@@ -23,18 +23,18 @@ class Profile(NamedTuple):
     seeds: int
     """Blocks per arm, unless the study or the command line says otherwise."""
     shared: dict[str, Any]
-    """Settings of every run."""
+    """Settings of all runs."""
     suites: dict[Family, dict[str, Any]]
     """Settings of the runs of one family."""
     rates: Rates | None = None
-    """Learning rates by family and start of the adapter; none: one rate, among the settings above."""
+    """Learning rates by family and start of the adapter; None: the rate is among the settings above."""
     tasks: tuple[str, ...] | None = None
-    """The testbed's tasks that are asked, unless the study names its own; none means all."""
+    """The testbed tasks of a study that names none; None means all."""
     pretrainings: int | None = None
-    """How many pre-training seeds the testbed's blocks take turns with; none means one for each block."""
+    """How many pre-training seeds the testbed's blocks take turns with; None means one for each block."""
 
     def rate(self, spec: RunSpec) -> float | None:
-        """Return the learning rate found for runs like ``spec``; none where all have the same."""
+        """Return the learning rate for runs like ``spec``; None if the profile has the same for all."""
         if self.rates is None:
             return None
         return self.rates[spec.objective.family]["full" if spec.adapter is None else spec.adapter.init]

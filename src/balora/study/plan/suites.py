@@ -1,4 +1,4 @@
-"""Which tasks make up NLU Avg and NLG Avg, for real models and on the testbed, and which of them are there."""
+"""List the tasks of each suite, for real models and for the testbed, and choose those of a study that have data."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -17,27 +17,27 @@ SUITES: dict[Source, dict[Family, tuple[str, ...]]] = {
         "nlg": tuple(task.name for task in TASKS.values() if task.source == "testbed" and task.family == "nlg"),
     },
 }
-"""The tasks of each suite: of real models, and the testbed's own. Data of one's own (`alpaca`, `chat`) joins a suite
-when the study's `tasks` names it."""
+"""The tasks behind NLU Avg and NLG Avg, for real models and for the testbed. A format for one's own data (`alpaca`,
+`chat`) joins a suite if the study's `tasks` names it."""
 
 Present = Callable[[Task], bool]
-"""Whether a task's files can be read."""
+"""Returns whether a task's data can be found."""
 
 
 class Tasks(NamedTuple):
-    """What a study runs on."""
+    """The tasks of a study."""
 
     present: tuple[str, ...]
     absent: tuple[str, ...]
-    """Tasks of the suites whose files are not there; named in the plan and the report."""
+    """Tasks of the suites whose files were not found; named in the plan and the report."""
 
 
 def choose_tasks(suites: Sequence[Family], names: Sequence[str] | None, present: Present, where: str) -> Tasks:
-    """Return the tasks of ``suites`` (or those ``names``) that are there, for a real model.
+    """Return the tasks of ``suites`` (or those ``names``) that have data, for a real model.
 
     Raises:
         ConfigError: a name is unknown, the testbed's, or belongs to none of the suites.
-        DataError: a suite has no task at all, or a task asked for by name is not there.
+        DataError: a suite has no task with data, or a task that the study names has none.
     """
     wanted = _wanted(suites, names, "files")
     there = tuple(name for name in wanted if present(find_task(name)))
@@ -74,10 +74,10 @@ def _wanted(suites: Sequence[Family], names: Sequence[str] | None, source: Sourc
     foreign = [name for name in names if find_task(name).source != source]
     if foreign:
         own = ", ".join(name for suite in suites for name in SUITES[source][suite])
-        asked = f"{', '.join(foreign)} cannot be asked of "
+        unusable = f"{', '.join(foreign)} cannot run on "
         if source == "testbed":
-            raise ConfigError(f"tasks: {asked}the testbed: pass --model and --data, or take its own tasks: {own}")
-        raise ConfigError(f"tasks: {asked}a real model: leave out --model for the testbed, or take some of: {own}")
+            raise ConfigError(f"tasks: {unusable}the testbed: pass --model and --data, or take its own tasks: {own}")
+        raise ConfigError(f"tasks: {unusable}a real model: leave out --model for the testbed, or take some of: {own}")
     strangers = [name for name in names if find_task(name).family not in suites]
     if strangers:
         raise ConfigError(f"tasks: {', '.join(strangers)} belong to none of the suites {', '.join(suites)}")

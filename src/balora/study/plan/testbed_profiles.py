@@ -1,4 +1,4 @@
-"""How much a study on the testbed spends: blocks, tasks, steps and rows, and the learning rates, as data."""
+"""Define the profiles of the testbed: how many blocks, tasks, steps and rows a study has, and its learning rates."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ BATCH = {"batch_size": 16, "eval_batch_size": 250}
 NLU_DATA = {"train_rows": 160, "max_length": 64}
 NLG_DATA = {"train_rows": 320, "max_length": 128, "max_new_tokens": 24}
 
-ENOUGH = 630
-"""Rows scored where time is short: a standard error of 2 points at an accuracy of one half; there are 636 facts."""
+SHORT_EVALUATION = 630
+"""Rows that short profiles score: a standard error of 2 points at an accuracy of one half; there are 636 facts."""
 
 
 def _suites(
@@ -46,7 +46,7 @@ TESTBED_PROFILES: dict[str, Profile] = {
         "does everything run? two blocks, one task a family, half the steps of `quick`; too little to judge the method",
         seeds=2,
         shared=SHARED,
-        suites=_suites(nlu_steps=25, nlg_steps=30, telemetry_every=12, eval_rows=ENOUGH),
+        suites=_suites(nlu_steps=25, nlg_steps=30, telemetry_every=12, eval_rows=SHORT_EVALUATION),
         rates=RATES,
         tasks=("sentiment", "facts"),
         pretrainings=2,
@@ -55,13 +55,13 @@ TESTBED_PROFILES: dict[str, Profile] = {
         "a first answer: 8 blocks on the 4 shipped models, three NLU and two NLG tasks, 50 or 60 steps a run",
         seeds=8,
         shared=SHARED,
-        suites=_suites(nlu_steps=50, nlg_steps=60, telemetry_every=15, eval_rows=ENOUGH),
+        suites=_suites(nlu_steps=50, nlg_steps=60, telemetry_every=15, eval_rows=SHORT_EVALUATION),
         rates=RATES,
         tasks=("sentiment", "entailment", "paraphrase", "code", "facts"),
         pretrainings=SHIPPED,
     ),
     "standard": Profile(
-        "all eight tasks, 16 blocks, each on a pre-trained model of its own (4 shipped, the others made once and kept)",
+        "all eight tasks, 16 blocks, each on a pre-trained model of its own (4 are shipped, the others cached)",
         seeds=16,
         shared=SHARED,
         suites=_suites(nlu_steps=50, nlg_steps=60, telemetry_every=15),
@@ -78,5 +78,5 @@ TESTBED_PROFILES: dict[str, Profile] = {
 
 
 def find_profile(name: str, model: str) -> Profile:
-    """Return what the profile called ``name`` means for ``model``; :class:`ConfigError` where there is none."""
+    """Return the profile called ``name`` for ``model``; :class:`ConfigError` if there is none."""
     return checked_profile(name, TESTBED_PROFILES if model == TESTBED else PROFILES)

@@ -15,12 +15,12 @@ from balora.study.store.lock import locked
 from balora.training.record import RunRecord, read_record
 
 FORMAT = 1
-OURS = ("study.json", "runs", "report.md", "report.html", "log.txt", ".lock", ".live.json")
-"""What a study may leave in its folder."""
+OWN_FILES = ("study.json", "runs", "report.md", "report.html", "log.txt", ".lock", ".live.json")
+"""The names that a study may leave in its folder."""
 
 
 class Entry(Settings):
-    """One planned run, as the report needs it."""
+    """One planned run, by what the report has to know of it."""
 
     arm: str
     task: str
@@ -29,7 +29,7 @@ class Entry(Settings):
 
 
 class StudyRecord(Settings):
-    """What was planned, with which choices, and how to repeat it."""
+    """The content of `study.json`: what was planned, with which choices, and the command that repeats it."""
 
     format: int = FORMAT
     study: Study
@@ -37,16 +37,16 @@ class StudyRecord(Settings):
     data: str | None
     profile: str
     settings: Delta
-    """What `--set` gave."""
+    """The settings given with `--set`."""
     seeds: tuple[int, ...]
     pretrainings: tuple[int, ...] = ()
-    """Pre-training seed of each block; none for a given model."""
+    """Pre-training seed of each block; empty for a given model."""
     tasks: tuple[str, ...]
     absent: tuple[str, ...]
     left_out: tuple[str, ...] = ()
-    """What of the study file only the testbed can have."""
+    """Keys of the study file that were left out, because only the testbed has these settings."""
     fingerprints: dict[str, dict[str, str]]
-    """Per task, of what the planned runs read."""
+    """Per task, of the model, data and code that its runs read."""
     versions: dict[str, str]
     command: str
     """The command that repeats the study."""
@@ -54,7 +54,7 @@ class StudyRecord(Settings):
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """What may not change in one folder: seeds may be added, and code and data may be mended and run again."""
+        """What may not change within one folder; seeds may be added, and runs repeated with other code or data."""
         return (self.study.model_copy(update={"seeds": None}), self.profile, self.settings, set(self.tasks))
 
 
@@ -86,19 +86,20 @@ def _versions() -> dict[str, str]:
 
 @contextlib.contextmanager
 def opened(output: Path, record: StudyRecord) -> Iterator[int]:
-    """Hold ``output`` for this study alone, with its `study.json` written; yields the lock, for workers to share.
+    """Create and lock ``output``, and write `study.json`; yields the lock's file descriptor, for workers to share.
 
-    Leaves no trace of a study that failed before its first run was kept.
+    A study that fails before its first run has left a record leaves no trace.
 
     Raises:
         OutputError: the folder holds something else or another study, is in use, or cannot be written.
     """
     refuse_foreign(output, record)
     fresh = not output.exists()
-    with writing(output):
-        (output / "runs").mkdir(parents=True, exist_ok=True)
-    with _locked(output) as lock:
-        refuse_foreign(output, record)  # again: someone may have been here between the look and the lock
+    with contextlib.ExitStack() as stack:
+        with writing(output):
+            (output / "runs").mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(locked(output))
+        refuse_foreign(output, record)  # again: another process may have written here before this one had the lock
         before = (output / "study.json").read_bytes() if (output / "study.json").exists() else None
         try:
             with writing(output):
@@ -116,32 +117,32 @@ def refuse_foreign(output: Path, record: StudyRecord) -> None:
         return
     if not output.is_dir():
         raise OutputError(f"{output}: is a file, not a folder: choose another --output")
-    strangers = sorted(
-        path.name for path in output.iterdir() if path.name not in OURS and ".study.json" not in path.name
+    foreign = sorted(
+        path.name for path in output.iterdir() if path.name not in OWN_FILES and ".study.json" not in path.name
     )
-    if strangers and not (output / "study.json").exists():
-        raise OutputError(f"{output}: holds something else ({strangers[0]}): choose an empty or new --output")
+    if foreign and not (output / "study.json").exists():
+        raise OutputError(f"{output}: holds something else ({foreign[0]}): choose an empty or new --output")
     if not (output / "study.json").exists():
         return
-    there = read_study_record(output)
-    if there.study.study != record.study.study:
+    existing = read_study_record(output)
+    if existing.study.study != record.study.study:
         raise OutputError(
-            f"{output}: holds study {there.study.study!r}, not {record.study.study!r}: choose another --output"
+            f"{output}: holds study {existing.study.study!r}, not {record.study.study!r}: choose another --output"
         )
-    if there.identity != record.identity or there.model != record.model:
+    if existing.identity != record.identity or existing.model != record.model:
         names = ("study file", "profile", "--set", "tasks")
-        changed = [name for name, a, b in zip(names, there.identity, record.identity, strict=True) if a != b]
-        changed += ["model"] if there.model != record.model else []
+        changed = [name for name, a, b in zip(names, existing.identity, record.identity, strict=True) if a != b]
+        changed += ["model"] if existing.model != record.model else []
         raise OutputError(
             f"{output}: holds study {record.study.study!r} with another {', '.join(changed)}: choose another --output"
         )
 
 
 def read_study_record(folder: Path) -> StudyRecord:
-    """Return the study kept in ``folder``.
+    """Return the content of `study.json` in ``folder``.
 
     Raises:
-        InputError: there is none, or it is torn or of another format.
+        InputError: there is none, or it is damaged or of another format.
     """
     path = folder / "study.json"
     if not path.is_file():
@@ -160,7 +161,7 @@ def read_study_record(folder: Path) -> StudyRecord:
 
 def read_runs(folder: Path, record: StudyRecord) -> tuple[dict[str, RunRecord], dict[str, str]]:
     """Return the records of the planned runs by id, and what is wrong with those that cannot be used."""
-    found: dict[str, RunRecord] = {}
+    usable: dict[str, RunRecord] = {}
     faulty: dict[str, str] = {}
     for id in dict.fromkeys(entry.id for entry in record.runs):
         try:
@@ -171,13 +172,13 @@ def read_runs(folder: Path, record: StudyRecord) -> tuple[dict[str, RunRecord], 
         if run is not None and run.id != id:
             faulty[id] = f"{folder / 'runs' / id}: holds the record of another run ({run.id})"
         elif run is not None:
-            found[id] = run
-    return found, faulty
+            usable[id] = run
+    return usable, faulty
 
 
 @contextlib.contextmanager
 def writing(output: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write into one line."""
+    """Raise :class:`OutputError`, with a line for the user, where the operating system refuses to write."""
     try:
         yield
     except OSError as error:
@@ -186,14 +187,6 @@ def writing(output: Path) -> Iterator[None]:
             f"{place}: cannot write ({error.strerror or error}): free space or choose another --output; "
             "finished runs are kept"
         ) from None
-
-
-@contextlib.contextmanager
-def _locked(output: Path) -> Iterator[int]:
-    with contextlib.ExitStack() as held:
-        with writing(output):
-            lock = held.enter_context(locked(output))
-        yield lock
 
 
 def _undo(output: Path, before: bytes | None, fresh: bool) -> None:
