@@ -31,7 +31,7 @@ def test_runs_take_the_rate_of_their_start_unless_one_is_given() -> None:
 
 
 def test_calibrations_use_no_seed_of_a_study() -> None:
-    from balora.study.plan.seeds import seeds
+    from balora.study.plan.blocks import seeds
 
     assert not set(SEEDS) & set(seeds(1000))
 

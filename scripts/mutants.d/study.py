@@ -66,7 +66,7 @@ MUTANTS = {
         ("circle-not-seen", "if origin in trail:", "if False:"),
     ],
     ("study/design/without_testbed.py", "study/test_made_arms.py"): [
-        ("testbed-settings-stay", "left_out += [key] if needed else []", "needed = False"),
+        ("testbed-settings-stay", "return not _needs_testbed(delta)", "return True"),
         ("one-level-is-a-factor", "if len(levels) > 1}", "if True}"),
     ],
     ("study/plan/plan.py", "study/test_trouble.py"): [

@@ -1,7 +1,4 @@
-"""Output folders: taken when new or empty, refused when they hold something else, filled whole or not at all.
-
-And the one folder that is nobody's output: the user's cache.
-"""
+"""Write files and output folders atomically, refuse folders that hold something else, and find the user's cache."""
 
 import os
 import secrets
@@ -15,14 +12,14 @@ from pathlib import Path
 from balora.errors import OutputError
 
 PARTIAL = ".partial-"
-"""What unfinished work is kept in, inside the output folder; a killed process may leave one behind."""
+"""Prefix of the names of unfinished files and folders, which a killed process may leave behind."""
 STALE = 3600.0
-"""Seconds after which unfinished work in a cache belongs to a killed process."""
+"""Seconds after which unfinished work in a cache is taken for that of a killed process."""
 CACHE_VARIABLE = "BALORA_CACHE"
 
 
 def write_atomic(path: Path, content: str | bytes, *, durable: bool = False) -> None:
-    """Write a file in one step: at every instant it is there as it was before or as a whole, also after a kill.
+    """Write a file in one step: whenever the process is killed, the file is either the old one or the whole new one.
 
     Args:
         path: the file; its folder must exist.
@@ -45,7 +42,7 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = False) -> 
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove what killed processes left unfinished in a cache ``folder`` an hour ago or earlier."""
+    """Remove unfinished work that is an hour old from a cache ``folder``."""
     for partial in folder.glob(f"{PARTIAL}*"):
         with suppress(OSError):
             if time.time() - partial.stat().st_mtime > STALE:
@@ -54,8 +51,7 @@ def remove_stale(folder: Path) -> None:
 
 def cache_folder() -> Path:
     """Return the user's cache: `BALORA_CACHE`, else `balora` below `XDG_CACHE_HOME` or `~/.cache`."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
+    if named := os.environ.get(CACHE_VARIABLE):
         return Path(named).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "balora"
 
@@ -75,28 +71,28 @@ def claim_output(folder: str | Path, *, kind: str, own: Collection[str] = ()) ->
     try:
         entries = sorted(os.listdir(path)) if path.is_dir() else []
         foreign = [name for name in entries if not any(fnmatch(name, pattern) for pattern in (*own, f"{PARTIAL}*"))]
-        ground = next(above for above in (path, *path.absolute().parents) if above.exists())
+        existing = next(above for above in (path, *path.absolute().parents) if above.exists())
     except OSError as error:
         raise OutputError(f"output folder {path}: cannot be read ({error.strerror}): choose another folder") from None
-    if not ground.is_dir():
-        raise OutputError(f"output folder {path}: {ground} is a file, not a folder: choose another folder")
+    if not existing.is_dir():
+        raise OutputError(f"output folder {path}: {existing} is a file, not a folder: choose another folder")
     if foreign:
         raise OutputError(
             f"output folder {path}: holds something that is no {kind} output ({foreign[0]!r}): "
             "choose a new or empty one"
         )
-    if not os.access(ground, os.W_OK | os.X_OK):
+    if not os.access(existing, os.W_OK | os.X_OK):
         raise OutputError(
-            f"output folder {path}: {ground} cannot be written: choose another folder or change its permissions"
+            f"output folder {path}: {existing} cannot be written: choose another folder or change its permissions"
         )
     return path
 
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """Give an empty folder inside ``folder`` to write into; its content moves up at the end, or vanishes on any error.
+    """Yield an empty folder inside ``folder``; its content moves up at the end, or is removed on any error.
 
-    What was written last moves last, so that a record that ends the work also ends the moving.
+    Files move in the order in which they were written, so that a record written last also arrives last.
 
     Raises:
         OutputError: ``folder`` cannot be made, or came to hold the same names in the meantime.
@@ -109,7 +105,7 @@ def staged(folder: Path) -> Iterator[Path]:
         yield partial
         for entry in sorted(partial.iterdir(), key=lambda path: path.stat().st_mtime_ns):
             if (folder / entry.name).exists():
-                raise OutputError(f"output folder {folder}: {entry.name} was written by someone else meanwhile")
+                raise OutputError(f"output folder {folder}: {entry.name} was written by another process meanwhile")
             entry.rename(folder / entry.name)
     except OutputError as error:
         raise OutputError(str(error).replace(str(partial), str(folder))) from error

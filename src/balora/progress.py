@@ -1,4 +1,4 @@
-"""Progress of work under way: what a run reports while it goes on, and the one estimate of the time left."""
+"""Define the progress that a run reports while it goes on, and estimate the time left."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Progress(NamedTuple):
-    """One sign of life."""
+    """One report of progress."""
 
     phase: str
     """`load`, `reference`, `factors`, `train`, `evaluate`, `save`."""

@@ -25,8 +25,8 @@ from balora.statistics import (
 )
 from balora.study.design.candidates import DesignedArm
 from balora.study.design.study import Study
+from balora.study.plan.blocks import seeds
 from balora.study.plan.plan import Choices, Plan, make_plan
-from balora.study.plan.seeds import seeds
 from balora.study.store.study_folder import StudyRecord, describe
 from balora.training.record import RunRecord, packed_rows
 

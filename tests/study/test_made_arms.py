@@ -145,7 +145,7 @@ def test_holes_are_read_and_planned_around_but_not_run() -> None:
     assert [arm.name for arm in design_arms(study)] == ["ba-lora", "a"]
     with pytest.raises(
         ConfigError,
-        match=r"arms.b.set: the placeholder \?\?\? must be replaced before a run: .* adapter.rank, .*spectral.k",
+        match=r"arms.b.set: \?\?\? must be replaced before a run: .* adapter.rank, .*spectral.k",
     ):
         refuse_holes(study)
 

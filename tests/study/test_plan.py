@@ -10,10 +10,10 @@ import pytest
 from balora.errors import ConfigError, DataError
 from balora.settings import Family, dotted
 from balora.study.design.reading import find_study, read_study
+from balora.study.plan.blocks import seeds
 from balora.study.plan.plan import Choices, Plan, make_plan
 from balora.study.plan.prepare import command, prepare
 from balora.study.plan.profiles import PROFILES
-from balora.study.plan.seeds import seeds
 from balora.study.plan.suites import Tasks, choose_tasks
 from balora.tasks.catalogue import find_task
 from balora.training.spec import RunSpec

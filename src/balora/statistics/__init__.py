@@ -1,4 +1,4 @@
-"""What paired seeds can say: intervals, exact sign flips, families, power, factorial contrasts; no torch."""
+"""Statistics of paired differences: intervals, exact tests, corrections, power, factorial contrasts; no torch."""
 
 from balora.statistics.factorial import Contrast, Levels, contrast_values, contrasts
 from balora.statistics.family import design_warning, fewest_blocks, holm

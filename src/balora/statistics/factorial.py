@@ -1,4 +1,4 @@
-"""Contrasts of a full factorial: main effects and two-way interactions, once for every block."""
+"""Compute main effects and two-way interactions of a full factorial, one value a block."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -8,10 +8,10 @@ Levels = tuple[str, ...]
 
 
 class Contrast(NamedTuple):
-    """A question that a factorial can answer, as weights of its cells."""
+    """A main effect or an interaction, as weights of the factorial's cells."""
 
     factors: tuple[str, ...]
-    """One: a main effect. Two: an interaction."""
+    """One factor for a main effect, two for an interaction."""
     name: str
     weights: dict[Levels, float]
 
@@ -23,16 +23,16 @@ def contrasts(factors: Mapping[str, Sequence[str]]) -> list[Contrast]:
     Interaction of b and d: mean over the rest of (y[b,d] − y[b,first]) − (y[first,d] − y[first,first]).
     """
     names = list(factors)
-    found = []
+    effects = []
     for i, factor in enumerate(names):
-        found += [_contrast(factors, {factor: level}) for level in factors[factor][1:]]
+        effects += [_contrast(factors, {factor: level}) for level in factors[factor][1:]]
         for other in names[:i]:
-            found += [
+            effects += [
                 _contrast(factors, {other: there, factor: here})
                 for there in factors[other][1:]
                 for here in factors[factor][1:]
             ]
-    return sorted(found, key=lambda contrast: len(contrast.factors))
+    return sorted(effects, key=lambda contrast: len(contrast.factors))
 
 
 def _contrast(factors: Mapping[str, Sequence[str]], raised: Mapping[str, str]) -> Contrast:

@@ -1,6 +1,6 @@
-"""Several comparisons at once: Holm's correction, and what an exact test can reach at all in a family.
+"""Correct the p values of a family of comparisons (Holm), and warn of designs in which no p can be small enough.
 
-Holm's ten lines are ours because `statsmodels`, which has them, takes two seconds to import; the tests compare the two.
+Holm's ten lines are written here because importing `statsmodels` takes two seconds; the tests compare the two.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     """Return the p adjusted by Holm's step-down, in the order given.
 
     The i-th smallest of m is multiplied by m + 1 − i, and none is smaller than the one before it. A comparison without
-    a p (none) still counts for the family, which was declared before the results.
+    a p (None) still counts for the family, which was declared before the results.
     """
     order = sorted((p, place) for place, p in enumerate(ps) if p is not None)
     adjusted: list[float | None] = [None] * len(ps)
@@ -24,13 +24,13 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 
 
 def fewest_blocks(family: int) -> int | None:
-    """Return the fewest blocks whose smallest p, corrected in a family of that size, is ≤ 0.05; none: no number."""
+    """Return the fewest blocks whose smallest p, corrected in a family of that size, is ≤ 0.05; None if none is."""
     enough = (n for n in range(2, EXACT_UP_TO + 2) if smallest_p(n) * max(family, 1) <= LEVEL)
     return next(enough, None)
 
 
 def design_warning(blocks: int, family: int, noun: str = "block") -> str | None:
-    """Return why ``blocks`` cannot confirm anything in a family of so many comparisons; none where they can.
+    """Return why ``blocks`` cannot confirm anything in a family of so many comparisons; None if they can.
 
     Args:
         blocks: blocks (or seeds) that every arm runs with.

@@ -1,4 +1,4 @@
-"""Joint uncertainty over blocks and test items: a hierarchical bootstrap of paired differences; numpy, no torch.
+"""Compute intervals over blocks and test items together, by a hierarchical bootstrap of paired differences; no torch.
 
 Another study would have other blocks, and another test other items. With D[b, i] the difference of two arms on item i
 in block b (1, 0 or −1: both arms answered the same items in the same block), D = mean + block effect + item effect +
@@ -27,7 +27,7 @@ NORMAL = 1.959963984540054
 def joint_interval(
     differences: Sequence[float], items: Sequence[np.ndarray], tasks: int, *, widening: float = 1.0
 ) -> tuple[float, float] | None:
-    """Return the 95 % interval of the mean difference over blocks and items; none with one block or without items.
+    """Return the 95 % interval of the mean difference over blocks and items; None with one block or without items.
 
     Never narrower than the t-interval over blocks alone, and equal to it where items do not matter.
 

@@ -1,4 +1,4 @@
-"""Paired differences: mean, t-interval and exact sign flips; numpy and scipy, no torch.
+"""Compute mean, t-interval and exact sign-flip p of paired differences; numpy and scipy, no torch.
 
 Seeds are blocks: two arms with one seed saw the same rows in the same order, so only differences within a seed are
 compared.
@@ -13,7 +13,7 @@ import numpy as np
 
 CONFIDENCE = 0.95
 LEVEL = 0.05
-"""Of every test: 1 − CONFIDENCE, written out because the difference of the two floats is not 0.05."""
+"""Significance level of every test: 1 − CONFIDENCE, written out because that difference of floats is not 0.05."""
 EXACT_UP_TO = 20
 """Blocks up to which all sign patterns are counted (2^20, a million); beyond, a seeded sample of them."""
 SAMPLED = 200_000
@@ -30,7 +30,7 @@ class Summary:
     n: int
     mean: float | None
     sd: float | None
-    """Standard deviation over seeds (n − 1); none with fewer than two."""
+    """Standard deviation over seeds (n − 1); None with fewer than two."""
 
 
 def summarize(values: Sequence[float]) -> Summary:

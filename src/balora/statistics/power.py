@@ -1,4 +1,4 @@
-"""What a paired design can find: power of the paired t-test, and the standardised effect; scipy.special alone.
+"""Compute the power of the paired t-test, the blocks it needs, and the standardised effect; scipy.special alone.
 
 A difference of δ with standard deviation σ over n blocks gives t a noncentral distribution with n − 1 degrees of
 freedom and noncentrality δ·√n/σ.
@@ -10,7 +10,7 @@ from math import ceil, exp, isnan, lgamma, log, sqrt
 from balora.statistics.paired import LEVEL
 
 POWER = 0.8
-"""The chance of finding what is there that a design is asked for."""
+"""The chance of finding a true difference that a design should have."""
 HALVINGS = 60
 
 
@@ -23,7 +23,7 @@ def _power(degrees: int, noncentrality: float, level: float) -> float:
     from scipy.special import nctdtr, stdtrit
 
     critical = float(stdtrit(degrees, 1 - level / 2))
-    # Of the far tail scipy's nctdtr makes nan, where it is 0 to every digit.
+    # scipy's nctdtr returns nan for a far tail that is 0 to every digit
     far = float(nctdtr(degrees, noncentrality, -critical))
     return 1.0 - float(nctdtr(degrees, noncentrality, critical)) + (0.0 if isnan(far) else far)
 
@@ -62,7 +62,7 @@ LARGE = 5_000
 
 
 def hedges(n: int, mean: float, sd: float) -> float | None:
-    """Return mean/sd with Hedges' exact small-sample correction; none below three blocks or without spread.
+    """Return mean/sd with Hedges' exact small-sample correction; None below three blocks or without spread.
 
     J(m) = Γ(m/2) / (√(m/2)·Γ((m − 1)/2)) with m = n − 1 (Hedges 1981): d_z alone is too large on average by 1/J.
     """

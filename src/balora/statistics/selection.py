@@ -1,4 +1,4 @@
-"""Arms tuned by cross-validation over the blocks: what a block is scored with was chosen without that block."""
+"""Choose the settings of tuned arms by cross-validation over blocks: each is scored by the choice of the others."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -16,7 +16,7 @@ def leave_one_out(scores: Mapping[str, Mapping[int, float]], higher_is_better: b
 
     Scores over the blocks that a candidate was chosen by would be optimistic: the best of several is partly luck.
     Only candidates that have every other block compete there, and a block counts only if the chosen one has it. With
-    one block there is nothing to choose by, and so no block.
+    one block there are no others, and the result is empty.
 
     Args:
         scores: candidate → block → score.
@@ -39,7 +39,7 @@ def leave_one_out(scores: Mapping[str, Mapping[int, float]], higher_is_better: b
 
 
 def widening(candidates: np.ndarray) -> float:
-    """Return by how much the spread of a tuned arm's mean exceeds what its differences alone say; at least 1.
+    """Return the factor, at least 1, by which the spread of a tuned arm's mean exceeds that of its differences alone.
 
     A candidate that is lucky in one block is the likelier to be chosen for all others, so the blocks' scores are not
     independent. Here the choice is made anew many times, each block's residuals with random signs and the candidates'

@@ -4,11 +4,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from balora.progress import Progress, time_left
 from balora.study.engine.pretraining import PlannedModel
 from balora.study.engine.watcher import Watcher, Work
+from balora.study.plan.blocks import counted
 from balora.study.plan.plan import PlannedRun
 from balora.training.record import RunRecord
 
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
 SHORTEST, LONGEST, SHARE = 4.0, 60.0, 1 / 60
 """Plain output prints a line of progress after this share of the time gone, in seconds at least and at most these."""
-
-MODELS = "models pre-trained"
 
 
 class Tally:
@@ -93,7 +93,7 @@ class PlainWatcher:
         self._print(line)
 
     def pretraining_started(self, models: Sequence[PlannedModel], workers: int) -> None:
-        self.tally = Tally(models, workers, MODELS)
+        self.tally = Tally(models, workers, "models pre-trained")
         self._print(announcement(len(models), workers))
 
     def runs_started(self, todo: Sequence[PlannedRun], skipped: int, failed_before: int, workers: int) -> None:
@@ -134,21 +134,21 @@ class LiveWatcher:
     def __init__(self, console: "Console") -> None:
         from rich.spinner import Spinner
 
-        self._console = console
+        self._print = partial(console.print, markup=False, highlight=False)
         self._spinner = Spinner("dots")
         self._under_way: dict[str, tuple[Work, Progress | None]] = {}
         self.tally = Tally((), 1)
 
     def message(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False)
+        self._print(line)
 
     def pretraining_started(self, models: Sequence[PlannedModel], workers: int) -> None:
-        self.tally = Tally(models, workers, MODELS)
-        self._console.print(announcement(len(models), workers), markup=False, highlight=False)
+        self.tally = Tally(models, workers, "models pre-trained")
+        self._print(announcement(len(models), workers))
 
     def runs_started(self, todo: Sequence[PlannedRun], skipped: int, failed_before: int, workers: int) -> None:
         self.tally = Tally(todo, workers)
-        self._console.print(opening(len(todo), skipped, failed_before, workers), markup=False, highlight=False)
+        self._print(opening(len(todo), skipped, failed_before, workers))
 
     def job_started(self, work: Work) -> None:
         self.tally.job_started(work)
@@ -165,7 +165,7 @@ class LiveWatcher:
         self.tally.job_finished(run, record)
         self._under_way.pop(run.id, None)
         if record.status != "ok":
-            self._console.print(result(run, record), markup=False, highlight=False)
+            self._print(result(run, record))
 
     def idle(self) -> None:
         """The display redraws itself."""
@@ -185,13 +185,13 @@ def announcement(models: int, workers: int) -> str:
     """Return the first line if models have to be pre-trained."""
     return (
         f"{models} of the testbed's models {'has' if models == 1 else 'have'} to be pre-trained first, about a minute "
-        f"each, with {workers} worker{'s' * (workers > 1)}; they are cached for later studies"
+        f"each, with {counted(workers, 'worker')}; they are cached for later studies"
     )
 
 
 def opening(todo: int, skipped: int, failed_before: int, workers: int) -> str:
     """Return the line printed before the runs: how many there are to do."""
-    parts = [f"{todo} run{'s' * (todo != 1)} to do with {workers} worker{'s' * (workers > 1)}"]
+    parts = [f"{counted(todo, 'run')} to do with {counted(workers, 'worker')}"]
     parts += [f"{skipped} finished before"] if skipped else []
     parts += [f"{failed_before} failed before (--retry-failed runs them again)"] if failed_before else []
     return ", ".join(parts)

@@ -7,11 +7,12 @@ seed, because luck in pre-training is the larger of the two.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from balora.study.plan.seeds import seeds
 from balora.training.spec import RunSpec
 
+PUBLISHED = (42, 1024, 2024)
+"""The seeds of the published runs (method.md §2)."""
 MANY = 8
-"""Seeds up to which a sentence names each of them."""
+"""Up to so many seeds, a text names each of them."""
 
 
 class Block(NamedTuple):
@@ -25,6 +26,20 @@ class Block(NamedTuple):
     def placed(self, spec: RunSpec) -> RunSpec:
         """Return ``spec`` with the seeds of this block."""
         return spec.with_seeds(*self)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 run`` or ``2 runs``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def seeds(count: int) -> tuple[int, ...]:
+    """Return the first ``count`` seeds: the published three, then 3024, 4024, 5024, …
+
+    They are fixed in advance, so that nobody can choose them after seeing results. A longer list begins with a shorter
+    one, so that a study can be extended without repeating a run.
+    """
+    return (*PUBLISHED, *(PUBLISHED[-1] + 1000 * step for step in range(1, count - 2)))[:count]
 
 
 def blocks(count: int) -> tuple[Block, ...]:
@@ -44,14 +59,13 @@ def describe_blocks(tuned: Sequence[int], pretrained: Sequence[int]) -> str:
     """Return a text with the fine-tuning seeds of the blocks and, on the testbed, their pre-trained models."""
     if not tuned:
         return "none: nothing is run"
-    several = len(tuned) != 1
     if not pretrained:
-        return f"{len(tuned)} seed{'s' * several}: {_listed(tuned)}"
-    models = sorted(set(pretrained))
+        return f"{counted(len(tuned), 'seed')}: {_listed(tuned)}"
+    models, several = sorted(set(pretrained)), len(tuned) != 1
     each = "each on a pre-trained model of its own" if several else "on one pre-trained model"
-    below = each if len(models) == len(tuned) else f"on {len(models)} pre-trained model{'s' * (len(models) > 1)}"
+    below = each if len(models) == len(tuned) else f"on {counted(len(models), 'pre-trained model')}"
     return (
-        f"{len(tuned)} block{'s' * several}: fine-tuning seed{'s' * several} {_listed(tuned)}, {below} "
+        f"{counted(len(tuned), 'block')}: fine-tuning seed{'s' * several} {_listed(tuned)}, {below} "
         f"(pre-training seed{'s' * (len(models) > 1)} {_listed(models)})"
     )
 

@@ -137,7 +137,7 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
         ConfigError: settings that are unknown, out of range, or that make two arms the same everywhere.
     """
     arms, chosen = design_arms(study), chosen_blocks(study, choices)
-    fingerprints_of: dict[str, dict[str, str]] = {}
+    prints: dict[str, dict[str, str]] = {}
     columns: dict[str, list[tuple[DesignedArm, RunSpec]]] = {}
     of_family: dict[tuple[str, Family], RunSpec] = {}
     for task in tasks.present:
@@ -146,12 +146,10 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
             if (arm.name, family) not in of_family:
                 of_family[arm.name, family] = specification(study, choices, arm, task)
         columns[task] = [(arm, of_family[arm.name, family].model_copy(update={"task": task})) for arm in arms]
-        fingerprints_of[task] = fingerprints(columns[task][0][1])
+        prints[task] = fingerprints(columns[task][0][1])
     _refuse_twins(study, columns)
     ids = {
-        (arm.name, task): run_ids(spec, fingerprints_of[task], chosen)
-        for task in columns
-        for arm, spec in columns[task]
+        (arm.name, task): run_ids(spec, prints[task], chosen) for task in columns for arm, spec in columns[task]
     }
     runs = tuple(
         PlannedRun(arm.name, task, block, spec, ids[arm.name, task][number])
@@ -159,7 +157,7 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
         for task in tasks.present
         for arm, spec in columns[task]
     )
-    return Plan(study, choices, arms, tasks, chosen, runs, fingerprints_of)
+    return Plan(study, choices, arms, tasks, chosen, runs, prints)
 
 
 def specification(study: Study, choices: Choices, arm: DesignedArm, task: str) -> RunSpec:

@@ -47,9 +47,7 @@ def refuse_holes(study: Study) -> None:
     if study.holes:
         places = ", ".join(f"arms.{name}.set" for name in study.holes)
         known = ", ".join(key for key in setting_keys() if key.split(".")[0] in ("adapter", "objective", "training"))
-        raise ConfigError(
-            f"{places}: the placeholder {HOLE} must be replaced before a run: give some of: method, {known}"
-        )
+        raise ConfigError(f"{places}: {HOLE} must be replaced before a run: give some of: method, {known}")
 
 
 def tasks_of(study: Study, choices: Choices) -> Tasks:

@@ -8,7 +8,6 @@ the testbed, which is small, a rate was searched for each start of the adapter.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from balora.errors import ConfigError, unknown_name
 from balora.settings import Family
 from balora.training.spec import RunSpec
 
@@ -84,10 +83,3 @@ PROFILES: dict[str, Profile] = {
         },
     ),
 }
-
-
-def checked_profile(name: str, profiles: Mapping[str, Profile] = PROFILES) -> Profile:
-    """Return the profile called ``name``; raise :class:`ConfigError` with the nearest match otherwise."""
-    if name not in profiles:
-        raise ConfigError(unknown_name("profile", name, profiles))
-    return profiles[name]

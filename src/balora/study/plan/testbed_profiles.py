@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from balora.errors import ConfigError, unknown_name
 from balora.settings import Family
-from balora.study.plan.profiles import PROFILES, Profile, Rates, checked_profile
+from balora.study.plan.profiles import PROFILES, Profile, Rates
 from balora.training.spec import TESTBED
 
 SHIPPED = 4
@@ -78,5 +79,8 @@ TESTBED_PROFILES: dict[str, Profile] = {
 
 
 def find_profile(name: str, model: str) -> Profile:
-    """Return the profile called ``name`` for ``model``; :class:`ConfigError` if there is none."""
-    return checked_profile(name, TESTBED_PROFILES if model == TESTBED else PROFILES)
+    """Return the profile called ``name`` for ``model``; :class:`ConfigError` with the nearest name if there is none."""
+    profiles = TESTBED_PROFILES if model == TESTBED else PROFILES
+    if name not in profiles:
+        raise ConfigError(unknown_name("profile", name, profiles))
+    return profiles[name]
