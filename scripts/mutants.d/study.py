@@ -35,6 +35,15 @@ MUTANTS = {
         ("the-next-stage-begins-early", "while waiting or events or any(worker.job for worker in team):", "while waiting or events:"),
         ("the-dead-are-given-work", "if not worker.process.is_alive():", "if False:"),
     ],
+    ("progress.py", "study/test_display.py"): [
+        ("time-under-way-is-added", "max(0.0, work - spent)", "max(0.0, work + spent)"),
+        ("workers-share-nothing", "/ max(1, workers)", "/ 1"),
+        ("an-unknown-kind-takes-no-time", "means.get(kind, fmean(known))", "means.get(kind, 0.0)"),
+    ],
+    ("folders.py", "test_folders.py"): [
+        ("written-in-place", "with partial.open", "with path.open"),
+        ("unfinished-files-stay", "        partial.unlink(missing_ok=True)", "        pass"),
+    ],
     ("study/engine/live_file.py", "study/test_watch.py"): [
         ("oldest-are-latest", "(run.id, *self._live.latest)[:LATEST]", "(*self._live.latest, run.id)[:LATEST]"),
         ("under-way-for-ever", "        self._under_way.pop(run.id, None)\n", ""),

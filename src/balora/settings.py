@@ -80,7 +80,7 @@ def _settings_type(annotation: Any) -> type[BaseModel] | None:
 
 
 def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn ``{"a.b": 1, "a": {"c": 2}}`` into ``{"a": {"b": 1, "c": 2}}``; unknown keys are errors."""
+    """Turn ``{"a.b": 1, "a": {"c": 2}}`` into ``{"a": {"b": 1, "c": 2}}``."""
     nested: dict[str, Any] = {}
     for key, value in settings.items():
         value = nest(value) if isinstance(value, Mapping) else value

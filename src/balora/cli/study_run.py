@@ -94,7 +94,7 @@ def run(
     """Run a study, skipping finished runs, and print its report."""
     from balora.cli.assignments import parse_assignments
     from balora.cli.study_report import report_on
-    from balora.study.engine.display import watching
+    from balora.study.engine.display import show_progress
     from balora.study.engine.execute import execute
     from balora.study.engine.pool import local_pool
     from balora.study.plan.prepare import command, prepare, refuse_holes
@@ -105,7 +105,7 @@ def run(
     refuse_holes(planned.study)
     repeat = command(study, output, model=model, data=data, profile=profile, seeds=seeds, assignments=given)
     try:
-        with watching() as watcher:
+        with show_progress() as watcher:
             outcome = execute(
                 planned,
                 output,

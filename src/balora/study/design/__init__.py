@@ -1,1 +1,1 @@
-"""What a study asks: reading its YAML file into a base, arms, factors and candidates."""
+"""Study files: read a YAML file into a base, arms, factors and candidates."""

@@ -87,8 +87,8 @@ def _read(path: Path) -> str:
 
 def _all_faults(source: str, document: Document, faults: list[tuple[str, str]]) -> ConfigError:
     placed = [(document.line(key) or 0, f"{key}: {text}") for key, text in faults] + document.faults
-    found = [f"line {line}: {text}" if line else text for line, text in sorted(placed)]
-    return ConfigError(f"{source}: {'; '.join(found)}")
+    texts = [f"line {line}: {text}" if line else text for line, text in sorted(placed)]
+    return ConfigError(f"{source}: {'; '.join(texts)}")
 
 
 def shipped() -> dict[str, str]:

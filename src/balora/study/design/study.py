@@ -99,31 +99,30 @@ class Study(Settings):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        found = list(self._misfits())
-        if found:
-            raise SettingsError(found)
+        if misfits := self._misfits():
+            raise SettingsError(misfits)
         return self
 
     def _misfits(self) -> list[tuple[str, str]]:
-        found = [
+        misfits = [
             ("metrics", f"{metric!r} needs suite {metric[:3]!r}, got suites {', '.join(self.suites)}")
             for metric in self.metrics
             if metric[:3] not in self.suites
         ]
-        found += [("tasks", unknown_name("task", task, TASKS)) for task in self.tasks or () if task not in TASKS]
+        misfits += [("tasks", unknown_name("task", task, TASKS)) for task in self.tasks or () if task not in TASKS]
         sources = {TASKS[task].source for task in self.tasks or () if task in TASKS}
         if len(sources) > 1:
-            found.append(("tasks", "the testbed's tasks and real ones cannot be in one study"))
+            misfits.append(("tasks", "the testbed's tasks and real ones cannot be in one study"))
         if not (self.arms or self.factors or self.grid or self.sweeps or self.tuned):
-            found.append(("arms", "nothing to compare: give at least one arm, factor, grid, sweep or tuned arm"))
+            misfits.append(("arms", "nothing to compare: give at least one arm, factor, grid, sweep or tuned arm"))
         if self.base_name in self.arms:
-            found.append((f"arms.{self.base_name}", "an arm may not have the name of the base"))
+            misfits.append((f"arms.{self.base_name}", "an arm may not have the name of the base"))
         for name, levels in self.factors.items():
             if levels == SUITES_FACTOR and len(self.suites) < 2:
-                found.append((f"factors.{name}", "the suites are no factor when there is only one"))
+                misfits.append((f"factors.{name}", "the suites are no factor when there is only one"))
             elif len(levels) < 2:
-                found.append((f"factors.{name}", f"a factor needs at least two levels, got {len(levels)}"))
-        return found
+                misfits.append((f"factors.{name}", f"a factor needs at least two levels, got {len(levels)}"))
+        return misfits
 
     @property
     def holes(self) -> tuple[str, ...]:

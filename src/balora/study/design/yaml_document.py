@@ -1,4 +1,4 @@
-"""Reading a study's YAML with plain text keys and the line of every key; torch-free.
+"""Read YAML with plain text keys and the line of every key, for messages that name the line; torch-free.
 
 PyYAML follows YAML 1.1, where the keys ``on`` and ``off`` are booleans and a repeated key silently wins. Both would
 quietly change a design, so keys are taken as they are written and repeated ones are faults.
@@ -14,7 +14,7 @@ Path = tuple[str, ...]
 
 
 class Document(NamedTuple):
-    """The content of a YAML file, the line of every key by its path, and what is already wrong with it."""
+    """The content of a YAML file, the line of every key by its path, and the faults found while reading."""
 
     content: dict[str, Any]
     lines: dict[Path, int]

@@ -1,1 +1,1 @@
-"""Who carries a plan out: the pool of worker processes, and what people see meanwhile."""
+"""Execution: carry out a plan with a pool of workers, and show its progress."""

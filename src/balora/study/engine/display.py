@@ -206,12 +206,12 @@ def result(run: PlannedRun, record: RunRecord) -> str:
 
 
 @contextmanager
-def watching(live: bool | None = None) -> Iterator[Watcher]:
+def show_progress() -> Iterator[Watcher]:
     """Show a study's progress on stderr while the block runs: live on a terminal, otherwise in plain lines."""
     from rich.console import Console
 
     console = Console(file=sys.stderr)
-    if not (console.is_terminal if live is None else live):
+    if not console.is_terminal:
         yield PlainWatcher(console)
         return
     from rich.live import Live

@@ -1,1 +1,1 @@
-"""What a study will run: blocks and seeds, profiles, suites, costs, and the list of runs."""
+"""Plans: blocks and seeds, profiles, suites, costs, and the list of runs."""

@@ -65,10 +65,10 @@ def tasks_of(study: Study, choices: Choices) -> Tasks:
         raise DataError(
             f"--data {data}: no such folder: pass the folder above the tasks' folders (glue/CoLA, gsm8k, …)"
         )
-    return choose_tasks(study.suites, study.tasks, lambda task: _present(task, data), f"under {data}")
+    return choose_tasks(study.suites, study.tasks, lambda task: _has_data(task, data), f"under {data}")
 
 
-def _present(task: Task, data: str) -> bool:
+def _has_data(task: Task, data: str) -> bool:
     try:
         find_data_folder(task, data)
     except DataError:

@@ -20,8 +20,8 @@ SUITES: dict[Source, dict[Family, tuple[str, ...]]] = {
 """The tasks behind NLU Avg and NLG Avg, for real models and for the testbed. A format for one's own data (`alpaca`,
 `chat`) joins a suite if the study's `tasks` names it."""
 
-Present = Callable[[Task], bool]
-"""Returns whether a task's data can be found."""
+HasData = Callable[[Task], bool]
+"""Whether a task's data can be found."""
 
 
 class Tasks(NamedTuple):
@@ -32,7 +32,7 @@ class Tasks(NamedTuple):
     """Tasks of the suites whose files were not found; named in the plan and the report."""
 
 
-def choose_tasks(suites: Sequence[Family], names: Sequence[str] | None, present: Present, where: str) -> Tasks:
+def choose_tasks(suites: Sequence[Family], names: Sequence[str] | None, has_data: HasData, where: str) -> Tasks:
     """Return the tasks of ``suites`` (or those ``names``) that have data, for a real model.
 
     Raises:
@@ -40,15 +40,15 @@ def choose_tasks(suites: Sequence[Family], names: Sequence[str] | None, present:
         DataError: a suite has no task with data, or a task that the study names has none.
     """
     wanted = _wanted(suites, names, "files")
-    there = tuple(name for name in wanted if present(find_task(name)))
-    absent = tuple(name for name in wanted if name not in there)
+    present = tuple(name for name in wanted if has_data(find_task(name)))
+    absent = tuple(name for name in wanted if name not in present)
     if names is not None and absent:
         raise DataError(f"tasks not found {where}: {', '.join(absent)}; take them out of the study's tasks or add them")
     for suite in suites:
-        if not any(find_task(name).family == suite for name in there):
+        if not any(find_task(name).family == suite for name in present):
             missing = ", ".join(name for name in wanted if find_task(name).family == suite) or "none named"
             raise DataError(f"no task of suite {suite!r} found {where} (looked for: {missing}): pass --data FOLDER")
-    return Tasks(there, absent)
+    return Tasks(present, absent)
 
 
 def tasks_of_testbed(suites: Sequence[Family], names: Sequence[str] | None, usual: Sequence[str] | None) -> Tasks:

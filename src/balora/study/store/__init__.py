@@ -1,1 +1,1 @@
-"""What a study keeps on disk: `study.json`, the folders of its runs, and the lock."""
+"""Study folders: `study.json`, the folders of the runs, and the lock."""
