@@ -17,7 +17,7 @@ MUTANTS = {
         ("faulty-counts", "usable.pop(id, None)", "usable.get(id)"),
         ("failed-is-not-copied-over", 'if one.id not in usable or usable[one.id].status != "ok"]', "if one.id not in usable]"),
     ],
-    ("study/engine/execute.py", "study/test_trouble.py study/test_execute.py"): [
+    ("study/engine/execute.py", "study/test_execute.py study/test_trouble.py"): [
         ("dead-is-failed", 'if event.kind == "died" and (finished := read_finished(output / one.folder, one.id)):', 'if event.kind == "died" and (finished := None):'),
         ("a-dead-worker-stops-the-models", 'if event.kind != "died":', "if True:"),
         ("no-early-warning", "if warning := early_warning(plan):", "if warning := None:"),
@@ -32,7 +32,7 @@ MUTANTS = {
         ("last-comes-first", "list(reversed(stage))", "list(stage)"),
     ],
     ("study/engine/pool.py", "study/test_workers.py"): [
-        ("the-next-stage-begins-early", "while waiting or events or any(worker.job for worker in team):", "while waiting or events:"),
+        ("the-next-stage-begins-early", "while waiting or events:", "while waiting:"),
         ("the-dead-are-given-work", "if not worker.process.is_alive():", "if False:"),
     ],
     ("progress.py", "study/test_display.py"): [

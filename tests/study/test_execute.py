@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import fakes
@@ -16,7 +17,9 @@ from balora.errors import InputError, OutputError
 from balora.study.design.reading import find_study, read_study
 from balora.study.engine.execute import Outcome, execute
 from balora.study.engine.pool import LocalPool
+from balora.study.engine.protocol import Event, Job
 from balora.study.engine.watcher import Work
+from balora.study.engine.worker import carry_out
 from balora.study.plan.plan import Choices, make_plan
 from balora.study.plan.suites import Tasks
 from balora.study.store.study_folder import read_runs, read_study_record
@@ -182,6 +185,23 @@ def test_an_interrupted_study_goes_on_where_it_stopped(
     if how == signal.SIGINT:
         assert not (output / plan.runs[8].folder).exists(), "the run under way leaves nothing"
     assert go(plan, output)[0] == Outcome(planned=16, skipped=8, ok=8, failed=0, failed_before=0)
+
+
+class Stopped:
+    """A pool that is interrupted when its first run has ended, before anyone hears of it."""
+
+    workers = 1
+
+    def carry_out(self, stages: Sequence[Sequence[Job]], output: Path, lock: int) -> Generator[Event]:
+        yield Event("started", stages[-1][0])
+        carry_out(stages[-1][0], lambda progress: None)
+        raise KeyboardInterrupt
+
+
+def test_a_finished_run_whose_event_was_lost_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        go(plan_of(), tmp_path, pool=Stopped())
+    assert go(plan_of(), tmp_path)[0] == Outcome(planned=8, skipped=1, ok=7, failed=0, failed_before=0)
 
 
 def test_the_study_record_can_be_read_without_the_product(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class LocalPool(NamedTuple):
                 team.append(start())
             for stage in stages:
                 waiting, events = list(reversed(stage)), list[Event]()
-                while waiting or events or any(worker.job for worker in team):
+                while waiting or events:  # `events` is empty only when no worker has a job
                     events += _submit(waiting, team, start)
                     yield from events  # only after submitting: no worker waits while the caller handles an event
                     events = _receive(team, start)
