@@ -13,7 +13,6 @@ from report_cases import EVIL, EVIL_TOO, hostile, plan_of, rich, write_study
 
 from balora.cli import main
 from balora.errors import OutputError
-from balora.folders import write_atomic
 from balora.report import latex, markdown, numbers
 from balora.report.formats import Format
 from balora.report.records.dossier import Dossier

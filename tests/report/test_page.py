@@ -23,7 +23,6 @@ from report_cases import (
     write_study,
 )
 
-from balora.folders import write_atomic
 from balora.report.page.html import LIMIT, draw
 from balora.report.page.inline import inline
 from balora.report.records.curves import RUNS, Curves, read_curves

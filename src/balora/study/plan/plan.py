@@ -148,9 +148,7 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
         columns[task] = [(arm, of_family[arm.name, family].model_copy(update={"task": task})) for arm in arms]
         prints[task] = fingerprints(columns[task][0][1])
     _refuse_twins(study, columns)
-    ids = {
-        (arm.name, task): run_ids(spec, prints[task], chosen) for task in columns for arm, spec in columns[task]
-    }
+    ids = {(arm.name, task): run_ids(spec, prints[task], chosen) for task in columns for arm, spec in columns[task]}
     runs = tuple(
         PlannedRun(arm.name, task, block, spec, ids[arm.name, task][number])
         for number, block in enumerate(chosen)
