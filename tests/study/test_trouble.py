@@ -139,8 +139,16 @@ def test_what_a_killed_run_was_copying_or_removing_is_cleared(tmp_path: Path) ->
     go(plan, tmp_path)
     (tmp_path / "runs" / f".partial-{plan.runs[0].id}").mkdir()
     (tmp_path / "runs" / f".partial-{plan.runs[0].id}" / "run.json").write_text("{}")
+    (tmp_path / "runs" / ".partial-file").touch()
     go(plan, tmp_path)
     assert not list((tmp_path / "runs").glob(".*"))
+
+
+def test_a_run_that_was_killed_while_it_wrote_its_first_record_leaves_a_folder_that_can_be_used(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / ".partial-study.json-17-0badcafe").write_text('{"format":')
+    go(plan_of(), tmp_path)
+    assert not list(tmp_path.glob(".partial-*"))
 
 
 def test_clocks_that_jump_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """Two processes train as one does on the same rows."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,12 +15,6 @@ from balora.training.loss import ModelLoss
 HERE = Path(__file__).parent
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     """What both processes saved."""
@@ -33,9 +26,9 @@ def ranks(tmp_path_factory):
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(HERE),
     }
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"]
-    command += ["--master-port", str(free_port()), str(HERE / "two_processes.py"), str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", str(HERE / "two_processes.py"), str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     saved = [torch.load(folder / f"rank{rank}.pt") for rank in (0, 1)]
     assert [one["world"] for one in saved] == [2, 2]

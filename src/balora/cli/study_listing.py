@@ -165,7 +165,9 @@ def plan_text(content: PlanList) -> str:
         + (f"   not found: {', '.join(content.absent)}" if content.absent else ""),
         f"runs     {content.distinct}{sharing}",
     ]
-    lines += [f"left out {', '.join(content.left_out)} (the testbed alone has these dials)"] if content.left_out else []
+    lines += (
+        [f"left out {', '.join(content.left_out)} (only the testbed has these settings)"] if content.left_out else []
+    )
     lines += [f"open     {', '.join(content.holes)}: settings are still to be chosen"] if content.holes else []
     if content.seconds is not None:
         lines += [f"cost     about {clock(content.seconds)} of one worker, by {content.past} past runs"]

@@ -33,7 +33,7 @@ def cautions(
     yield from _unsolved(record, arms)
     yield from _tuned(record, arms, noun)
     if record.left_out:
-        yield f"Left out, as only the testbed has these dials: {', '.join(record.left_out)}."
+        yield f"Left out, because only the testbed has these settings: {', '.join(record.left_out)}."
     if record.absent:
         place = f"under {record.data}" if record.data else "by name"
         yield f"Not found {place}, and so not in the averages: {', '.join(record.absent)}."

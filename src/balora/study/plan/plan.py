@@ -116,7 +116,8 @@ def early_warning(plan: Plan) -> str | None:
     against = plan.study.against or plan.study.base_name
     arms = {arm.tuned or arm.name for arm in plan.arms} - {against}
     family = plan.study.family or tuple(arms)
-    return design_warning(len(plan.blocks), len(family) * len(plan.study.metrics))
+    noun = "block" if plan.pretrainings else "seed"
+    return design_warning(len(plan.blocks), len(family) * len(plan.study.metrics), noun)
 
 
 def chosen_blocks(study: Study, choices: Choices) -> tuple[Block, ...]:

@@ -35,10 +35,11 @@ def take_stock(
 
 
 def remove_partial(output: Path) -> None:
-    """Remove the copies and removals that a killed process left half-done."""
+    """Remove the files, copies and removals that a killed process left half-done."""
     with writing(output):
-        for partial in (output / "runs").glob(f"{PARTIAL}*"):
-            shutil.rmtree(partial)
+        for folder in (output, output / "runs"):
+            for partial in folder.glob(f"{PARTIAL}*"):
+                _delete(partial)
 
 
 def remove(folder: Path) -> None:

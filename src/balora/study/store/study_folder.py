@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from balora.errors import BaloraError, InputError, OutputError
-from balora.folders import write_atomic
+from balora.folders import PARTIAL, write_atomic
 from balora.settings import Settings, SettingsError
 from balora.study.design.study import Delta, Study
 from balora.study.plan.plan import Plan
@@ -117,9 +117,8 @@ def refuse_foreign(output: Path, record: StudyRecord) -> None:
         return
     if not output.is_dir():
         raise OutputError(f"{output}: is a file, not a folder: choose another --output")
-    foreign = sorted(
-        path.name for path in output.iterdir() if path.name not in OWN_FILES and ".study.json" not in path.name
-    )
+    names = sorted(path.name for path in output.iterdir() if not path.name.startswith(PARTIAL))
+    foreign = [name for name in names if name not in OWN_FILES]
     if foreign and not (output / "study.json").exists():
         raise OutputError(f"{output}: holds something else ({foreign[0]}): choose an empty or new --output")
     if not (output / "study.json").exists():
