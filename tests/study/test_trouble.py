@@ -82,9 +82,9 @@ def test_a_worker_that_dies_over_a_model_leaves_it_to_the_runs(tmp_path: Path, m
 
 
 def test_a_study_that_can_confirm_nothing_says_so_before_it_begins(tmp_path: Path) -> None:
-    """Three arms in two metrics: 6 comparisons, which 8 blocks (p ≥ 0.0078) can confirm and 7 (0.0156) cannot."""
+    """Three arms in two metrics: 6 comparisons, which 8 seeds (p ≥ 0.0078) can confirm and 7 (0.0156) cannot."""
     _, lines = go(plan_of(seeds=7), tmp_path / "seven")
-    assert lines[0].startswith("message: warning: 7 blocks: ")
+    assert lines[0].startswith("message: warning: 7 seeds: ")
     assert "family of 6 comparisons" in lines[0]
     _, lines = go(plan_of(seeds=8), tmp_path / "eight")
     assert not [line for line in lines if line.startswith("message: warning")]
