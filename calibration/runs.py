@@ -9,11 +9,11 @@ from rich.progress import Progress, TaskID
 
 from balora.errors import TrainingError
 from balora.settings import merge, nest
-from balora.study.engine.execute import train, usable_cores
-from balora.study.engine.pool import Event, carry_out
+from balora.study.engine.pool import local_pool
 from balora.study.engine.pretraining import missing_models
 from balora.study.engine.pretraining import pretrain as pretrain_model
-from balora.study.engine.worker import Job
+from balora.study.engine.protocol import Event, Job
+from balora.study.engine.worker import train
 from balora.study.plan.testbed_profiles import find_profile
 from balora.tasks.catalogue import find_task
 from balora.training.fingerprint import fingerprints
@@ -60,7 +60,7 @@ def records_of(runs: Sequence[Planned]) -> list[RunRecord]:
     WORK.mkdir(parents=True, exist_ok=True)
     with Progress(console=Console(stderr=True)) as bar:
         line = bar.add_task("runs", total=len(jobs) + len(models))
-        for event in carry_out(stages, usable_cores(), 1, WORK / "log.txt"):
+        for event in local_pool(on_testbed=True).carry_out(stages, WORK):
             _follow(event, bar, line)
     records = [read_record(folder) for folder in folders]
     failed = [record.error.message for record in records if record and record.error]
@@ -72,6 +72,6 @@ def records_of(runs: Sequence[Planned]) -> list[RunRecord]:
 def _follow(event: Event, bar: Progress, line: TaskID) -> None:
     if event.job is None or event.kind in ("started", "progress"):
         return
-    if event.error[1]:
-        bar.console.print(f"{event.job.id}: {event.error[1]}")
+    if event.error:
+        bar.console.print(f"{event.job.id}: {event.error.message}")
     bar.advance(line)

@@ -363,5 +363,5 @@ def test_merging_into_a_changed_base_model_is_refused(
     config.write_text(config.read_text().replace('"rms_norm_eps": 1e-05', '"rms_norm_eps": 1e-06'))
     ended = balora("export", output, "--output", tmp_path / "whole", "--merged")
     assert ended.code == 2
-    assert "is not the one that was trained on" in ended.err
+    assert "is not the base that the run was trained on" in ended.err
     assert not (tmp_path / "whole").exists()

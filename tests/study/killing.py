@@ -14,7 +14,7 @@ from balora.folders import write_atomic
 
 HERE = Path(__file__).parent
 STUDY = ("study", "run", "pissa-initialization", "--profile", "glance", "--workers", "2", "--output", "s")
-PATIENCE = 250.0
+PATIENCE = 1500.0
 """Seconds after which something that should happen is taken for hanging; no verdict depends on how soon it does."""
 
 

@@ -32,7 +32,6 @@ def without_timings(command: Command) -> tuple[Any, str]:
     return masked(content), before + re.sub(r"[\d.,]+", "#", cost) + after
 
 
-@pytest.mark.timeout(900)
 def test_kills_among_real_runs_leave_the_same_table(tmp_path: Path) -> None:
     undisturbed = Command(tmp_path / "calm", script=BALORA)
     undisturbed.run(*STUDY)

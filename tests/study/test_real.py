@@ -30,7 +30,7 @@ def balora(*words: object) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     code = "import sys; from balora.cli.main import main; sys.exit(main())"
     line = [sys.executable, "-c", code, "study", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=200)
+    return subprocess.run(line, capture_output=True, text=True, env=environment)
 
 
 def test_a_study_of_real_runs_from_file_to_report(study: Path, checkpoint: Path, data: Path, tmp_path: Path) -> None:

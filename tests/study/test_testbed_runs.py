@@ -91,7 +91,7 @@ def test_a_study_from_the_command_line_to_its_answer(cached: Make, tmp_path: Pat
     line = balora(
         "study", "run", "pissa-initialization", "--seeds", 1, "--workers", 1, *words, "--output", tmp_path / "s"
     )
-    done = subprocess.run([*line, "--json"], capture_output=True, text=True, timeout=200)
+    done = subprocess.run([*line, "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["counts"] == {"planned": 8, "ok": 8, "failed": 0, "unreadable": 0, "missing": 0}

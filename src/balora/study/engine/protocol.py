@@ -1,6 +1,7 @@
 """What the engine and an executor exchange: jobs go in, events come out; torch-free.
 
-Another executor is one more file with a class that has the members of :class:`Pool`, and one line where it is chosen.
+Another executor is one more file with a class that has the members of :class:`Pool`, and one line in
+`balora.cli.study_run`, where it is chosen.
 """
 
 from collections.abc import Callable, Generator, Sequence

@@ -117,8 +117,8 @@ def refuse_foreign(output: Path, record: StudyRecord) -> None:
         return
     if not output.is_dir():
         raise OutputError(f"{output}: is a file, not a folder: choose another --output")
-    names = sorted(path.name for path in output.iterdir() if not path.name.startswith(PARTIAL))
-    foreign = [name for name in names if name not in OWN_FILES]
+    entries = sorted(path.name for path in output.iterdir() if not path.name.startswith(PARTIAL))
+    foreign = [name for name in entries if name not in OWN_FILES]
     if foreign and not (output / "study.json").exists():
         raise OutputError(f"{output}: holds something else ({foreign[0]}): choose an empty or new --output")
     if not (output / "study.json").exists():
