@@ -41,7 +41,7 @@ MUTANTS = {
         ("an-unknown-kind-takes-no-time", "means.get(kind, fmean(known))", "means.get(kind, 0.0)"),
     ],
     ("folders.py", "test_folders.py"): [
-        ("written-in-place", "with partial.open", "with path.open"),
+        ("opened-in-place", "with partial.open", "with path.open"),
         ("unfinished-files-stay", "        partial.unlink(missing_ok=True)", "        pass"),
     ],
     ("study/engine/live_file.py", "study/test_watch.py"): [
