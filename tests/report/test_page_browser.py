@@ -142,7 +142,7 @@ CONTRAST = """() => {
   const bad = [];
   for (const element of document.querySelectorAll('body *')) {
     const own = [...element.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-    if (!own || element.closest('.said, .skip')) continue;
+    if (!own || element.closest('.description, .skip')) continue;
     const style = getComputedStyle(element);
     const pair = [light(rgb(element instanceof SVGElement ? style.fill : style.color)), light(ground(element))].sort();
     const ratio = (pair[1] + 0.05) / (pair[0] + 0.05);

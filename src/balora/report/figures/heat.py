@@ -58,7 +58,7 @@ def shade_step(largest: float) -> float:
 
 def _panel(found: list[TaskDifference], arms: list[str], family: str, step: float, labelled: bool) -> Spec:
     rows = [
-        {"arm": one.arm, "task": one.task, "mean": one.mean, "says": number(one.mean, "points", True)} for one in found
+        {"arm": one.arm, "task": one.task, "mean": one.mean, "text": number(one.mean, "points", True)} for one in found
     ]
     tasks = list(dict.fromkeys(one.task for one in found))
     axis = {"title": None, "grid": False, "domain": False}
@@ -97,7 +97,7 @@ def _panel(found: list[TaskDifference], arms: list[str], family: str, step: floa
                     }
                 },
             },
-            {"mark": {"type": "text", "color": INK}, "encoding": {"text": {"field": "says", "type": "nominal"}}},
+            {"mark": {"type": "text", "color": INK}, "encoding": {"text": {"field": "text", "type": "nominal"}}},
         ],
     }
 

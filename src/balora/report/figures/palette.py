@@ -8,7 +8,7 @@ from typing import Any
 
 INK, MUTED, FAINT, GRID, BAND, ZERO = "#1b1d22", "#5d626b", "#9a9fa8", "#e6e7ea", "#eceff3", "#7b8089"
 HELPS, HURTS, OPEN = "#0072b2", "#c04a00", "#6b7079"
-"""Blue and vermilion keep apart for every kind of colour vision; what is undecided is grey and hollow."""
+"""Blue and vermilion differ for every kind of colour vision; what is undecided is grey and hollow."""
 ARMS = (INK, "#0072b2", "#c04a00", "#00805c", "#a2418f", "#8a6d00")
 """The first arm, the base, is ink; the others follow in the order of the study."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
@@ -51,7 +51,7 @@ FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 """Fonts of the same widths, so that what Vega measured fits wherever it is shown."""
 
 CONFIG: dict[str, Any] = {
-    "aria": False,  # the page describes a figure once, and has its table; 100 nameless marks help nobody
+    "aria": False,  # the page describes a figure once, and has its table; 100 nameless marks would only be read aloud
     "background": "transparent",
     "font": FONT,
     "view": {"stroke": None},

@@ -37,7 +37,7 @@ def draw(dossier: Dossier, refresh: int | None = None) -> str:
 
 
 def _picture(figure: Figure) -> str:
-    return inline(svg(figure.spec), f"{figure.name}-said")
+    return inline(svg(figure.spec), f"{figure.name}-description")
 
 
 def _resource(name: str) -> str:

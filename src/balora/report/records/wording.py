@@ -56,7 +56,7 @@ def verdict(paired: Comparison, unit: str, noun: str) -> str:
 
 def _worded(members: Sequence[Comparison], unit: str, noun: str) -> tuple[str, str]:
     """Return one verdict in words, and the reason: with the widest x and the range of n of the comparisons."""
-    says, why = VERDICTS[members[0].verdict]
+    words, why = VERDICTS[members[0].verdict]
     counts = sorted({paired.needed for paired in members if paired.needed})
     if members[0].verdict is Verdict.UNDECIDED and not counts:
         why = HOPELESS
@@ -66,7 +66,7 @@ def _worded(members: Sequence[Comparison], unit: str, noun: str) -> tuple[str, s
         "needs": "needs" if len(members) == 1 else "need",
         "needed": " to ".join(f"{n:,}" for n in dict.fromkeys((*counts[:1], *counts[-1:]))),
     }
-    return says.format(**values), why.format(**values)
+    return words.format(**values), why.format(**values)
 
 
 def answer(against: str, blocks: int, noun: str, compared: Sequence[tuple[str, Measure, Comparison]]) -> str:
@@ -86,14 +86,14 @@ def answer(against: str, blocks: int, noun: str, compared: Sequence[tuple[str, M
 
 def _shared(members: Sequence[tuple[str, Comparison]], unit: str, noun: str) -> str:
     """Return one verdict with the arms that earned it, and the size of each that helps or hurts."""
-    says, why = _worded([paired for _, paired in members], unit, noun)
+    words, why = _worded([paired for _, paired in members], unit, noun)
     sized = members[0][1].verdict in (Verdict.HELPS, Verdict.HURTS)
     arms = listed([f"{arm} ({_size(paired, unit)})" if sized else arm for arm, paired in members])
-    return f"{says} for {arms}" + (f" ({why})" if why else "")
+    return f"{words} for {arms}" + (f" ({why})" if why else "")
 
 
 def _size(paired: Comparison, unit: str) -> str:
-    """Return the difference, and a warning where it is one of several that nobody corrected for."""
+    """Return the difference, and a warning where it is one of several and not corrected for them."""
     return number(paired.mean, unit, sign=True) + (", not corrected" if paired.family is None else "")
 
 
