@@ -224,7 +224,9 @@ PAGES = "".join(
 def test_of_several_papers_one_is_chosen(text: str) -> None:
     assert read_paper(text, "p", "BA_LoRA").blocks[0].part == "PiSSA initialization"
     assert read_paper(text, "p", "ba_lora").blocks[0].part == "PiSSA initialization"
-    with pytest.raises(DataError, match=r"plans of 3 papers: choose one with --paper: .*BA_LoRA, .*Other_Paper"):
+    with pytest.raises(
+        DataError, match=r"it holds plans of 3 papers: choose one with --paper: .*BA_LoRA, .*Other_Paper"
+    ):
         read_paper(text, "p")
     with pytest.raises(DataError, match=r"--paper 'other' fits 2 papers: .*Other_Paper, .*Other_Thing"):
         read_paper(text, "p", "other")

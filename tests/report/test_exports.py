@@ -140,7 +140,7 @@ def test_what_is_written_is_what_was_asked_for(dossier: Dossier, tmp_path: Path)
     assert "differences-nlu_avg.svg" in {path.name for path in figures}
     assert "NLU Avg, points" in (tmp_path / "figures" / "differences-nlu_avg.svg").read_text(), "a title of its own"
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot be written"):
         save(dossier, tmp_path / "file")
 
 

@@ -122,7 +122,7 @@ def test_a_study_without_any_result_says_so() -> None:
 def test_one_seed_claims_nothing_about_spread() -> None:
     plan = plan_of(seeds=1)
     report = report_of(plan, records(plan, additive))
-    assert any("1 seed: nothing can be said about spread, intervals or chance: use" in one for one in report.cautions)
+    assert any("1 seed: spread, intervals and p cannot be computed: use" in one for one in report.cautions)
     assert {d.paired.verdict for d in report.differences} == {"cannot tell: one seed"}
     assert "±" not in draw(report).replace("mean ± standard deviation", "")
 
@@ -248,7 +248,7 @@ def test_a_study_without_a_seed_says_what_cannot_be_said() -> None:
     assert "seeds    none: nothing is run\n" in plan_text(describe_plan(plan, Costs([])))
     report = report_of(plan, {})
     assert {one.paired.verdict for one in report.differences} == {"cannot tell: no seed in common"}
-    assert any("nothing can be said about spread, intervals or chance" in caution for caution in report.cautions)
+    assert any("spread, intervals and p cannot be computed" in caution for caution in report.cautions)
     assert "– | – | – | 0 |" in draw(report)
 
 

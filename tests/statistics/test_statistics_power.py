@@ -73,14 +73,13 @@ def test_holm_by_hand_and_with_gaps() -> None:
             "8 blocks: the exact test cannot give a p below 0.0078, which over a family of 7 comparisons cannot reach "
             "0.05: use at least 9 blocks or a smaller `family`",
         ),
-        (3, 1, "3 blocks: the exact test cannot give a p below 0.25, so not 0.05: use at least 6 blocks"),
+        (3, 1, "3 blocks: the exact test cannot give a p below 0.25, which cannot reach 0.05: use at least 6 blocks"),
         (
             1,
             3,
-            "1 block: nothing can be said about spread, intervals or chance: use at least 7 blocks or a smaller "
-            "`family`",
+            "1 block: spread, intervals and p cannot be computed: use at least 7 blocks or a smaller `family`",
         ),
-        (1, 1, "1 block: nothing can be said about spread, intervals or chance: use at least 6 blocks"),
+        (1, 1, "1 block: spread, intervals and p cannot be computed: use at least 6 blocks"),
         (
             30,
             20_000,

@@ -1,4 +1,4 @@
-"""Execution: finished runs are kept, failed ones recorded, torn ones repeated, foreign folders refused."""
+"""Execution: finished runs remain, failed ones recorded, torn ones repeated, foreign folders refused."""
 
 import json
 import os
@@ -135,7 +135,7 @@ def test_another_study_and_other_choices_are_refused(tmp_path: Path) -> None:
 
 def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"cannot write \(Not a directory\)"):
+    with pytest.raises(OutputError, match=r"cannot be written \(Not a directory\)"):
         go(plan_of(), tmp_path / "file" / "below")
 
 

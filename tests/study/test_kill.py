@@ -99,7 +99,7 @@ def test_ctrl_c_leaves_finished_runs_and_nothing_else(tmp_path: Path, finished: 
     assert parent.wait() == 130
     until(lambda: not session_of(parent.pid), "a process is left")
     lines = command.stderr().splitlines()
-    assert lines[-2].startswith("finished runs are kept in s; to go on: balora study run pissa-initialization")
+    assert lines[-2].startswith("finished runs remain in s; to go on: balora study run pissa-initialization")
     assert lines[-1] == "balora: interrupted"
     assert "Traceback" not in command.stderr()
     check_that_what_is_there_is_whole(tmp_path / "s")

@@ -86,7 +86,7 @@ def test_without_locks_the_owners_name_stands_for_one(tmp_path: Path, monkeypatc
     assert is_locked(tmp_path) is False
     with locked(tmp_path):
         assert is_locked(tmp_path) is True
-        no_locks = r"or was killed; this file system has no locks to tell: .* delete"
+        no_locks = r"or was killed; this file system has no locks to show which: .* delete"
         with pytest.raises(OutputError, match=no_locks), locked(tmp_path):
             pass
     (tmp_path / lock.NAME).write_text("12 elsewhere")

@@ -129,7 +129,9 @@ def test_a_study_extends_another_entry_by_entry(tmp_path: Path) -> None:
 def test_extending_in_a_circle_or_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
-    with pytest.raises(ConfigError, match=r"line 1: extends: goes round in a circle: .*a.yaml → .*b.yaml → .*a.yaml"):
+    with pytest.raises(
+        ConfigError, match=r"line 1: extends: the studies extend each other in a circle: .*a.yaml → .*b.yaml → .*a.yaml"
+    ):
         find_study(str(tmp_path / "a.yaml"))
     (tmp_path / "c.yaml").write_text("study: c\nextends: pissa-initialisation\n")
     with pytest.raises(ConfigError, match=r"line 2: extends: unknown study .* did you mean 'pissa-initialization'"):

@@ -148,7 +148,7 @@ def test_flaws_of_the_text_may_be_factors() -> None:
             "tasks: cola cannot run on the testbed: pass --model and --data, or take its own tasks: acc",
         ),
         ("[facts]", {"model": "m"}, "tasks: facts cannot run on a real model: leave out --model for the testbed"),
-        ("[facts]", {}, "tasks: none of suite 'nlu': add one of acceptability, sentiment"),
+        ("[facts]", {}, "tasks: none is of suite 'nlu': add one of acceptability, sentiment"),
         ("[facts, cola]", {}, "the testbed's tasks and real ones cannot be in one study"),
         (
             "[facts, sentiment]",

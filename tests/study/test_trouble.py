@@ -164,7 +164,7 @@ def test_clocks_that_jump_change_nothing(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_full_disk_in_a_librarys_words_stops_the_study_and_fails_no_run(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"No space left on device .*: free space or .*; finished runs are kept"):
+    with pytest.raises(OutputError, match=r"No space left on device .*: free space or .*; finished runs remain"):
         go(plan_of(seeds=2), tmp_path, fakes.wrapped_full_disk)
     assert len(list((tmp_path / "runs").iterdir())) == 8
     assert go(plan_of(seeds=2), tmp_path)[0] == Outcome(16, 8, 8, 0, 0)
@@ -199,7 +199,7 @@ def test_a_full_disk_in_mid_study(tmp_path: Path) -> None:
         last = (folder / f"stderr-{number}").read_text().splitlines()[-1]
         assert last.startswith("balora: error: ")
         assert "No space left on device" in last
-        assert "finished runs are kept" in last
+        assert "finished runs remain" in last
     assert 0 < len((folder / "kept").read_text().split()) < 24 == len((folder / "all").read_text().split())
     undisturbed = Command(tmp_path / "y")
     undisturbed.run(*STUDY, "--seeds", "3")

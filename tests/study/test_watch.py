@@ -108,7 +108,7 @@ def test_a_killed_run_leaves_nothing_under_way(tmp_path: Path) -> None:
     seen = Observer(tmp_path).read()
     assert (seen.active, seen.complete, seen.under_way, seen.models) == (False, False, (), 0)
     assert seen.left_seconds == 2 * 1.75 / 2, "two runs of 1.75 s each"
-    assert "no run is at work · 6/8 runs · about 0:02 left with 2 workers" in draw(seen)
+    assert "not running · 6/8 runs · about 0:02 left with 2 workers" in draw(seen)
     assert f"cannot be used: {tmp_path / plan.runs[1].folder / 'run.json'}: not a whole run record" in draw(seen)
     with locked(tmp_path):
         seen = Observer(tmp_path).read()
@@ -177,7 +177,7 @@ def test_the_terminal_shows_the_state_and_the_tables(seen: list[Snapshot]) -> No
     assert "Differences to ba-lora, seed by seed" in lines
     assert [line for line in lines if line.startswith("plain-lora") and "NLG Avg" in line and line.endswith("  1")]
     early = draw(replace(seen[-1], complete=False, active=None))
-    assert "whether a run is at work cannot be told here · 8/8 runs, 4 failed · about 0:00 left" in early
+    assert "unknown if running (this file system has no locks) · 8/8 runs, 4 failed · about 0:00 left" in early
     assert "Differences to ba-lora, seed by seed: early ones, which move until the study is complete" in early
     [line] = [line for line in draw(seen[-2]).splitlines() if line.startswith("running")]
     assert line == "running · 8/8 runs, 4 failed · about 0:00 left with 2 workers"

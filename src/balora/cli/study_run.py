@@ -116,7 +116,7 @@ def run(
                 reuse=tuple(reuse or ()),
             )
     except KeyboardInterrupt:
-        print(f"finished runs are kept in {output}; to go on: {repeat}", file=sys.stderr)
+        print(f"finished runs remain in {output}; to go on: {repeat}", file=sys.stderr)
         raise
     report_on(output, as_json)
     if failed := outcome.failed + outcome.failed_before:

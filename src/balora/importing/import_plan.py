@@ -60,7 +60,7 @@ def _chosen(papers: list[Paper], source: str, wanted: str | None) -> Paper:
     if wanted is None:
         if len(papers) == 1:
             return papers[0]
-        raise DataError(f"{source}: plans of {len(papers)} papers: choose one with --paper: {_names(papers)}")
+        raise DataError(f"{source}: it holds plans of {len(papers)} papers: choose one with --paper: {_names(papers)}")
     exact = [paper for paper in papers if paper.name == wanted]
     close = exact or [paper for paper in papers if plain(wanted) in plain(paper.name)]
     if len(close) == 1:

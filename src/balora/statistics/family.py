@@ -44,7 +44,7 @@ def design_warning(blocks: int, family: int, noun: str = "block") -> str | None:
     if fewest is not None and fewest > blocks:
         advice.insert(0, f"at least {fewest} {noun}s")
     if blocks < 2:
-        return f"{count}: nothing can be said about spread, intervals or chance: use {' or '.join(advice)}"
-    over = f"which over a family of {family} comparisons cannot reach" if family > 1 else "so not"
+        return f"{count}: spread, intervals and p cannot be computed: use {' or '.join(advice)}"
+    over = f"which over a family of {family} comparisons cannot reach" if family > 1 else "which cannot reach"
     least = f"the exact test cannot give a p below {smallest_p(blocks):.2g}"
     return f"{count}: {least}, {over} 0.05: use {' or '.join(advice)}"

@@ -6,7 +6,7 @@ from balora.report.tables.table import Table, text
 from balora.report.watch.snapshot import Snapshot
 from balora.study.engine.display import clock
 
-STATES = {True: "running", False: "no run is at work", None: "whether a run is at work cannot be told here"}
+STATES = {True: "running", False: "not running", None: "unknown if running (this file system has no locks)"}
 
 
 def draw(snapshot: Snapshot) -> str:

@@ -31,7 +31,7 @@ def merge_extended(document: Document, source: str, read: Texts, chain: tuple[st
         raise ConfigError(f"{place}: {error}") from None
     trail = (*chain, source)
     if origin in trail:
-        raise ConfigError(f"{place}: goes round in a circle: {' → '.join((*trail, origin))}")
+        raise ConfigError(f"{place}: the studies extend each other in a circle: {' → '.join((*trail, origin))}")
     below = merge_extended(parse(text, origin), origin, read, trail)
     faults = [
         *document.faults,

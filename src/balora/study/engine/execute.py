@@ -146,7 +146,7 @@ def _record_of(event: Event, one: PlannedRun, plan: Plan, output: Path) -> RunRe
     if event.kind == "refused":
         raise InputError(f"arm {one.arm!r} on {one.task}: {error.message}")
     if event.kind == "unwritable":
-        raise OutputError(f"{error.message}: free space or choose another --output; finished runs are kept")
+        raise OutputError(f"{error.message}: free space or choose another --output; finished runs remain")
     if event.kind == "died" and (finished := read_finished(output / one.folder, one.id)):
         return finished  # the worker died after the run's work was done
     record = RunRecord(id=one.id, spec=one.spec, status="failed", error=error, fingerprints=plan.fingerprints[one.task])
@@ -156,7 +156,7 @@ def _record_of(event: Event, one: PlannedRun, plan: Plan, output: Path) -> RunRe
 
 
 def _remove_unfinished(output: Path, runs: Iterable[PlannedRun]) -> None:
-    """Remove what stopped runs have left, but keep a run that had just ended and only its event was not received."""
+    """Remove what stopped runs have left, but not a run that had just ended and whose event was not yet received."""
     for one in runs:
         if read_finished(output / one.folder, one.id) is None:
             with suppress(OSError):  # the next `study run` removes it

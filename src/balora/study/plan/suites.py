@@ -43,7 +43,7 @@ def choose_tasks(suites: Sequence[Family], names: Sequence[str] | None, has_data
     present = tuple(name for name in wanted if has_data(find_task(name)))
     absent = tuple(name for name in wanted if name not in present)
     if names is not None and absent:
-        raise DataError(f"tasks not found {where}: {', '.join(absent)}; take them out of the study's tasks or add them")
+        raise DataError(f"tasks not found {where}: {', '.join(absent)}; drop them from the study's tasks or add files")
     for suite in suites:
         if not any(find_task(name).family == suite for name in present):
             missing = ", ".join(name for name in wanted if find_task(name).family == suite) or "none named"
@@ -63,7 +63,7 @@ def tasks_of_testbed(suites: Sequence[Family], names: Sequence[str] | None, usua
     for suite in suites:
         if not any(find_task(name).family == suite for name in wanted):
             raise ConfigError(
-                f"tasks: none of suite {suite!r}: add one of {', '.join(SUITES['testbed'][suite])}, or drop the suite"
+                f"tasks: none is of suite {suite!r}: add one of {', '.join(SUITES['testbed'][suite])}, or drop it"
             )
     return Tasks(tuple(wanted), ())
 

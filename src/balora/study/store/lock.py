@@ -43,7 +43,7 @@ def locked(output: Path) -> Iterator[int]:
 
 
 def is_locked(output: Path) -> bool | None:
-    """Return whether a `study run` works in ``output``; None if the file system cannot tell."""
+    """Return whether a `study run` works in ``output``; None if the file system cannot show it."""
     import fcntl
 
     try:
@@ -81,7 +81,7 @@ def _acquire(descriptor: int, output: Path) -> None:
             if _is_alive(owner) is not False:
                 raise OutputError(
                     f"{output}: another `balora study run` is working here{_text(owner)}, or was killed; this file "
-                    f"system has no locks to tell: wait for it to end, or delete {output / NAME} if it is gone"
+                    f"system has no locks to show which: wait for it to end, or delete {output / NAME} if it is gone"
                 ) from None
             return
         time.sleep(0.05)

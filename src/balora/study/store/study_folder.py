@@ -183,8 +183,8 @@ def writing(output: Path) -> Iterator[None]:
     except OSError as error:
         place = error.filename or output
         raise OutputError(
-            f"{place}: cannot write ({error.strerror or error}): free space or choose another --output; "
-            "finished runs are kept"
+            f"{place}: cannot be written ({error.strerror or error}): free space or choose another --output; "
+            "finished runs remain"
         ) from None
 
 
