@@ -1,4 +1,4 @@
-"""Every exception that balora raises on purpose, under one base class.
+"""Define every exception that balora raises on purpose, under one base class.
 
 The command line prints the message of a :class:`BaloraError` as one line and exits with its ``exit_code``:
 2 if the input is wrong, 1 if the work itself failed.

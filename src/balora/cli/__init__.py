@@ -1,4 +1,4 @@
-"""The command line: one file a verb, which reads options and prints; the packages below do the work."""
+"""Define the command line: one file for each verb, which reads options and prints; other packages do the work."""
 
 from balora.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The entry point: run a command, and turn every error into one line and an exit code.
+"""Run the command that the user typed, and turn every error into one line and an exit code.
 
 Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted.
 """
@@ -49,7 +49,7 @@ def _run(args: list[str]) -> int:
 
 
 def explain(error: Exception) -> tuple[str, int]:
-    """Return the line that describes ``error`` (empty if nothing remains to be said) and the exit code."""
+    """Return the line that describes ``error`` (empty if help was printed already) and the exit code."""
     if isinstance(error, BaloraError):
         return f"error: {_one_line(str(error))}", error.exit_code
     if isinstance(error, typer.TyperException):

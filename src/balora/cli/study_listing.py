@@ -32,13 +32,13 @@ class StudyLine:
 
 @dataclass(frozen=True)
 class StudyList:
-    """What can be run without writing a file."""
+    """The studies and profiles that come with balora."""
 
     studies: tuple[StudyLine, ...]
     profiles: dict[str, str]
     """On the testbed."""
     model_profiles: dict[str, str]
-    """Of a model of one's own."""
+    """On a given model."""
 
 
 @dataclass(frozen=True)

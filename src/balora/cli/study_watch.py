@@ -22,7 +22,7 @@ def watch(
     ] = False,
     page: Annotated[
         bool,
-        typer.Option("--page", help="Keep report.html up to date, too; the page reloads itself while the study runs."),
+        typer.Option("--page", help="Update report.html too; the page reloads itself while the study runs."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Read once and print JSON.")] = False,
 ) -> None:

@@ -20,7 +20,7 @@ Assignments = Annotated[
 @app.command(epilog="Example: [bold]balora testbed pretrain --set seed=5 --set noise=0.3[/bold]")
 def pretrain(
     assignments: Assignments = None,
-    only: Annotated[ModelName | None, typer.Option(help="Only this model. Default: both.")] = None,
+    only: Annotated[ModelName | None, typer.Option(help="Pre-train only this model. Default: both.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Pre-train the testbed's two tiny models, unless they are in the cache, and print their folders."""
@@ -47,7 +47,7 @@ def pretrain(
 @app.command(epilog="Example: [bold]balora testbed text --only decoder --count 5 --set noise=0.3[/bold]")
 def text(
     assignments: Assignments = None,
-    only: Annotated[ModelName | None, typer.Option(help="Only this model's text. Default: both.")] = None,
+    only: Annotated[ModelName | None, typer.Option(help="Print only this model's text. Default: both.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Documents to print for each model.")] = 10,
 ) -> None:
     """Print documents of the pre-training text, with the corrupted ones marked."""

@@ -1,4 +1,4 @@
-"""Convert HTML in a plan to Markdown: headings, lists, tables and breaks are kept, other tags are removed."""
+"""Convert HTML in a plan to Markdown: headings, lists, tables and breaks stay, other tags are removed."""
 
 import re
 from html.parser import HTMLParser

@@ -41,7 +41,7 @@ class PlannedArm(NamedTuple):
     set: Delta | None
     """The settings; None if they are left open."""
     note: str = ""
-    """How the words were understood, where that needs saying, or why the settings are left open."""
+    """How the words were understood, where that needs an explanation, or why the settings are left open."""
     may_stand: tuple[str, ...] = ()
     """If the settings are left open: those that may fit."""
     also: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Name the formats of a report; apart from the writing, so that the command line starts at once."""
+"""Name the formats of a report, apart from the code that writes them, so that the command line starts at once."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Statistics of paired differences: intervals, exact tests, corrections, power, factorial contrasts; no torch."""
+"""Compute statistics of paired differences: intervals, exact tests, corrections, power, factorials; no torch."""
 
 from balora.statistics.factorial import Contrast, Levels, contrast_values, contrasts
 from balora.statistics.family import design_warning, fewest_blocks, holm

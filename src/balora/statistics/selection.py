@@ -43,7 +43,7 @@ def widening(candidates: np.ndarray) -> float:
 
     A candidate that is lucky in one block is the likelier to be chosen for all others, so the blocks' scores are not
     independent. Here the choice is made anew many times, each block's residuals with random signs and the candidates'
-    means kept (a wild bootstrap): where candidates are alike the spread grows, where one is clearly best it does not.
+    means fixed (a wild bootstrap): where candidates are alike the spread grows, where one is clearly best it does not.
 
     Args:
         candidates: candidates × blocks: differences to the arm of reference, the higher the better.

@@ -15,7 +15,7 @@ from balora.statistics.power import detectable, hedges, needed
 class Verdict(StrEnum):
     """What a paired difference shows. The values are what records and files hold; a report words them its own way.
 
-    docs/statistics.md says when each is given.
+    docs/statistics.md defines when each is given.
     """
 
     HELPS = "helps"
@@ -43,7 +43,7 @@ class Paired(NamedTuple):
     higher_is_better: bool | None = True
     """None for an interaction, which is neither good nor bad."""
     widening: float = 1.0
-    """By how much the mean varies more than the differences alone say; above 1 for a tuned arm."""
+    """By how much the mean varies more than the differences alone show; above 1 for a tuned arm."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Figures as data: Vega-Lite specifications from the frozen records of a report."""
+"""Make the figures of a report: Vega-Lite specifications, as data, from its frozen records."""

@@ -1,1 +1,1 @@
-"""The page that people read: one HTML file that needs nothing else, drawn from the frozen records of a report."""
+"""Draw the page of a report from its frozen records: one HTML file that loads no other file."""

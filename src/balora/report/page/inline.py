@@ -1,4 +1,4 @@
-"""Make an SVG ready to stand inside the page: described once, scalable, and recoloured by the page's style."""
+"""Prepare an SVG for the page: it has one description, scales, and takes its colours from the page's style."""
 
 import re
 

@@ -1,1 +1,1 @@
-"""Every number that a report shows, as frozen records computed from the records of runs."""
+"""Compute every number that a report shows from the records of runs, as frozen records."""

@@ -1,1 +1,1 @@
-"""Tables of everything a report shows: the only source that Markdown, LaTeX, HTML and the terminal render."""
+"""Build the tables of a report, the only source that Markdown, LaTeX, HTML and the terminal render."""

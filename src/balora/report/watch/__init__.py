@@ -1,1 +1,1 @@
-"""The state of a study that is still running, for the terminal and for the page."""
+"""Show the state of a study that is still running, on the terminal and on the page."""

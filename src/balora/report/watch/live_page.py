@@ -1,4 +1,4 @@
-"""Keep the page of a running study up to date: write it anew when runs have ended; the page reloads itself."""
+"""Update the page of a running study: write it anew when runs have ended; the page reloads itself."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SOONEST = 10
 
 
 class LivePage:
-    """`report.html` of a study's folder, kept up to date."""
+    """Writes `report.html` of a study's folder again whenever runs have ended."""
 
     def __init__(self, folder: Path, every: float) -> None:
         self.path, self._refresh = folder / "report.html", max(SOONEST, round(every))

@@ -44,11 +44,11 @@ class Snapshot:
     report: Report
     """Of the runs that have ended so far."""
     active: bool | None
-    """Whether a `study run` is at work; None where the file system cannot tell."""
+    """Whether a `study run` is active; None where the file system cannot show it."""
     complete: bool
     """Every planned run has its record, and none is being repeated."""
     workers: int
-    """Of the `study run` that is at work, or was last; 0 where none has left its number."""
+    """Workers of the `study run` that is active, or was last; 0 where none has left its number."""
     models: int
     """Models of the testbed that must be pre-trained before the runs begin."""
     under_way: tuple[dict[str, Any], ...]

@@ -1,1 +1,1 @@
-"""Study files: read a YAML file into a base, arms, factors and candidates."""
+"""Read a study file (YAML) into a base, arms, factors and candidates."""

@@ -1,4 +1,4 @@
-"""List every arm that a study file asks for, before equal ones are merged; pure and torch-free."""
+"""List every arm that a study file defines, before equal ones are merged; pure and torch-free."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
@@ -37,7 +37,7 @@ class DesignedArm(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """An arm, its key in the study file, and which part of the file asks for it."""
+    """An arm, its key in the study file, and which part of the file defines it."""
 
     key: str
     kind: Kind

@@ -59,7 +59,7 @@ class Study(Settings):
     study: str = Field(min_length=1)
     """The study's name."""
     question: str = Field(min_length=1)
-    """What it asks."""
+    """The question that the study answers."""
     extends: str | None = None
     """The study that this one was laid over (a shipped one's name, or a file); merged in when the file is read."""
     model: str | None = None

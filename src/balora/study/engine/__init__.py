@@ -1,1 +1,1 @@
-"""Execution: carry out a plan with a pool of workers, and show its progress."""
+"""Carry out a plan with a pool of workers, and show its progress."""

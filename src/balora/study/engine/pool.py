@@ -1,6 +1,6 @@
 """Carry out jobs in a few warm processes of this machine, each working on one job at a time; torch-free.
 
-With `concurrent.futures` one process that dies fails *every* job under way, and nobody knows which was at fault. Here
+With `concurrent.futures` one process that dies fails *every* job under way, without a sign of which was at fault. Here
 each process has a pipe of its own, so that its death costs exactly its own job.
 """
 
@@ -47,7 +47,7 @@ class LocalPool(NamedTuple):
 
 
 def local_pool(on_testbed: bool, workers: int | None = None) -> LocalPool:
-    """Return a pool for this machine's cores, with as many ``workers`` as asked for, or else the usual number.
+    """Return a pool for this machine's cores, with as many ``workers`` as given, or else the usual number.
 
     Testbed models are so small that more than one thread gains nothing: one worker a core. On another model two workers
     share the cores.

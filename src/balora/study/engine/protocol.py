@@ -1,4 +1,4 @@
-"""What the engine and an executor exchange: jobs go in, events come out; torch-free.
+"""Define what the engine and an executor exchange: jobs go in, events come out; torch-free.
 
 Another executor is one more file with a class that has the members of :class:`Pool`, and one line in
 `balora.cli.study_run`, where it is chosen.

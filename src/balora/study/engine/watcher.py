@@ -1,4 +1,4 @@
-"""The callbacks of a running study, for displays and for the live file; torch-free."""
+"""Define the callbacks of a running study, for displays and for the live file; torch-free."""
 
 from collections.abc import Sequence
 from typing import Protocol

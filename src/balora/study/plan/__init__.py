@@ -1,1 +1,1 @@
-"""Plans: blocks and seeds, profiles, suites, costs, and the list of runs."""
+"""Plan a study: choose its blocks, seeds, profile and suites, list its runs, and estimate their cost."""

@@ -36,7 +36,7 @@ def counted(number: int, noun: str) -> str:
 def seeds(count: int) -> tuple[int, ...]:
     """Return the first ``count`` seeds: the published three, then 3024, 4024, 5024, …
 
-    They are fixed in advance, so that nobody can choose them after seeing results. A longer list begins with a shorter
+    They are fixed in advance, so that they cannot be chosen after seeing results. A longer list begins with a shorter
     one, so that a study can be extended without repeating a run.
     """
     return (*PUBLISHED, *(PUBLISHED[-1] + 1000 * step for step in range(1, count - 2)))[:count]

@@ -121,7 +121,7 @@ def early_warning(plan: Plan) -> str | None:
 
 
 def chosen_blocks(study: Study, choices: Choices) -> tuple[Block, ...]:
-    """Return as many blocks as the command line says, else the smaller number of study and profile."""
+    """Return as many blocks as the command line sets, else the smaller number of study and profile."""
     effort = choices.effort
     usual = effort.seeds if study.seeds is None else min(study.seeds, effort.seeds)
     count = usual if choices.seeds is None else choices.seeds

@@ -16,11 +16,11 @@ Rates = Mapping[Family, Mapping[str, float]]
 
 
 class Profile(NamedTuple):
-    """One amount of effort."""
+    """How many seeds, steps and rows the runs of a study have."""
 
     about: str
     seeds: int
-    """Blocks per arm, unless the study or the command line says otherwise."""
+    """Blocks per arm, unless the study or the command line sets another number."""
     shared: dict[str, Any]
     """Settings of all runs."""
     suites: dict[Family, dict[str, Any]]

@@ -1,1 +1,1 @@
-"""Study folders: `study.json`, the folders of the runs, and the lock."""
+"""Store a study in its folder: write `study.json` and the folders of the runs, and lock the folder."""

@@ -20,7 +20,7 @@ def take_stock(
 ) -> dict[str, RunRecord]:
     """Return the usable records in ``output``, by id, with those of finished runs copied from the folders ``reuse``.
 
-    A run folder whose record is damaged is set aside, and ``message`` is called with a line that says so.
+    A run folder whose record is damaged is set aside, and ``message`` is called with a line that reports it.
     """
     remove_partial(output)
     usable, faulty = read_runs(output, record)
