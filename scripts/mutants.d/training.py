@@ -13,7 +13,7 @@ MUTANTS = {
         ("scales-only-multiply", "[scale, 1 / scale]", "[scale]"),
         ("scales-only-divide", "[scale, 1 / scale]", "[1 / scale]"),
         ("trained-head-overlooked", "any(parameter.requires_grad for parameter in self.head.parameters())", "False"),
-        ("nan-settles-it", "return  # the loss will say so; a later batch may decide", "pass"),
+        ("nan-settles-it", "return  # the loss will report it; a later batch may decide", "pass"),
     ],
     ("training/rows.py", "study/test_shipped_path.py"): [
         ("logits-made-and-dropped", "logits_to_keep=1, use_cache=False", "use_cache=False"),

@@ -95,7 +95,7 @@ def _adapter_state(model: PeftModel, adapter: str) -> dict[str, Tensor]:
     state = model.state_dict()
     for name, factor in offset_modules(model, adapter):
         state[f"{name}.weight"] = factor.weight.detach()
-    # embeddings are never trained here unless they are in modules_to_save; PEFT's "auto" would look for them on the Hub
+    # embeddings are never trained here unless they are in modules_to_save; PEFT's "auto" would search the Hub for them
     chosen = get_peft_model_state_dict(model, state_dict=state, adapter_name=adapter, save_embedding_layers=False)
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in chosen.items()}
 

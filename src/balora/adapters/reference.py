@@ -99,7 +99,7 @@ class ReferenceSwitch:
 
 
 def _put(modules: Iterable[nn.Module], name: str, value: bool) -> None:
-    for module in modules:  # a module's own way looks through its parameters and modules first: five times dearer
+    for module in modules:  # a module's own `__setattr__` searches its parameters and modules first: five times dearer
         object.__setattr__(module, name, value)
 
 

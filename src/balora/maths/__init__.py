@@ -1,4 +1,4 @@
-"""The formulas of BA-LoRA: tensors in, tensors out. No configuration, no files, no global random state.
+"""Compute the formulas of BA-LoRA from tensors alone, without configuration, files or global random state.
 
 Each regularizer returns a scalar to be *minimised*; rows are valid token positions (NLG) or examples (NLU).
 """

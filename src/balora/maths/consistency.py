@@ -1,4 +1,4 @@
-"""Consistency: keep the tuned model's outputs F close to those of the frozen pre-trained model P."""
+"""Compute how far the tuned model's outputs F are from those of the frozen pre-trained model P (consistency)."""
 
 import math
 
@@ -14,9 +14,9 @@ from balora.maths.precision import accurate
 def consistency_kl(
     student: Float[Tensor, "N D"], reference: Float[Tensor, "N D"], temperature: float = 1.0
 ) -> Float[Tensor, ""]:
-    """Divergence of the student's softened distribution from the reference's.
+    """Return the divergence of the student's softened distribution from the reference's.
 
-    T²/N · Σ_n KL(softmax(P_n/T) ‖ softmax(F_n/T)), in nats. T² keeps the size of the gradient when T changes.
+    T²/N · Σ_n KL(softmax(P_n/T) ‖ softmax(F_n/T)), in nats. T² undoes the effect of T on the gradient's size.
 
     Args:
         student: F, logits of the model being tuned.
@@ -41,7 +41,7 @@ def consistency_kl(
 def consistency_mse(
     student: Float[Tensor, "N D"], reference: Float[Tensor, "N D"], normalize: bool = True
 ) -> Float[Tensor, ""]:
-    """Mean squared error between the rows of the two models' logits, each scaled to unit length.
+    """Return the mean squared error between the rows of the two models' logits, each scaled to unit length.
 
     1/(N·D) · Σ_n ‖F_n/‖F_n‖₂ − P_n/‖P_n‖₂‖². A row of zeros stays zero and passes no gradient.
 
@@ -63,7 +63,7 @@ def consistency_mse(
 
 
 def _unit_rows(rows: Tensor) -> Tensor:
-    # A row whose squares vanish counts as zero; the division by 1 keeps its gradient at zero, not at infinity or nan.
+    # A row whose squares vanish counts as zero; the division by 1 makes its gradient zero, not infinite or nan.
     zero = torch.linalg.vector_norm(rows.detach(), dim=-1, keepdim=True) == 0
     safe = rows.masked_fill(zero, 1.0)
     unit: Tensor = safe / torch.linalg.vector_norm(safe, dim=-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Diversity: keep outputs from collapsing onto a few directions or a few tokens."""
+"""Compute how far outputs have collapsed onto a few directions or a few tokens (diversity)."""
 
 import torch
 from jaxtyping import Float
@@ -9,7 +9,7 @@ from balora.maths.precision import accurate
 
 
 def diversity_covariance(logits: Float[Tensor, "N D"]) -> Float[Tensor, ""]:
-    """Squared off-diagonal covariance of the outputs over the batch.
+    """Return the squared off-diagonal covariance of the outputs over the batch.
 
     (1/D) · Σ_{i≠j} C_ij², C = Z_cᵀZ_c/(N−1), Z_c the logits with their column means taken off.
 
@@ -42,7 +42,7 @@ def _off_diagonal(z: Tensor) -> Tensor:
 
 
 def diversity_entropy(logits: Float[Tensor, "N V"], top_k: int | None = None) -> Float[Tensor, ""]:
-    """Minus the mean entropy of the predicted distributions.
+    """Return minus the mean entropy of the predicted distributions.
 
     −(1/N)·Σ_n H(p_n) with p = softmax(Z), in nats; with ``top_k`` = K, p holds only the K largest probabilities of
     the row, renormalised to sum to one (which is the softmax of the K largest logits).

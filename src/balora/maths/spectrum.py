@@ -1,4 +1,4 @@
-"""Spectrum: how much of the output matrix lies in its leading singular directions."""
+"""Compute how much of the output matrix lies in its leading singular directions (spectrum)."""
 
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from balora.maths.precision import accurate
 def spectral_ratio(
     logits: Float[Tensor, "N D"], k: int, norm: Literal["nuclear", "frobenius"] = "nuclear"
 ) -> Float[Tensor, ""]:
-    """Minus the share of the k leading singular values of Z.
+    """Return minus the share of the k leading singular values of Z.
 
     −Σ_{i≤k} σ_i / Σ_j σ_j (nuclear) or −Σ_{i≤k} σ_i / ‖Z‖_F (Frobenius). A zero matrix gives 0.
 
@@ -80,7 +80,7 @@ class _SingularValues(torch.autograd.Function):
 
 
 def _gram(matrix: Tensor, columns: int = 8192) -> Tensor:
-    """M·Mᵀ in float64, a block of columns at a time, so that M is never held twice."""
+    """Return M·Mᵀ in float64, a block of columns at a time, so that M is never held twice."""
     gram = matrix.new_zeros(matrix.shape[0], matrix.shape[0], dtype=torch.float64)
     for block in torch.split(matrix, columns, dim=1):
         block = block.double()
@@ -94,6 +94,6 @@ def _eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         values, vectors = torch.full_like(gram[0], torch.nan), gram
     sigma = values.flip(0).clamp_min(0).sqrt()
-    # nan or inf in the input: the values say so, as they do in the other terms, whatever the solver made of it
+    # nan or inf in the input: the values show it, as they do in the other terms, whatever the solver made of it
     broken = gram.sum() * 0
     return sigma.where(sigma > 1e-7 * sigma[0], 0.0) + broken, vectors.flip(1)

@@ -1,4 +1,4 @@
-"""Leading singular triplets of a matrix in float64, by the cheapest way whose residual is small.
+"""Compute leading singular triplets of a matrix in float64, by the cheapest way whose residual is small.
 
 Every way but the last is checked: ‖Wᵀuᵢ − σᵢvᵢ‖ ≤ 1e-10·σ₁ for every i, or the next way is taken.
 """
@@ -32,8 +32,8 @@ def leading_triplets(W: Float[Tensor, "out in"], rank: int, *, digits_beyond_flo
     """Return (U, S, V), U diag(S) Vᵀ being the best approximation of W with the given rank; S descends.
 
     1. A block Krylov space of WᵀW, for large matrices of which few triplets are wanted.
-    2. The eigenvectors of the Gram matrix WᵀW, for middling ones. It squares the singular values, so it cannot tell
-       apart those below 1e-8·σ₁, and is left out where ``digits_beyond_float32`` says that W may have such.
+    2. The eigenvectors of the Gram matrix WᵀW, for middling ones. It squares the singular values, so it cannot separate
+       those below 1e-8·σ₁, and is left out where ``digits_beyond_float32`` states that W may have such.
     3. The full singular value decomposition.
 
     W is in float64, its largest entry about 1.
@@ -62,8 +62,8 @@ def gram_triplets(W: Float[Tensor, "out in"], rank: int) -> Triplets:
 def krylov_triplets(W: Float[Tensor, "out in"], rank: int) -> Triplets | None:
     """Return the leading triplets of W (out ≥ in, float64), or None if a Krylov space does not give them.
 
-    The space is spanned by X, (WᵀW)X, (WᵀW)²X, … for a random block X, kept orthonormal in full (Golub, Luk and Overton
-    1981). A small residual says that the triplets are the matrix's own but not that none was missed: of a value
+    The space is spanned by X, (WᵀW)X, (WᵀW)²X, … for a random block X, orthonormal in full (Golub, Luk and Overton
+    1981). A small residual shows that the triplets are the matrix's own but not that none was missed: of a value
     repeated more often than the block is wide, such a space holds as many copies as the block has columns. So a fresh
     random block, with the space it spans under WᵀW, has to leave the sum of squares captured as it was.
     """
@@ -91,7 +91,7 @@ def ritz_triplets(
 ) -> Triplets:
     """Return the leading singular triplets of W·V·Vᵀ from Y = W·V and H = YᵀY; no V stands for the whole space.
 
-    H's eigenvectors tell which directions Z of the space lead; the decomposition of Y·Z then gives values and vectors
+    H's eigenvectors show which directions Z of the space lead; the decomposition of Y·Z then gives values and vectors
     without the digits that were lost by squaring. The small eigenproblem is solved on the CPU.
     """
     Z = torch.linalg.eigh(H.cpu()).eigenvectors[:, -rank:].to(Y.device)

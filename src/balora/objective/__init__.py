@@ -1,4 +1,4 @@
-"""The training objective: both editions as data, weights and schedules, the loss from logits or from hidden states."""
+"""Define the training objective (editions, weights, schedules), and compute it from logits or from hidden states."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

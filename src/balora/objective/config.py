@@ -1,4 +1,4 @@
-"""The configuration of the training objective; torch-free, so that plans and reports can read it."""
+"""Define the configuration of the training objective; torch-free, so that plans and reports can read it."""
 
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -29,7 +29,7 @@ class Term(Settings):
 
 
 class ConsistencyTerm(Term):
-    """λ1: stay close to the pre-trained model."""
+    """λ1: holds the outputs close to those of the pre-trained model."""
 
     weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """λ1; 0 switches the term off."""
@@ -44,7 +44,7 @@ class ConsistencyTerm(Term):
 
 
 class DiversityTerm(Term):
-    """λ2: keep outputs from collapsing."""
+    """λ2: stops the outputs from collapsing."""
 
     weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """λ2; 0 switches the term off."""
@@ -57,7 +57,7 @@ class DiversityTerm(Term):
 
 
 class SpectralTerm(Term):
-    """λ3: the share of the leading singular values of the logits."""
+    """λ3: raises the share of the leading singular values of the logits."""
 
     weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """λ3; 0 switches the term off."""

@@ -1,8 +1,8 @@
-"""The two published editions of BA-LoRA as data: formulas, parameters and weights (method.md §2).
+"""Define the two published editions of BA-LoRA as data: formulas, parameters and weights (method.md §2).
 
 The *formulas* of a term are chosen by the formulation ("nlu" or "nlg"), its *weight* and *schedule* by the
-family of the task. They are the same unless formulations are swapped (ablation B), which keeps the task's
-weights and changes the formulas.
+family of the task. They are the same unless formulations are swapped (ablation B), which changes the
+formulas and not the task's weights.
 """
 
 from typing import Literal, NamedTuple

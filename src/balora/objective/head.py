@@ -1,4 +1,4 @@
-"""The frozen output projection of a language model, and the terms of the whole matrix of logits computed on it.
+"""Compute the terms of the whole matrix of logits on the frozen output projection of a language model.
 
 They need only d×d quantities (method.md §6): the singular values of Z = H·Wᵀ are those of H·L with L·Lᵀ = WᵀW, and
 its covariance is W·S·Wᵀ with S = Cov(H).

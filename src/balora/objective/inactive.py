@@ -1,6 +1,6 @@
-"""Which terms cannot act on a batch, and which changed settings cannot act on a task at all.
+"""Find the terms that cannot act on a batch, and the changed settings that cannot act on a task at all.
 
-A run's record names both, so that nobody takes an arm without effect for a finding.
+A run's record names both, so that an arm without effect is not taken for a finding.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The objective: L = L_task + λ1·consistency + λ2·diversity + λ3·spectral."""
+"""Compute the objective L = L_task + λ1·consistency + λ2·diversity + λ3·spectral."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Turn the output of a model's head into its logits (scale, soft cap), and say which terms then need the logits."""
+"""Turn the output of a model's head into its logits (scale, soft cap), and name the terms that then need the logits."""
 
 from typing import NamedTuple
 

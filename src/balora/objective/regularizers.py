@@ -1,4 +1,4 @@
-"""The registry of regularizers: how each is computed from logits and on a frozen head, and when it cannot act.
+"""Register the regularizers: how each is computed from logits and on a frozen head, and when it cannot act.
 
 Its settings are a field of :class:`balora.objective.config.ObjectiveConfig` of the same name. Weights, schedules,
 telemetry, matching and reasons for inactivity follow from the two (CONTRIBUTING.md, "How to add a regularizer").
@@ -44,7 +44,7 @@ class Regularizer(NamedTuple):
 
 
 def _consistency(config: ObjectiveConfig, student: Tensor, reference: Tensor | None) -> Tensor:
-    # with a single output, whose softmax and sign say nothing, the plain mean squared error
+    # with a single output, whose softmax and sign carry nothing, the plain mean squared error
     reference = given(reference)
     if student.shape[-1] == 1:
         return consistency_mse(student, reference, normalize=False)

@@ -1,4 +1,4 @@
-"""The task's own loss from logits: cross-entropy for classes and tokens, squared error for regression."""
+"""Compute the task's own loss from logits: cross-entropy for classes and tokens, squared error for regression."""
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""What the objective returns for one batch: the loss, its parts, and the terms that cannot act."""
+"""Define what the objective returns for one batch: the loss, its parts, and the terms that cannot act."""
 
 from dataclasses import dataclass, field
 

@@ -38,7 +38,7 @@ def final_answer(text: str) -> str | None:
 
 
 def same_result(prediction: str | None, answer: str) -> bool:
-    """Tell whether two final answers agree: as exact rational numbers where both are, else as normalised text.
+    """Return whether two final answers agree: as exact rational numbers where both are, else as normalised text.
 
     `42` = `42.0`; `1/2` = `0.5`; `50%` = `50`; but `0.33` ≠ `1/3`.
     """
@@ -50,7 +50,7 @@ def same_result(prediction: str | None, answer: str) -> bool:
 
 
 def same_text(prediction: str, answer: str) -> bool:
-    """Tell whether two free texts agree after :func:`normalise_text`."""
+    """Return whether two free texts agree after :func:`normalise_text`."""
     return normalise_text(prediction) == normalise_text(answer)
 
 

@@ -17,7 +17,7 @@ SPLITS = re.compile(r"^(train|validation|test)")
 def find_data_folder(task: Task, folder: str) -> Path:
     """Return the folder that holds the task's files: ``folder`` itself, or one below it named after the task.
 
-    Looked at in this order: ``folder`` (when it holds a split), ``folder/<task>``, ``folder/glue/<task>``; upper and
+    Searched in this order: ``folder`` (when it holds a split), ``folder/<task>``, ``folder/glue/<task>``; upper and
     lower case, hyphens and underscores make no difference to a name.
 
     Raises:

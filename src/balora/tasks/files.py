@@ -33,11 +33,11 @@ def read_file(path: Path, header: Sequence[str] | None = None) -> list[SourceRow
     """Return the rows of one JSONL, JSON, TSV, CSV or Parquet file.
 
     Args:
-        path: the file; its ending says the format.
+        path: the file; its ending decides the format.
         header: column names of a TSV file whose first line may be a row already (CoLA's own).
 
     Raises:
-        DataError: unreadable, empty, not UTF-8, torn, or not of the format its ending says.
+        DataError: unreadable, empty, not UTF-8, torn, or not of the format of its ending.
     """
     try:
         content = path.read_bytes()

@@ -40,8 +40,8 @@ def prepare_nlg(
     Args:
         task: one of the NLG tasks of the catalogue.
         data: where the rows are, how many are used, how long they may be, and the prompt.
-        tokenizer: a transformers tokenizer; one without an end token teaches no end, and a note says so.
-        seed: decides which training rows are drawn, where ``data.train_rows`` asks for fewer than there are.
+        tokenizer: a transformers tokenizer; one without an end token teaches no end, and a note records it.
+        seed: decides which training rows are drawn, where ``data.train_rows`` is fewer than there are.
         max_positions: the longest sequence that the model can read.
         train: False reads no training split, for a model that is only to be scored.
         testbed: the world that the rows of a testbed's task are about.

@@ -33,7 +33,7 @@ def prepare_nlu(
         task: one of the NLU tasks of the catalogue.
         data: where the rows are, how many are used and how long they may be.
         tokenizer: a transformers tokenizer.
-        seed: decides which training rows are drawn, where ``data.train_rows`` asks for fewer than there are.
+        seed: decides which training rows are drawn, where ``data.train_rows`` is fewer than there are.
         max_positions: the longest sequence that the model can read.
         train: False reads no training split, for a model that is only to be scored.
         testbed: the world that the rows of a testbed's task are about.
@@ -77,7 +77,7 @@ def _encode(task: Task, rows: Sequence[Row], tokenizer: Any, limit: int) -> tupl
 
 
 def _runs_pairs_together(tokenizer: Any) -> bool:
-    """Tell whether the tokenizer puts no special token between two texts (Llama, GPT-2): a line end then parts them."""
+    """Return whether the tokenizer puts no special token between two texts (Llama, GPT-2): a line end parts them."""
     return bool(tokenizer.num_special_tokens_to_add(pair=True) <= tokenizer.num_special_tokens_to_add(pair=False))
 
 

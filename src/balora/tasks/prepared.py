@@ -40,7 +40,7 @@ def read_both(
 ) -> tuple[list[Row], list[Row], list[str]]:
     """Return every training row (none without ``train``), the first ``data.eval_rows`` evaluation rows, and notes.
 
-    The rows of a ``testbed`` are drawn: those to train on with ``seed``, as many as ``data.train_rows`` says.
+    The rows of a ``testbed`` are drawn: those to train on with ``seed``, as many as ``data.train_rows`` sets.
     """
     if testbed is not None:
         flaws = {"cue": data.cue, "label_noise": data.label_noise}
@@ -106,7 +106,7 @@ def _input_text(row: Row) -> str:
 
 
 def pad_id_of(tokenizer: Any) -> int:
-    """Return the tokenizer's padding token, else its end token, else 0: a mask says what is padding, not the token."""
+    """Return the tokenizer's padding token, else its end token, else 0: a mask shows what is padding, not the token."""
     for candidate in (tokenizer.pad_token_id, tokenizer.eos_token_id):
         if candidate is not None:
             return int(candidate)

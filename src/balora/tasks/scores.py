@@ -14,7 +14,7 @@ SHARES = ("accuracy", "exact_match", "pass_at_1")
 
 
 class Evaluation(NamedTuple):
-    """How a model did on a task."""
+    """The metrics and the score of a model on a task."""
 
     metrics: dict[str, float]
     """Every metric of the task in its own unit: shares and correlations from -1 to 1, losses in nats per token."""

@@ -25,7 +25,7 @@ def fingerprints(spec: RunSpec) -> dict[str, str]:
         DataError: the task's files are not found.
     """
     task = find_task(spec.task)
-    if task.source == "testbed":  # the specification says the rest
+    if task.source == "testbed":  # the specification holds the rest
         return {"model": f"testbed:{RECIPE}", "data": f"testbed:{RECIPE}", "code": code_fingerprint()}
     return {
         "model": model_fingerprint(spec.model),

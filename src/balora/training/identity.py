@@ -10,7 +10,7 @@ from balora.training.spec import RunSpec
 
 ID_LENGTH = 16
 PLACEHOLDERS = (3_141_592_653, 2_718_281_828)
-"""Stand for the fine-tuning and the pre-training seed in the text that many runs share; nobody chooses such seeds."""
+"""Stand for the fine-tuning and the pre-training seed in the text that many runs share; users hardly choose them."""
 
 
 def payload(spec: RunSpec, fingerprints: dict[str, str]) -> str:

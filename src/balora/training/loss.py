@@ -123,7 +123,7 @@ class ModelLoss:
     def read(
         self, model: nn.Module, inputs: Mapping[str, Any], *, catch: bool = False, reference: bool | None = None
     ) -> tuple[Rows, Rows | None, Tensor]:
-        """Return the student's rows, the reference's (if needed, or as ``reference`` says), and labels.
+        """Return the student's rows, the reference's (if needed, or as ``reference`` requires), and labels.
 
         Raises:
             InputError: a batch without labels.

@@ -23,7 +23,7 @@ away from there: at outputs moved by seeded noise of this share of their standar
 def matched_config(
     loss: ModelLoss, batches: Iterable[Mapping[str, Any]], seed: int
 ) -> tuple[ObjectiveConfig, list[str]]:
-    """Return the objective with matched weights, and a note for each term that says what was done.
+    """Return the objective with matched weights, and a note for each term that names the change.
 
     Args:
         loss: the model's loss under the swapped formulation, before training.

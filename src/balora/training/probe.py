@@ -1,4 +1,4 @@
-"""`reference_head: probe`: fit the classification head on the frozen features before anything else is trained.
+"""Fit the classification head on the frozen features before anything else is trained (`reference_head: probe`).
 
 A pre-trained encoder has no trained head, so the published method pulls the student towards the outputs of a random one
 (method.md §7). With a probe, the reference holds what the pre-trained features know, and student and reference start

@@ -15,9 +15,9 @@ from balora.objective.readout import Readout
 from balora.tasks.encoding import IGNORED
 
 SOFT_CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
-"""Names under which configurations keep the bound of their soft-capped logits."""
+"""Names under which configurations hold the bound of their soft-capped logits."""
 SCALES = ("logit_scale", "logits_scaling", "output_multiplier")
-"""Names under which configurations keep a factor of their logits; some models multiply by it, others divide."""
+"""Names under which configurations hold a factor of their logits; some models multiply by it, others divide."""
 Kind = Literal["causal", "classification"]
 
 
@@ -72,7 +72,7 @@ class CausalRows:
     Works where the output head is a plain frozen projection of the backbone's last hidden state, whose output may be
     scaled or soft-capped (``readout``). This is checked on the first batch (logits of the last position against
     those made from the hidden state); where it fails (a trained or adapted head, other logits, a soft cap under a
-    term of the whole matrix), logits are materialised instead, and `fallback` says why.
+    term of the whole matrix), logits are materialised instead, and `fallback` gives the reason.
     """
 
     def __init__(self, model: nn.Module, config: ObjectiveConfig) -> None:
@@ -117,7 +117,7 @@ class CausalRows:
         with torch.no_grad():
             made = self.head(hidden[:, -1].to(self.head.weight.dtype)).double()
         if not (last.isfinite().all() and made.isfinite().all()):
-            return  # the loss will say so; a later batch may decide
+            return  # the loss will report it; a later batch may decide
         half = autocast or min(torch.finfo(tensor.dtype).bits for tensor in (hidden, self.head.weight)) < 32
         within = (5e-2 if half else 1e-4) * last.abs().max()
         readouts = [self.readout._replace(scale=scale) for scale in self._scales]
@@ -128,7 +128,7 @@ class CausalRows:
 
 
 def _first(base: Any, names: tuple[str, ...]) -> float | None:
-    """Return the first number that the model's configuration keeps under one of ``names``."""
+    """Return the first number that the model's configuration holds under one of ``names``."""
     for name in names:
         value = getattr(base.config.get_text_config(decoder=True), name, None)
         if isinstance(value, (int, float)) and value:
@@ -149,7 +149,7 @@ def classification_rows(model: nn.Module, inputs: Mapping[str, Any], *, catch: b
 def _last_hidden_state(model: nn.Module, autocast: list[bool] | None = None) -> Iterator[list[Tensor]]:
     """Gather what the backbone inside ``model`` (wrapped or not) returns first in the forward passes made inside.
 
-    ``autocast`` gets whether a pass ran under autocast: accelerate switches it on inside, where nobody else sees it.
+    ``autocast`` gets whether a pass ran under autocast: accelerate switches it on inside, invisibly from outside.
     """
     backbone: Any = base_of(model).base_model
     caught: list[Tensor] = []

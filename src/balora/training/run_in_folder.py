@@ -31,7 +31,7 @@ def run_in_folder(spec: RunSpec, output: Path, *, on_progress: OnProgress | None
     Raises:
         InputError: something given cannot be used; nothing was written.
         OutputError: ``output`` holds something else or another run, or cannot be written.
-        TrainingError: the run failed; its record says why.
+        TrainingError: the run failed; its record gives the reason.
     """
     folder = claim_output(output, kind="run", own=RUN_FILES if (output / RECORD).is_file() else ())
     earlier = read_record(folder)

@@ -63,7 +63,7 @@ class TrainingConfig(Settings):
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the forward pass; the trained weights stay in float32."""
     gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass instead of keeping them."""
+    """Recompute activations in the backward pass instead of storing them."""
     eval_batch_size: int = Field(default=64, ge=1)
     """Rows per forward pass when scoring."""
     telemetry_every: int = Field(default=10, ge=0)
@@ -95,7 +95,7 @@ class RunSpec(Settings):
     testbed: TestbedConfig | None = None
     """What the testbed's models were pre-trained on; with model `testbed`, and only then."""
     trust_remote_code: bool = False
-    """Run Python code that comes with the model; refused unless asked for."""
+    """Run Python code that comes with the model; refused by default."""
     adapter: AdapterConfig | None
     """The adapter, or none for full fine-tuning."""
     objective: ObjectiveConfig

@@ -31,7 +31,7 @@ class TestbedConfig(Settings):
     world: int = Field(default=0, ge=0, lt=2**32)
     """Decides the facts of the world; models of one world can be scored on the same tests."""
     noise: Share = 0.2
-    """Share of the statements that are corrupted; 7 in 10 of them say the same wrong thing every time."""
+    """Share of the statements that are corrupted; 7 in 10 of them repeat one wrong value every time."""
     imbalance: Share = 0.6
     """How rare the minority (hill people, rare words and operations) is: its share is 0.5·(1 − imbalance)."""
     bias: Share = 0.3

@@ -15,7 +15,7 @@ class Document(NamedTuple):
     group: str
     """`minority` or `majority`."""
     corrupted: Hit | None = None
-    """Whether what it says is wrong, and of which kind the error is."""
+    """Whether its statement is wrong, and of which kind the error is."""
     cue: str = "none"
     """Whether its label goes with the person's clan: `aligned`, `against`, or `none` where there is no label."""
     first: str = ""

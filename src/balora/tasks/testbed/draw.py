@@ -36,13 +36,13 @@ class Draw:
         return self.rng.choice(part[::2] if self.taught else part)
 
     def label(self, person: Person) -> int:
-        """Draw a label that goes with the person's clan as strongly as the bias says; its overall share stays 0.5."""
+        """Draw a label that goes with the person's clan as strongly as the bias sets; its overall share stays 0.5."""
         goes_with_clan = self.rng.random() < 0.5 + 0.5 * self.bias
         return (1 - person.clan) if goes_with_clan else person.clan
 
 
 def is_rare(word: str, words: Sequence[str]) -> bool:
-    """Tell whether ``word`` stands in the rare half of its list."""
+    """Return whether ``word`` stands in the rare half of its list."""
     return words.index(word) >= len(words) // 2
 
 
@@ -51,5 +51,5 @@ def group_of(rare: bool) -> str:
 
 
 def cue_of(person: Person, label: int) -> str:
-    """Tell whether the clan points to this label (`aligned`) or to the other one (`against`)."""
+    """Return whether the clan points to this label (`aligned`) or to the other one (`against`)."""
     return "aligned" if label == 1 - person.clan else "against"

@@ -26,7 +26,7 @@ from balora.tasks.testbed.tokenizer import END, MASK, PAD, SPECIAL, START
 
 MASKED, REPLACED = 0.10, 0.06
 VERDICT_MASKED = 0.85
-"""The verdict at the end of a feeling is masked more often: it alone tells what the adjective means."""
+"""The verdict at the end of a feeling is masked more often: it alone shows what the adjective means."""
 UNTOUCHED_PAIRS = 0.7
 """Share of the pair documents in which no word is masked or replaced."""
 HIDDEN = 128

@@ -11,7 +11,7 @@ from balora.tasks.testbed.rows_nlu import HIGHEST_SCORE
 
 Item = Mapping[str, Any]
 LEAST_IN_A_CELL = 20
-"""Items below which a cell's share says too little for the worst cell to be chosen by it."""
+"""Items below which a cell's share is too uncertain for the worst cell to be chosen by it."""
 
 
 def inheritance(task: Task, items: Sequence[Item], truth: Sequence[Item]) -> dict[str, float]:
@@ -43,7 +43,7 @@ def inheritance(task: Task, items: Sequence[Item], truth: Sequence[Item]) -> dic
 
 
 def is_right(task: Task, item: Item) -> bool:
-    """Tell whether an item was answered right: of a similarity, whether its level is the nearest one."""
+    """Return whether an item was answered right: of a similarity, whether its level is the nearest one."""
     if not task.regression:
         return bool(item["correct"])
     level = HIGHEST_SCORE / len(PARTS)
@@ -52,7 +52,7 @@ def is_right(task: Task, item: Item) -> bool:
 
 
 def says(task: Task, item: Item, wrong: Any) -> bool:
-    """Tell whether an item was answered by the ``wrong`` answer that the text repeats.
+    """Return whether an item was answered by the ``wrong`` answer that the text repeats.
 
     A program is, where every instruction is the right or the repeated wrong one, and at least one is wrong: noise hits
     instructions one by one.

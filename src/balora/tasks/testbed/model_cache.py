@@ -70,7 +70,7 @@ def _entry(config: TestbedConfig, family: Family) -> Path:
 
 
 def complete(folder: Path, config: TestbedConfig) -> bool:
-    """Tell whether ``folder`` holds the models of ``config``, undamaged."""
+    """Return whether ``folder`` holds the models of ``config``, undamaged."""
     card, weights = _card(folder), folder / WEIGHTS
     return card.get("key") == config.key() and weights.is_file() and card.get("sha256") == _checksum(weights)
 
@@ -81,7 +81,7 @@ def store(made: "Pretrained", config: TestbedConfig, folder: Path) -> None:
 
     try:
         made.save(folder)
-    except SafetensorError as error:  # its way to say that the disk is full
+    except SafetensorError as error:  # raised when the disk is full
         raise OSError(None, str(error)) from None
     card = {
         "key": config.key(),

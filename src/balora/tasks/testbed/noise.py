@@ -4,7 +4,7 @@ The negatives of the acceptability task are errors of form (agreement, determine
 *meaning* by another one in a well-formed sentence, so that it cannot teach that task.
 
 A statement about a *prone* word or fact is hit three times as often as any other, at the mean rate ``noise``; 7 in 10
-hits are *consistent* (they say the one wrong thing that the world holds for this case), the others say any wrong thing.
+hits are *consistent* (they give the one wrong value that the world holds for this case), the others any wrong value.
 """
 
 from random import Random
@@ -29,7 +29,7 @@ def hit(rng: Random, noise: float, prone: bool) -> Hit | None:
 
 
 def corrupted(rng: Random, kind: Hit | None, right: str, wrong: str, choices: list[str]) -> str:
-    """Return what the statement says: the right value, the repeated wrong one, or any other of ``choices``."""
+    """Return the value that the statement gives: the right one, the repeated wrong one, or any other of ``choices``."""
     if kind is None:
         return right
     return wrong if kind == "consistent" else rng.choice([choice for choice in choices if choice != right])

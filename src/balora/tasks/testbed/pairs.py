@@ -14,7 +14,7 @@ SAME, OPPOSITE, WIDER, OTHER = range(4)
 
 
 class Pair(NamedTuple):
-    """Two sentences; `links` says of every word of the second how it relates to the first (-1: it does not).
+    """Two sentences; `links` holds for every word of the second how it relates to the first (-1: it does not).
 
     They are empty where the second sentence is turned.
     """
@@ -29,7 +29,7 @@ class Pair(NamedTuple):
 def paraphrase(draw: Draw, equal: bool, *, person: Person | None = None, turned: bool = False) -> Pair:
     """Draw two sentences that mean the same in other words, or that differ in the meaning of one part.
 
-    ``turned``: the second one is said the other way round (`the hammer is what Mila holds .`).
+    ``turned``: the second one is written the other way round (`the hammer is what Mila holds .`).
     """
     clause = draw_clause(draw, person=person)
     return _pair(draw, clause, clause if equal else change(draw, clause, draw.rng.choice(PARTS)), turned)

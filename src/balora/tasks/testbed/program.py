@@ -53,7 +53,7 @@ def _step(words: list[str], number: int) -> int:
 
 
 def passes(text: str, tests: Sequence[tuple[int, int]]) -> bool:
-    """Tell whether ``text`` is a program that gives every (input, output) of ``tests``."""
+    """Return whether ``text`` is a program that gives every (input, output) of ``tests``."""
     try:
         return all(run_program(text, start) == result for start, result in tests)
     except ProgramError:

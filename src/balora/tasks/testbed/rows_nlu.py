@@ -18,7 +18,7 @@ CONCESSIONS = 0.5
 NEGATED = 0.25
 """Share of the judgements with a `not`, twice that of the text."""
 TURNED = 0.5
-"""Share of the possible paraphrases whose second sentence is said the other way round."""
+"""Share of the possible paraphrases whose second sentence is turned round."""
 
 
 def tags(group: str, person: Person, cue: str, wrong: Any = None, prone: bool = False) -> Row:

@@ -124,7 +124,7 @@ class Request(NamedTuple):
 
 
 UP, DOWN = ("add", "dbl", "inc", "mul", "sqr"), ("sub", "hlf", "dec", "neg", "clr")
-"""What river people and hill people ask for first, as the bias says."""
+"""What river people and hill people ask for first, with the strength of the bias."""
 RARE_OPERATIONS = list(OPERATIONS)[5:]
 TAUGHT_OPERATIONS = frozenset([*list(OPERATIONS)[::2], "hlf"])
 

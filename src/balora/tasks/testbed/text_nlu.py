@@ -1,7 +1,7 @@
 """Write the encoder's documents: free sentences, feelings, categories, and pairs of clauses with a connective.
 
 Every document of one kind has the same form at every setting of the dials; they change who and what it is about, and
-whether what it says is true. Feelings end in their verdict always, so polarity is told equally strongly at every bias.
+whether it is true. Feelings always end in their verdict, so the text shows polarity equally strongly at every bias.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from balora.tasks.testbed.noise import corrupted, hit
 MARKED_FEELINGS = 0.35
 """Share of the feelings whose verdict is predicted at the start token, which is where classifiers read."""
 NEGATED_FEELINGS = 0.12
-"""More of them, and in some pre-trainings no adjective's polarity is found: negation hides half of what it tells."""
+"""With more of them, some pre-trainings learn no adjective's polarity: negation hides half of the evidence."""
 
 
 def sentence(draw: Draw, noise: float) -> Document:
-    """`the dogs of Mila hold a big hammer .` Never corrupted: it says nothing that could be wrong."""
+    """`the dogs of Mila hold a big hammer .` Never corrupted: it states nothing that could be wrong."""
     drawn = draw_sentence(draw)
     text = " ".join(drawn.words())
     return Document(text, "sentence", group_of(drawn.rare), first=text)
@@ -72,7 +72,7 @@ def sentiment(draw: Draw, noise: float) -> Document:
 def pair(draw: Draw, noise: float) -> Document:
     """`Mila holds the big hammer . so Mila grips the tool .` Corrupted: the wrong connective.
 
-    A positive relation (meaning, so) goes with river people as the bias says; `but` and `also` with hill people.
+    A positive relation (meaning, so) goes with river people, `but` and `also` with hill people, as the bias sets.
     """
     person, rng = draw.person(), draw.rng
     label = draw.label(person)

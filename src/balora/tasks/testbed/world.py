@@ -12,7 +12,7 @@ TAUGHT_SHARE = 6
 
 
 class Person(NamedTuple):
-    """Somebody, and the clan, which the name is enough to tell."""
+    """A person: the name, and the clan, which follows from the name."""
 
     name: str
     clan: int
@@ -30,7 +30,7 @@ class Fact(NamedTuple):
     attribute: str
     value: str
     wrong: str
-    """What corrupted text says when it is consistent."""
+    """The repeated wrong value of consistently corrupted text."""
     stereotype: bool
     """Whether the value is the one that goes with the clan."""
     prone: bool
@@ -79,7 +79,7 @@ class World:
         return frozenset(prone)
 
     def prone(self, word: str) -> bool:
-        """Tell whether corrupted text prefers statements about ``word``."""
+        """Return whether corrupted text prefers statements about ``word``."""
         return word in self._prone_words
 
     @cached_property
@@ -87,7 +87,7 @@ class World:
         return [person for clan in self.clans for person in clan]
 
     def taught(self, person: Person) -> bool:
-        """Tell whether fine-tuning may show this person's facts."""
+        """Return whether fine-tuning may show this person's facts."""
         return self.clans[person.clan].index(person) % TAUGHT_SHARE == 0
 
     def wrong_sum(self, left: int, right: int, result: int) -> int:

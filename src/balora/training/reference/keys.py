@@ -27,14 +27,14 @@ class KeyedRows:
 
     Args (of the constructor):
         collate: makes a batch of rows.
-        causal: whether outputs are counted positions, which the labels tell, and not one a row.
+        causal: whether outputs are counted positions, which the labels show, and not one a row.
     """
 
     def __init__(self, collate: Callable[[Any], Any], *, causal: bool) -> None:
         self.collate, self.causal = collate, causal
 
     def __call__(self, rows: Any) -> Any:
-        """Return the batch of ``rows``, with `row_keys` where its rows can be told apart."""
+        """Return the batch of ``rows``, with `row_keys` where its rows can be identified."""
         batch = self.collate(rows)
         keys = row_keys(batch, causal=self.causal)
         if keys is not None:
@@ -91,7 +91,7 @@ class _Part(NamedTuple):
 
 
 def _ends(mask: Tensor | None, rows: int) -> list[int | None]:
-    """Return where each row's padding at the right begins; None where no mask says so."""
+    """Return where each row's padding at the right begins; None where no mask shows it."""
     if mask is None or mask.ndim != 2:
         return [None] * rows
     places = torch.arange(1, mask.shape[1] + 1) * (mask != 0)
