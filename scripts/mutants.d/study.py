@@ -60,7 +60,7 @@ MUTANTS = {
     ],
     ("study/design/candidates.py", "study/test_made_arms.py"): [
         ("grid-one-at-a-time", "for values in product(*axes.values()):", "for values in zip(*axes.values()):"),
-        ("shared-settings-lost", "delta = lay(shared or {}, one.arm.delta)", "delta = one.arm.delta"),
+        ("shared-settings-lost", "delta = overlay(shared or {}, one.arm.delta)", "delta = one.arm.delta"),
         ("candidate-of-nothing", "delta, tuned=name)", "delta)"),
     ],
     ("study/design/arms.py", "study/test_made_arms.py study/test_design.py"): [

@@ -13,7 +13,7 @@ from balora.study.design.reading import find_study, read_study
 from balora.study.design.without_testbed import without_testbed
 from balora.study.plan.blocks import blocks, blocks_of_testbed
 from balora.study.plan.plan import Choices, make_plan
-from balora.study.plan.prepare import refuse_holes
+from balora.study.plan.prepare import refuse_open_arms
 from balora.study.plan.suites import Tasks
 from balora.study.store.study_folder import describe
 from balora.training.identity import run_id, run_ids
@@ -149,7 +149,7 @@ def test_holes_are_read_and_planned_around_but_not_run() -> None:
         ConfigError,
         match=r"arms.b.set: \?\?\? must be replaced before a run: .* adapter.rank, .*spectral.k",
     ):
-        refuse_holes(study)
+        refuse_open_arms(study)
 
 
 def test_a_given_model_is_not_asked_for_the_testbeds_dials() -> None:

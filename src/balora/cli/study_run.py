@@ -97,12 +97,12 @@ def run(
     from balora.study.engine.display import show_progress
     from balora.study.engine.execute import execute
     from balora.study.engine.pool import local_pool
-    from balora.study.plan.prepare import command, prepare, refuse_holes
+    from balora.study.plan.prepare import command, prepare, refuse_open_arms
 
     given = tuple(assignments or ())
     settings = parse_assignments(given)
     planned = prepare(study, model=model, data=data, profile=profile, seeds=seeds, settings=settings)
-    refuse_holes(planned.study)
+    refuse_open_arms(planned.study)
     repeat = command(study, output, model=model, data=data, profile=profile, seeds=seeds, assignments=given)
     try:
         with show_progress() as watcher:

@@ -19,7 +19,7 @@ from balora.settings import Family
 FAMILIES: tuple[Family, ...] = ("nlu", "nlg")
 
 
-class Pictures(NamedTuple):
+class SectionFigures(NamedTuple):
     """The figures of one section, and how they are read."""
 
     figures: tuple[Figure, ...]
@@ -31,25 +31,25 @@ def every_figure(dossier: Dossier) -> tuple[Figure, ...]:
     return tuple(figure for pictures in figures_by_section(dossier).values() for figure in pictures.figures)
 
 
-def figures_by_section(dossier: Dossier) -> dict[str, Pictures]:
+def figures_by_section(dossier: Dossier) -> dict[str, SectionFigures]:
     """Return the figures that the records can fill by the id of their section; no section without a figure."""
     report, noun = dossier.report, dossier.report.noun
     found = {
-        "differences": Pictures(
+        "differences": SectionFigures(
             tuple(_difference_figures(report)),
             f"Thick lines are 95 % intervals of the mean over {noun}s, thin ones over {noun}s and test items. The band "
             "is the margin: differences within it would not matter to this study.",
         ),
-        "factors": Pictures(
+        "factors": SectionFigures(
             tuple(_factorial_figures(report)),
             "Means of the cells first: lines that are not parallel show that one factor changes what the other does. "
             f"{noun.capitalize()}s are paired, so the spread of a cell says little about a difference between cells: "
             "the intervals that count are those of the effects.",
         ),
-        "sweeps": Pictures(tuple(sweep_figures(report, dossier.sweeps))),
-        "tasks": Pictures(tuple(filter(None, (heat(dossier),)))),
-        "training": Pictures(tuple(filter(None, (training(dossier, family) for family in FAMILIES)))),
-        "cost": Pictures(tuple(filter(None, (cost(report),)))),
+        "sweeps": SectionFigures(tuple(sweep_figures(report, dossier.sweeps))),
+        "tasks": SectionFigures(tuple(filter(None, (heat(dossier),)))),
+        "training": SectionFigures(tuple(filter(None, (training(dossier, family) for family in FAMILIES)))),
+        "cost": SectionFigures(tuple(filter(None, (cost(report),)))),
     }
     return {section: pictures for section, pictures in found.items() if pictures.figures}
 

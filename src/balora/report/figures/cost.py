@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from balora.report.figures.figure import Figure, Spec, first, whole
+from balora.report.figures.figure import Figure, Spec, first, full_spec
 from balora.report.figures.palette import arm_encoding
 from balora.report.records.measures import MEASURES
 from balora.report.records.report import Report
@@ -32,7 +32,7 @@ def cost(report: Report) -> Figure | None:
         name="cost",
         title="Score against what the runs took",
         summary=_summary(report),
-        spec=whole(spec),
+        spec=full_spec(spec),
         table=_table(report, measures),
         note="Up is better, left is cheaper. Seconds are means over an arm's runs, memory is the largest of them. "
         + left_out,

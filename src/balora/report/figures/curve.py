@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from balora.report.figures.figure import Figure, Spec, first, whole
+from balora.report.figures.figure import Figure, Spec, first, full_spec
 from balora.report.figures.palette import arm_encoding
 from balora.report.records.curves import PARTS, Curve, Curves
 from balora.report.records.dossier import Dossier
@@ -41,7 +41,7 @@ def training(dossier: Dossier, family: Family) -> Figure | None:
         name=f"training-{family}",
         title=f"{family.upper()}: loss, terms and their shares of the gradient over the steps",
         summary=_summary(drawn, family),
-        spec=whole(spec),
+        spec=full_spec(spec),
         table=_table(curves, family),
         note=" ".join(filter(None, ("Means over the runs of an arm, at the steps that all of them recorded.",
                                     _bent_words(drawn), left_out, _missing(dossier.curves)))),

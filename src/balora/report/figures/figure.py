@@ -27,7 +27,7 @@ class Figure:
     """How to read it, and what it leaves out."""
 
 
-def whole(content: Spec) -> Spec:
+def full_spec(content: Spec) -> Spec:
     """Return a complete specification around ``content``."""
     return {"$schema": SCHEMA, "config": CONFIG, **content}
 

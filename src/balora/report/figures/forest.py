@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from balora.report.figures.figure import Figure, Spec, first, whole
+from balora.report.figures.figure import Figure, Spec, first, full_spec
 from balora.report.figures.palette import BAND, GRID, HELPS, HURTS, INK, OPEN, PAPER, ZERO
 from balora.report.records.measures import Measure
 from balora.report.records.report import Report
@@ -43,7 +43,7 @@ def forest(report: Report, measure: Measure, lines: Sequence[Line], table: Table
         name=table.name,
         title=f"{measure.label}, {measure.unit}",
         summary=_summary(measure, noun, known[: len(labels)]),
-        spec=whole(
+        spec=full_spec(
             {
                 "width": WIDTH,
                 "height": {"step": STEP + LINE_STEP * max(row["label"].count("\n") + 1 for row in rows)},

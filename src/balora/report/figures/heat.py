@@ -2,7 +2,7 @@
 
 from math import floor, log10
 
-from balora.report.figures.figure import Figure, Spec, first, whole
+from balora.report.figures.figure import Figure, Spec, first, full_spec
 from balora.report.figures.palette import GAINS, INK, LOSSES, MUTED, SAME, SHORTENED
 from balora.report.records.dossier import Dossier, TaskDifference
 from balora.report.records.wording import number
@@ -32,7 +32,7 @@ def heat(dossier: Dossier) -> Figure | None:
         name="tasks",
         title=f"Score of each task, difference to {report.against} in points",
         summary=_summary(report.against, drawn),
-        spec=whole({"hconcat": panels, "spacing": 14}),
+        spec=full_spec({"hconcat": panels, "spacing": 14}),
         table=_table(dossier),
         note=" ".join(
             filter(

@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from balora.report.figures.figure import Figure, Spec, whole
+from balora.report.figures.figure import Figure, Spec, full_spec
 from balora.report.figures.palette import SHORTENED, arm_encoding
 from balora.report.records.measures import MEASURES
 from balora.report.records.report import ArmRow, Report
@@ -30,7 +30,7 @@ def factorial(report: Report, measure: str) -> Figure | None:
         name=f"cells-{measure}",
         title=f"{MEASURES[measure].label} of each cell",
         summary=_summary(arms, measure),
-        spec=whole(_resolved(shown, [f"{lines} {level}" for level in levels[lines]] if lines else [])),
+        spec=full_spec(_resolved(shown, [f"{lines} {level}" for level in levels[lines]] if lines else [])),
         table=cells(report, measure),
         note=f"{cut} more panels are left out." if cut > 0 else "",
     )

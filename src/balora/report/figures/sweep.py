@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from balora.report.figures.figure import Figure, Spec, first, whole
+from balora.report.figures.figure import Figure, Spec, first, full_spec
 from balora.report.figures.palette import INK, ZERO, arm_encoding
 from balora.report.records.measures import MEASURES, Measure
 from balora.report.records.report import Report
@@ -40,10 +40,10 @@ def _figure(report: Report, setting: str, measure: str, lines: list[Sweep]) -> F
         name=f"sweep-{setting.replace('.', '-')}-{measure}",
         title=f"{one.label} over {setting}",
         summary=_summary(setting, measure, drawn),
-        spec=whole(_spec(rows, names, values, setting, one)),
+        spec=full_spec(_spec(rows, names, values, setting, one)),
         table=_table(report, setting, measure, lines, paired),
         note=f"Differences to {report.against} (the ring), {report.noun} by {report.noun}, with 95 % intervals. "
-        f"{axis_words(values)} {left_out}".strip(),
+        f"{axis_note(values)} {left_out}".strip(),
     )
 
 
@@ -72,7 +72,7 @@ def axis(values: Sequence[float]) -> Spec:
     return {"type": "symlog", "constant": min(positive), "nice": False, "padding": 16}
 
 
-def axis_words(values: Sequence[float]) -> str:
+def axis_note(values: Sequence[float]) -> str:
     """Return what must be known of the axis."""
     return {"log": "Logarithmic axis.", "symlog": "Logarithmic axis, linear next to 0."}.get(
         str(axis(values)["type"]), ""

@@ -6,7 +6,7 @@ from typing import Any
 from balora.errors import ConfigError, unknown_name
 from balora.settings import Family, SettingsError
 from balora.study.design.candidates import DesignedArm, candidates
-from balora.study.design.deltas import checked, for_family, lay
+from balora.study.design.deltas import checked, for_family, overlay
 from balora.study.design.study import Study
 from balora.training.spec import METHODS, TESTBED, RunSpec, resolve
 
@@ -75,7 +75,7 @@ def _unknown_names(study: Study, names: set[str]) -> Iterator[tuple[str, str]]:
 
 def specifications(study: Study, delta: Mapping[str, Any]) -> tuple[RunSpec, ...]:
     """Return the run settings of ``delta`` on the base, for one task of each family of the study."""
-    settings = lay(checked(study.base_settings), delta)
+    settings = overlay(checked(study.base_settings), delta)
     return tuple(resolve({**for_family(settings, family), **PROBE_TASKS[family]}) for family in study.suites)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from balora.errors import ConfigError
 from balora.settings import dotted, nest
-from balora.study.design.deltas import checked, lay
+from balora.study.design.deltas import checked, overlay
 from balora.study.design.study import SUITES_FACTOR, Ablation, Study
 
 Faults = list[tuple[str, str]]
@@ -59,7 +59,7 @@ def candidates(study: Study, faults: Faults) -> Iterator[Candidate]:
     for name, tuned in study.tuned.items():
         shared = _checked(tuned.set, f"tuned.{name}.set", faults)
         for one in _combinations(f"tuned.{name}.over", tuned.over, faults) if shared is not None else ():
-            delta = lay(shared or {}, one.arm.delta)
+            delta = overlay(shared or {}, one.arm.delta)
             yield Candidate(f"tuned.{name}", "tuned", DesignedArm(f"{name}: {one.arm.name}", delta, tuned=name))
 
 
@@ -89,7 +89,7 @@ def _cells(study: Study, faults: Faults) -> Iterator[Candidate]:
         known = [part for part in parts if part is not None]
         if len(known) == len(parts):
             chosen = dict(zip(levels, cell, strict=True))
-            yield Candidate("factors", "made", DesignedArm(" · ".join(cell), reduce(lay, known), cell=chosen))
+            yield Candidate("factors", "made", DesignedArm(" · ".join(cell), reduce(overlay, known), cell=chosen))
 
 
 def factors(study: Study) -> dict[str, dict[str, dict[str, Any]]]:

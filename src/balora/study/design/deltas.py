@@ -22,7 +22,7 @@ RESERVED = {
 """Settings that an arm may not change because they belong to the whole study, and where to set them."""
 
 
-def lay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return nested settings ``below`` with ``above`` laid over them.
 
     A preset named above (``method``, ``objective.preset``) replaces the weights of all terms: a weight below it would

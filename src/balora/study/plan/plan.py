@@ -8,7 +8,7 @@ from balora.errors import ConfigError
 from balora.settings import Family, SettingsError
 from balora.study.design.arms import design_arms
 from balora.study.design.candidates import DesignedArm
-from balora.study.design.deltas import checked, for_family, lay, trains_everything, without_adapter
+from balora.study.design.deltas import checked, for_family, overlay, trains_everything, without_adapter
 from balora.study.design.study import Study
 from balora.study.plan.blocks import Block, blocks, blocks_of_testbed
 from balora.study.plan.profiles import Profile
@@ -175,8 +175,8 @@ def _resolved(study: Study, choices: Choices, arm: DesignedArm, task: str, rate:
     method = arm.delta.get("method") or given.get("method") or settings.get("method")
     shared = without_adapter(effort.shared) if trains_everything(method) else effort.shared
     for layer in (shared, effort.suites[family], rate, given, arm.delta):
-        settings = lay(settings, layer)
-    settings = lay(settings, {"data": {"folder": choices.data}})
+        settings = overlay(settings, layer)
+    settings = overlay(settings, {"data": {"folder": choices.data}})
     return resolve({**for_family(settings, family), "task": task, "model": choices.model})
 
 

@@ -42,7 +42,7 @@ def prepare(
     return plan._replace(left_out=left_out)
 
 
-def refuse_holes(study: Study) -> None:
+def refuse_open_arms(study: Study) -> None:
     """Raise :class:`ConfigError`, with the settings to choose from, if settings of an arm are still to be chosen."""
     if study.holes:
         places = ", ".join(f"arms.{name}.set" for name in study.holes)
