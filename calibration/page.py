@@ -128,7 +128,7 @@ def _headroom(figures: Row) -> Iterator[str]:
     low, high = WANTED_SHARE
     yield (
         "The table shows how far plain LoRA gets from a guess to the best score, which is 100 points, because every "
-        f"task can be solved from what its rows say. We want it to get {low:.0%} to {high:.0%} of the way. Rows "
+        f"task can be solved from what its rows hold. We want it to get {low:.0%} to {high:.0%} of the way. Rows "
         "without an SD come from the grid of learning rates.\n"
     )
     rows = {row["task"]: row for row in figures["headroom"]}.values()

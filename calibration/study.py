@@ -16,7 +16,7 @@ CHANCE = {
 }  # fmt: skip
 """Points that a guess scores: 1 of the 2, 3, 8 or 21 possible answers; 0 for correlations and programs."""
 BEST = 100.0
-"""The best score: every task can be solved from what its rows say."""
+"""The best score: every task can be solved from what its rows hold."""
 SECONDS = ("setup_seconds", "train_seconds", "eval_seconds")
 WANTED = 1.0
 """The difference, in points, for which the number of blocks is stated."""

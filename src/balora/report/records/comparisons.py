@@ -26,7 +26,7 @@ from balora.study.store.study_folder import StudyRecord
 from balora.training.record import RunRecord, correct_rows
 
 BOTH = Measure("avg", "NLU and NLG Avg", "points", "nlu")
-"""What effects are in where the families of tasks are a factor themselves."""
+"""The measure of effects where the families of tasks are a factor themselves."""
 
 
 @dataclass(frozen=True)

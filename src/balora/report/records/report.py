@@ -52,7 +52,7 @@ class Report:
     answer: str
     cautions: tuple[str, ...]
     base: str
-    """What every arm is a change of."""
+    """The arm from which every other one is derived."""
     against: str
     """The arm of reference, which the others are compared with: the base, unless the study names another arm."""
     model: str

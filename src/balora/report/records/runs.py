@@ -58,13 +58,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class Note:
-    """Something that runs noted about themselves."""
+    """A note that runs recorded about themselves."""
 
     text: str
-    """As the first of them put it."""
+    """The note of the first run that has it."""
     runs: int
     variants: int
-    """In how many wordings that differ only in their numbers."""
+    """How many different notes it stands for, which differ only in their numbers."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Write a running study's progress to a small file once a second, for `study watch` in another process; torch-free.
 
-The file is only shown; nothing is decided by it. A killed run leaves an old one behind: only the lock says whether a
+The file is only shown; nothing depends on it. A killed run leaves an old one behind: only the lock shows whether a
 study is running.
 """
 
