@@ -15,13 +15,14 @@ draws the replicates and gets the same.
 
 from collections.abc import Sequence
 from math import hypot, sqrt
+from statistics import NormalDist
 
 import numpy as np
 
-from balora.statistics.paired import t_interval
+from balora.statistics.paired import CONFIDENCE, t_interval
 
-NORMAL = 1.959963984540054
-"""Standard deviations from the middle to the ends of 95 %."""
+NORMAL = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+"""Standard deviations from the mean to the ends of the interval."""
 
 
 def joint_interval(

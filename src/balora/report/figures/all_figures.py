@@ -13,6 +13,7 @@ from balora.report.figures.sweep import sweep_figures
 from balora.report.records.dossier import Dossier
 from balora.report.records.measures import MEASURES
 from balora.report.records.report import Report
+from balora.report.records.wording import INTERVAL
 from balora.report.tables.answer import differences, effects, measure_of
 from balora.settings import Family
 
@@ -37,7 +38,7 @@ def figures_by_section(dossier: Dossier) -> dict[str, SectionFigures]:
     found = {
         "differences": SectionFigures(
             tuple(_difference_figures(report)),
-            f"Thick lines are 95 % intervals of the mean over {noun}s, thin ones over {noun}s and test items. The band "
+            f"Thick lines are {INTERVAL}s of the mean over {noun}s, thin ones over {noun}s and test items. The band "
             "is the margin: differences within it would not matter to this study.",
         ),
         "factors": SectionFigures(

@@ -7,7 +7,7 @@ from balora.report.figures.figure import Figure, Spec, first, full_spec
 from balora.report.figures.palette import BAND, GRID, HELPS, HURTS, INK, OPEN, PAPER, ZERO
 from balora.report.records.measures import Measure
 from balora.report.records.report import Report
-from balora.report.records.wording import number, verdict
+from balora.report.records.wording import INTERVAL, number, verdict
 from balora.report.tables.table import Table
 from balora.statistics import Comparison, Verdict
 
@@ -135,4 +135,4 @@ def _summary(measure: Measure, noun: str, lines: Sequence[Line]) -> str:
         interval = "" if low is None else f" ({number(low, unit, True)} to {number(high, unit, True)})"
         parts.append(f"{line.label} {size}{interval}, {verdict(line.paired, unit, noun)}")
     more = f"; and {len(lines) - 8} more" if len(lines) > 8 else ""
-    return f"Differences in {measure.label} with 95 % intervals: {'; '.join(parts)}{more}."
+    return f"Differences in {measure.label} with {INTERVAL}s: {'; '.join(parts)}{more}."

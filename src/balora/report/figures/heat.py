@@ -5,7 +5,7 @@ from math import floor, log10
 from balora.report.figures.figure import Figure, Spec, first, full_spec
 from balora.report.figures.palette import GAINS, INK, LOSSES, MUTED, SAME, SHORTENED
 from balora.report.records.dossier import Dossier, TaskDifference
-from balora.report.records.wording import number
+from balora.report.records.wording import INTERVAL, number
 from balora.report.tables.table import NOTHING, Table, interval, measured, words
 from balora.tasks.catalogue import find_task
 
@@ -117,7 +117,7 @@ def _table(dossier: Dossier) -> Table:
         )
         for arm in dict.fromkeys(one.arm for one in dossier.by_task)
     )
-    caption = f"Difference to {dossier.report.against} in the score of each task, points, with its 95 % interval"
+    caption = f"Difference to {dossier.report.against} in the score of each task, points, with its {INTERVAL}"
     return Table("by-task", caption, ("arm", *tasks), rows)
 
 

@@ -7,7 +7,7 @@ from balora.report.figures.palette import INK, ZERO, arm_encoding
 from balora.report.records.measures import MEASURES, Measure
 from balora.report.records.report import Report
 from balora.report.records.sweeps import Point, Sweep
-from balora.report.records.wording import number
+from balora.report.records.wording import INTERVAL, number
 from balora.report.tables.table import NOTHING, Table, count, interval, measured, plain, spread, words
 from balora.statistics import Comparison, Summary
 
@@ -42,7 +42,7 @@ def _figure(report: Report, setting: str, measure: str, lines: list[Sweep]) -> F
         summary=_summary(setting, measure, drawn),
         spec=full_spec(_spec(rows, names, values, setting, one)),
         table=_table(report, setting, measure, lines, paired),
-        note=f"Differences to {report.against} (the ring), {report.noun} by {report.noun}, with 95 % intervals. "
+        note=f"Differences to {report.against} (the ring), {report.noun} by {report.noun}, with {INTERVAL}s. "
         f"{axis_note(values)} {left_out}".strip(),
     )
 
@@ -136,7 +136,7 @@ def _table(report: Report, setting: str, measure: str, lines: list[Sweep], paire
                     interval(of.low, of.high, one.unit) if of else NOTHING,
                 )
             )
-    head = ("arm", "else", setting, f"{one.label}, {one.unit}", f"{report.noun}s", "difference", "95 % interval")
+    head = ("arm", "else", setting, f"{one.label}, {one.unit}", f"{report.noun}s", "difference", INTERVAL)
     caption = f"{one.label} over {setting}: mean ± standard deviation over {report.noun}s"
     return Table(f"sweep-{setting.replace('.', '-')}-{measure}", caption, head, tuple(rows), texts=2)
 

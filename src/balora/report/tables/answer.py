@@ -6,7 +6,7 @@ from balora.report.records.arm_rows import ArmRow
 from balora.report.records.comparisons import BOTH, Difference, Effect
 from balora.report.records.measures import MEASURES, Measure
 from balora.report.records.report import Report
-from balora.report.records.wording import number_of, rates_in_words, shared_rates, verdict
+from balora.report.records.wording import INTERVAL, number_of, rates_in_words, shared_rates, verdict
 from balora.report.tables.table import NOTHING, Cell, Table, count, interval, measured, plain, spread, words
 from balora.settings import dotted
 from balora.tasks.catalogue import find_task
@@ -142,7 +142,7 @@ def _paired(
     head = (
         first,
         *(() if measure else ("measure",)),
-        *("verdict", "difference", "95 % interval"),
+        *("verdict", "difference", INTERVAL),
         *((f"over {report.noun}s and items",) if joint else ()),
         *("p", "corrected p", f"{report.noun}s"),
     )

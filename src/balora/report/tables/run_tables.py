@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from balora.report.records.inheritance import TRAITS, Inherited
 from balora.report.records.report import Report
 from balora.report.records.runs import Failure
+from balora.report.records.wording import INTERVAL
 from balora.report.tables.answer import reference_row
 from balora.report.tables.table import Cell, Table, count, fixed, interval, measured, plain, share, spread, words
 from balora.settings import Family
@@ -29,7 +30,7 @@ def inherited(report: Report, family: Family, changes: bool) -> Table:
         for measure, tasks in dict.fromkeys((one.measure, one.tasks) for one in found)
     )
     kind = (
-        f"difference to {report.against}, with its 95 % interval"
+        f"difference to {report.against}, with its {INTERVAL}"
         if changes
         else f"mean ± standard deviation over {report.noun}s"
     )
