@@ -32,7 +32,7 @@ MUTANTS = {
     ],
     ("folders.py", "test_folders.py"): [
         ("half-written-stays", "partial.unlink(missing_ok=True)", "pass"),
-        ("written-in-place", 'path.with_name(f"{PARTIAL}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")', "path"),
+        ("written-in-place", 'path.with_name(f"{PARTIAL}{path.name[:60]}-{unique}")', "path"),
         ("never-flushed", "if durable:", "if False:"),
         ("others-work-removed", "partial.stat().st_mtime > STALE", "partial.stat().st_mtime > -STALE"),
         ("stale-folders-stay", "shutil.rmtree(partial) if partial.is_dir() else partial.unlink()", "partial.unlink()"),

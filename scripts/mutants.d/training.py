@@ -206,6 +206,7 @@ MUTANTS = {
         ("seeds-exchanged", "{pair[i]}", "{pair[-1 - i]}"),
     ],
     ("training/record.py", "training/test_run_record.py"): [
+        ("record-not-flushed", ", durable=True)", ")"),
         ("any-format", 'content.get("format") != FORMAT', "False"),
         ("digest-unread", "if text != body + SEAL.format(_sha256(body)).encode():", "if False:"),
         ("digest-of-the-start", "_sha256(body.encode())", "_sha256(body[:99].encode())"),

@@ -29,7 +29,8 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = False) -> 
     Raises:
         OSError: it cannot be written; nothing new is left behind.
     """
-    partial = path.with_name(f"{PARTIAL}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")  # also one of each thread
+    unique = f"{os.getpid()}-{secrets.token_hex(4)}"  # threads of one process may write the same file
+    partial = path.with_name(f"{PARTIAL}{path.name[:60]}-{unique}")
     try:
         with partial.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

@@ -156,7 +156,10 @@ def test_the_terminal_shows_the_same_differences(case: Case) -> None:
     place = next(place for place, line in enumerate(lines) if line.startswith(table.caption))
     assert lines[place] == f"{table.caption}: early ones, which move until the study is complete"
     cells = [tuple(re.split(r"\s{2,}", line)) for line in lines[place + 1 :]]
-    assert (cells[0], tuple(cells[1:])) == (table.head, table.rows)
+    in_order = [(*row[:2], row[4], *row[2:4], *row[5:]) for row in cells]  # the terminal shows the verdict behind these
+    assert (in_order[0], tuple(in_order[1:])) == (table.head, table.rows)
+    verdicts = [line.index(row[2]) for line, row in zip(lines[place + 2 :], table.rows, strict=True)]
+    assert max(verdicts) <= 80, "80 columns show the difference and its interval"
 
 
 @pytest.mark.parametrize("file", ["report.md", "report.html", "report.tex"])

@@ -92,7 +92,7 @@ def test_markup_in_names_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_crowd_of_arms_does_not_blow_it_up() -> None:
     made = draw(crowded(1000))
     assert len(made.encode()) < LIMIT / 2
-    assert "The first 200 of 1,004 rows; all are in the files of numbers (--format csv)." in made
+    assert "The first 200 of 1,004 rows; all are in report.md." in made
     assert "996 more arms are in the files of numbers" in made
     assert "and 950 more" in made
     assert "arm 999" not in made
@@ -110,11 +110,10 @@ def test_a_study_without_results_has_a_page() -> None:
 
 def test_tables_are_cut_with_a_word_and_only_where_they_are_long() -> None:
     table = Table("t", "c", ("arm", "n"), tuple((("a",), count(i)) for i in range(1200)), note="Read it.")
-    assert table.cut(1200) is table
-    assert len(table.cut(200).rows) == 200
-    assert (
-        table.cut(200).note == "Read it. The first 200 of 1,200 rows; all are in the files of numbers (--format csv)."
-    )
+    assert table.cut(1200, elsewhere="a file") is table
+    short = replace(table, strong=7).cut(200, elsewhere="a file")
+    assert (len(short.rows), short.strong) == (200, 7)
+    assert short.note == "Read it. The first 200 of 1,200 rows; all are in a file."
     assert text(table.rows[1111][1]) == "1,111"
 
 

@@ -11,6 +11,7 @@ import pytest
 from killing import has_ended, until, workers_of
 from study_cases import go, plan_of
 
+from balora.errors import TrainingError
 from balora.progress import Progress
 from balora.study.engine.pool import LocalPool
 from balora.study.engine.protocol import Event, Job
@@ -86,3 +87,37 @@ def test_another_pool_leaves_the_same_records(tmp_path: Path) -> None:
         here, there = (read_record(tmp_path / name / run.folder) for name in results)
         assert here is not None
         assert here == there
+
+
+class Careless(InProcess):
+    """A pool that delivers ends twice and progress before the start, drops the record of one run, or gives up early."""
+
+    def __init__(self, forgets: str = "", most: int = 99) -> None:
+        super().__init__()
+        self.forgets, self.most = forgets, most
+
+    def carry_out(self, stages: Sequence[Sequence[Job]], output: Path, lock: int) -> Generator[Event]:
+        for number, job in enumerate(job for stage in stages for job in stage):
+            if number == self.most:
+                return
+            yield Event("progress", job, progress=Progress("train", 1, 2))
+            yield Event("started", job)
+            end = carry_out(job, lambda progress: None)._replace(job=job)
+            yield from [Event("done", job)] if job.id == self.forgets else [end, end]
+
+
+def test_a_pool_may_deliver_twice_and_a_lost_record_costs_one_run(tmp_path: Path) -> None:
+    plan = plan_of()
+    outcome, _ = go(plan, tmp_path, pool=Careless(forgets=plan.runs[0].id))
+    assert (outcome.ok, outcome.failed) == (len(plan.distinct) - 1, 1)
+    record = read_record(tmp_path / plan.runs[0].folder)
+    assert record is not None
+    assert record.error is not None
+    assert (record.status, record.error.kind) == ("failed", "NoRecord")
+
+
+def test_a_pool_that_gives_up_is_named_and_finished_runs_remain(tmp_path: Path) -> None:
+    plan = plan_of()
+    with pytest.raises(TrainingError, match=f"^the pool stopped before {len(plan.distinct) - 2} of its jobs had ended"):
+        go(plan, tmp_path, pool=Careless(most=2))
+    assert [read_record(tmp_path / run.folder) is not None for run in plan.distinct[:3]] == [True, True, False]

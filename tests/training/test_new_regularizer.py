@@ -111,11 +111,15 @@ def test_matching_leaves_a_term_with_one_formula_as_it_is():
     assert any("the swapped norm term" in note for note in notes)
 
 
+def test_no_regularizer_is_called_like_another_part_of_terms():
+    assert not set(REGULARIZERS) & {"loss", "task", "parts", "weights", "inactive", "values"}
+
+
 def test_every_regularizer_has_settings_and_an_entry():
     assert list(REGULARIZERS) == [*TERMS, "norm"]
 
 
-def test_contributing_lists_every_file_that_names_a_regularizer():
+def test_contributing_lists_every_file_that_names_the_regularizer_without_special_cases():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     section = text.split("## How to add a regularizer\n")[1].split("\n## ")[0]
     files = re.findall(r"^\d\. `([^`]+)`", section, flags=re.M)

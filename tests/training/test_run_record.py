@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 
 import pytest
@@ -49,6 +50,13 @@ def test_a_record_comes_back_as_it_was(tmp_path):
         assert written.model_copy(update={"digest": ""}) == one
         assert read_record(tmp_path / "deep" / "run") == written
         assert [entry.name for entry in (tmp_path / "deep" / "run").iterdir()] == ["run.json"]  # no partial is left
+
+
+def test_a_record_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append((tmp_path / "run.json").exists()))
+    write_record(record(), tmp_path)
+    assert flushed == [False]
 
 
 def test_a_folder_without_a_record_has_none(tmp_path):

@@ -93,7 +93,7 @@ def _inherited(report: Report) -> Iterator[Table]:
 
 
 def _filled(*tables: Table) -> tuple[Table, ...]:
-    return tuple(table.cut() for table in tables if table.rows)
+    return tuple(table for table in tables if table.rows)
 
 
 def _filled_lists(*lists: tuple[str, tuple[str, ...]]) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -7,7 +7,7 @@ from balora.report.records.wording import number
 from balora.statistics import Summary
 
 ROWS = 200
-"""Rows of a table in a report before it is cut; the files of numbers hold all of them."""
+"""Rows of a table on the page before it is cut."""
 
 
 class Number(NamedTuple):
@@ -39,11 +39,11 @@ class Table:
     strong: int | None = None
     """The row of the arm of reference, if it has one."""
 
-    def cut(self, rows: int = ROWS) -> "Table":
-        """Return the table with at most so many rows, and a note where some were left out."""
+    def cut(self, rows: int = ROWS, *, elsewhere: str) -> "Table":
+        """Return the table with at most so many rows, and a note that says ``elsewhere`` where the others are."""
         if len(self.rows) <= rows:
             return self
-        left = f"The first {rows} of {len(self.rows):,} rows; all are in the files of numbers (--format csv)."
+        left = f"The first {rows} of {len(self.rows):,} rows; all are in {elsewhere}."
         return replace(self, rows=self.rows[:rows], note=f"{self.note} {left}".strip())
 
 

@@ -53,12 +53,16 @@ def _outcome(status: str, score: float | None) -> str:
 
 
 def _table(table: Table) -> Iterator[str]:
-    """Yield the heading and the rows, words to the left of their column and numbers to the right."""
+    """Yield the heading and the rows, words to the left of their column and numbers to the right.
+
+    A third column of words (the verdict) follows two columns of numbers, so that a narrow terminal shows these.
+    """
     rows = [table.head, *(tuple(text(cell) for cell in row) for row in table.rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    order = [0, 1, 3, 4, 2, *range(5, len(widths))] if table.texts == 3 else range(len(widths))
     for row in rows:
         cells = [
-            cell.ljust(width) if place < table.texts else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            row[place].ljust(widths[place]) if place < table.texts else row[place].rjust(widths[place])
+            for place in order
         ]
         yield "  ".join(cells).rstrip()

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from balora.errors import InputError, OutputError
+from balora.errors import InputError, OutputError, TrainingError
 from balora.study.engine.live_file import LiveFile
 from balora.study.engine.pretraining import PlannedModel, missing_models, pretrain
 from balora.study.engine.protocol import Event, Job, Pool, RunFunction
@@ -87,9 +87,11 @@ def execute(
                 ok += run_record.status == "ok"
                 live.run_finished(one, run_record)
         finally:
-            events.close()  # from here on no job is under way
-            _remove_unfinished(output, unfinished.values())
-            live.close()
+            try:
+                events.close()  # from here on no job is under way
+            finally:
+                _remove_unfinished(output, unfinished.values())
+                live.close()
         return Outcome(len(plan.distinct), len(done), ok, len(todo) - ok, len(failed_before))
 
 
@@ -109,12 +111,20 @@ W = TypeVar("W", PlannedModel, PlannedRun)
 
 
 def _ends(events: Generator[Event], work: Iterable[W], watcher: Watcher) -> Iterator[tuple[W, Event]]:
-    """Yield each of ``work`` with the event that ends it; pass starts and progress on to the watcher."""
+    """Yield each of ``work`` with the event that ends it; pass starts and progress on to the watcher.
+
+    Raises:
+        TrainingError: the pool stopped before all of ``work`` had ended.
+    """
     under_way = {one.id: one for one in work}
     while under_way:
-        event = next(events)
+        event = next(events, None)
+        if event is None:
+            raise TrainingError(f"the pool stopped before {len(under_way)} of its jobs had ended: run the study again")
         if event.job is None:
             watcher.idle()
+        elif event.job.id not in under_way:
+            continue  # a pool may deliver the end of a job twice
         elif event.kind == "started":
             watcher.job_started(under_way[event.job.id])
         elif event.progress is not None:
@@ -142,7 +152,10 @@ def _record_of(event: Event, one: PlannedRun, plan: Plan, output: Path) -> RunRe
             kind="WrongIdentity",
             message=f"the run's id is {record.id}, but the plan has {one.id}: model, data or code changed meanwhile",
         )
-    assert error is not None, "a run that is done returns its record"
+    if error is None:
+        error = RunError(
+            kind="NoRecord", message=f"the pool reported {event.kind!r} with neither a record nor an error"
+        )
     if event.kind == "refused":
         raise InputError(f"arm {one.arm!r} on {one.task}: {error.message}")
     if event.kind == "unwritable":

@@ -86,7 +86,7 @@ class LiveFile:
         self._watcher.job_started(work)
 
     def job_progress(self, work: Work, progress: Progress) -> None:
-        one, since = self._under_way[work.id]
+        one, since = self._under_way.get(work.id) or (UnderWay(id=work.id, label=work.label), time.monotonic())
         self._under_way[work.id] = one.replace(**progress._asdict()), since
         self._write()
         self._watcher.job_progress(work, progress)

@@ -2,13 +2,13 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from balora.errors import InputError
 from balora.folders import PARTIAL
 from balora.study.plan.plan import Plan, PlannedRun
-from balora.study.store.study_folder import StudyRecord, read_runs, writing
+from balora.study.store.study_folder import LOCKED_FILES, StudyRecord, read_runs, writing
 from balora.training.record import RunRecord, read_beside, read_record
 
 ASIDE = Path("runs") / ".aside"
@@ -37,9 +37,9 @@ def take_stock(
 def remove_partial(output: Path) -> None:
     """Remove the files, copies and removals that a killed process left half-done."""
     with writing(output):
-        for folder in (output, output / "runs"):
-            for partial in folder.glob(f"{PARTIAL}*"):
-                _delete(partial)
+        leftovers = [output.glob(f"{PARTIAL}{name}-*") for name in LOCKED_FILES]
+        for partial in chain((output / "runs").glob(f"{PARTIAL}*"), *leftovers):
+            _delete(partial)
 
 
 def remove(folder: Path) -> None:

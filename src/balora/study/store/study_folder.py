@@ -17,6 +17,8 @@ from balora.training.record import RunRecord, read_record
 FORMAT = 1
 OWN_FILES = ("study.json", "runs", "report.md", "report.html", "log.txt", ".lock", ".live.json")
 """The names that a study may leave in its folder."""
+LOCKED_FILES = ("study.json", ".live.json")
+"""Those of them that only the process with the lock writes; others may write a report meanwhile."""
 
 
 class Entry(Settings):
