@@ -55,7 +55,7 @@ def test_question_answer_cautions_and_every_section_are_there(page: str, dossier
     assert f"<h1>{report.question.replace(chr(39), '&#39;')}</h1>" in page
     titles = re.findall(r"<h2[^>]*>([^<]+)</h2>", page)
     assert titles == [
-        "Before believing it",
+        "Cautions",
         "Arms",
         "Differences to ba-lora",
         "Factors",

@@ -44,14 +44,14 @@ def facts(report: Report) -> tuple[str, ...]:
 def sections(report: Report) -> Iterator[Section]:
     """Yield every section in order; one that has no text is there for the figures that a page may put into it."""
     noun, against = report.noun, report.against
-    yield Section("cautions", "Before believing it", lists=_filled_lists(("", report.cautions)))
+    yield Section("cautions", "Cautions", lists=_filled_lists(("", report.cautions)))
     yield Section("arms", "Arms", tables=_filled(answer.arms(report)))
     loss = f" ({report.margin / 100:g} nats/token of answer loss)" if "nlg_answer_loss" in report.measures else ""
     yield Section(
         "differences",
         f"Differences to {against}",
-        f"Arm minus {against} within each {noun}, averaged. The margin, from which on a difference matters to this "
-        f"study: {report.margin:g} of 100 points{loss}.",
+        f"Each row is the mean over {noun}s of arm minus {against}. A difference matters to this study if it is at "
+        f"least its margin of {report.margin:g} of 100 points{loss}.",
         tables=_filled(answer.differences(report), answer.strengths(report)),
     )
     yield Section("factors", "Factors", tables=_filled(answer.effects(report)))
