@@ -168,7 +168,7 @@ def test_markdown_shows_what_the_records_hold() -> None:
         " of all comparisons | 63.33 ± 3.51 | 43.33 ± 3.51 | 4.3333 ± 0.3512 | 3 |",
         "| plain-lora | NLU Avg | cannot tell: needs about 8 seeds | −11.00 | −11.00 to −11.00 | 0.25 | 1 | 3 |",
         "Corrected p: Holm over a family of 6 comparisons; – is in no family, and judged by its own p.",
-        "A difference matters to this study if it is at least its margin of 1 of 100 points (0.01 nats/token of answer loss).",
+        "if it is at least its margin of 1 of 100 points (0.01 nats/token of answer loss).",
         "| plain-lora | replace PiSSA initialization and all regularizers by standard LoRA",
         "Not found by name, and so not in the averages: mnli.",
         "| arm | cola (matthews\\_correlation) |",
