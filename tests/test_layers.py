@@ -11,12 +11,13 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "balora"
 MOST_LINES = 400
 
-GROUND = {"errors", "settings", "folders", "progress"}
+GROUND = {"errors", "settings", "regular_files", "folders", "progress"}
 RUNS = {"maths", "objective", "adapters", "tasks", "training"}
 MAY_IMPORT = {
     "errors": set(),
     "settings": {"errors"},
-    "folders": {"errors"},
+    "regular_files": set(),
+    "folders": {"errors", "regular_files"},
     "progress": set(),
     "diagnosis": {"errors"},
     "maths": {"errors"},

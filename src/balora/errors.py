@@ -5,7 +5,14 @@ The command line prints the message of a :class:`BaloraError` as one line and ex
 """
 
 import difflib
+import reprlib
+import unicodedata
 from collections.abc import Iterable
+
+SHOWN = 200
+"""Most characters of a value that an error text repeats."""
+BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that change the direction of the text around them, and with it what a reader sees."""
 
 
 class BaloraError(Exception):
@@ -44,6 +51,42 @@ class TrainingError(BaloraError):
     """A run failed; the message names the step and what went wrong."""
 
 
+def is_printable(character: str) -> bool:
+    """Return whether a character shows itself and acts on nothing: no control, no half of a pair, no line separator."""
+    return unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") and character not in BIDIRECTIONAL
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with every character that acts on a terminal or a page written as its escape (``\\x1b``)."""
+    if text.isprintable():
+        return text
+    return "".join(c if is_printable(c) else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def shortened(text: str, limit: int = SHOWN) -> str:
+    """Return ``text``, or its start and its end with the number of characters left out between them."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit * 3 // 4, limit // 4
+    return f"{text[:head]}… ({len(text) - head - tail:,} more characters) …{text[-tail:]}"
+
+
+def shown(value: object, limit: int = SHOWN) -> str:
+    """Return ``repr(value)`` for an error text: one short line without control characters, whatever ``value`` holds."""
+    try:
+        return printable(shortened(_short_repr(limit).repr(value), limit))
+    except (ValueError, RecursionError):  # an integer of more digits than Python writes; nested without an end
+        return f"a {type(value).__name__} too large to show"
+
+
+def _short_repr(limit: int) -> reprlib.Repr:
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = limit + 1
+    short.maxlist = short.maxtuple = short.maxdict = short.maxset = short.maxfrozenset = 20
+    short.maxlevel = 6
+    return short
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return an error text for an unknown name (of a task, a key, …) that suggests the nearest known one."""
     names = sorted(known)
@@ -52,4 +95,4 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     hints = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
     if len(names) <= 20 or not close:
         hints.append(f"known: {', '.join(names)}")
-    return f"unknown {kind} {name!r}: {' '.join(hints)}"
+    return f"unknown {kind} {shown(name)}: {' '.join(hints)}"

@@ -32,7 +32,7 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = False) -> 
     unique = f"{os.getpid()}-{secrets.token_hex(4)}"  # threads of one process may write the same file
     partial = path.with_name(f"{PARTIAL}{path.name[:60]}-{unique}")
     try:
-        with partial.open("wb") as file:
+        with partial.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             if durable:
                 file.flush()

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from balora.errors import ConfigError, unknown_name
+from balora.errors import ConfigError, shown, unknown_name
 
 Family = Literal["nlu", "nlg"]
 """The two kinds of task: understanding (classification, regression) and generation."""
@@ -53,9 +53,9 @@ def _faults(details: Mapping[str, Any], model: type[BaseModel]) -> list[tuple[st
     if details["type"] == "missing":
         return [(key, "required but not given")]
     if details["type"] in ("model_type", "model_attributes_type"):
-        return [(key, f"expected a group of settings, got {details['input']!r}")]
+        return [(key, f"expected a group of settings, got {shown(details['input'])}")]
     message = details["msg"][0].lower() + details["msg"][1:]
-    return [(key, f"{message}, got {details['input']!r}")]
+    return [(key, f"{message}, got {shown(details['input'])}")]
 
 
 def _unknown_key(key: str, model: type[BaseModel]) -> str:

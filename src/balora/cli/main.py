@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 import typer
 
-from balora.errors import BaloraError
+from balora.errors import BaloraError, printable, shortened
 
 DEBUG = "--debug"
+LONGEST_LINE = 4_000
+"""Most characters of an error line: all faults of a long study file fit, a file pasted into a value does not."""
 NO_SPACE = os.strerror(errno.ENOSPC)
 NOT_PERMITTED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -65,4 +67,4 @@ def explain(error: Exception) -> tuple[str, int]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(shortened(" ".join(text.split()), LONGEST_LINE))
