@@ -20,7 +20,7 @@ def open_regular(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, link
         links: whether ``path`` itself may be a symbolic link.
 
     Raises:
-        OSError: it cannot be opened, is no regular file, or is a link where ``links`` is false; ``strerror`` says which.
+        OSError: it cannot be opened, is no regular file, or is an unwanted link; ``strerror`` says which.
     """
     name = os.fspath(path)
     names = ("O_NONBLOCK", "O_CLOEXEC") if links else ("O_NONBLOCK", "O_CLOEXEC", "O_NOFOLLOW")
