@@ -35,7 +35,7 @@ GLUE_ARCHIVE = {
         "gj04\t1\t\tOur friends won't buy.\ngj04\t0\t*\tThem \"left.\n",
         [{"sentence": "Our friends won't buy.", "label": 1}, {"sentence": 'Them "left.', "label": 0}],
     ),
-    "sst2": ("sentence\tlabel\nhide new secretions \t0\n", [{"sentence": "hide new secretions", "label": 0}]),
+    "sst2": ("sentence\tlabel\nhide new secretions \t0\n", [{"sentence": "hide new secretions ", "label": 0}]),
     "mrpc": (
         "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n1\t702876\t702977\tAmrozi.\tReferring.\r\n",
         [{"sentence1": "Amrozi.", "sentence2": "Referring.", "label": 1}],
@@ -169,7 +169,7 @@ def test_an_answer_without_a_result_is_refused() -> None:
 
 def test_alpaca_rows_may_have_an_input() -> None:
     whole = checked("alpaca", instruction="Add.", input="1 2", output=" 3 ")
-    assert whole == {"question": "Add.", "input": "1 2", "answer": "3"}
+    assert whole == {"question": "Add.", "input": "1 2", "answer": " 3 "}
     assert checked("alpaca", instruction="Add.", output="3")["input"] == ""
     assert checked("alpaca", instruction="Add.", input=None, output="3")["input"] == ""
     assert (

@@ -149,7 +149,7 @@ def _text(row: SourceRow, column: str, may_be_empty: bool = False) -> str:
         raise DataError(f"{row.where}: {column} is {_shown(value)}, but a text is needed")
     if not value.strip() and not may_be_empty:
         raise DataError(f"{row.where}: {column} is empty")
-    return value.strip()
+    return value
 
 
 def _shown(value: Any, most: int = 60) -> str:
