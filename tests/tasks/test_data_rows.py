@@ -192,7 +192,10 @@ def test_chat_answers_are_the_assistants_last_message() -> None:
         ([], "messages is [], but a list of messages is needed"),
         ("hi", "messages is 'hi', but a list of messages is needed"),
         ([{"role": "user"}], "message 1 is {'role': 'user'}, but {'role': …, 'content': text} is needed"),
-        ([{"role": "bot", "content": "a"}], "message 1 has role 'bot', allowed: system, user, assistant, tool"),
+        (
+            [{"role": "bot", "content": "a"}],
+            "message 1 has role 'bot', allowed: system, developer, user, assistant, tool",
+        ),
         (
             [{"role": "user", "content": "a"}],
             "messages holds no message of the assistant, so there is no answer to learn",

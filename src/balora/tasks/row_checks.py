@@ -6,17 +6,19 @@ format     a checked row
 `glue`     the task's text columns, `label`: index of the class, or a number from 0 to 5 (STS-B)
 `gsm8k`    `question`, `answer` (the worked solution), `final` (its last result, as text)
 `alpaca`   `question` (the instruction), `input` (may be empty), `answer`
-`chat`     `messages` (the conversation before the answer: a list of role and content), `answer`
+`chat`     `messages` (the conversation before the answer), `turn` (the message of the answer, with all its fields),
+           `answer` (its text), `where`, and `tools` and `documents` where the row has them
 =========  =====================================================================================================
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from balora.errors import DataError
 from balora.tasks.answers import final_answer
 from balora.tasks.catalogue import Format, Task
+from balora.tasks.conversations import conversation
 from balora.tasks.files import SourceRow
 
 Row = dict[str, Any]
@@ -27,7 +29,7 @@ LABEL = ("label", "gold_label", "Quality", "is_duplicate")
 SCORE = ("label", "score")
 QUESTION = ("question", "problem", "query")
 ANSWER = ("solution", "answer", "response")  # MATH has both: its `answer` is the bare result
-ROLES = ("system", "user", "assistant", "tool")
+CONVERSATION = ("messages", "conversations")
 HIGHEST_SCORE = 5.0
 
 
@@ -106,32 +108,15 @@ def _gsm8k(task: Task, row: SourceRow) -> Row:
 def _alpaca(task: Task, row: SourceRow) -> Row | None:
     question = _text(row, _column(row, ("instruction",), "instruction column"))
     extra = _text(row, "input", may_be_empty=True) if row.values.get("input") is not None else ""
+    extra = extra if extra.strip() else ""
     answer = _text(row, _column(row, ("output",), "answer column"), may_be_empty=True)
-    return {"question": question, "input": extra, "answer": answer} if answer else None
+    return {"question": question, "input": extra, "answer": answer} if answer.strip() else None
 
 
 def _chat(task: Task, row: SourceRow) -> Row | None:
-    messages = row.values[_column(row, ("messages",), "conversation column")]
-    if not isinstance(messages, list) or not messages:
-        raise DataError(f"{row.where}: messages is {_shown(messages)}, but a list of messages is needed")
-    turns = [_message(row, number, message) for number, message in enumerate(messages, 1)]
-    answers = [number for number, turn in enumerate(turns) if turn["role"] == "assistant"]
-    if not answers:
-        raise DataError(f"{row.where}: messages holds no message of the assistant, so there is no answer to learn")
-    if not any(turn["role"] == "user" for turn in turns[: answers[-1]]):
-        raise DataError(f"{row.where}: messages holds no message of the user before the assistant's last one")
-    answer = turns[answers[-1]]["content"]
-    return {"messages": turns[: answers[-1]], "answer": answer} if answer else None
-
-
-def _message(row: SourceRow, number: int, message: Any) -> dict[str, str]:
-    if not isinstance(message, Mapping) or not isinstance(message.get("content"), str) or "role" not in message:
-        raise DataError(
-            f"{row.where}: message {number} is {_shown(message)}, but {{'role': …, 'content': text}} is needed"
-        )
-    if message["role"] not in ROLES:
-        raise DataError(f"{row.where}: message {number} has role {message['role']!r}, allowed: {', '.join(ROLES)}")
-    return {"role": message["role"], "content": message["content"].strip()}
+    filled = [name for name in CONVERSATION if row.values.get(name) is not None]  # `datasets` fills columns with nulls
+    column = _column(row, filled or CONVERSATION, "conversation column")
+    return conversation(row.where, row.values, column)
 
 
 def _column(row: SourceRow, names: Sequence[str], what: str) -> str:
