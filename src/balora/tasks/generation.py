@@ -1,19 +1,20 @@
 """Generate greedy answers in batches, and compute the loss of given answers; row by row as if alone."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from balora.errors import TrainingError
+from balora.errors import ModelError, TrainingError, shown
 from balora.tasks.behaviour import Behaviour
 from balora.tasks.collate import Collator
 from balora.tasks.encoding import IGNORED
 from balora.tasks.evaluating import OnRows, batches_by_length, device_of, evaluating
 from balora.tasks.prepared import Encoded, pad_id_of
+from balora.tasks.turn_end import turn_end
 
 LOGITS_AT_ONCE = 2**26
 """Most logits computed at once for the loss: 256 MiB in float32."""
@@ -27,26 +28,62 @@ def generate(
     batch_size: int,
     max_new_tokens: int,
     on_rows: OnRows | None = None,
+    closing: str = "",
 ) -> list[str]:
-    """Return the greedy continuation of every prompt, in the order given, without the end token and what follows it.
+    """Return the greedy continuation of every prompt, in the order given, up to the first end token, without it.
 
+    End tokens are those of :func:`end_tokens`; ``closing``, a text that ends an answer too, is cut off in the same way.
     Prompts of like length share a batch, padded at the left. Sampling, penalties and other habits that the model's own
     `generation_config` may hold play no part.
+
+    Raises:
+        ModelError: as :func:`end_tokens`.
     """
     from peft import PeftModel
 
     base = model.get_base_model() if isinstance(model, PeftModel) else model
-    pad, eos, device = pad_id_of(tokenizer), tokenizer.eos_token_id, device_of(model)
+    pad, ends, device = pad_id_of(tokenizer), end_tokens(base, tokenizer), device_of(model)
+    stop = {"stop_strings": [closing], "tokenizer": tokenizer} if closing else {}
     texts: dict[int, str] = {}
-    with evaluating(model), _greedy(base, max_new_tokens, pad, eos) as config:
+    with evaluating(model), _greedy(base, max_new_tokens, pad, ends) as config:
         for positions in batches_by_length([len(prompt) for prompt in prompts], batch_size):
             ids, mask = left_padded([prompts[position] for position in positions], pad)
-            output = base.generate(input_ids=ids.to(device), attention_mask=mask.to(device), generation_config=config)
+            inputs = {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+            output = base.generate(**inputs, generation_config=config, **stop)
             for position, tokens in zip(positions, output[:, ids.shape[1] :].tolist(), strict=True):
-                texts[position] = _text(tokens, tokenizer)
+                texts[position] = _text(tokens, tokenizer, ends, closing)
             if on_rows is not None:
                 on_rows(len(texts), len(prompts))
     return [texts[position] for position in range(len(prompts))]
+
+
+def end_tokens(model: Any, tokenizer: Any) -> list[int]:
+    """Return every token that ends an answer, in ascending order.
+
+    They are the end tokens of the model's generation configuration and of its configuration (one or several each), that
+    of the tokenizer, and the token with which the tokenizer's chat template closes a turn.
+
+    Raises:
+        ModelError: a configuration names something that is no token.
+    """
+    own = getattr(model, "generation_config", None)
+    inner = getattr(model.config, "text_config", None)
+    found: set[int] = set()
+    for name, config in (("generation_config", own), ("config", model.config), ("text_config", inner)):
+        given = config.get("eos_token_id") if isinstance(config, dict) else getattr(config, "eos_token_id", None)
+        found.update(_tokens(name, given))
+    found.update(token for token in (tokenizer.eos_token_id, turn_end(tokenizer).token) if token is not None)
+    return sorted(found)
+
+
+def _tokens(name: str, given: Any) -> list[int]:
+    """Return the tokens that an `eos_token_id` names; a negative one stands for none."""
+    values = given if isinstance(given, list | tuple) else [] if given is None else [given]
+    if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        raise ModelError(
+            f"the model's {name} has eos_token_id {shown(given)}, but a token's number or a list of them is needed"
+        )
+    return [value for value in values if value >= 0]
 
 
 def left_padded(prompts: Sequence[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,13 +95,12 @@ def left_padded(prompts: Sequence[list[int]], pad_id: int) -> tuple[torch.Tensor
 
 
 @contextmanager
-def _greedy(base: Any, max_new_tokens: int, pad: int, eos: int | None) -> Iterator[Any]:
+def _greedy(base: Any, max_new_tokens: int, pad: int, ends: list[int]) -> Iterator[Any]:
     """Put a plain greedy configuration in the place of the model's: `generate` takes unset values from there."""
     from transformers import GenerationConfig
 
-    config = GenerationConfig(
-        max_new_tokens=max_new_tokens, do_sample=False, num_beams=1, use_cache=True, pad_token_id=pad, eos_token_id=eos
-    )
+    plain: dict[str, Any] = {"do_sample": False, "num_beams": 1, "use_cache": True}
+    config = GenerationConfig(max_new_tokens=max_new_tokens, pad_token_id=pad, eos_token_id=ends or None, **plain)
     own = base.generation_config
     base.generation_config = config
     try:
@@ -73,11 +109,10 @@ def _greedy(base: Any, max_new_tokens: int, pad: int, eos: int | None) -> Iterat
         base.generation_config = own
 
 
-def _text(tokens: list[int], tokenizer: Any) -> str:
-    eos = tokenizer.eos_token_id
-    answer = tokens[: tokens.index(eos)] if eos in tokens else tokens
-    text: str = tokenizer.decode(answer, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return text
+def _text(tokens: list[int], tokenizer: Any, ends: Collection[int], closing: str) -> str:
+    count = next((position for position, token in enumerate(tokens) if token in ends), len(tokens))
+    text: str = tokenizer.decode(tokens[:count], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return text.partition(closing)[0] if closing else text
 
 
 def answer_loss(
