@@ -13,8 +13,9 @@ from balora.tasks import nlg
 from balora.tasks.catalogue import TASKS
 from balora.tasks.config import DataConfig
 from balora.tasks.encoding import encode_exchanges
+from balora.tasks.exchange import Exchange
 from balora.tasks.nlg import evaluate_nlg, prepare_nlg
-from balora.tasks.prompts import Exchange, render
+from balora.tasks.prompts import render
 from balora.tasks.testbed.program import cases_of
 
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -187,11 +188,13 @@ def test_a_chat_template_brings_its_own_special_tokens_once() -> None:
     assert [label for label in row["labels"] if label != -100] == row["input_ids"][-2:]
 
 
-def test_what_a_template_puts_after_an_answer_is_learnt_before_the_end() -> None:
+def test_the_text_that_closes_a_turn_is_learnt_before_the_end_and_what_follows_it_is_not() -> None:
     tokenizer = llama_like()
     tokenizer.chat_template = TEMPLATE.replace("{{ eos_token }}", "<end>")
     exchange = render(TASKS["chat"], DataConfig(), tokenizer)({"messages": MESSAGES, "answer": "b"})
-    assert exchange.answer == "b<end>\n"
+    assert exchange == Exchange("<s>[user]a\n[assistant]", "b<end>", special=True)
+    (row,) = encode_exchanges([exchange], tokenizer)
+    assert tokens(tokenizer, row["input_ids"])[-2:] == ["<unk>", "</s>"]  # this vocabulary has no `>`
 
 
 def test_a_template_that_asks_otherwise_than_it_records_is_learnt_as_it_asks() -> None:

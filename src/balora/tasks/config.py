@@ -30,7 +30,10 @@ class DataConfig(Settings):
     max_new_tokens: int = Field(default=256, ge=1)
     """Most tokens generated for one answer."""
     prompt: str | None = None
-    """Template with `{question}` (and `{input}`) for NLG prompts; none means the task's own."""
+    """Template with `{question}` (and `{input}`) for NLG prompts; none means the task's own. With the tokenizer's chat
+    template, it is the user's turn."""
+    chat_template: bool | None = None
+    """Whether NLG prompts take the tokenizer's chat template; none means: where it has one."""
 
     cue: float = Field(default=0.0, ge=0, le=1)
     """Testbed only: P(label | clan) = 0.5 ± 0.5·cue in the training rows, and never in the test."""

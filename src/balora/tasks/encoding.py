@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from balora.tasks.exchange import Exchange
 from balora.tasks.prepared import Encoded
-from balora.tasks.prompts import Exchange
 
 IGNORED = -100
 """The label of a position that teaches nothing."""
@@ -15,7 +15,7 @@ def encode_exchanges(exchanges: Sequence[Exchange], tokenizer: Any) -> list[Enco
 
     The prompt's tokens are those that the model gets in generation. The answer's are what follows them in the tokens
     of the whole text; where a token spans the border, prompt and answer are tokenised apart. The start token stands
-    once, at the front; the end token once, at the end.
+    once, at the front; the end token once, at the end, unless the answer ends in a token that closes the turn.
     """
     special = {"add_special_tokens": not exchanges[0].special, "verbose": False}
     prompts = tokenizer([exchange.prompt for exchange in exchanges], **special)["input_ids"]
@@ -27,7 +27,7 @@ def encode_exchanges(exchanges: Sequence[Exchange], tokenizer: Any) -> list[Enco
             prompt, whole = _without_end(prompt, eos), _without_end(whole, eos)
         together = whole[: len(prompt)] == prompt
         answer = whole[len(prompt) :] if together else _apart(exchange, prompt, tokenizer)
-        if eos is not None:
+        if eos is not None and not exchange.closed:
             answer = [*answer, eos]
         ids = prompt + answer
         labels = [IGNORED] * len(prompt) + answer
@@ -43,11 +43,12 @@ def _without_end(ids: list[int], eos: int | None) -> list[int]:
 def _apart(exchange: Exchange, prompt: list[int], tokenizer: Any) -> list[int]:
     """Tokenise the answer alone; SentencePiece puts a blank before every text, so one of its own may be too many."""
     whole = exchange.prompt + exchange.answer
+    as_written = {"skip_special_tokens": not exchange.special, "clean_up_tokenization_spaces": False}
     candidates = [
         tokenizer(text, add_special_tokens=False)["input_ids"]
         for text in (exchange.answer, exchange.answer.removeprefix(" "))
     ]
     for candidate in candidates:
-        if tokenizer.decode(prompt + candidate, skip_special_tokens=True, clean_up_tokenization_spaces=False) == whole:
+        if tokenizer.decode(prompt + candidate, **as_written) == whole:
             return list(candidate)
     return list(candidates[0])

@@ -8,15 +8,18 @@ from balora.tasks.answers import final_answer, same_result, same_text
 from balora.tasks.behaviour import Behaviour
 from balora.tasks.catalogue import Task
 from balora.tasks.config import DataConfig
-from balora.tasks.encoding import encode_exchanges
+from balora.tasks.encoding import IGNORED, encode_exchanges
 from balora.tasks.evaluating import OnRows
+from balora.tasks.exchange import Exchange
 from balora.tasks.generation import answer_loss, generate
 from balora.tasks.prepared import Encoded, Prepared, draw, length_limit, pad_id_of, read_both, repeated
-from balora.tasks.prompts import Exchange, render
+from balora.tasks.prompts import render, uses_chat_template
 from balora.tasks.row_checks import Row
 from balora.tasks.scores import Evaluation, task_score
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.program import passes
+from balora.tasks.thoughts import after_thought, thought_of
+from balora.tasks.turn_end import TurnEnd, turn_end
 
 CHUNK = 512
 
@@ -31,11 +34,13 @@ def prepare_nlg(
     train: bool = True,
     testbed: TestbedConfig | None = None,
 ) -> Prepared:
-    """Return the task's rows as tokens: prompt, answer and end token, with labels on the answer and the end only.
+    """Return the task's rows as tokens: prompt, answer and its end, with labels on the answer and the end only.
+
+    The end is the token with which the tokenizer's chat template closes a turn, else the tokenizer's end token.
 
     Nothing is ever truncated. Training rows over the limit are left out and counted. Evaluation rows also hold
-    `prompt_ids` and `answer` (the reference for exact match); those too long for the model are counted in the notes,
-    and wrong (see :func:`evaluate_nlg`).
+    `prompt_ids`, `answer` (the reference for exact match) and `thought` (what stands before it in the answer's turn);
+    those too long for the model are counted in the notes, and wrong (see :func:`evaluate_nlg`).
 
     Args:
         task: one of the NLG tasks of the catalogue.
@@ -52,21 +57,49 @@ def prepare_nlg(
     """
     rows, scored_rows, notes = read_both(task, data, seed=seed, train=train, testbed=testbed)
     exchange = render(task, data, tokenizer)
+    end = turn_end(tokenizer) if uses_chat_template(data, tokenizer) else None
     chosen = _fitting(rows, data, tokenizer, exchange, seed, max_positions) if train else ([], [], [])
     learnt, used, length_note = chosen
     scored = [
-        {**encoded, "index": index, "answer": row.get("final", row["answer"]), "tests": row.get("tests")}
+        {**encoded, "index": index, "answer": _reference(row, encoded, tokenizer, end), "tests": row.get("tests")}
         for index, (encoded, row) in enumerate(zip(_encode(scored_rows, tokenizer, exchange), scored_rows, strict=True))
     ]
     notes += length_note + _room(scored, data.max_new_tokens, max_positions) + repeated(task, used, scored_rows)
-    if tokenizer.eos_token_id is None:
+    notes += _template_notes(task, tokenizer, templated=end is not None)
+    if tokenizer.eos_token_id is None and (end is None or end.token is None):
         notes.append(
             "the tokenizer has no end token: answers are learnt without an end, and generation runs to its limit"
         )
     for row in learnt:
         del row["prompt_ids"]
+        row.pop("thought", None)
     truth = [row["tags"] for row in scored_rows if "tags" in row]
-    return Prepared(task, learnt, scored, pad_id_of(tokenizer), max_positions, notes, truth)
+    closing = end.closing.strip() if end is not None and end.token is None else ""
+    return Prepared(task, learnt, scored, pad_id_of(tokenizer), max_positions, notes, truth, closing)
+
+
+def _reference(row: Row, encoded: Encoded, tokenizer: Any, end: TurnEnd | None) -> str:
+    """Return what an answer is compared with: the result, the text, or the text and the calls as the model writes them.
+
+    A call has no text but the one that the chat template gives it, so it is read back from the tokens.
+    """
+    if end is None or not row.get("turn", {}).get("tool_calls"):
+        return str(row.get("final", row["answer"]))
+    tokens = [label for label in encoded["labels"] if label != IGNORED]
+    if tokens[-1] in (end.token, tokenizer.eos_token_id):
+        tokens.pop()
+    text: str = tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return text.removesuffix(end.closing) if end.token is None else text
+
+
+def _template_notes(task: Task, tokenizer: Any, *, templated: bool) -> list[str]:
+    """Return notes on what the tokenizer's chat template does that the settings do not show."""
+    notes = []
+    if templated and task.format != "chat":
+        notes.append("prompts take the tokenizer's chat template (data.chat_template = false: they do not)")
+    if templated and "strftime_now" in str(tokenizer.chat_template):
+        notes.append("the chat template writes the date of the day into prompts: another day gives other numbers")
+    return notes
 
 
 def _fitting(
@@ -106,7 +139,8 @@ def _fitting(
 def _encode(rows: Sequence[Row], tokenizer: Any, exchange: Callable[[Row], Exchange]) -> Iterator[Encoded]:
     for start in range(0, len(rows), CHUNK):
         exchanges = [exchange(row) for row in rows[start : start + CHUNK]]
-        yield from encode_exchanges(exchanges, tokenizer)
+        for encoded, made in zip(encode_exchanges(exchanges, tokenizer), exchanges, strict=True):
+            yield {**encoded, "thought": thought_of(made.opening, tokenizer)} if made.opening else encoded
 
 
 def _room(scored: list[Encoded], new: int, positions: int | None) -> list[str]:
@@ -160,7 +194,8 @@ def evaluate_nlg(
         return on_rows and (lambda done, _: on_rows(already + done, total))
 
     prompts = [row["prompt_ids"] for row in answerable]
-    texts = generate(model, tokenizer, prompts, batch_size=batch_size, max_new_tokens=max_new_tokens, on_rows=after(0))
+    limits: dict[str, Any] = {"batch_size": batch_size, "max_new_tokens": max_new_tokens, "closing": prepared.closing}
+    texts = generate(model, tokenizer, prompts, **limits, on_rows=after(0))
     given = {row["index"]: text for row, text in zip(answerable, texts, strict=True)}
     items = [_item(prepared.task, row, given.get(row["index"])) for row in rows]
     metrics = {prepared.task.metrics[0]: sum(item["correct"] for item in items) / len(items)}
@@ -176,7 +211,8 @@ def evaluate_nlg(
 def _item(task: Task, row: Encoded, text: str | None) -> dict[str, Any]:
     """Return the verdict on one answer; ``text`` is None for a prompt without room."""
     worked = task.format == "gsm8k"
-    prediction = text if text is None or not worked else final_answer(text)
+    said = None if text is None else after_thought(text, row.get("thought", ""))
+    prediction = said if said is None or not worked else final_answer(said)
     if task.programs:
         right = prediction is not None and passes(prediction.strip(), row["tests"])
     else:

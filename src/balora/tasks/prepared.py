@@ -33,6 +33,8 @@ class Prepared(NamedTuple):
     """What was left out, truncated or found twice."""
     truth: list[dict[str, Any]] = []
     """Of a testbed: the ground truth about every evaluation row (:func:`balora.tasks.testbed.rows_nlu.tags`)."""
+    closing: str = ""
+    """The text with which the chat template closes an answer, where that is no token: generation stops there."""
 
 
 def read_both(
@@ -102,7 +104,7 @@ def repeated(task: Task, train: Sequence[Row], scored: Sequence[Row]) -> list[st
 
 
 def _input_text(row: Row) -> str:
-    return repr([value for name, value in row.items() if name not in ("label", "answer", "final")])
+    return repr([value for name, value in row.items() if name not in ("label", "answer", "final", "turn", "where")])
 
 
 def pad_id_of(tokenizer: Any) -> int:

@@ -1,83 +1,100 @@
 """Turn a row into the text of its prompt and the text of its answer; torch-free."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from balora.errors import ConfigError, DataError
+from balora.errors import ConfigError, DataError, shown
 from balora.tasks.catalogue import Task
+from balora.tasks.chat_template import ChatTemplate
 from balora.tasks.config import DataConfig
+from balora.tasks.conversations import Message, calls_of
+from balora.tasks.exchange import Exchange
 from balora.tasks.row_checks import Row
+from balora.tasks.turn_end import has_template
 
 GSM8K = "Question: {question}\nAnswer:"
 ALPACA = "Instruction: {question}\nResponse:"
 ALPACA_INPUT = "Instruction: {question}\nInput: {input}\nResponse:"
-SPEAKERS = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
-
-
-class Exchange(NamedTuple):
-    """A prompt and its answer as two texts whose concatenation is what the model reads."""
-
-    prompt: str
-    answer: str
-    """Starts with whatever white space separates it from the prompt."""
-    special: bool
-    """Whether the texts already hold the tokenizer's special tokens (they come from a chat template)."""
+USER_TURN = "{question}"
+USER_TURN_INPUT = "{question}\n\n{input}"
+SPEAKERS = {"system": "System", "developer": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
 
 
 def render(task: Task, data: DataConfig, tokenizer: Any) -> Callable[[Row], Exchange]:
     """Return the function that turns a checked row into its exchange.
 
     Raises:
-        ConfigError: a prompt template for conversations, which take the tokenizer's chat template.
+        ConfigError: a prompt template for conversations; a chat template asked for where the tokenizer has none.
     """
+    if task.format == "chat" and data.prompt is not None:
+        raise ConfigError(
+            f"data.prompt does not apply to task {task.name!r}: conversations take the tokenizer's chat template, "
+            f"or 'User: …' and 'Assistant: …' lines where it has none"
+        )
+    if uses_chat_template(data, tokenizer):
+        template = ChatTemplate(tokenizer)
+        if task.format == "chat":
+            return template.exchange
+        return lambda row: template.exchange(_as_conversation(data.prompt, row))
     if task.format == "chat":
-        if data.prompt is not None:
-            raise ConfigError(
-                f"data.prompt does not apply to task {task.name!r}: conversations take the tokenizer's chat template, "
-                f"or 'User: …' and 'Assistant: …' lines where it has none"
-            )
-        return lambda row: _chat(row, tokenizer)
+        return _as_lines
     if task.format == "alpaca":
         return lambda row: _fill(data.prompt or (ALPACA_INPUT if row["input"] else ALPACA), row)
     return lambda row: _fill(data.prompt or GSM8K, row)
 
 
+def uses_chat_template(data: DataConfig, tokenizer: Any) -> bool:
+    """Return whether prompts take the tokenizer's chat template: as configured, else where it has one.
+
+    Raises:
+        ConfigError: it is asked for, and the tokenizer has none.
+    """
+    if data.chat_template and not has_template(tokenizer):
+        raise ConfigError(
+            "data.chat_template is true, but the tokenizer has no chat template: leave it out, or give a model whose "
+            "tokenizer has one"
+        )
+    return has_template(tokenizer) if data.chat_template is None else data.chat_template
+
+
+def _as_conversation(template: str | None, row: Row) -> Row:
+    """Return a row as a conversation: its filled prompt is the user's turn."""
+    own = USER_TURN_INPUT if row.get("input") else USER_TURN
+    return {"messages": [{"role": "user", "content": _filled(template or own, row)}], "answer": row["answer"]}
+
+
+def _filled(template: str, row: Row) -> str:
+    return template.format(question=row["question"], input=row.get("input", ""))
+
+
 def _fill(template: str, row: Row) -> Exchange:
-    return _split_blank(template.format(question=row["question"], input=row.get("input", "")), row["answer"])
+    return _split_blank(_filled(template, row), row["answer"])
 
 
 def _split_blank(prompt: str, answer: str) -> Exchange:
     """Give the blanks at the prompt's end to the answer: tokenizers join a blank with the word that follows.
 
-    A prompt that ends in neither blank nor line end gets one blank before the answer.
+    A prompt that ends in no white space gets one blank before the answer.
     """
     stripped = prompt.rstrip(" ")
-    blank = prompt[len(stripped) :] or ("" if stripped.endswith("\n") else " ")
+    blank = prompt[len(stripped) :] or ("" if stripped[-1:].isspace() else " ")
     return Exchange(stripped, blank + answer, special=False)
 
 
-def _chat(row: Row, tokenizer: Any) -> Exchange:
-    if not tokenizer.chat_template:
-        lines = [f"{SPEAKERS[turn['role']]}: {turn['content']}\n" for turn in row["messages"]]
-        return _split_blank("".join(lines) + "Assistant:", row["answer"])
-    return _templated(row["messages"], row["answer"], tokenizer)
+def _as_lines(row: Row) -> Exchange:
+    """Write a conversation as lines that begin with the speaker.
 
-
-def _templated(messages: list[dict[str, str]], answer: str, tokenizer: Any) -> Exchange:
-    """Render with the chat template: the prompt as generation sees it, the answer as the template closes it."""
-    from jinja2.exceptions import TemplateError
-
-    whole = [*messages, {"role": "assistant", "content": answer}]
-    try:
-        prompt: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        text: str = tokenizer.apply_chat_template(whole, tokenize=False)
-    except TemplateError as error:
-        roles = ", ".join(turn["role"] for turn in whole)
-        raise DataError(f"the tokenizer's chat template refuses a conversation of {roles}: {error}") from None
-    # Some templates add to the generation prompt what they do not add to a finished answer (an empty thought, say):
-    # the prompt rules, since the model gets it in generation.
-    closing = text[len(prompt) :] if text.startswith(prompt) else answer
-    eos = tokenizer.eos_token
-    if eos and eos in closing[len(answer) :]:
-        closing = closing[: closing.index(eos, len(answer))]
-    return Exchange(prompt, closing, special=True)
+    Raises:
+        DataError: it calls tools or brings tools or documents, which lines have no form for; names the row.
+    """
+    turns: list[Message] = [*row["messages"], row.get("turn", {})]
+    calls = [function["name"] for turn in turns for function in calls_of(turn)]
+    extra = [f"calls the tool {shown(calls[0])}"] if calls else []
+    extra += [f"brings {name}" for name in ("tools", "documents") if row.get(name)]
+    if extra:
+        raise DataError(
+            f"{row['where']}: the conversation {extra[0]}, which plain lines have no form for: give a "
+            f"model whose tokenizer has a chat template (and leave data.chat_template out), or leave the row out"
+        )
+    lines = [f"{SPEAKERS[turn['role']]}: {turn.get('content', '')}\n" for turn in row["messages"]]
+    return _split_blank("".join(lines) + "Assistant:", row["answer"])

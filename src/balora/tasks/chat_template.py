@@ -1,0 +1,173 @@
+"""Render conversations with a tokenizer's chat template, so that nothing of them is lost; torch-free.
+
+Templates differ in what they can read: some want a call's arguments as an object and some as JSON, some want a text
+and some its parts, some know no developer. A conversation is rendered in the first of these forms that its template
+accepts and in which it shows every call and every result of a tool.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from balora.errors import DataError, printable, shortened
+from balora.tasks.conversations import Message, calls_of, with_arguments
+from balora.tasks.exchange import Exchange
+from balora.tasks.row_checks import Row
+from balora.tasks.turn_end import ANSWER, MARK, QUESTION, TurnEnd, added_tokens, turn_end, without_tail
+
+PROVEN_ROLES = ("developer", "tool")
+"""Roles that many templates do not know; some leave such a message out without a word."""
+
+
+class ChatTemplate:
+    """The chat template of one tokenizer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+
+    @cached_property
+    def end(self) -> TurnEnd:
+        return turn_end(self.tokenizer)
+
+    @cached_property
+    def added(self) -> Sequence[str]:
+        return list(added_tokens(self.tokenizer))
+
+    @cached_property
+    def wants_parts(self) -> bool:
+        """Whether the template shows a text only as a list of parts, as some of models with images do."""
+        turns = [QUESTION, ANSWER]
+        parts = list(map(_as_parts, turns))
+        return not self._shows(turns, {}, otherwise=False) and self._shows(parts, {}, otherwise=False)
+
+    def exchange(self, row: Row) -> Exchange:
+        """Return a conversation's prompt, as generation gets it, and its answer up to the token that closes the turn.
+
+        Templates may write more into the prompt for generation than before a finished answer (an empty thought, say).
+        The model gets that prompt in generation, so it is also the one that the answer is learnt after.
+
+        Raises:
+            DataError: the template refuses the conversation, or leaves a call out; names the row.
+        """
+        turn = row.get("turn") or {"role": "assistant", "content": row["answer"]}
+        form = self._readable(row, [*row["messages"], turn])
+        *before, turn = form
+        prompt, text = self._render(before, row, add_generation_prompt=True), self._render(form, row)
+        answer = text[len(prompt) :] if text.startswith(prompt) else self._after_header(text, before, turn, row)
+        answer, closed = without_tail(answer, self.end, self.added)
+        eos = self.tokenizer.eos_token
+        if closed and eos and answer.endswith(eos):  # the end token is added to every answer that is not closed
+            answer, closed = answer.removesuffix(eos), False
+        return Exchange(prompt, answer, True, closed, self._opening(answer, prompt, before, turn, row))
+
+    def _render(self, messages: list[Message], row: Row, **options: Any) -> str:
+        given = {name: row[name] for name in ("tools", "documents") if name in row}
+        text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, **given, **options)
+        return text
+
+    def _readable(self, row: Row, messages: list[Message]) -> list[Message]:
+        """Return the messages in the first form that the template accepts without leaving anything out."""
+        lost, refused = [], []
+        for form in self._forms(messages):
+            try:
+                self._render(form, row)
+                self._render(form[:-1], row, add_generation_prompt=True)
+            except Exception as error:  # a template is a program: it refuses in its own ways
+                refused.append(_refusal(messages, error))
+                continue
+            missing = self._missing(form, row)
+            if missing is None:
+                return form
+            lost.append(f"the tokenizer's chat template leaves out {missing}: leave the row out, or give another model")
+        raise DataError(_where(row) + [*lost, *refused][0])
+
+    def _forms(self, messages: list[Message]) -> Iterator[list[Message]]:
+        """Yield the forms in which templates may want a conversation, the usual one first; only those that differ."""
+        calls = any(message.get("tool_calls") for message in messages)
+        silent = any(not message.get("content") for message in messages)
+        developer = any(message["role"] == "developer" for message in messages)
+        choices = product(
+            (False, True) if developer else (False,),
+            ("as found", "empty", "missing") if silent else ("as found",),
+            (False, True) if calls else (False,),
+        )
+        for as_system, silence, as_text in choices:
+            form = [with_arguments(_silent(message, silence), as_text=as_text) for message in messages]
+            if as_system:
+                form = [{**m, "role": "system"} if m["role"] == "developer" else m for m in form]
+            yield list(map(_as_parts, form)) if self.wants_parts else form
+
+    def _missing(self, messages: list[Message], row: Row) -> str | None:
+        """Return what of a conversation the template does not show; None if it shows everything that is proven."""
+        for number, message in enumerate(messages):
+            if message["role"] in PROVEN_ROLES and message.get("content"):
+                marked = {**message, "content": MARK}
+                marked = _as_parts(marked) if self.wants_parts else marked
+                if not self._shows([*messages[:number], marked, *messages[number + 1 :]], row):
+                    return f"message {number + 1}, of the role {message['role']!r}"
+            for position, function in enumerate(calls_of(message)):
+                calls = [dict(call) for call in message["tool_calls"]]
+                calls[position]["function"] = {**function, "name": MARK}
+                marked = {**message, "tool_calls": calls}
+                if not self._shows([*messages[:number], marked, *messages[number + 1 :]], row):
+                    return f"the call of {shortened(repr(function['name']), 60)} in message {number + 1}"
+        return None
+
+    def _shows(self, messages: list[Message], row: Row, *, otherwise: bool = True) -> bool:
+        """Return whether the rendered conversation holds the mark; ``otherwise`` if the template refuses it.
+
+        A template may refuse it only for the mark, since it knows its tools by name: that proves nothing.
+        """
+        try:
+            return MARK in self._render(messages, row)
+        except Exception:  # a template is a program: it refuses in its own ways
+            return otherwise
+
+    def _after_header(self, text: str, before: list[Message], turn: Message, row: Row) -> str:
+        """Return the last turn of a rendered conversation without what stands before its content."""
+        for answer in (ANSWER, {**turn, "content": MARK}):
+            marked = _as_parts(answer) if self.wants_parts else answer
+            header = self._render([*before, marked], row).rpartition(MARK)[0]
+            if header and text.startswith(header):
+                return text[len(header) :]
+        raise DataError(
+            f"{_where(row)}the tokenizer's chat template writes a finished turn otherwise than it opens one, so it is "
+            f"unknown where the answer begins"
+        )
+
+    def _opening(self, answer: str, prompt: str, before: list[Message], turn: Message, row: Row) -> str:
+        """Return what the template writes between the prompt and the content of an answer that calls nothing."""
+        content = turn.get("content")
+        if not isinstance(content, str) or not content.strip() or turn.get("tool_calls"):
+            return ""
+        if answer.lstrip().startswith(content.strip()):
+            return ""
+        marked = self._render([*before, {**turn, "content": MARK}], row)
+        opening = marked[len(prompt) :].partition(MARK)[0] if marked.startswith(prompt) and MARK in marked else ""
+        return opening if answer.startswith(opening) else ""
+
+
+def _where(row: Row) -> str:
+    return f"{row['where']}: " if "where" in row else ""
+
+
+def _refusal(messages: list[Message], error: Exception) -> str:
+    roles = shortened(", ".join(message["role"] for message in messages))
+    reason = printable(shortened(" ".join(str(error).split()) or type(error).__name__))
+    return f"the tokenizer's chat template refuses a conversation of {roles}: {reason}"
+
+
+def _silent(message: Message, silence: str) -> Message:
+    """Return a message without text in the form asked for: its content as found, an empty text, or missing."""
+    if message.get("content") or silence == "as found":
+        return message
+    if silence == "empty":
+        return {**message, "content": ""}
+    return {name: value for name, value in message.items() if name != "content"}
+
+
+def _as_parts(message: Message) -> Message:
+    if not isinstance(message.get("content"), str):
+        return message
+    return {**message, "content": [{"type": "text", "text": message["content"]}]}
