@@ -9,7 +9,7 @@ import pytest
 from chat_cases import CASES, CHATML, CHATML_TOKENS, Case, byte_tokenizer
 from refusals import refused, run_verb
 
-from balora.errors import ConfigError, DataError
+from balora.errors import ConfigError
 from balora.tasks.catalogue import TASKS
 from balora.tasks.config import DataConfig
 from balora.tasks.nlg import prepare_nlg
@@ -88,8 +88,10 @@ def test_asked_for_where_there_is_none(task: str) -> None:
 @pytest.mark.parametrize("template", ["{{ raise_exception('no') }}", "{% for", "{{ messages[3].content }}"])
 def test_a_template_that_refuses_a_question_is_an_error_of_the_template(template: str) -> None:
     tokenizer = byte_tokenizer(Case(template, "", "", CHATML_TOKENS))
-    with pytest.raises(DataError, match=r"^the tokenizer's chat template refuses a conversation of user, assistant: "):
+    with pytest.raises(ConfigError) as caught:
         render(TASKS["gsm8k"], DataConfig(), tokenizer)(ROWS["gsm8k"])
+    assert str(caught.value).startswith("the tokenizer's chat template refuses a conversation of user, assistant: ")
+    assert str(caught.value).endswith("; data.chat_template = false writes prompts without it")
 
 
 @pytest.mark.parametrize(
@@ -135,10 +137,7 @@ def test_other_values_are_refused(value: Any) -> None:
 def test_the_command_line_sets_it(checkpoint: Path, data: Path, tmp_path: Path) -> None:
     words = ["evaluate", "--model", checkpoint, "--task", "gsm8k", "--data", data, "--json"]
     few = ["--set", "data.eval_rows=2", "--set", "data.max_new_tokens=4"]
-    refused(
-        [*words, *few, "--set", "data.chat_template=true"],
-        "data.chat_template is true, but the tokenizer has none"[:25],
-    )
+    refused([*words, *few, "--set", "data.chat_template=true"], "data.chat_template is true, but the tokenizer has no")
     shutil.copytree(checkpoint, tmp_path / "model")
     (tmp_path / "model" / "chat_template.jinja").write_text(CHATML)
     words[2] = tmp_path / "model"

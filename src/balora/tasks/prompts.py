@@ -35,7 +35,7 @@ def render(task: Task, data: DataConfig, tokenizer: Any) -> Callable[[Row], Exch
         template = ChatTemplate(tokenizer)
         if task.format == "chat":
             return template.exchange
-        return lambda row: template.exchange(_as_conversation(data.prompt, row))
+        return lambda row: _as_conversation(template, data.prompt, row)
     if task.format == "chat":
         return _as_lines
     if task.format == "alpaca":
@@ -57,10 +57,18 @@ def uses_chat_template(data: DataConfig, tokenizer: Any) -> bool:
     return has_template(tokenizer) if data.chat_template is None else data.chat_template
 
 
-def _as_conversation(template: str | None, row: Row) -> Row:
-    """Return a row as a conversation: its filled prompt is the user's turn."""
+def _as_conversation(template: ChatTemplate, prompt: str | None, row: Row) -> Exchange:
+    """Render a row as a conversation: its filled prompt is the user's turn.
+
+    Raises:
+        ConfigError: the template refuses a question and its answer.
+    """
     own = USER_TURN_INPUT if row.get("input") else USER_TURN
-    return {"messages": [{"role": "user", "content": _filled(template or own, row)}], "answer": row["answer"]}
+    turn = {"role": "user", "content": _filled(prompt or own, row)}
+    try:
+        return template.exchange({"messages": [turn], "answer": row["answer"]})
+    except DataError as error:
+        raise ConfigError(f"{error}; data.chat_template = false writes prompts without it") from None
 
 
 def _filled(template: str, row: Row) -> str:
