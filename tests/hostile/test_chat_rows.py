@@ -188,6 +188,16 @@ def test_a_system_text_beside_the_conversation_comes_first() -> None:
     )
 
 
+@pytest.mark.parametrize("tools", [None, [], "", "[]", "null", "{}"])
+def test_no_tools(tools: Any) -> None:
+    assert "tools" not in checked({"messages": [USER, FINAL], "tools": tools})
+
+
+def test_the_result_of_a_tool_may_be_an_object() -> None:
+    row = {"messages": [USER, calling(), {**RESULT, "content": {"sky": "grau, grün", "wind": None}}, FINAL]}
+    assert '\n{"sky": "grau, grün"}<|im_end|>' in said(row)
+
+
 @pytest.mark.parametrize("role", ["developer", "tool", "system", "function"])
 def test_roles(role: str) -> None:
     shown = {"function": "tool"}.get(role, role)

@@ -51,9 +51,7 @@ class ChatTemplate:
             DataError: the template refuses the conversation, or leaves a call out; names the row.
         """
         turn = row.get("turn") or {"role": "assistant", "content": row["answer"]}
-        form = self._readable(row, [*row["messages"], turn])
-        *before, turn = form
-        prompt, text = self._render(before, row, add_generation_prompt=True), self._render(form, row)
+        (*before, turn), prompt, text = self._readable(row, [*row["messages"], turn])
         answer = text[len(prompt) :] if text.startswith(prompt) else self._after_header(text, before, turn, row)
         answer, closed = without_tail(answer, self.end, self.added)
         eos = self.tokenizer.eos_token
@@ -66,19 +64,21 @@ class ChatTemplate:
         text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, **given, **options)
         return text
 
-    def _readable(self, row: Row, messages: list[Message]) -> list[Message]:
-        """Return the messages in the first form that the template accepts without leaving anything out."""
+    def _readable(self, row: Row, messages: list[Message]) -> tuple[list[Message], str, str]:
+        """Return the messages in the first form that the template accepts without leaving anything out.
+
+        Beside them: the prompt for the last message, and the whole conversation, as texts.
+        """
         lost, refused = [], []
         for form in self._forms(messages):
             try:
-                self._render(form, row)
-                self._render(form[:-1], row, add_generation_prompt=True)
+                prompt, text = self._render(form[:-1], row, add_generation_prompt=True), self._render(form, row)
             except Exception as error:  # a template is a program: it refuses in its own ways
                 refused.append(_refusal(messages, error))
                 continue
             missing = self._missing(form, row)
             if missing is None:
-                return form
+                return form, prompt, text
             lost.append(f"the tokenizer's chat template leaves out {missing}: leave the row out, or give another model")
         raise DataError(_where(row) + [*lost, *refused][0])
 

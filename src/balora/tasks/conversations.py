@@ -64,7 +64,8 @@ def conversation(where: str, values: Mapping[str, Any], column: str) -> dict[str
     if not answer.strip() and not turn.get("tool_calls"):
         return None
     row = {"messages": before, "turn": turn, "answer": answer, "where": where}
-    return row | {name: _objects(where, name, values[name]) for name in ("tools", "documents") if values.get(name)}
+    extra = {name: _objects(where, name, values.get(name)) for name in ("tools", "documents")}
+    return row | {name: objects for name, objects in extra.items() if objects}
 
 
 def _message(where: str, number: int, message: Any) -> Message:
@@ -79,7 +80,9 @@ def _message(where: str, number: int, message: Any) -> Message:
     if role not in ROLES:
         raise DataError(f"{where}: message {number} has role {shown(role)}, allowed: {', '.join(ROLES)}")
     fields["role"] = role
-    if content is not None:
+    if role == "tool" and isinstance(content, Mapping):
+        fields["content"] = json.dumps(without_nulls(content), ensure_ascii=False)
+    elif content is not None:
         fields["content"] = _text(where, number, message, content)
     elif role == "tool":
         fields["content"] = ""
@@ -144,8 +147,8 @@ def _read(where: str, number: int, name: str, text: Any) -> Any:
 
 
 def _objects(where: str, name: str, found: Any) -> list[Message]:
-    """Return a row's tools or documents, from a list or from its JSON."""
-    read = _parsed(found) if isinstance(found, str) else without_nulls(found)
+    """Return a row's tools or documents, from a list or from its JSON; none where it is null or empty."""
+    read = (_parsed(found) if isinstance(found, str) else without_nulls(found)) or []
     objects = [_parsed(one) for one in read] if isinstance(read, list) else [read]
     if not all(isinstance(one, dict) for one in objects):
         raise DataError(f"{where}: {name} is {shown(found)}, but a list of objects, or its JSON, is needed")

@@ -66,7 +66,7 @@ def prepare_nlg(
     ]
     notes += length_note + _room(scored, data.max_new_tokens, max_positions) + repeated(task, used, scored_rows)
     notes += _template_notes(task, tokenizer, templated=end is not None)
-    if tokenizer.eos_token_id is None and (end is None or end.token is None):
+    if tokenizer.eos_token_id is None and (end is None or not end.closing):
         notes.append(
             "the tokenizer has no end token: answers are learnt without an end, and generation runs to its limit"
         )
