@@ -19,7 +19,8 @@ MUTANTS = {
         ("end-after-the-closing", "if eos is not None and not exchange.closed:", "if eos is not None:"),
     ],
     ("tasks/chat_template.py", "hostile/test_chat_rows.py"): [
-        ("calls-may-vanish", "calls_of(message)", "[]"),
+        ("calls-may-vanish", 'message.get("tool_calls", []):', "[]:"),
+        ("texts-may-vanish", 'for name in ("content", *THOUGHTS)]', "for name in THOUGHTS]"),
         ("results-may-vanish", 'PROVEN_ROLES = ("developer", "tool")', 'PROVEN_ROLES = ("developer",)'),
         ("tools-left-out", 'for name in ("tools", "documents") if name in row', 'for name in ("documents",) if name in row'),
         ("arguments-in-one-form", "(False, True) if calls else (False,)", "(False,)"),

@@ -71,6 +71,18 @@ NEEDS_SYSTEM = (
     "{% if messages[0].role != 'system' %}{{ raise_exception('a system message first') }}{% endif %}" + CHATML
 )
 
+HERMES = (
+    "{% if tools %}<|im_start|>system\nTools: {{ tools | tojson }}<|im_end|>\n{% endif %}"
+    "{% if documents %}<|im_start|>system\nDocuments: {{ documents | tojson }}<|im_end|>\n{% endif %}"
+    "{% for m in messages %}<|im_start|>{{ m.role }}{% if m.name %} {{ m.name }}{% endif %}"
+    "{% if m.tool_call_id %} {{ m.tool_call_id }}{% endif %}{{ '\n' }}"
+    "{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>\n{% endif %}"
+    "{% if m.content %}{{ m.content }}{% endif %}"
+    "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""Shows calls, tools, documents, names and thoughts, as the templates of Qwen and Hermes do."""
+
 CASES = {
     "chatml": Case(CHATML, "<|im_end|>", "    yes\n<|im_end|>", CHATML_TOKENS),
     "chatml, eos closes": Case(CHATML, "<|im_end|>", "    yes\n<|im_end|>", CHATML_TOKENS, "<|im_end|>"),

@@ -16,6 +16,7 @@ from chat_cases import (
     CHATML_TOKENS,
     FINAL,
     FLAT_CALL,
+    HERMES,
     RESULT,
     TOOL,
     USER,
@@ -28,27 +29,14 @@ from chat_cases import (
 from refusals import refused
 
 from balora.errors import DataError
-from balora.tasks import nlg
 from balora.tasks.catalogue import TASKS
 from balora.tasks.config import DataConfig
 from balora.tasks.exchange import Exchange
 from balora.tasks.files import SourceRow
-from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.prompts import render
 from balora.tasks.row_checks import check_row
 from balora.tasks.splits import read_split
 
-HERMES = (
-    "{% if tools %}<|im_start|>system\nTools: {{ tools | tojson }}<|im_end|>\n{% endif %}"
-    "{% if documents %}<|im_start|>system\nDocuments: {{ documents | tojson }}<|im_end|>\n{% endif %}"
-    "{% for m in messages %}<|im_start|>{{ m.role }}{% if m.name %} {{ m.name }}{% endif %}"
-    "{% if m.tool_call_id %} {{ m.tool_call_id }}{% endif %}{{ '\n' }}"
-    "{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>\n{% endif %}"
-    "{% if m.content %}{{ m.content }}{% endif %}"
-    "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}<|im_end|>\n"
-    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-"""Shows calls, tools, documents, names and thoughts, as the templates of Qwen and Hermes do."""
 AS_OBJECT = '<tool_call>{"name": "get_weather", "arguments": {"city": "Oslo"}}</tool_call>'
 
 
@@ -358,25 +346,3 @@ def test_the_command_line_names_the_row_that_a_template_hides(checkpoint: Path, 
         f"{tmp_path}/validation.jsonl:2: the tokenizer's chat template leaves out the call of 'get_weather' in message",
         watched=tmp_path,
     )
-
-
-# --- what a call is compared with ---
-
-
-@pytest.mark.parametrize("case", ["chatml", "words close", "chatml, no eos"])
-def test_a_call_is_right_when_the_model_writes_it_as_the_template_does(
-    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    template = CASES[case].template.replace(
-        "{{ m.content }}",
-        "{{ m.content }}{% for c in m.tool_calls or [] %}<call>{{ c.function.name }}</call>{% endfor %}",
-    )
-    tokenizer = byte_tokenizer(CASES[case]._replace(template=template))
-    for split in ("train", "validation"):
-        (tmp_path / f"{split}.json").write_text(json.dumps([{"messages": [USER, calling("")]}] * 2))
-    prepared = prepare_nlg(TASKS["chat"], DataConfig(folder=str(tmp_path)), tokenizer, seed=0)
-    monkeypatch.setattr(nlg, "generate", lambda *_, **__: ["<call>get_weather</call>", "get_weather"])
-    monkeypatch.setattr(nlg, "answer_loss", lambda *_, **__: 1.0)
-    items = evaluate_nlg(None, None, prepared, batch_size=2, max_new_tokens=4).items
-    assert [item["correct"] for item in items] == [True, False]
-    assert items[0]["answer"] == "<call>get_weather</call>"

@@ -12,6 +12,7 @@ from refusals import refused, run_verb
 from balora.errors import ConfigError
 from balora.tasks.catalogue import TASKS
 from balora.tasks.config import DataConfig
+from balora.tasks.exchange import Exchange
 from balora.tasks.nlg import prepare_nlg
 from balora.tasks.prompts import render
 from balora.training.identity import run_id
@@ -50,7 +51,7 @@ def test_without_it_prompts_are_those_of_a_base_model(task: str, template: bool)
     tokenizer.chat_template = tokenizer.chat_template if template else None
     data = DataConfig(chat_template=False if template else None)
     made = render(TASKS[task], data, tokenizer)(ROWS[task])
-    assert made == (PLAIN[task], f" {ROWS[task]['answer']}", False, False, "")
+    assert made == Exchange(PLAIN[task], f" {ROWS[task]['answer']}", special=False)
 
 
 @pytest.mark.parametrize("task", ["gsm8k", "math", "alpaca"])

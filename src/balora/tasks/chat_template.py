@@ -10,14 +10,18 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from balora.errors import DataError, printable, shortened
-from balora.tasks.conversations import Message, calls_of, with_arguments
+from balora.errors import DataError, printable, shortened, shown
+from balora.tasks.conversations import Message, with_arguments
 from balora.tasks.exchange import Exchange
 from balora.tasks.row_checks import Row
 from balora.tasks.turn_end import ANSWER, MARK, QUESTION, TurnEnd, added_tokens, turn_end, without_tail
 
 PROVEN_ROLES = ("developer", "tool")
 """Roles that many templates do not know; some leave such a message out without a word."""
+
+
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+"""The fields in which data files hold a thought."""
 
 
 class ChatTemplate:
@@ -39,7 +43,7 @@ class ChatTemplate:
         """Whether the template shows a text only as a list of parts, as some of models with images do."""
         turns = [QUESTION, ANSWER]
         parts = list(map(_as_parts, turns))
-        return not self._shows(turns, {}, otherwise=False) and self._shows(parts, {}, otherwise=False)
+        return not self._shows(turns) and self._shows(parts)
 
     def exchange(self, row: Row) -> Exchange:
         """Return a conversation's prompt, as generation gets it, and its answer up to the token that closes the turn.
@@ -50,14 +54,15 @@ class ChatTemplate:
         Raises:
             DataError: the template refuses the conversation, or leaves a call out; names the row.
         """
-        turn = row.get("turn") or {"role": "assistant", "content": row["answer"]}
-        (*before, turn), prompt, text = self._readable(row, [*row["messages"], turn])
+        own = row.get("turn") or {"role": "assistant", "content": row["answer"]}
+        (*before, turn), prompt, text = self._readable(row, [*row["messages"], own])
         answer = text[len(prompt) :] if text.startswith(prompt) else self._after_header(text, before, turn, row)
         answer, closed = without_tail(answer, self.end, self.added)
         eos = self.tokenizer.eos_token
         if closed and eos and answer.endswith(eos):  # the end token is added to every answer that is not closed
             answer, closed = answer.removesuffix(eos), False
-        return Exchange(prompt, answer, True, closed, self._opening(answer, prompt, before, turn, row))
+        opening = self._opening(answer, prompt, before, turn, row)
+        return Exchange(prompt, answer, True, closed, opening, _leaves_out(answer, own))
 
     def _render(self, messages: list[Message], row: Row, **options: Any) -> str:
         given = {name: row[name] for name in ("tools", "documents") if name in row}
@@ -99,30 +104,34 @@ class ChatTemplate:
             yield list(map(_as_parts, form)) if self.wants_parts else form
 
     def _missing(self, messages: list[Message], row: Row) -> str | None:
-        """Return what of a conversation the template does not show; None if it shows everything that is proven."""
-        for number, message in enumerate(messages):
-            if message["role"] in PROVEN_ROLES and message.get("content"):
-                marked = {**message, "content": MARK}
-                marked = _as_parts(marked) if self.wants_parts else marked
-                if not self._shows([*messages[:number], marked, *messages[number + 1 :]], row):
-                    return f"message {number + 1}, of the role {message['role']!r}"
-            for position, function in enumerate(calls_of(message)):
-                calls = [dict(call) for call in message["tool_calls"]]
-                calls[position]["function"] = {**function, "name": MARK}
-                marked = {**message, "tool_calls": calls}
-                if not self._shows([*messages[:number], marked, *messages[number + 1 :]], row):
-                    return f"the call of {shortened(repr(function['name']), 60)} in message {number + 1}"
-        return None
+        """Return what of a conversation the template does not show; None if it shows everything that is proven.
 
-    def _shows(self, messages: list[Message], row: Row, *, otherwise: bool = True) -> bool:
-        """Return whether the rendered conversation holds the mark; ``otherwise`` if the template refuses it.
-
-        A template may refuse it only for the mark, since it knows its tools by name: that proves nothing.
+        Every call's name and every text of :data:`PROVEN_ROLES` is replaced by a mark of its own, and looked for.
         """
+        marked, proven = [], list[str]()
+        for number, message in enumerate(messages, 1):
+            changed = dict(message)
+            if message["role"] in PROVEN_ROLES and message.get("content"):
+                changed["content"] = _mark(proven, f"message {number}, of the role {message['role']!r}")
+                changed = _as_parts(changed) if self.wants_parts else changed
+            calls = []
+            for call in message.get("tool_calls", []):
+                name = _mark(proven, f"the call of {shown(call['function']['name'])} in message {number}")
+                calls.append({**call, "function": {**call["function"], "name": name}})
+            marked.append(changed | ({"tool_calls": calls} if calls else {}))
+        if not proven:
+            return None
         try:
-            return MARK in self._render(messages, row)
+            text = self._render(marked, row)
+        except Exception:  # a template may know its tools by name and refuse the marks: that proves nothing
+            return None
+        return next((what for place, what in enumerate(proven) if _mark_of(place) not in text), None)
+
+    def _shows(self, messages: list[Message]) -> bool:
+        try:
+            return MARK in self._render(messages, {})
         except Exception:  # a template is a program: it refuses in its own ways
-            return otherwise
+            return False
 
     def _after_header(self, text: str, before: list[Message], turn: Message, row: Row) -> str:
         """Return the last turn of a rendered conversation without what stands before its content."""
@@ -146,6 +155,23 @@ class ChatTemplate:
         marked = self._render([*before, {**turn, "content": MARK}], row)
         opening = marked[len(prompt) :].partition(MARK)[0] if marked.startswith(prompt) and MARK in marked else ""
         return opening if answer.startswith(opening) else ""
+
+
+def _leaves_out(answer: str, turn: Message) -> bool:
+    """Return whether a rendered answer lacks the text or the thought of its message; white space does not count."""
+    texts = [turn.get(name) for name in ("content", *THOUGHTS)]
+    compact = "".join(answer.split())
+    return any(isinstance(text, str) and "".join(text.split()) not in compact for text in texts)
+
+
+def _mark(proven: list[str], what: str) -> str:
+    """Note ``what`` is proven next, and return the mark that stands for it."""
+    proven.append(what)
+    return _mark_of(len(proven) - 1)
+
+
+def _mark_of(place: int) -> str:
+    return f"{MARK}{place}Zq"
 
 
 def _where(row: Row) -> str:

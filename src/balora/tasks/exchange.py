@@ -15,3 +15,5 @@ class Exchange(NamedTuple):
     """Whether the answer ends in the token that closes the turn, so that no end token follows it."""
     opening: str = ""
     """What the template writes before the answer's own text, at the start of `answer` (an empty thought, say)."""
+    incomplete: bool = False
+    """Whether the template leaves out the text beside a call, or the thought, of the answer's message."""

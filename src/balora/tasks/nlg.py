@@ -65,14 +65,16 @@ def prepare_nlg(
         for index, (encoded, row) in enumerate(zip(_encode(scored_rows, tokenizer, exchange), scored_rows, strict=True))
     ]
     notes += length_note + _room(scored, data.max_new_tokens, max_positions) + repeated(task, used, scored_rows)
-    notes += _template_notes(task, tokenizer, templated=end is not None)
+    if end is not None:
+        notes += _template_notes(task, tokenizer, [*learnt, *scored])
     if tokenizer.eos_token_id is None and (end is None or not end.closing):
         notes.append(
             "the tokenizer has no end token: answers are learnt without an end, and generation runs to its limit"
         )
     for row in learnt:
         del row["prompt_ids"]
-        row.pop("thought", None)
+        for name in ("thought", "incomplete"):
+            row.pop(name, None)
     truth = [row["tags"] for row in scored_rows if "tags" in row]
     closing = end.closing.strip() if end is not None and end.token is None else ""
     return Prepared(task, learnt, scored, pad_id_of(tokenizer), max_positions, notes, truth, closing)
@@ -92,12 +94,18 @@ def _reference(row: Row, encoded: Encoded, tokenizer: Any, end: TurnEnd | None) 
     return text.removesuffix(end.closing) if end.token is None else text
 
 
-def _template_notes(task: Task, tokenizer: Any, *, templated: bool) -> list[str]:
+def _template_notes(task: Task, tokenizer: Any, rows: Sequence[Encoded]) -> list[str]:
     """Return notes on what the tokenizer's chat template does that the settings do not show."""
     notes = []
-    if templated and task.format != "chat":
+    if task.format != "chat":
         notes.append("prompts take the tokenizer's chat template (data.chat_template = false: they do not)")
-    if templated and "strftime_now" in str(tokenizer.chat_template):
+    incomplete = sum("incomplete" in row for row in rows)
+    if incomplete:
+        notes.append(
+            f"{incomplete:,} of {len(rows):,} rows: the chat template leaves out the text beside the call, or the "
+            f"thought, of the answer"
+        )
+    if "strftime_now" in str(tokenizer.chat_template):
         notes.append("the chat template writes the date of the day into prompts: another day gives other numbers")
     return notes
 
@@ -140,7 +148,11 @@ def _encode(rows: Sequence[Row], tokenizer: Any, exchange: Callable[[Row], Excha
     for start in range(0, len(rows), CHUNK):
         exchanges = [exchange(row) for row in rows[start : start + CHUNK]]
         for encoded, made in zip(encode_exchanges(exchanges, tokenizer), exchanges, strict=True):
-            yield {**encoded, "thought": thought_of(made.opening, tokenizer)} if made.opening else encoded
+            if made.opening:
+                encoded["thought"] = thought_of(made.opening, tokenizer)
+            if made.incomplete:
+                encoded["incomplete"] = True
+            yield encoded
 
 
 def _room(scored: list[Encoded], new: int, positions: int | None) -> list[str]:
