@@ -20,10 +20,12 @@ MUTANTS = {
     ],
     ("tasks/chat_template.py", "hostile/test_chat_rows.py"): [
         ("calls-may-vanish", 'message.get("tool_calls", []):', "[]:"),
-        ("texts-may-vanish", 'for name in ("content", *THOUGHTS)]', "for name in THOUGHTS]"),
         ("results-may-vanish", 'PROVEN_ROLES = ("developer", "tool")', 'PROVEN_ROLES = ("developer",)'),
         ("tools-left-out", 'for name in ("tools", "documents") if name in row', 'for name in ("documents",) if name in row'),
         ("arguments-in-one-form", "(False, True) if calls else (False,)", "(False,)"),
+    ],
+    ("tasks/chat_template.py", "hostile/test_call_answers.py"): [
+        ("texts-may-vanish", 'for name in ("content", *THOUGHTS)]', "for name in THOUGHTS]"),
     ],
     ("tasks/conversations.py", "hostile/test_chat_rows.py"): [
         ("call-is-no-answer", 'if not answer.strip() and not turn.get("tool_calls"):', "if not answer.strip():"),
