@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 SHOWN = 200
 """Most characters of a value that an error text repeats."""
+LISTED = 100
+"""Most known names that an error text lists."""
 BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that change the direction of the text around them, and with it what a reader sees."""
 
@@ -56,6 +58,21 @@ def is_printable(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") and character not in BIDIRECTIONAL
 
 
+def unwritable(text: str) -> str | None:
+    """Return why a text cannot stand in a record: it holds a control character or half of a pair; None if it can.
+
+    Line ends and tabs may be. A half stands for a byte of a file name that is not UTF-8.
+    """
+    if text.isprintable():
+        return None
+    for character in text:
+        if unicodedata.category(character) == "Cs":
+            return f"{shown(text)} is not UTF-8 text: rename it"
+        if unicodedata.category(character) == "Cc" and character not in "\t\n\r":
+            return f"{shown(text)} holds the control character {shown(character)}: remove it"
+    return None
+
+
 def printable(text: str) -> str:
     """Return ``text`` with every character that acts on a terminal or a page written as its escape (``\\x1b``)."""
     if text.isprintable():
@@ -73,10 +90,13 @@ def shortened(text: str, limit: int = SHOWN) -> str:
 
 def shown(value: object, limit: int = SHOWN) -> str:
     """Return ``repr(value)`` for an error text: one short line without control characters, whatever ``value`` holds."""
+    if isinstance(value, int) and value.bit_length() > 4 * limit:
+        return f"a number of {value.bit_length() * 0.30103:,.0f} digits"
     try:
-        return printable(shortened(_short_repr(limit).repr(value), limit))
+        text = repr(value) if isinstance(value, str | bytes) else _short_repr(limit).repr(value)
     except (ValueError, RecursionError):  # an integer of more digits than Python writes; nested without an end
         return f"a {type(value).__name__} too large to show"
+    return printable(shortened(text, limit))
 
 
 def _short_repr(limit: int) -> reprlib.Repr:
@@ -94,5 +114,6 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     close = below or difflib.get_close_matches(name, names, n=1)
     hints = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
     if len(names) <= 20 or not close:
-        hints.append(f"known: {', '.join(names)}")
+        more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+        hints.append(f"known: {', '.join(map(printable, names[:LISTED]))}{more}")
     return f"unknown {kind} {shown(name)}: {' '.join(hints)}"
