@@ -1,8 +1,8 @@
 """Define the settings of a low-rank adapter; torch-free."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from balora.settings import Settings
 
@@ -27,9 +27,14 @@ class AdapterConfig(Settings):
     modules_to_save: tuple[str, ...] = ()
     """Further modules trained in full and saved along; classification heads are added by themselves."""
 
+    @field_validator("target_modules", "modules_to_save", mode="before")
+    @classmethod
+    def _one_name_is_a_list_of_one(cls, names: Any) -> Any:
+        return (names,) if isinstance(names, str) and names != "all-linear" else names
+
     @model_validator(mode="after")
     def _some_target(self) -> Self:
-        if not self.target_modules:
+        if not all(self.target_modules or [""]):
             raise ValueError("target_modules is empty: name at least one layer, or use 'all-linear'")
         return self
 

@@ -1,6 +1,6 @@
 """Define the configuration of the training objective; torch-free, so that plans and reports can read it."""
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -71,6 +71,8 @@ class SpectralTerm(Term):
 
 class ObjectiveConfig(Settings):
     """L = L_task + λ1·consistency + λ2·diversity + λ3·spectral, every choice spelled out."""
+
+    shorthands: ClassVar = ("preset", "scale")
 
     family: Family
     """Which kind of task is trained: `nlu` (classification, regression) or `nlg` (causal language modelling)."""

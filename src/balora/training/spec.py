@@ -1,16 +1,17 @@
 """Resolve settings into the full specification of one fine-tuning run; torch-free, so that plans can read it."""
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from balora.adapters.config import AdapterConfig
-from balora.errors import ConfigError, unknown_name
+from balora.errors import ConfigError, shown, unknown_name, unwritable
 from balora.objective.config import TERMS, ObjectiveConfig
-from balora.settings import Family, Settings, SettingsError, key_names, merge, nest
-from balora.tasks.catalogue import find_task
+from balora.settings import Family, Settings, SettingsError, as_number, dotted, key_names, merge, nest, text_names
+from balora.tasks.catalogue import TASKS, find_task
 from balora.tasks.config import DataConfig
 from balora.tasks.testbed.config import TestbedConfig
 
@@ -28,6 +29,8 @@ TESTBED = "testbed"
 """The model that stands for the testbed's own encoder and decoder."""
 TESTBED_DATA = {"max_length": 128, "max_new_tokens": 24}
 """Its defaults: its models read 256 tokens, its longest answer has 20."""
+MOST_STEPS = 10**15
+"""More optimizer steps, or epochs, than any run can take."""
 PRESET_KEYS = ("preset", "edition", "formulation")
 
 
@@ -56,8 +59,8 @@ class TrainingConfig(Settings):
     """ε: this share of each label is spread evenly over all classes or tokens; on regression it cannot act."""
     l2_start: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """α of L2 to the start (L2-SP): adds α/2·‖θ − θ0‖² over the trained parameters (an adapter's factors, heads)."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Gradient clipping."""
+    max_grad_norm: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Gradient clipping; a large number such as 1e9 clips nothing."""
     seed: int = Field(default=42, ge=0, lt=2**32)
     """Decides the drawn rows, their order, the initialisation and dropout."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -71,6 +74,13 @@ class TrainingConfig(Settings):
     reference_cache_mib: int = Field(default=4096, ge=0)
     """Most MiB on disk for cached outputs of the frozen model on rows that come again, in later epochs or other runs
     of a study; 0: no cache. It changes what a run costs and, but for rounding, nothing else: no part of its id."""
+
+    @model_validator(mode="after")
+    def _steps_can_be_counted(self) -> Self:
+        if max(self.steps or 1, self.epochs) * self.stretch >= MOST_STEPS:
+            times = f"{self.stretch:g} times the steps or epochs"
+            raise ValueError(f"stretch: {times} is more than {MOST_STEPS:,}: lower it")
+        return self
 
     @property
     def stretched_steps(self) -> int | None:
@@ -148,12 +158,13 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
     """
     given = nest(settings)
     _check_types(given)
-    method = given["method"] = given.get("method") or "ba-lora"
+    if given.get("method") is None:
+        given["method"] = "ba-lora"
+    method = given["method"]
     if method not in METHODS:
         raise ConfigError(unknown_name("method", method, METHODS))
-    for key in ("task", "model"):
-        if not given.get(key):
-            raise ConfigError(f"{key}: required but not given")
+    _check_required(given)
+    given = _at_home(given)
     preset = METHODS[method]
     if preset["adapter"] is None and given.get("adapter"):
         raise ConfigError(
@@ -174,12 +185,38 @@ def _check_types(given: Mapping[str, Any]) -> None:
     """What is looked up in a table before validation must be a name, what is merged must be a group of settings."""
     for key in ("adapter", "objective"):
         if key in given and not isinstance(given[key], Mapping) and (key, given[key]) != ("adapter", None):
-            raise SettingsError([(key, f"expected a group of settings, got {given[key]!r}")])
+            raise SettingsError([(key, f"expected a group of settings, got {shown(given[key])}")])
     names = {key: given.get(key) for key in ("method", "task", "model")}
     names |= {f"objective.{key}": given.get("objective", {}).get(key) for key in PRESET_KEYS}
     for key, name in names.items():
         if name is not None and not isinstance(name, str):
-            raise SettingsError([(key, f"expected a name, got {name!r}")])
+            raise SettingsError([(key, f"expected a name, got {shown(name)}")])
+    for key, value in dotted(given).items():
+        for text in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(text, str) and (reason := unwritable(text)):
+                raise SettingsError([(key, reason)])
+
+
+def _check_required(given: Mapping[str, Any]) -> None:
+    """Name both, task and model, where both are missing, and what to choose from."""
+    of = {source: ", ".join(t.name for t in TASKS.values() if t.source == source) for source in ("files", "testbed")}
+    both = f"{of['files']} (of model `{TESTBED}`: {of['testbed']})"
+    known = of["testbed" if given["model"] == TESTBED else "files"] if given.get("model") else both
+    ways = {
+        "task": f"pass --task with one of {known}",
+        "model": f"pass --model with a Hub id, a folder, or `{TESTBED}`",
+    }
+    missing = [(key, f"required but not given: {way}") for key, way in ways.items() if not given.get(key)]
+    if missing:
+        raise SettingsError(missing)
+
+
+def _at_home(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with `~` in the paths of model and data replaced by the home folder."""
+    data = given.get("data")
+    folder = data.get("folder") if isinstance(data, Mapping) else None
+    paths = {"data": {**data, "folder": os.path.expanduser(folder)}} if data and isinstance(folder, str) else {}
+    return {**given, **paths, "model": os.path.expanduser(given["model"])}
 
 
 def _objective(preset: Mapping[str, Any], given: Mapping[str, Any], family: Family) -> dict[str, Any]:
@@ -200,11 +237,20 @@ def scale(objective: Mapping[str, Any]) -> float:
         SettingsError: it is not a finite number of at least 0.
     """
     factor = 1.0 if objective.get("scale") is None else objective["scale"]
-    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 <= factor < math.inf:
-        raise SettingsError([("objective.scale", f"must be a number of at least 0, got {factor!r}")])
-    return float(factor)
+    try:
+        factor = as_number(factor)
+        if isinstance(factor, int | float) and 0 <= factor < math.inf:
+            return float(factor)
+    except ValueError:
+        pass
+    raise SettingsError([("objective.scale", f"must be a number of at least 0, got {shown(objective['scale'])}")])
 
 
 def setting_keys() -> list[str]:
     """Return every dotted key that `--set`, YAML files and arms may use."""
-    return [*key_names(RunSpec), "objective.preset", "objective.scale"]
+    return key_names(RunSpec)
+
+
+def text_keys() -> frozenset[str]:
+    """Return the dotted keys whose value is any text, which `--set` takes as it is typed."""
+    return frozenset(text_names(RunSpec))

@@ -1,9 +1,9 @@
 """Define a testbed: its planted flaws (noise, imbalance, bias), its world, the length of pre-training; torch-free."""
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from balora.settings import Settings
 from balora.tasks.testbed.lexicon import MOST_NAMES
@@ -18,13 +18,14 @@ def _share(value: float) -> float:
     return value
 
 
-Share = Annotated[float, BeforeValidator(lambda value: _share(float(value)))]
+Share = Annotated[float, AfterValidator(_share)]
 
 
 class TestbedConfig(Settings):
     """One world, the text about it, and the pre-training on that text; flawed by default, as text is."""
 
     __test__ = False  # pytest takes classes called Test… for tests
+    other_names: ClassVar = {}
 
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Decides the text that is drawn, its order and the initial weights (the luck of pre-training)."""
