@@ -29,6 +29,8 @@ def open_regular(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, link
         guarded |= getattr(os, flag, 0)  # Windows has none of them
     try:
         descriptor = os.open(name, guarded, 0o666)
+    except ValueError:
+        raise OSError(errno.EINVAL, "its name holds a zero byte or half a character", name) from None
     except OSError as error:
         if error.errno == errno.ELOOP and not links:
             raise OSError(errno.ELOOP, "it is a symbolic link", name) from None

@@ -120,14 +120,14 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00a")
     with pytest.raises(ConfigError, match="not UTF-8 text"):
         read_config(tmp_path / "binary.yaml")
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+    with pytest.raises(ConfigError, match="cannot be read: it is a folder"):
         read_config(tmp_path)
 
 
 def test_yaml_tags_of_python_objects_are_refused(config) -> None:
-    with pytest.raises(ConfigError, match=r"run\.yaml:1: not YAML: could not determine a constructor"):
+    with pytest.raises(ConfigError, match=r"run\.yaml:1: YAML tags .*os\.getcwd.* are not read"):
         read_config(config("model: !!python/name:os.getcwd ''\n"))
-    with pytest.raises(ConfigError, match="model: expected a name"):
+    with pytest.raises(ConfigError, match=r"run\.yaml:1: YAML tags .*os\.getcwd.* are not read"):
         gather(config("model: !!python/object/apply:os.getcwd []\ntask: cola\n"), {}, [])
 
 

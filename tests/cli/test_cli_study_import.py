@@ -112,7 +112,7 @@ def refused(balora: Balora, plan: Path, output: Path, *words: str) -> None:
 
 
 def test_a_folder_is_refused(balora: Balora, tmp_path: Path) -> None:
-    refused(balora, tmp_path, tmp_path / "out.yaml", "cannot read the plan", "Is a directory")
+    refused(balora, tmp_path, tmp_path / "out.yaml", "cannot read the plan", "it is a folder")
 
 
 def test_an_existing_output_is_refused_and_left_alone(balora: Balora, plan: Path, tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
 """Combine a YAML file, options and `--set` assignments to the settings of one run."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from balora.errors import ConfigError
+from balora.errors import ConfigError, printable, shortened, shown
+from balora.regular_files import SETTINGS_BYTES, read_regular_text
 from balora.settings import SettingsError, merge, nest
-from balora.study.design.yaml_document import Document, parse
-from balora.training.spec import RunSpec, resolve
+from balora.study.design.yaml_document import Document, UnreadableError, parse, read_value
+from balora.training.spec import RunSpec, resolve, text_keys
 
 
 def gather(config: Path | None, options: Mapping[str, Any], assignments: Sequence[str]) -> RunSpec:
@@ -34,7 +34,7 @@ def gather(config: Path | None, options: Mapping[str, Any], assignments: Sequenc
 def _located(key: str, text: str, document: Document, config: Path | None, typed: Mapping[str, Any]) -> str:
     line = None if _contains(typed, key) else document.line(key)
     place = f"{config}:{line}: " if line is not None else ""
-    return f"{place}{key}: {text}" if key else text
+    return f"{place}{printable(shortened(key))}: {text}" if key else text
 
 
 def _contains(settings: Any, key: str) -> bool:
@@ -53,10 +53,9 @@ def read_config(path: Path) -> Document:
         ConfigError: the file is missing or unreadable, is not YAML, is not a mapping, or gives a key twice.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"config file {path} cannot be read: {reason}") from None
+        text = read_regular_text(path, SETTINGS_BYTES)
+    except OSError as error:
+        raise ConfigError(f"config file {path} cannot be read: {error.strerror or error}") from None
     document = parse(text, str(path))
     if document.faults:
         raise ConfigError("; ".join(f"{path}:{line}: {text}" for line, text in document.faults))
@@ -66,18 +65,31 @@ def read_config(path: Path) -> Document:
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     """Return the nested settings of ``key=value`` strings; values are YAML (``adapter.target_modules=[q_proj]``).
 
+    The value of a setting that is text (``data.prompt={question}``) is taken as typed, without quotes around it.
+
     Raises:
         ConfigError: no ``=``, no key, or a value that is not YAML.
     """
     settings: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
-        if not (equals and key.strip()):
-            raise ConfigError(f"--set {assignment!r}: expected key=value, e.g. --set adapter.rank=8")
+        key = key.strip()
+        if not (equals and key):
+            raise ConfigError(f"--set {shown(assignment)}: expected key=value, e.g. --set adapter.rank=8")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            reason = getattr(error, "problem", None) or "not valid"
-            raise ConfigError(f"--set {assignment!r}: the value is not YAML: {reason}") from None
-        settings = merge(settings, nest({key.strip(): value}))
+            value = _typed_text(text.strip()) if key in text_keys() else read_value(text)
+        except UnreadableError as error:
+            raise ConfigError(f"--set {shown(assignment)}: {error.reason}") from None
+        settings = merge(settings, nest({key: value}))
     return settings
+
+
+def _typed_text(text: str) -> str | None:
+    """Return what is typed for a text: nothing and `null` are None, quotes around the whole are dropped."""
+    if text in ("", "~", "null"):
+        return None
+    if text[0] in "\"'" and text[-1] == text[0]:
+        with suppress(UnreadableError):
+            value = read_value(text)
+            return value if isinstance(value, str) else text
+    return text

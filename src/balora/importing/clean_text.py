@@ -1,10 +1,12 @@
 """Read a plan's file and clean its text, so that every remaining character can stand in a YAML file."""
 
+import errno
 import re
 import unicodedata
 from pathlib import Path
 
 from balora.errors import DataError
+from balora.regular_files import read_regular
 
 LARGEST = 2_000_000
 """Maximum size of a plan's file in bytes; AblationBench's own files, with hundreds of papers, are smaller."""
@@ -22,14 +24,13 @@ def read_plan_text(path: Path) -> str:
         DataError: the file is missing, a folder, too large, empty, or neither UTF-8 nor UTF-16 with a byte-order mark.
     """
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise DataError(
-                f"{path}: the file has {size:,} bytes, but a plan may have at most {LARGEST:,}: copy the plan into a "
-                "smaller file"
-            )
-        raw = path.read_bytes()
+        raw = read_regular(path, LARGEST)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise DataError(
+                f"{path}: the file is too large, a plan may have at most {LARGEST:,} bytes: copy the plan into a "
+                "smaller file"
+            ) from None
         raise DataError(f"{path}: cannot read the plan ({error.strerror or error})") from None
     text = clean(_decoded(raw, path))
     if not text.strip():

@@ -1,5 +1,6 @@
 """Write an imported plan as a study file in YAML, with the plan's own words as safely quoted comments."""
 
+import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ import yaml
 
 from balora.importing.clean_text import one_line
 from balora.importing.imported_arms import BASE, Imported, PlannedArm, slug
+from balora.settings import number
 from balora.study.design.study import HOLE
 
 WIDTH = 110
@@ -111,8 +113,18 @@ def scalar(value: Any) -> str:
     """Return ``value`` as YAML on one line, valid inside braces too."""
     if isinstance(value, list):
         return f"[{', '.join(map(scalar, value))}]"
+    if _reads_as_number(value):
+        return json.dumps(value)
     written = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=10**9)
     return written.strip()[1:-1]
+
+
+def _reads_as_number(value: Any) -> bool:
+    """Return whether a study file would take a text for a number, as with `1e3`, which PyYAML takes for text."""
+    try:
+        return isinstance(value, str) and number(value) is not None
+    except ValueError:  # a number out of range
+        return True
 
 
 def _short(text: str, longest: int = LONGEST) -> str:

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from balora.errors import ConfigError
+from balora.errors import ConfigError, shown
 from balora.study.design.yaml_document import Document, parse
 
 Texts = Callable[[str, str], tuple[str, str]]
 """(name, source of the file that names it) → (text, source)."""
+LONGEST_CHAIN = 20
+"""Most studies that extend each other."""
 ENTRIES = ("arms", "factors", "grid", "sweeps", "tuned")
 """Groups whose entries are replaced one by one, or removed by `null`; any other key is replaced as a whole."""
 
@@ -16,15 +18,16 @@ def merge_extended(document: Document, source: str, read: Texts, chain: tuple[st
     """Return ``document`` laid over the study that it extends, if any, whose faults carry the line of `extends`.
 
     Raises:
-        ConfigError: the study that it extends does not exist, is not YAML, or extends this one in turn.
+        ConfigError: the study that it extends does not exist, is not YAML, extends this one in turn, or is one of
+            more than :data:`LONGEST_CHAIN`.
     """
     name = document.content.get("extends")
     if name is None:
         return document
-    line = document.lines["extends",]
+    line = document.lines["extends"]
     place = f"{source}: line {line}: extends"
     if not isinstance(name, str):
-        raise ConfigError(f"{place}: expected the name of a study or a file, got {name!r}")
+        raise ConfigError(f"{place}: expected the name of a study or a file, got {shown(name)}")
     try:
         text, origin = read(name, source)
     except ConfigError as error:
@@ -32,6 +35,8 @@ def merge_extended(document: Document, source: str, read: Texts, chain: tuple[st
     trail = (*chain, source)
     if origin in trail:
         raise ConfigError(f"{place}: the studies extend each other in a circle: {' → '.join((*trail, origin))}")
+    if len(trail) > LONGEST_CHAIN:
+        raise ConfigError(f"{place}: more than {LONGEST_CHAIN} studies extend each other: write the settings out")
     below = merge_extended(parse(text, origin), origin, read, trail)
     faults = [
         *document.faults,

@@ -1,12 +1,14 @@
 """Find a study by its name or file, and read it; every fault is reported with its line; torch-free."""
 
+import os
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from balora.errors import ConfigError, unknown_name
-from balora.settings import SettingsError
+from balora.errors import ConfigError, printable, shortened, unknown_name
+from balora.regular_files import SETTINGS_BYTES, read_regular_text
+from balora.settings import MOST_FAULTS, SettingsError
 from balora.study.design.arms import design_arms
 from balora.study.design.deltas import checked
 from balora.study.design.extends import merge_extended
@@ -72,22 +74,24 @@ def _text_of(name: str, source: str) -> tuple[str, str]:
     known = shipped()
     if name in known:
         return known[name], f"study {name}"
-    path = Path(source).parent / name
-    if path.suffix in (".yaml", ".yml") or path.is_file():
+    path = Path(source).parent / os.path.expanduser(name)
+    if path.suffix in (".yaml", ".yml") or os.path.isfile(path):
         return _read(path), str(path)
     raise ConfigError(f"{unknown_name('study', name, known)}; or give the path of a study file (.yaml)")
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot read the study ({getattr(error, 'strerror', None) or error})") from None
+        return read_regular_text(path, SETTINGS_BYTES)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the study ({error.strerror or error})") from None
 
 
 def _all_faults(source: str, document: Document, faults: list[tuple[str, str]]) -> ConfigError:
-    placed = [(document.line(key) or 0, f"{key}: {text}") for key, text in faults] + document.faults
-    texts = [f"line {line}: {text}" if line else text for line, text in sorted(placed)]
+    placed = [(document.line(key) or 0, f"{printable(shortened(key))}: {text}") for key, text in faults]
+    placed = sorted(placed + document.faults)
+    texts = [f"line {line}: {text}" if line else text for line, text in placed[:MOST_FAULTS]]
+    texts += [f"and {len(placed) - MOST_FAULTS:,} more faults"] if len(placed) > MOST_FAULTS else []
     return ConfigError(f"{source}: {'; '.join(texts)}")
 
 
