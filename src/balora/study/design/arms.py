@@ -1,11 +1,13 @@
 """List the arms of a study, each once, and refuse two named arms with the same settings; torch-free."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import islice
 from typing import Any
 
-from balora.errors import ConfigError, unknown_name
-from balora.settings import Family, SettingsError
-from balora.study.design.candidates import DesignedArm, candidates
+from balora.errors import ConfigError, shown, unknown_name
+from balora.settings import MOST_FAULTS, Family, SettingsError
+from balora.study.design.candidates import DesignedArm, candidates, refuse_too_many
 from balora.study.design.deltas import checked, for_family, overlay
 from balora.study.design.study import Study
 from balora.training.spec import METHODS, TESTBED, RunSpec, resolve
@@ -17,6 +19,8 @@ PROBE_TASKS: dict[Family, dict[str, str]] = {
 """A task of each family on which the settings of arms are compared, because what an arm changes depends on the family
 alone. Testbed tasks accept every setting; whether a given model can use them is checked when the plan is made."""
 
+LONGEST_NAME = 255
+"""Most characters of an arm's name; those of grids and factorials are put together from their parts."""
 Specs = tuple[RunSpec, ...]
 
 
@@ -25,8 +29,10 @@ def design_arms(study: Study) -> tuple[DesignedArm, ...]:
 
     Raises:
         SettingsError: unknown keys, values out of range, a named arm equal to the base or to another arm, factors that
-            set the same key, unknown names in `against` and `family`; every fault with its key in the study.
+            set the same key, unknown names in `against` and `family`, too many arms; every fault with its
+            key in the study.
     """
+    refuse_too_many(study)
     faults: list[tuple[str, str]] = []
     arms: dict[Specs, DesignedArm] = {}
     chosen_from: dict[tuple[str, Specs], DesignedArm] = {}
@@ -37,20 +43,25 @@ def design_arms(study: Study) -> tuple[DesignedArm, ...]:
         except ConfigError as error:
             faults.append((one.key, str(error)))
             continue
+        if len(one.arm.name) > LONGEST_NAME:
+            too_long = f"an arm would be called {shown(one.arm.name)}: a name has at most {LONGEST_NAME} characters"
+            faults.append((one.key, too_long))
         twin = arms.get(specs) if one.arm.tuned is None else chosen_from.get((one.arm.tuned, specs))
         if twin is not None:
             if one.kind == "made":
                 arms[specs] = twin._replace(cell=twin.cell or one.arm.cell)
             else:
-                faults.append((one.key, f"the same settings as {'the base ' if twin.is_base else ''}{twin.name!r}"))
+                same = f"{'the base ' if twin.is_base else ''}{shown(twin.name)}"
+                faults.append((one.key, f"the same settings as {same}"))
         elif one.arm.name in names:
-            faults.append((one.key, f"two arms of different settings would be called {one.arm.name!r}: rename one"))
+            called = shown(one.arm.name)
+            faults.append((one.key, f"two arms of different settings would be called {called}: rename one"))
         elif one.arm.tuned is not None:
             chosen_from[one.arm.tuned, specs] = one.arm
         else:
             arms[specs] = one.arm._replace(method=_method(study, specs))
         names.add(one.arm.name)
-    faults += _unknown_names(study, names)
+    faults += islice(_unknown_names(study, names), MOST_FAULTS)
     if faults:
         at_base = {text for key, text in faults if key == "base"}  # which every arm shares: reported once
         raise SettingsError(list(dict.fromkeys(one for one in faults if one[0] == "base" or one[1] not in at_base)))
@@ -70,19 +81,26 @@ def _unknown_names(study: Study, names: set[str]) -> Iterator[tuple[str, str]]:
         if name not in known:
             yield "family", unknown_name("arm", name, known)
         elif name == (study.against or study.base_name):
-            yield "family", f"{name!r} is the arm that the others are compared with: leave it out"
+            yield "family", f"{shown(name)} is the arm that the others are compared with: leave it out"
 
 
-def specifications(study: Study, delta: Mapping[str, Any]) -> tuple[RunSpec, ...]:
+def specifications(study: Study, delta: Mapping[str, Any]) -> Specs:
     """Return the run settings of ``delta`` on the base, for one task of each family of the study."""
     settings = overlay(checked(study.base_settings), delta)
     return tuple(resolve({**for_family(settings, family), **PROBE_TASKS[family]}) for family in study.suites)
 
 
-def _method(study: Study, specs: tuple[RunSpec, ...]) -> str | None:
-    same = [spec.model_copy(update={"method": ""}) for spec in specs]
-    for method in METHODS:
-        presets = [resolve({"method": method, **PROBE_TASKS[family]}) for family in study.suites]
-        if [preset.model_copy(update={"method": ""}) for preset in presets] == same:
-            return method
-    return None
+def _method(study: Study, specs: Specs) -> str | None:
+    same = tuple(spec.model_copy(update={"method": ""}) for spec in specs)
+    return next((method for method, preset in _presets(study.suites).items() if preset == same), None)
+
+
+@cache
+def _presets(suites: tuple[Family, ...]) -> dict[str, Specs]:
+    """Return the run settings of every named method, without its name, for a task of each family."""
+    return {
+        method: tuple(
+            resolve({"method": method, **PROBE_TASKS[family]}).model_copy(update={"method": ""}) for family in suites
+        )
+        for method in METHODS
+    }

@@ -1,15 +1,20 @@
 """List every arm that a study file defines, before equal ones are merged; pure and torch-free."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import product
+from math import prod
 from typing import Any, Literal, NamedTuple
 
-from balora.errors import ConfigError
-from balora.settings import dotted, nest
+from balora.errors import ConfigError, printable, shortened, shown
+from balora.settings import SettingsError, dotted, nest
 from balora.study.design.deltas import checked, overlay
 from balora.study.design.study import SUITES_FACTOR, Ablation, Study
 
+MOST_ARMS = 10_000
+"""Most arms of a study: as many are resolved and compared in seconds, and no report shows more."""
+LONGEST_VALUE = 60
+"""Most characters of a value in an arm's name."""
 Faults = list[tuple[str, str]]
 """(key in the study, what is wrong)."""
 Kind = Literal["base", "named", "made", "tuned"]
@@ -44,6 +49,26 @@ class Candidate(NamedTuple):
     arm: DesignedArm
 
 
+def refuse_too_many(study: Study) -> None:
+    """Raise :class:`SettingsError` if the study defines more than :data:`MOST_ARMS` arms; makes none of them."""
+    cells = _combined(factors(study).values()) if factors(study) else 0
+    parts = {"arms": len(study.arms), "factors": cells, "grid": _combined(study.grid.values()) if study.grid else 0}
+    parts |= {f"sweeps.{key}": len(values) for key, values in study.sweeps.items()}
+    parts |= {f"tuned.{name}.over": _combined(tuned.over.values()) for name, tuned in study.tuned.items()}
+    if (count := 1 + sum(parts.values())) > MOST_ARMS:
+        largest = max(parts, key=lambda key: parts[key])
+        text = f"the study would have {_written(count)} arms: at most {MOST_ARMS:,} are planned: drop some values"
+        raise SettingsError([(largest, text)])
+
+
+def _combined(axes: Iterable[Sequence[Any] | Mapping[str, Any]]) -> int:
+    return prod(map(len, axes))
+
+
+def _written(count: int) -> str:
+    return f"{count:,}" if count < 10**18 else f"about 10^{count.bit_length() * 0.30103:.0f}"
+
+
 def candidates(study: Study, faults: Faults) -> Iterator[Candidate]:
     """Yield the base, named arms, sweeps, grid, cells and candidates of tuned arms; add what is wrong to ``faults``."""
     yield Candidate("base", "base", DesignedArm(study.base_name, {}))
@@ -75,7 +100,7 @@ def _combinations(key: str, axes: Mapping[str, Sequence[Any]], faults: Faults) -
 def _label(key: str, value: Any) -> str:
     """Return the last two parts of a setting's key and its value, as in ``spectral.weight=0.1``."""
     text = f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
-    return f"{'.'.join(key.split('.')[-2:])}={text}"
+    return f"{'.'.join(key.split('.')[-2:])}={printable(shortened(text, LONGEST_VALUE))}"
 
 
 def _cells(study: Study, faults: Faults) -> Iterator[Candidate]:
@@ -113,6 +138,13 @@ def _checked(delta: Mapping[str, Any], key: str, faults: Faults) -> dict[str, An
 def _report_overlaps(study: Study, faults: Faults) -> None:
     owners: dict[str, str] = {}
     for factor, levels in factors(study).items():
-        for key in {key for delta in levels.values() for key in dotted(nest(delta))}:
+        for key in sorted({key for delta in levels.values() for key in _keys(delta)}):
             if owners.setdefault(key, factor) != factor:
-                faults.append((f"factors.{factor}", f"sets {key!r}, as does factor {owners[key]!r}"))
+                faults.append((f"factors.{factor}", f"sets {shown(key)}, as does factor {shown(owners[key])}"))
+
+
+def _keys(delta: Mapping[str, Any]) -> Iterable[str]:
+    try:
+        return dotted(nest(delta))
+    except ConfigError:  # which is reported with the level
+        return ()

@@ -6,9 +6,9 @@ An arm's delta comes last, so that no setting of the whole study can undo the di
 from collections.abc import Mapping
 from typing import Any
 
-from balora.errors import ConfigError, unknown_name
+from balora.errors import ConfigError, printable, shortened, shown
 from balora.objective.config import TERMS
-from balora.settings import Family, dotted, merge, nest
+from balora.settings import OTHER_NAMES, Family, dotted, merge, nest, unknown_key
 from balora.training.spec import METHODS, setting_keys
 
 OTHER: dict[Family, Family] = {"nlu": "nlg", "nlg": "nlu"}
@@ -37,7 +37,7 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 def trains_everything(method: object) -> bool:
     """Whether ``method`` names a method that has no adapter."""
-    return method in METHODS and METHODS[str(method)]["adapter"] is None
+    return isinstance(method, str) and method in METHODS and METHODS[method]["adapter"] is None
 
 
 def without_adapter(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,12 +69,22 @@ def for_family(settings: Mapping[str, Any], family: Family) -> dict[str, Any]:
 
 
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``settings`` nested, or raise :class:`ConfigError` for a key that is unknown or reserved."""
+    """Return ``settings`` nested.
+
+    Raises:
+        ConfigError: a key is unknown or reserved, or a single value stands where a group of settings belongs.
+    """
     nested = nest(settings)
-    known = [*setting_keys(), "method"]
-    for key in dotted(nested):
+    known = setting_keys()
+    for key, value in dotted(nested).items():
         if key in RESERVED:
             raise ConfigError(f"{key}: {RESERVED[key]}")
-        if key not in known and not any(name.startswith(f"{key}.") for name in known):
-            raise ConfigError(f"{key}: {unknown_name('key', key, known)}")
+        if key in known:
+            continue
+        if above := next((name for name in known if key.startswith(f"{name}.")), None):
+            raise ConfigError(f"{above}: expected one value, got a group of settings: put text with braces in quotes")
+        if not any(name.startswith(f"{key}.") for name in known):
+            raise ConfigError(f"{printable(shortened(key))}: {unknown_key(key, known, known, OTHER_NAMES)}")
+        if not isinstance(value, Mapping) and (key, value) != ("adapter", None):
+            raise ConfigError(f"{key}: expected a group of settings, got {shown(value)}")
     return nested

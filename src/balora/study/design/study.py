@@ -1,10 +1,11 @@
 """Define and validate the keys of a study file: a question, a base, arms, factors, sweeps; torch-free."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from balora.errors import unknown_name
+from balora.errors import is_printable, shown, unknown_name
 from balora.settings import Family, Settings, SettingsError
 from balora.tasks.catalogue import TASKS
 
@@ -18,14 +19,46 @@ HOLE = "???"
 """Placeholder for an arm's settings that are still to be chosen; a study with one can be planned but not run."""
 
 
+LONGEST_NAME = 200
+"""Most characters of a name; names stand in tables, legends and file names."""
+LONGEST_PROSE = 2_000
+"""Most characters of a question or of the words for an ablated part."""
+
+
+def _name(text: str) -> str:
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"a name may have at most {LONGEST_NAME} characters, got {shown(text)} ({len(text):,})")
+    if not text.strip() or not all(map(is_printable, text)):
+        raise ValueError(f"a name needs characters that show themselves, and no others, got {shown(text)}")
+    return text
+
+
+def _prose(text: str) -> str:
+    if len(text) > LONGEST_PROSE:
+        raise ValueError(f"at most {LONGEST_PROSE:,} characters, got {shown(text)} ({len(text):,})")
+    if not text.strip() or not all(is_printable(c) or c in "\n\t" for c in text):
+        raise ValueError(f"needs characters that show themselves, and no others, got {shown(text)}")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+"""What stands for a study, an arm, a factor or a level: in tables, on pages, on terminals."""
+Prose = Annotated[str, AfterValidator(_prose)]
+"""A sentence for people."""
+AsList = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+"""Takes one name for a list of one."""
+
+
 class Ablation(Settings):
     """What an arm ablates, in words for the report."""
 
-    part: str = Field(min_length=1)
+    other_names: ClassVar = {}
+
+    part: Prose
     """The part of the method that is ablated."""
     action: Literal["remove", "replace", "add"]
     """What is done to it."""
-    replacement: str | None = None
+    replacement: Prose | None = None
     """What takes its place; required with `replace`."""
 
     @model_validator(mode="after")
@@ -38,6 +71,8 @@ class Ablation(Settings):
 class Arm(Settings):
     """The base and a named delta."""
 
+    other_names: ClassVar = {}
+
     ablation: Ablation | None = None
     set: Annotated[Delta, Field(min_length=1)] | Literal["???"]
     """Dotted settings that differ from the base; `objective.formulation: swapped` is the other family's, `???` open."""
@@ -45,6 +80,8 @@ class Arm(Settings):
 
 class Tuned(Settings):
     """An arm whose settings are chosen among candidates, within each block by how they did in all other blocks."""
+
+    other_names: ClassVar = {}
 
     ablation: Ablation | None = None
     set: Delta = {}
@@ -56,36 +93,38 @@ class Tuned(Settings):
 class Study(Settings):
     """A question and the runs that can answer it."""
 
-    study: str = Field(min_length=1)
+    other_names: ClassVar = {}
+
+    study: Name
     """The study's name."""
-    question: str = Field(min_length=1)
+    question: Prose
     """The question that the study answers."""
     extends: str | None = None
     """The study that this one was laid over (a shipped one's name, or a file); merged in when the file is read."""
-    model: str | None = None
+    model: str | None = Field(default=None, min_length=1)
     """Hub id or folder of the pre-trained model, or `testbed`; `--model` overrides it. None means `testbed`."""
-    suites: tuple[Family, ...] = Field(default=("nlu", "nlg"), min_length=1)
+    suites: Annotated[tuple[Family, ...], AsList] = Field(default=("nlu", "nlg"), min_length=1)
     """Families of tasks: `nlu` and `nlg`; of a real model GLUE and GSM8K with MATH, of the testbed its own."""
-    tasks: tuple[str, ...] | None = Field(default=None, min_length=1)
+    tasks: Annotated[tuple[str, ...] | None, AsList] = Field(default=None, min_length=1)
     """Only these tasks of the suites; none means all that are there (on the testbed: those of the profile)."""
-    metrics: tuple[Metric, ...] = ()
+    metrics: Annotated[tuple[Metric, ...], AsList] = ()
     """What arms are compared by; by default the averages of the suites."""
     seeds: int | None = Field(default=None, ge=0, le=1000)
     """How many blocks (seeds) every arm runs with; none means the profile's number."""
     base: str | Delta
     """A method by name, or its settings: what every arm is compared with."""
-    arms: dict[str, Arm] = {}
-    factors: dict[str, dict[str, Delta] | Literal["suites"]] = {}
+    arms: dict[Name, Arm] = {}
+    factors: dict[Name, dict[Name, Delta] | Literal["suites"]] = {}
     """Name → level → dotted settings: a full factorial. `suites` makes the families of tasks a factor."""
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     """Setting → values: every combination is an arm."""
     sweeps: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     """Setting → values: every value is an arm that differs from the base in this setting alone."""
-    tuned: dict[str, Tuned] = {}
+    tuned: dict[Name, Tuned] = {}
     """Arms whose settings are chosen by cross-validation over the blocks, by name."""
     against: str | None = None
     """The arm that the others are compared with; none means the base."""
-    family: tuple[str, ...] | None = Field(default=None, min_length=1)
+    family: Annotated[tuple[str, ...] | None, AsList] = Field(default=None, min_length=1)
     """Arms whose comparisons, in every metric, are corrected together (Holm); none means all of them."""
     margin: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """The smallest difference in an average, in points of 100, that would matter."""
@@ -93,9 +132,11 @@ class Study(Settings):
     @model_validator(mode="before")
     @classmethod
     def _metrics_follow_suites(cls, values: Any) -> Any:
-        if isinstance(values, dict) and not values.get("metrics"):
-            return {**values, "metrics": [f"{suite}_avg" for suite in values.get("suites", ("nlu", "nlg"))]}
-        return values
+        if not isinstance(values, dict) or values.get("metrics") not in (None, [], ()):
+            return values
+        suites = values.get("suites", ("nlu", "nlg"))
+        listed = [suites] if isinstance(suites, str) else suites if isinstance(suites, list | tuple) else ()
+        return {**values, "metrics": [f"{suite}_avg" for suite in listed if suite in ("nlu", "nlg")]}
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -104,7 +145,8 @@ class Study(Settings):
         return self
 
     def _misfits(self) -> list[tuple[str, str]]:
-        misfits = [
+        misfits = list(self._repeated())
+        misfits += [
             ("metrics", f"{metric!r} needs suite {metric[:3]!r}, got suites {', '.join(self.suites)}")
             for metric in self.metrics
             if metric[:3] not in self.suites
@@ -123,6 +165,11 @@ class Study(Settings):
             elif len(levels) < 2:
                 misfits.append((f"factors.{name}", f"a factor needs at least two levels, got {len(levels)}"))
         return misfits
+
+    def _repeated(self) -> Iterator[tuple[str, str]]:
+        for key in ("suites", "tasks", "metrics", "family"):
+            names = getattr(self, key) or ()
+            yield from ((key, f"{shown(name)} is given twice") for name in set(names) if names.count(name) > 1)
 
     @property
     def holes(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from balora.errors import ConfigError
+from balora.errors import ConfigError, shown
 from balora.settings import Family, SettingsError
 from balora.study.design.arms import design_arms
 from balora.study.design.candidates import DesignedArm
@@ -18,6 +18,8 @@ from balora.tasks.catalogue import find_task
 from balora.training.identity import run_ids
 from balora.training.spec import TESTBED, RunSpec, resolve
 
+MOST_RUNS = 200_000
+"""Most runs of a plan: the list of so many is still read back whole, and at ten seconds a run they take three weeks."""
 Fingerprints = Callable[[RunSpec], dict[str, str]]
 """SHA-256 of the model, the data and the code that a run reads."""
 
@@ -120,12 +122,16 @@ def early_warning(plan: Plan) -> str | None:
     return design_warning(len(plan.blocks), len(family) * len(plan.study.metrics), noun)
 
 
+def number_of_blocks(study: Study, choices: Choices) -> int:
+    """Return the number of blocks that the command line sets, else the smaller one of study and profile."""
+    usual = choices.effort.seeds if study.seeds is None else min(study.seeds, choices.effort.seeds)
+    return usual if choices.seeds is None else choices.seeds
+
+
 def chosen_blocks(study: Study, choices: Choices) -> tuple[Block, ...]:
-    """Return as many blocks as the command line sets, else the smaller number of study and profile."""
-    effort = choices.effort
-    usual = effort.seeds if study.seeds is None else min(study.seeds, effort.seeds)
-    count = usual if choices.seeds is None else choices.seeds
-    return blocks_of_testbed(count, effort.pretrainings) if choices.on_testbed else blocks(count)
+    """Return the blocks of the study."""
+    count = number_of_blocks(study, choices)
+    return blocks_of_testbed(count, choices.effort.pretrainings) if choices.on_testbed else blocks(count)
 
 
 def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Fingerprints) -> Plan:
@@ -137,7 +143,13 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
     Raises:
         ConfigError: settings that are unknown, out of range, or that make two arms the same everywhere.
     """
-    arms, chosen = design_arms(study), chosen_blocks(study, choices)
+    arms, count = design_arms(study), number_of_blocks(study, choices)
+    if (runs := len(arms) * len(tasks.present) * count) > MOST_RUNS:
+        raise ConfigError(
+            f"the plan would have {runs:,} runs ({len(arms):,} arms × {len(tasks.present)} tasks × {count:,} seeds): "
+            f"at most {MOST_RUNS:,} are planned: lower --seeds, or drop arms or tasks"
+        )
+    chosen = chosen_blocks(study, choices)
     prints: dict[str, dict[str, str]] = {}
     columns: dict[str, list[tuple[DesignedArm, RunSpec]]] = {}
     of_family: dict[tuple[str, Family], RunSpec] = {}
@@ -150,13 +162,13 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
         prints[task] = fingerprints(columns[task][0][1])
     _refuse_twins(study, columns)
     ids = {(arm.name, task): run_ids(spec, prints[task], chosen) for task in columns for arm, spec in columns[task]}
-    runs = tuple(
+    planned = tuple(
         PlannedRun(arm.name, task, block, spec, ids[arm.name, task][number])
         for number, block in enumerate(chosen)
         for task in tasks.present
         for arm, spec in columns[task]
     )
-    return Plan(study, choices, arms, tasks, chosen, runs, prints)
+    return Plan(study, choices, arms, tasks, chosen, planned, prints)
 
 
 def specification(study: Study, choices: Choices, arm: DesignedArm, task: str) -> RunSpec:
@@ -166,7 +178,7 @@ def specification(study: Study, choices: Choices, arm: DesignedArm, task: str) -
         rate = choices.effort.rate(spec)
         return spec if rate is None else _resolved(study, choices, arm, task, {"training": {"learning_rate": rate}})
     except SettingsError as error:
-        raise ConfigError(f"arm {arm.name!r} on {task}: {error}") from None
+        raise ConfigError(f"arm {shown(arm.name)} on {task}: {error}") from None
 
 
 def _resolved(study: Study, choices: Choices, arm: DesignedArm, task: str, rate: Mapping[str, Any]) -> RunSpec:
@@ -189,7 +201,7 @@ def _refuse_twins(study: Study, columns: Mapping[str, Sequence[tuple[DesignedArm
             continue
         if specs in seen:
             raise ConfigError(
-                f"arms {seen[specs]!r} and {name!r} are the same with these settings on every task: "
+                f"arms {shown(seen[specs])} and {shown(name)} are the same with these settings on every task: "
                 "change --set, or the tasks"
             )
         seen[specs] = name

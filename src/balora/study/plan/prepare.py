@@ -1,11 +1,13 @@
 """Turn the arguments of a command into a plan: find the study, its tasks that have data, and the fingerprints."""
 
+import os
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from balora.errors import ConfigError, DataError
+from balora.errors import ConfigError, DataError, is_printable
 from balora.study.design.reading import find_study
 from balora.study.design.study import HOLE, Study
 from balora.study.design.without_testbed import without_testbed
@@ -34,7 +36,8 @@ def prepare(
         InputError: the study, profile, model, data or a setting is unknown, missing or cannot be used.
     """
     study = find_study(name)
-    choices = Choices(model or study.model or TESTBED, data, profile, seeds, settings or {})
+    place = None if data is None else os.path.expanduser(data)
+    choices = Choices(os.path.expanduser(model or study.model or TESTBED), place, profile, seeds, settings or {})
     left_out: tuple[str, ...] = ()
     if not choices.on_testbed:
         study, left_out = without_testbed(study)
@@ -61,7 +64,7 @@ def tasks_of(study: Study, choices: Choices) -> Tasks:
         return tasks_of_testbed(study.suites, study.tasks, effort.tasks)
     if data is None:
         return choose_tasks(study.suites, study.tasks, lambda task: task.hub is not None, "by a public name")
-    if not Path(data).expanduser().is_dir():
+    if not os.path.isdir(data):
         raise DataError(
             f"--data {data}: no such folder: pass the folder above the tasks' folders (glue/CoLA, gsm8k, …)"
         )
@@ -100,4 +103,16 @@ def command(
     words += ["--seeds", str(seeds)] if seeds is not None else []
     for assignment in assignments:
         words += ["--set", assignment]
-    return shlex.join([*words, "--output", str(output)])
+    return " ".join(map(_quoted, [*words, "--output", str(output)]))
+
+
+def _quoted(word: str) -> str:
+    """Return ``word`` for a shell; what is not printable, and bytes of a path that are not UTF-8, in bash's `$'…'`."""
+    if all(map(is_printable, word)):
+        return shlex.quote(word)
+    special = re.sub(r"[\\']", lambda match: "\\" + match[0], word)
+    return "$'" + "".join(c if is_printable(c) else _as_bytes(c) for c in special) + "'"
+
+
+def _as_bytes(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
