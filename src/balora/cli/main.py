@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from balora.errors import BaloraError, printable, shortened
+from balora.errors import BaloraError, printable, shortened, shown
 
 DEBUG = "--debug"
 LONGEST_LINE = 4_000
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ``--debug`` is removed here, so that it may stand anywhere on any command line.
     """
     given = list(sys.argv[1:] if argv is None else argv)
-    args = [arg for arg in given if arg != DEBUG]
+    args = [_at_home(arg) for arg in given if arg != DEBUG]
     try:
         code = _run(args or ["--help"])
     except KeyboardInterrupt:
@@ -50,6 +50,12 @@ def _run(args: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _at_home(word: str) -> str:
+    """Replace `~` at the start of a path, also in `--output=~/run`, where no shell does it."""
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return option + equals + (os.path.expanduser(value) if value.startswith("~") else value)
+
+
 def explain(error: Exception) -> tuple[str, int]:
     """Return the line that describes ``error`` (empty if help was printed already) and the exit code."""
     if isinstance(error, BaloraError):
@@ -62,6 +68,8 @@ def explain(error: Exception) -> tuple[str, int]:
         return f"error: {_one_line(str(error))}: free some disk space or choose another output folder", 2
     if isinstance(error, OSError) and error.errno in NOT_PERMITTED:
         return f"error: {error.strerror}: {error.filename}: change its permissions or choose another folder", 2
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"error: {_one_line(f'{error.strerror}: {shown(error.filename)}')}: choose a shorter name", 2
     kind, message = type(error).__name__, _one_line(str(error))
     return f"error: {kind}: {message} (this is a bug in balora: report it with the traceback that {DEBUG} shows)", 1
 
