@@ -91,7 +91,7 @@ def shortened(text: str, limit: int = SHOWN) -> str:
 def shown(value: object, limit: int = SHOWN) -> str:
     """Return ``repr(value)`` for an error text: one short line without control characters, whatever ``value`` holds."""
     if isinstance(value, int) and value.bit_length() > 4 * limit:
-        return f"a number of {value.bit_length() * 0.30103:,.0f} digits"
+        return f"a number of about {value.bit_length() * 0.30103:,.0f} digits"
     try:
         text = repr(value) if isinstance(value, str | bytes) else _short_repr(limit).repr(value)
     except (ValueError, RecursionError):  # an integer of more digits than Python writes; nested without an end
