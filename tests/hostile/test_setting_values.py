@@ -345,3 +345,31 @@ def test_a_long_name_is_refused_in_a_line(words: tuple[str, ...], length: str, h
 def test_shown_counts_what_it_leaves_out() -> None:
     assert "(999,802 more characters)" in shown("x" * 10**6)
     assert shown(10**5_000) == "a number of about 5,000 digits"
+
+
+MEGABYTE = "x" * 10**6
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("study", "plan", MEGABYTE),
+        ("study", "plan", "regularizers", "--profile", MEGABYTE),
+        ("study", "plan", "regularizers", "--set", MEGABYTE),
+        ("study", "plan", "regularizers", "--set", f"{MEGABYTE}=1"),
+        ("study", "plan", "regularizers", "--set", f"adapter.rank={MEGABYTE}"),
+        ("study", "plan", "regularizers", "--set", f"adapter.{MEGABYTE}=1"),
+        ("study", "plan", "regularizers", "--set", f"objective.preset={MEGABYTE}"),
+        ("study", "plan", "regularizers", "--set", f"objective.edition={MEGABYTE}"),
+        ("study", "plan", "regularizers", "--set", f"objective.formulation={MEGABYTE}"),
+        ("study", "plan", "regularizers", "--set", f"adapter.init=[{MEGABYTE}, {MEGABYTE}]"),
+        ("train", "--output", "out", "--task", "facts", "--model", f"m/{'x' * 200}" * 500),
+        ("train", "--output", "out", "--task", MEGABYTE, "--model", "m"),
+        ("train", "--output", "out", "--task", "facts", "--model", "testbed", "--data", MEGABYTE),
+        ("train", "--output", "out", "--task", "cola", "--model", "m", "--method", MEGABYTE),
+        ("testbed", "text", "--set", f"noise={MEGABYTE}"),
+    ],
+    ids=lambda words: " ".join(words)[:60],
+)
+def test_a_megabyte_in_the_wrong_place_makes_a_short_line(words: tuple[str, ...]) -> None:
+    assert len(refused(words).err) < 2_500

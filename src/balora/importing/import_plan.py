@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from balora.errors import ConfigError, DataError
+from balora.errors import ConfigError, DataError, printable, shortened, shown
 from balora.importing.ablation_blocks import Paper, read_blocks
 from balora.importing.clean_text import one_line, plain, read_plan_text
 from balora.importing.html_to_markdown import to_markdown
@@ -66,10 +66,10 @@ def _chosen(papers: list[Paper], source: str, wanted: str | None) -> Paper:
     if len(close) == 1:
         return close[0]
     if not close:
-        raise DataError(f"{source}: no paper in the file is called {wanted!r}: it holds {_names(papers)}")
-    raise DataError(f"{source}: --paper {wanted!r} fits {len(close)} papers: {_names(close)}")
+        raise DataError(f"{source}: no paper in the file is called {shown(wanted)}: it holds {_names(papers)}")
+    raise DataError(f"{source}: --paper {shown(wanted)} fits {len(close)} papers: {_names(close)}")
 
 
 def _names(papers: list[Paper]) -> str:
-    names = [paper.name or "(without a name)" for paper in papers]
+    names = [printable(shortened(paper.name, 80)) or "(without a name)" for paper in papers]
     return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")

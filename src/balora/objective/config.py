@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from balora.errors import ConfigError, unknown_name
+from balora.errors import ConfigError, shown, unknown_name
 from balora.objective.editions import (
     FORMULAS,
     WEIGHTS,
@@ -143,9 +143,9 @@ class ObjectiveConfig(Settings):
         if name not in REGULARIZED + UNREGULARIZED:
             raise ConfigError(unknown_name("objective preset", name, REGULARIZED + UNREGULARIZED))
         if (edition, family) not in WEIGHTS:
-            raise ConfigError(f"no edition {edition!r} for family {family!r}: {_known_pairs()}")
+            raise ConfigError(f"no edition {shown(edition)} for family {family!r}: {_known_pairs()}")
         if (edition, formulation or family) not in FORMULAS:
-            raise ConfigError(f"no formulation {formulation!r} in edition {edition!r}: {_known_pairs()}")
+            raise ConfigError(f"no formulation {shown(formulation)} in edition {shown(edition)}: {_known_pairs()}")
         f, w = FORMULAS[edition, formulation or family], WEIGHTS[edition, family]
         on = 1.0 if name in REGULARIZED else 0.0
         return cls(

@@ -131,15 +131,15 @@ class RunSpec(Settings):
         own = find_task(self.task).source == "testbed"
         if own != (self.model == TESTBED):
             raise ValueError(
-                f"task {self.task!r} exists for model {TESTBED!r} only, got model {self.model!r}"
+                f"task {self.task!r} exists for model {TESTBED!r} only, got model {shown(self.model)}"
                 if own
                 else f"model {TESTBED!r} has no task {self.task!r}: choose one of its own, e.g. 'sentiment' or 'facts'"
             )
         if own != (self.testbed is not None):
-            raise ValueError(f"testbed: these settings are for model {TESTBED!r} only, got model {self.model!r}")
+            raise ValueError(f"testbed: these settings are for model {TESTBED!r} only, got model {shown(self.model)}")
         if own and (self.data.folder or self.data.subset):
             raise ValueError(
-                f"data.folder {self.data.folder!r}: model {TESTBED!r} draws its own rows: leave --data out"
+                f"data.folder {shown(self.data.folder)}: model {TESTBED!r} draws its own rows: leave --data out"
             )
         if not own and (self.data.cue or self.data.label_noise):
             raise ValueError(f"data.cue and data.label_noise are for the testbed's tasks, got task {self.task!r}")

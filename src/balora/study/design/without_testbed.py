@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from balora.errors import ConfigError
+from balora.errors import ConfigError, shown
 from balora.settings import dotted, nest
 from balora.study.design.candidates import factors
 from balora.study.design.study import Study
@@ -19,7 +19,9 @@ def without_testbed(study: Study) -> tuple[Study, tuple[str, ...]]:
         ConfigError: the base sets one, or nothing remains to be compared.
     """
     if _needs_testbed(study.base_settings):
-        raise ConfigError(f"study {study.study!r}: its base has settings that only the testbed has: leave out --model")
+        raise ConfigError(
+            f"study {shown(study.study)}: its base has settings that only the testbed has: leave out --model"
+        )
     left_out: list[str] = []
 
     def stays(key: str, delta: Mapping[str, Any] | str) -> bool:
