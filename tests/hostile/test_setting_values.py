@@ -243,10 +243,10 @@ def test_home_is_expanded_in_settings(key: str, home: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("train", "--model={}", "--task", "cola", "--output", "out"),
-        ("train", "--model", "{}", "--task", "cola", "--output", "out"),
-        ("evaluate", "--model={}", "--task", "gsm8k"),
-        ("export", "{}", "--output", "out"),
+        pytest.param(("train", "--model={}", "--task", "cola", "--output", "out"), marks=pytest.mark.slow),
+        pytest.param(("train", "--model", "{}", "--task", "cola", "--output", "out"), marks=pytest.mark.slow),
+        pytest.param(("evaluate", "--model={}", "--task", "gsm8k"), marks=pytest.mark.slow),
+        pytest.param(("export", "{}", "--output", "out"), marks=pytest.mark.slow),
         ("study", "report", "{}"),
         ("study", "import", "{}"),
         ("study", "plan", "{}.yaml"),
@@ -254,7 +254,6 @@ def test_home_is_expanded_in_settings(key: str, home: Path) -> None:
         ("train", "--model", "m", "--task", "cola", "--config={}", "--output", "out"),
         ("study", "plan", "regularizers", "--model=m", "--data={}"),
     ],
-    ids=lambda words: " ".join(words)[:40],
 )
 def test_home_is_expanded_in_every_option(words: tuple[str, ...], home: Path) -> None:
     refused([word.format("~/none") for word in words], f"{home}/none", watched=home.parent)
@@ -320,12 +319,12 @@ LONG = {
         ("study", "run", "regularizers", "--seeds", "0", "--output", "{}"),
         ("study", "report", "{}"),
         ("study", "import", "{}"),
-        ("train", "--model", "{}", "--task", "cola", "--output", "out"),
+        pytest.param(("train", "--model", "{}", "--task", "cola", "--output", "out"), marks=pytest.mark.slow),
         ("train", "--model", "m", "--task", "{}", "--output", "out"),
         ("train", "--model", "m", "--task", "cola", "--method", "{}", "--output", "out"),
         ("train", "--model", "m", "--task", "cola", "--config", "{}", "--output", "out"),
-        ("train", "--model", "m", "--task", "cola", "--output", "{}"),
-        ("export", "{}", "--output", "out"),
+        pytest.param(("train", "--model", "m", "--task", "cola", "--output", "{}"), marks=pytest.mark.slow),
+        pytest.param(("export", "{}", "--output", "out"), marks=pytest.mark.slow),
         ("testbed", "text", "--set", "noise={}"),
     ],
     ids=lambda words: " ".join(words)[-40:],
@@ -347,29 +346,29 @@ def test_shown_counts_what_it_leaves_out() -> None:
     assert shown(10**5_000) == "a number of about 5,000 digits"
 
 
-MEGABYTE = "x" * 10**6
+PASTED = "x" * 250_000
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        ("study", "plan", MEGABYTE),
-        ("study", "plan", "regularizers", "--profile", MEGABYTE),
-        ("study", "plan", "regularizers", "--set", MEGABYTE),
-        ("study", "plan", "regularizers", "--set", f"{MEGABYTE}=1"),
-        ("study", "plan", "regularizers", "--set", f"adapter.rank={MEGABYTE}"),
-        ("study", "plan", "regularizers", "--set", f"adapter.{MEGABYTE}=1"),
-        ("study", "plan", "regularizers", "--set", f"objective.preset={MEGABYTE}"),
-        ("study", "plan", "regularizers", "--set", f"objective.edition={MEGABYTE}"),
-        ("study", "plan", "regularizers", "--set", f"objective.formulation={MEGABYTE}"),
-        ("study", "plan", "regularizers", "--set", f"adapter.init=[{MEGABYTE}, {MEGABYTE}]"),
+        ("study", "plan", PASTED),
+        ("study", "plan", "regularizers", "--profile", PASTED),
+        ("study", "plan", "regularizers", "--set", PASTED),
+        ("study", "plan", "regularizers", "--set", f"{PASTED}=1"),
+        ("study", "plan", "regularizers", "--set", f"adapter.rank={PASTED}"),
+        ("study", "plan", "regularizers", "--set", f"adapter.{PASTED}=1"),
+        ("study", "plan", "regularizers", "--set", f"objective.preset={PASTED}"),
+        ("study", "plan", "regularizers", "--set", f"objective.edition={PASTED}"),
+        ("study", "plan", "regularizers", "--set", f"objective.formulation={PASTED}"),
+        ("study", "plan", "regularizers", "--set", f"adapter.init=[{PASTED}, {PASTED}]"),
         ("train", "--output", "out", "--task", "facts", "--model", f"m/{'x' * 200}" * 500),
-        ("train", "--output", "out", "--task", MEGABYTE, "--model", "m"),
-        ("train", "--output", "out", "--task", "facts", "--model", "testbed", "--data", MEGABYTE),
-        ("train", "--output", "out", "--task", "cola", "--model", "m", "--method", MEGABYTE),
-        ("testbed", "text", "--set", f"noise={MEGABYTE}"),
+        ("train", "--output", "out", "--task", PASTED, "--model", "m"),
+        ("train", "--output", "out", "--task", "facts", "--model", "testbed", "--data", PASTED),
+        ("train", "--output", "out", "--task", "cola", "--model", "m", "--method", PASTED),
+        ("testbed", "text", "--set", f"noise={PASTED}"),
     ],
     ids=lambda words: " ".join(words)[:60],
 )
-def test_a_megabyte_in_the_wrong_place_makes_a_short_line(words: tuple[str, ...]) -> None:
+def test_a_file_in_the_wrong_place_makes_a_short_line(words: tuple[str, ...]) -> None:
     assert len(refused(words).err) < 2_500
