@@ -42,7 +42,8 @@ def generate(
     from peft import PeftModel
 
     base = model.get_base_model() if isinstance(model, PeftModel) else model
-    pad, ends, device = pad_id_of(tokenizer), end_tokens(base, tokenizer), device_of(model)
+    pad = pad_id_of(tokenizer, getattr(base.config, "vocab_size", None))
+    ends, device = end_tokens(base, tokenizer), device_of(model)
     stop = {"stop_strings": [closing], "tokenizer": tokenizer} if closing else {}
     texts: dict[int, str] = {}
     with evaluating(model), _greedy(base, max_new_tokens, pad, ends) as config:

@@ -107,10 +107,13 @@ def _input_text(row: Row) -> str:
     return repr([value for name, value in row.items() if name not in ("label", "answer", "final", "turn", "where")])
 
 
-def pad_id_of(tokenizer: Any) -> int:
-    """Return the tokenizer's padding token, else its end token, else 0: a mask shows what is padding, not the token."""
+def pad_id_of(tokenizer: Any, tokens: int | None = None) -> int:
+    """Return the tokenizer's padding token, else its end token, else 0: a mask shows what is padding, not the token.
+
+    One that the model, with embeddings for ``tokens`` tokens, cannot look up is passed over.
+    """
     for candidate in (tokenizer.pad_token_id, tokenizer.eos_token_id):
-        if candidate is not None:
+        if candidate is not None and (tokens is None or candidate < tokens):
             return int(candidate)
     return 0
 
