@@ -1,17 +1,22 @@
 """Load models and tokenizers from folders or a hub, safely or not at all; pre-train the testbed's where missing."""
 
-import json
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from balora.errors import ModelError
+from balora.errors import ModelError, printable, shown
 from balora.progress import OnProgress, Progress
 from balora.tasks.catalogue import Task, find_task
 from balora.tasks.prepared import pad_id_of
 from balora.tasks.silence import silence_transformers
+from balora.training.model_folder import REPOSITORY_FILES, check_named_files, check_source, weight_files
+from balora.training.safetensors_header import count_values
 from balora.training.spec import RunSpec
 
-PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
+PACKED = 16
+"""Most numbers of a quantized model that one stored number may stand for, with room to spare."""
+INTEGERS = ("sliding_window", "attention_chunk_size")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "spm.model", "vocab.txt", "vocab.json")
 
 
@@ -40,17 +45,103 @@ def load_tokenizer(spec: RunSpec) -> Any:
     """
     from transformers import AutoTokenizer
 
-    check_source(spec.model, spec.trust_remote_code)
     folder = Path(spec.model)
+    check_source(spec.model, spec.trust_remote_code)
     if folder.is_dir() and not any((folder / name).exists() for name in TOKENIZER_FILES):
         raise ModelError(
             f"model folder {folder}: no tokenizer (looked for {', '.join(TOKENIZER_FILES)}): add its files"
         )
+    load_config(spec)
     try:
         with silence_transformers():
-            return AutoTokenizer.from_pretrained(spec.model, trust_remote_code=spec.trust_remote_code)
-    except (OSError, ValueError) as error:
+            tokenizer = AutoTokenizer.from_pretrained(spec.model, trust_remote_code=spec.trust_remote_code)
+    except Exception as error:  # the tokenizers library raises bare exceptions, and wrong types fail anywhere
         raise ModelError(f"model {spec.model!r}: its tokenizer cannot be loaded: {_one_line(error)}") from None
+    longest = getattr(tokenizer, "model_max_length", None)
+    if isinstance(longest, bool) or not isinstance(longest, int | float):
+        raise ModelError(
+            f"model {spec.model!r}: its tokenizer cannot be loaded: tokenizer_config.json: model_max_length must be a "
+            f"number, got {shown(longest)}"
+        )
+    return tokenizer
+
+
+def load_config(spec: RunSpec) -> Any:
+    """Return the configuration of ``spec.model``.
+
+    Raises:
+        ModelError: as :func:`check_source`; a setting of the wrong type or without sense; for a name on a hub, weights
+            that are named outside the repository, an adapter in the place of a model.
+    """
+    from transformers import AutoConfig
+
+    check_source(spec.model, spec.trust_remote_code)
+    if not Path(spec.model).is_dir():
+        _check_repository(spec.model, spec.trust_remote_code)
+    try:
+        with silence_transformers():
+            config = AutoConfig.from_pretrained(spec.model, trust_remote_code=spec.trust_remote_code)
+    except Exception as error:  # as above
+        raise ModelError(f"model {spec.model!r} cannot be loaded: config.json: {_one_line(error)}") from None
+    if Path(spec.model).is_dir():
+        _check_sizes(spec.model, config)
+    _check_settings(spec.model, config)
+    return config
+
+
+def _check_repository(name: str, trust_remote_code: bool) -> None:
+    """Check the small files of a repository on a hub, which transformers would read anyway, as a folder's are."""
+    from transformers.utils import cached_file
+
+    quiet = dict.fromkeys(("gated_repo", "missing_entries", "connection_errors"), False)
+    quiet = {f"_raise_exceptions_for_{key}": value for key, value in quiet.items()}
+    found: dict[str, Path] = {}
+    for file in REPOSITORY_FILES:
+        with suppress(OSError, ValueError), silence_transformers():  # what is wrong with the name is said on loading
+            if path := cached_file(name, file, **quiet):
+                found[file] = Path(path)
+    check_named_files(name, found, trust_remote_code)
+
+
+def _check_settings(source: str, config: Any) -> None:
+    """Raise ModelError for settings that transformers does not check and that fail in the first forward pass only."""
+    for name in INTEGERS:
+        value = getattr(config.get_text_config(), name, None)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < 2**31):
+            raise ModelError(
+                f"model {source!r} cannot be loaded: config.json: {name} must be a whole number, got {shown(value)}"
+            )
+    for name, value in sorted(vars(config.get_text_config()).items()):
+        if "dropout" not in name and not name.endswith(("_pdrop", "_drop_prob")):
+            continue
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if (value is None and name == "attention_dropout") or (is_number and not 0 <= value <= 1):
+            raise ModelError(
+                f"model {source!r} cannot be loaded: config.json: {name} must be a number from 0 to 1, got "
+                f"{shown(value)}"
+            )
+
+
+def _check_sizes(source: str, config: Any) -> None:
+    """Raise ModelError for sizes far beyond the weights, before memory is taken for them."""
+    try:
+        tensors, values = count_values(weight_files(Path(source)))
+        text = config.get_text_config()
+        layers, width, tokens = (
+            getattr(text, name, None) for name in ("num_hidden_layers", "hidden_size", "vocab_size")
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"model {source!r} cannot be loaded: {_one_line(error)}") from None
+    if isinstance(layers, int) and not 1 <= layers <= tensors:
+        raise ModelError(
+            f"model {source!r}: config.json: num_hidden_layers is {shown(layers)}, but its files hold {tensors:,} "
+            "weights: save the model again"
+        )
+    if isinstance(width, int) and isinstance(tokens, int) and not 1 <= width * tokens <= values * PACKED:
+        raise ModelError(
+            f"model {source!r}: config.json: vocab_size is {shown(tokens)} and hidden_size {shown(width)}, but its "
+            f"files hold {values:,} numbers: save the model again"
+        )
 
 
 def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
@@ -66,7 +157,7 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    check_source(spec.model, spec.trust_remote_code)
+    config = load_config(spec)
     half = spec.training.precision == "bfloat16" and spec.adapter is not None
     options: dict[str, Any] = {
         "trust_remote_code": spec.trust_remote_code,
@@ -76,7 +167,10 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     kind: Any = AutoModelForCausalLM
     if task.family == "nlu":
         kind = AutoModelForSequenceClassification
-        options |= {"num_labels": len(task.labels) or 1, "pad_token_id": pad_id_of(tokenizer)}
+        tokens = getattr(config.get_text_config(), "vocab_size", None)
+        options |= {"num_labels": len(task.labels) or 1, "pad_token_id": pad_id_of(tokenizer, tokens)}
+    elif _pads_beyond(config):  # an embedding without that row cannot be made; what pads a batch is masked
+        options["pad_token_id"] = None
     try:
         with silence_transformers():
             model, loading_info = kind.from_pretrained(
@@ -85,6 +179,7 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     except Exception as error:  # damaged files raise errors of many libraries, without a common base
         raise ModelError(f"model {spec.model!r} cannot be loaded: {_one_line(error)}") from None
     _check_loaded(spec.model, model, task, loading_info)
+    _check_numbers(spec.model, model)
     if half:
         for _, parameter in _head(model) if task.family == "nlu" else ():
             parameter.data = parameter.data.float()
@@ -112,6 +207,40 @@ def _check_loaded(source: str, model: Any, task: Task, loading_info: dict[str, A
             f"model {source!r}: {len(missing)} of its weights are not in its files ({missing[0]}): save the whole model"
         )
 
+    known = {_numberless(name) for name, _ in model.named_parameters()}
+    unused = sorted(name for name in loading_info["unexpected_keys"] if _numberless(name) in known)
+    if unused:
+        raise ModelError(
+            f"model {source!r}: {len(unused)} weights in its files have no place in the model that config.json "
+            f"describes ({unused[0]}): save the whole model again"
+        )
+
+
+def _numberless(name: str) -> str:
+    """Return the name of a weight without the numbers of layers and experts."""
+    return re.sub(r"\.\d+(?=\.)", ".#", name)
+
+
+def _check_numbers(source: str, model: Any) -> None:
+    """Raise ModelError if a weight is not finite: it would make every output so, or be found much later."""
+    import torch
+
+    for name, weight in model.named_parameters():
+        if not weight.is_floating_point() or torch.isfinite(weight.sum(dtype=torch.float32)):
+            continue
+        bad = int((~torch.isfinite(weight)).sum())
+        if bad:  # else only the sum is too large
+            raise ModelError(
+                f"model {source!r}: weight {name} has {bad:,} of {weight.numel():,} numbers that are NaN or infinite: "
+                "the file is damaged, or its training diverged: give a sound model"
+            )
+
+
+def _pads_beyond(config: Any) -> bool:
+    text = config.get_text_config()
+    pad, tokens = getattr(text, "pad_token_id", None), getattr(text, "vocab_size", None)
+    return isinstance(pad, int) and isinstance(tokens, int) and pad >= tokens
+
 
 def _reads_both_ways(config: Any) -> bool:
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
@@ -125,47 +254,9 @@ def _head(model: Any) -> list[tuple[str, Any]]:
     return [(name, parameter) for name, parameter in model.named_parameters() if id(parameter) not in inside]
 
 
-def check_source(model: str, trust_remote_code: bool) -> None:
-    """Refuse what must not or cannot be loaded, before anything heavy is imported.
-
-    Raises:
-        ModelError: a folder without configuration or weights, with pickled weights only, or with code of its own that
-            was not asked for.
-    """
-    folder = Path(model)
-    if not folder.is_dir():
-        if folder.is_absolute() or model.startswith((".", "~")) or folder.exists():
-            raise ModelError(f"model {model!r}: no such folder: give a model's folder, or its name on a hub")
-        return
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"model folder {folder}: no config.json: give a folder saved by transformers")
-    if not list(folder.glob("*.safetensors")):
-        pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
-        if pickled:
-            raise ModelError(
-                f"model folder {folder}: only pickled weights ({pickled[0]}), which can run code when loaded: "
-                "convert them to safetensors"
-            )
-        raise ModelError(f"model folder {folder}: no weights (*.safetensors)")
-    if not trust_remote_code and _needs_code(folder):
-        raise ModelError(
-            f"model folder {folder}: needs Python code of its own: pass --trust-remote-code if you trust it"
-        )
-
-
-def _needs_code(folder: Path) -> bool:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"model folder {folder}: config.json is not JSON ({error})") from None
-    if not isinstance(config, dict):
-        raise ModelError(f"model folder {folder}: config.json holds {type(config).__name__}, not settings")
-    return "auto_map" in config
-
-
 def _one_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (" ".join(lines[:2]) or type(error).__name__)[:400]
+    return printable((" ".join(lines[:2]) or type(error).__name__)[:400])
 
 
 def usable_positions(model: Any) -> int | None:

@@ -8,7 +8,8 @@ from balora.errors import AdapterError, ModelError
 from balora.progress import OnProgress, Progress
 from balora.tasks.catalogue import Task, find_task
 from balora.tasks.scores import Evaluation
-from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
+from balora.tasks.token_range import within_embeddings
+from balora.training.loading import load_config, load_model, load_tokenizer, usable_positions, with_model_folder
 from balora.training.spec import RunSpec
 
 HEAD = "ForSequenceClassification"
@@ -31,7 +32,8 @@ def score_model(spec: RunSpec, adapter: Path | None = None, *, on_progress: OnPr
     on_progress(Progress("load", 0, 1))
     spec = with_model_folder(spec, on_progress)
     model, tokenizer = load_model_to_score(spec, task, adapter)
-    prepared = prepare_rows(spec, tokenizer, usable_positions(model), train=False)
+    rows = prepare_rows(spec, tokenizer, usable_positions(model), train=False)
+    prepared = within_embeddings(rows, model, tokenizer)
     result = evaluate(model, tokenizer, prepared, spec, on_progress)
     return result._replace(notes=(*prepared.notes, *result.notes))
 
@@ -60,10 +62,7 @@ def load_model_to_score(spec: RunSpec, task: Task, adapter: Path | None) -> tupl
 
 
 def _architectures(spec: RunSpec) -> list[str]:
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(spec.model, trust_remote_code=spec.trust_remote_code)
-    return list(config.architectures or ())
+    return list(load_config(spec).architectures or ())
 
 
 def check_adapter(folder: Path, task: Task) -> None:
