@@ -4,25 +4,28 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+from balora.errors import InputError
+from balora.regular_files import open_regular
 from balora.tasks.catalogue import find_task
 from balora.tasks.splits import data_files
 from balora.tasks.testbed.config import RECIPE
 from balora.training.code_digest import code_fingerprint
+from balora.training.model_folder import model_files
 from balora.training.spec import RunSpec
 
-WHOLE = 256 * 2**20
-SAMPLE = 16 * 2**20
-"""A file above WHOLE bytes is identified by its size, and its first and last SAMPLE bytes."""
+BLOCK = 2**20
+"""Bytes read at a time."""
 
 
 def fingerprints(spec: RunSpec) -> dict[str, str]:
     """Return the digests of the model, the data and the code that ``spec`` would use.
 
-    A folder is identified by its configuration, tokenizer and weight files, data by the files that the task reads; a
-    name on a hub stands for itself. Code is what decides a run's numbers (:mod:`balora.training.code_digest`).
+    A folder is identified by its configuration, tokenizer and weight files, data by the files that the task reads, each
+    by all of its bytes; a name on a hub stands for itself. Code is what decides a run's numbers
+    (:mod:`balora.training.code_digest`).
 
     Raises:
-        DataError: the task's files are not found.
+        InputError: the task's files are not found, or a file of the model or the data cannot be read.
     """
     task = find_task(spec.task)
     if task.source == "testbed":  # the specification holds the rest
@@ -35,33 +38,41 @@ def fingerprints(spec: RunSpec) -> dict[str, str]:
 
 
 def model_fingerprint(model: str) -> str:
-    """Return the digest of a model's folder (configuration, tokenizer, weights, code), or its name on a hub."""
+    """Return the digest of a model's folder (configuration, tokenizer, weights, code), or its name on a hub.
+
+    Raises:
+        ModelError: a file of it is no regular one, or weights are named that are not safetensors inside the folder.
+    """
     folder = Path(model)
     if not folder.is_dir():
         return f"hub:{model}"
-    suffixes = (".json", ".safetensors", ".model", ".txt", ".jinja", ".py")
-    return _files([path for path in sorted(folder.iterdir()) if path.suffix in suffixes])
+    return _files(model_files(folder), folder)
 
 
-def _files(paths: list[Path]) -> str:
+def _files(paths: list[Path], root: Path | None = None) -> str:
+    """Return one digest of files by their names (below ``root`` if it is given) and contents."""
     if not paths:
         return ""
     digest = hashlib.sha256()
     for path in paths:
-        state = path.stat()
-        digest.update(f"{path.name}:{_digest(path, state.st_size, state.st_mtime_ns)}\n".encode())
+        name = path.relative_to(root).as_posix() if root else path.name
+        try:
+            state = path.stat()
+            content = _digest(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror or error}): replace it") from None
+        digest.update(f"{name}:{content}\n".encode())
     return digest.hexdigest()
 
 
 @lru_cache(maxsize=4096)
-def _digest(path: Path, size: int, changed: int) -> str:
+def _digest(path: Path, size: int, changed: int, state_changed: int, number: int) -> str:
+    """Return the digest of a file; one that was read before is not read again while its state is the same.
+
+    Programs can set a file's time of change back, but not the time at which its state (or that time) was changed.
+    """
     digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        if size <= WHOLE:
-            while block := file.read(2**20):
-                digest.update(block)
-        else:
-            digest.update(file.read(SAMPLE))
-            file.seek(-SAMPLE, 2)
-            digest.update(file.read(SAMPLE))
+    with open(open_regular(path), "rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
     return digest.hexdigest()
