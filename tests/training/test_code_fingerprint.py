@@ -1,6 +1,7 @@
 """The digest of the code: it follows what runs compute, and nothing else."""
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -113,13 +114,46 @@ def test_it_follows_the_rooms_that_decide_numbers_wherever_they_lie(package):
 def test_it_is_parsed_once_and_kept_by_the_bytes_of_the_files(package, tmp_path, monkeypatch):
     first = taken()
     (kept,) = (tmp_path / "cache" / "code").iterdir()
-    assert kept.read_text() == first
-    with monkeypatch.context() as patch:
-        patch.setattr(code, "tree_digest", None)
-        assert taken() == first
-    kept.write_text("torn")
+    assert kept.read_text()[:64] == first
+    monkeypatch.setattr(code, "tree_digest", None)
     assert taken() == first
-    assert kept.read_text() == first
+
+
+WRONG_ENTRIES = {
+    "torn": lambda entry: entry[:40],
+    "empty": lambda entry: "",
+    "any 64 characters": lambda entry: "0" * 64,
+    "a digest alone, as older versions wrote": lambda entry: entry[:64],
+    "one character of the digest": lambda entry: ("0" if entry[0] != "0" else "1") + entry[1:],
+    "one character of the checksum": lambda entry: entry[:70] + ("0" if entry[70] != "0" else "1") + entry[71:],
+    "an entry for other files": lambda entry: code._entry("0" * 64, entry[:64]),
+    "something behind": lambda entry: entry + "x",
+    "no text": lambda entry: "\udcff",
+    "endless": lambda entry: entry * 1000,
+}
+
+
+@pytest.mark.parametrize("change", WRONG_ENTRIES.values(), ids=WRONG_ENTRIES)
+def test_a_cached_entry_that_does_not_agree_with_its_checksum_is_made_anew(tmp_path, monkeypatch, change):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(code, "tree_digest", lambda files: "5" * 64)
+    assert taken() == "5" * 64
+    (kept,) = (tmp_path / "code").iterdir()
+    sound = kept.read_text()
+    kept.write_bytes(change(sound).encode("utf-8", "surrogateescape"))
+    assert taken() == "5" * 64
+    assert kept.read_text() == sound
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_a_cached_entry_that_is_no_file_is_not_waited_for(tmp_path, monkeypatch, make):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(code, "tree_digest", lambda files: "5" * 64)
+    taken()
+    (kept,) = (tmp_path / "code").iterdir()
+    kept.unlink()
+    make(kept)
+    assert taken() == "5" * 64
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(package, tmp_path):

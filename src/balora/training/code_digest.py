@@ -8,10 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from balora.folders import cache_folder, write_atomic
+from balora.regular_files import read_regular_text
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOMS = ("maths", "objective", "adapters", "tasks", "training")
 """The rooms that a run passes through; studies, reports and the command line only arrange runs and read them."""
+
+
+ENTRY_BYTES = 256
+"""More than an entry of the cache has."""
 
 
 @lru_cache(maxsize=1)
@@ -21,19 +26,26 @@ def code_fingerprint() -> str:
     Names of files (below the package) and their order count, places and times do not, so that the same code on another
     machine has the same digest. Versions of torch and of other libraries are no part of it: a record holds them beside.
 
-    Parsing takes some 0.2 s; the result is cached under a digest of the files' bytes.
+    Parsing takes some 0.2 s; the result is cached under a digest of the files' bytes, with a checksum of both: an entry
+    that was damaged, or belongs to other files, is computed anew.
     """
     files = {path.relative_to(PACKAGE).as_posix(): path.read_bytes() for path in _sources(PACKAGE)}
-    entry = cache_folder() / "code" / _digest(f"{name}:{_digest(content)}" for name, content in files.items())
-    with suppress(OSError, UnicodeDecodeError):
-        cached = entry.read_text(encoding="ascii")
-        if len(cached) == 64:
-            return cached
+    key = _digest(f"{name}:{_digest(content)}" for name, content in files.items())
+    entry = cache_folder() / "code" / key
+    with suppress(OSError):
+        text = read_regular_text(entry, ENTRY_BYTES)
+        if text == _entry(key, text[:64]):
+            return text[:64]
     computed = tree_digest(files)
     with suppress(OSError):  # a cache that cannot be written costs time and nothing else
         entry.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(entry, computed)
+        write_atomic(entry, _entry(key, computed))
     return computed
+
+
+def _entry(key: str, computed: str) -> str:
+    """Return the text of a cache entry: the digest, and a checksum of it and of the bytes that it was computed from."""
+    return f"{computed} {_digest(iter((key, computed)))}\n"
 
 
 def tree_digest(files: dict[str, bytes]) -> str:
