@@ -1,9 +1,9 @@
 """Export a saved run for use elsewhere: its plain adapter, or the whole model with the adapter merged in."""
 
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-from balora.errors import AdapterError, InputError, ModelError
+from balora.errors import AdapterError, InputError, ModelError, shown
 from balora.folders import claim_output, staged
 from balora.progress import OnProgress
 from balora.tasks.catalogue import find_task
@@ -11,8 +11,18 @@ from balora.tasks.silence import silence_transformers
 from balora.training.fingerprint import fingerprints, model_fingerprint
 from balora.training.loading import load_model, load_tokenizer, with_model_folder
 from balora.training.record import RunRecord, read_record
+from balora.training.saved_files import (
+    ADAPTER,
+    TRAINED,
+    adapter_files,
+    check_digests,
+    copy_files,
+    left_out,
+    name_base,
+    trained_files,
+)
 from balora.training.score_model import apply_adapter, check_adapter
-from balora.training.spec import TESTBED
+from balora.training.spec import TESTBED, RunSpec
 
 
 def export_run(
@@ -21,7 +31,9 @@ def export_run(
     *,
     merged: bool = False,
     model: str | None = None,
+    trust_remote_code: bool = False,
     on_progress: OnProgress | None = None,
+    message: Callable[[str], None] | None = None,
 ) -> Path:
     """Write the run in ``run_folder`` to ``output``: a plain LoRA, or with ``merged`` the whole model and tokenizer.
 
@@ -30,10 +42,14 @@ def export_run(
         output: a new or empty folder.
         merged: merge the adapter into its base.
         model: where the base is now, if it has moved since.
+        trust_remote_code: run Python code that comes with the base; what the run's record says about it never counts,
+            since somebody else may have written it.
         on_progress: called while a missing model of the testbed is pre-trained again.
+        message: called with a line on what lies beside the result and is left out.
 
     Raises:
-        InputError: no finished run there, a base that is not the one trained on, or an output that cannot be taken.
+        InputError: no finished run there, a base that is not the one trained on, an output that cannot be taken, a
+            damaged result, or one with links or pickled files in it.
     """
     record = finished_run(run_folder)
     if model is not None and record.spec.model == TESTBED:
@@ -41,19 +57,25 @@ def export_run(
             f"--model {model}: the testbed's models are found or pre-trained automatically: leave --model out"
         )
     folder = claim_output(output, kind="export")
-    adapter, trained = run_folder / "adapter", run_folder / "model"
     if record.spec.adapter is None and not merged:
         raise AdapterError(
             f"{run_folder}: method {record.spec.method!r} trained the whole model: export it with --merged"
         )
-    result = trained if record.spec.adapter is None else adapter
+    result = run_folder / (TRAINED if record.spec.adapter is None else ADAPTER)
     if not result.is_dir():
         raise InputError(f"{run_folder}: its {result.name} folder is missing: run it again")
+    files = trained_files(result) if record.spec.adapter is None else adapter_files(result)
+    check_digests(files, run_folder, record.files)
+    if (extra := list(left_out(result, files))) and message is not None:
+        message(f"left out, since it is no part of the {result.name}: {', '.join(map(shown, extra))}")
     with staged(folder) as work:
         if merged and record.spec.adapter is not None:
-            _merge(record, adapter, work, model, on_progress or (lambda progress: None))
+            base = record.spec.replace(model=model or record.spec.model, trust_remote_code=trust_remote_code)
+            _merge(record, base, result, work, on_progress or (lambda progress: None))
         else:
-            shutil.copytree(result, work, dirs_exist_ok=True)
+            copy_files(files, result, work)
+            if record.spec.adapter is not None:
+                name_base(work, record.spec.model)
     return folder
 
 
@@ -71,15 +93,14 @@ def finished_run(folder: Path) -> RunRecord:
     return record
 
 
-def _merge(record: RunRecord, adapter: Path, work: Path, moved: str | None, on_progress: OnProgress) -> None:
+def _merge(record: RunRecord, spec: RunSpec, adapter: Path, work: Path, on_progress: OnProgress) -> None:
     from balora.adapters import export_merged
 
     task = find_task(record.spec.task)
     if record.spec.model == TESTBED:
         _refuse_other_recipe(record)
-        spec = with_model_folder(record.spec, on_progress)
+        spec = with_model_folder(spec, on_progress)
     else:
-        spec = record.spec.replace(model=moved or record.spec.model)
         _refuse_other_files(record, spec.model)
     check_adapter(adapter, task)
     tokenizer = load_tokenizer(spec)

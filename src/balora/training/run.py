@@ -20,6 +20,7 @@ from balora.tasks.catalogue import find_task
 from balora.tasks.collate import Collator
 from balora.tasks.prepared import Prepared
 from balora.tasks.scores import Evaluation, right_rows
+from balora.tasks.token_range import within_embeddings
 from balora.training.callback import ReportProgress
 from balora.training.clock import Clock
 from balora.training.controls import control_notes
@@ -32,6 +33,7 @@ from balora.training.matching import matched_config
 from balora.training.probe import fit_head
 from balora.training.record import Cost, RunError, RunRecord, packed_rows, write_record
 from balora.training.reference.location import reference_folder
+from balora.training.saved_files import ADAPTER, TRAINED, name_base
 from balora.training.spec import RunSpec
 from balora.training.trainer import BALoraTrainer
 
@@ -70,6 +72,8 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
 def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any]) -> RunRecord:
     try:
         work.set_up()
+        if fingerprints(work.spec) != fields["fingerprints"]:  # files whose state is the same are not read again
+            raise InputError("the files of the model or the data changed while the run was reading them: run it again")
         clock.lap("setup_seconds")
         work.train()
         clock.lap("train_seconds")
@@ -123,7 +127,8 @@ class _Run:
         self.source = spec.model
         self.tokenizer = load_tokenizer(spec)
         model = load_model(spec, self.task, self.tokenizer)
-        self.prepared = prepare_rows(spec, self.tokenizer, usable_positions(model))
+        rows = prepare_rows(spec, self.tokenizer, usable_positions(model))
+        self.prepared = within_embeddings(rows, model, self.tokenizer)
         self.notes += self.prepared.notes
         model.to(self.device)
         self.collate = Collator(self.prepared.pad_id)
@@ -229,10 +234,11 @@ class _Run:
         lines = "".join(json.dumps(item) + "\n" for item in evaluation.items)
         (folder / "items.jsonl").write_text(lines, encoding="utf-8")
         if self.spec.adapter is None:
-            self.trainer.model.save_pretrained(folder / "model")
-            self.tokenizer.save_pretrained(folder / "model")
+            self.trainer.model.save_pretrained(folder / TRAINED)
+            self.tokenizer.save_pretrained(folder / TRAINED)
         else:
-            export_adapter(self.trainer.model, folder / "adapter")
+            export_adapter(self.trainer.model, folder / ADAPTER)
+            name_base(folder / ADAPTER, self.spec.model)
 
     def cost(self, clock: Clock) -> Cost:
         spent = Cost(peak_memory_mb=clock.peak_memory_mb(), **clock.laps)

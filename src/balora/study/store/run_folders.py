@@ -10,6 +10,7 @@ from balora.folders import PARTIAL
 from balora.study.plan.plan import Plan, PlannedRun
 from balora.study.store.study_folder import LOCKED_FILES, StudyRecord, read_runs, writing
 from balora.training.record import RunRecord, read_beside, read_record
+from balora.training.saved_files import check_digests, copy_files, run_files
 
 ASIDE = Path("runs") / ".aside"
 """Where run folders go whose record cannot be used; the engine never deletes anything there."""
@@ -31,7 +32,7 @@ def take_stock(
         usable.pop(id, None)
         message(f"set aside, to be run again: {fault}; now in {set_aside(output, id)}")
     wanted = [one for one in plan.distinct if one.id not in usable or usable[one.id].status != "ok"]
-    return usable | copy_finished(reuse, output, wanted)
+    return usable | copy_finished(reuse, output, wanted, message)
 
 
 def remove_partial(output: Path) -> None:
@@ -78,19 +79,32 @@ def damage(record: RunRecord, folder: Path) -> str | None:
     return None
 
 
-def copy_finished(others: Sequence[Path], output: Path, wanted: Iterable[PlannedRun]) -> dict[str, RunRecord]:
-    """Copy the runs ``wanted`` that one of ``others`` has finished, and return their records by id."""
+def copy_finished(
+    others: Sequence[Path], output: Path, wanted: Iterable[PlannedRun], message: Callable[[str], None]
+) -> dict[str, RunRecord]:
+    """Copy the runs ``wanted`` that one of ``others`` has finished, and return their records by id.
+
+    Only the files that a run consists of are copied, and no links. A run whose adapter or trained model is damaged is
+    not reused, and ``message`` is called with a line that reports it.
+    """
     copied: dict[str, RunRecord] = {}
     for planned in wanted:
         for source in (other / planned.folder for other in others):
             record = None if planned.id in copied else read_finished(source, planned.id)
-            if record is not None:
-                partial = output / "runs" / f"{PARTIAL}{planned.id}"
-                with writing(output):
-                    remove(output / planned.folder)
-                    shutil.copytree(source, partial)
-                    partial.rename(output / planned.folder)
-                copied[planned.id] = record
+            if record is None:
+                continue
+            try:
+                files = run_files(source)
+                check_digests(files, source, record.files)
+            except InputError as error:
+                message(f"not reused: {error}")
+                continue
+            partial = output / "runs" / f"{PARTIAL}{planned.id}"
+            with writing(output):
+                remove(output / planned.folder)
+                copy_files(files, source, partial)
+                partial.rename(output / planned.folder)
+            copied[planned.id] = record
     return copied
 
 
