@@ -29,9 +29,9 @@ def test_options_override_the_file_and_assignments_override_both(config) -> None
 
 
 def test_options_not_given_leave_the_file_alone(config) -> None:
-    path = config("method: lora\ntask: sst2\nmodel: other\ntrust_remote_code: true\n")
+    path = config("method: lora\ntask: sst2\nmodel: other\ntrust_remote_code: false\n")
     spec = gather(path, {"model": None, "task": None, "method": None, "trust_remote_code": None}, [])
-    assert (spec.method, spec.task, spec.model, spec.trust_remote_code) == ("lora", "sst2", "other", True)
+    assert (spec.method, spec.task, spec.model, spec.trust_remote_code) == ("lora", "sst2", "other", False)
 
 
 def test_an_empty_option_is_refused() -> None:

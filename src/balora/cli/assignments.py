@@ -8,6 +8,7 @@ from typing import Any
 from balora.errors import ConfigError, printable, shortened, shown
 from balora.regular_files import SETTINGS_BYTES, read_regular_text
 from balora.settings import SettingsError, merge, nest
+from balora.study.design.deltas import TRUST, UNTRUSTED
 from balora.study.design.yaml_document import Document, UnreadableError, parse, read_value
 from balora.training.spec import RunSpec, resolve, text_keys
 
@@ -24,11 +25,21 @@ def gather(config: Path | None, options: Mapping[str, Any], assignments: Sequenc
             raise ConfigError(f"{key}: the value is empty (is a shell variable unset?)")
     given = {key: value for key, value in options.items() if value is not None}
     typed = merge(nest(given), parse_assignments(assignments))
+    filed = nest(document.content)
+    if TRUST not in typed and filed.get(TRUST, False) is not False:
+        raise ConfigError(_located(TRUST, UNTRUSTED, document, config, typed))
     try:
-        return resolve(merge(nest(document.content), typed))
+        return resolve(merge(filed, typed))
     except SettingsError as error:
         lines = [_located(key, text, document, config, typed) for key, text in error.faults]
         raise ConfigError("; ".join(lines)) from None
+
+
+def remote_code_warning(model: str) -> str:
+    """Return the line that a verb prints before it loads ``model`` with its own code allowed."""
+    return (
+        f"balora: warning: Python code that comes with {printable(shortened(model))} may run (trust_remote_code is on)"
+    )
 
 
 def _located(key: str, text: str, document: Document, config: Path | None, typed: Mapping[str, Any]) -> str:

@@ -26,11 +26,13 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Score a model or an adapter on one or several tasks."""
-    from balora.cli.assignments import gather
+    from balora.cli.assignments import gather, remote_code_warning
     from balora.cli.output import claim_file, json_text, write_file
 
     options = {"method": "full", "model": model, "data.folder": data, "trust_remote_code": trust_remote_code or None}
     specs = {name: gather(None, {**options, "task": name}, assignments or []) for name in task}
+    if any(spec.trust_remote_code for spec in specs.values()):
+        typer.echo(remote_code_warning(model), err=True)
     if output is not None:
         claim_file(output)
 

@@ -11,11 +11,26 @@ def export(
     output: Annotated[Path, typer.Option(help="Folder for the export; new or empty.")],
     merged: Annotated[bool, typer.Option("--merged", help="Write the whole model, adapter merged in.")] = False,
     model: Annotated[str | None, typer.Option(help="Where the base model is now, if it has moved.")] = None,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option("--trust-remote-code", help="Allow Python code that comes with the base model, with --merged."),
+    ] = False,
 ) -> None:
     """Export a run's adapter as a plain LoRA that any server loads, or merged into its base model."""
+    from balora.cli.assignments import remote_code_warning
     from balora.cli.progress_bar import show_progress
     from balora.training.export_run import export_run
 
+    if trust_remote_code:
+        typer.echo(remote_code_warning(model or "the base model"), err=True)
     with show_progress() as on_progress:
-        folder = export_run(run_folder, output, merged=merged, model=model, on_progress=on_progress)
+        folder = export_run(
+            run_folder,
+            output,
+            merged=merged,
+            model=model,
+            trust_remote_code=trust_remote_code,
+            on_progress=on_progress,
+            message=lambda line: typer.echo(f"balora: {line}", err=True),
+        )
     typer.echo(f"{'whole model' if merged else 'plain LoRA'} written to {folder}")

@@ -3,9 +3,12 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from balora.study.plan.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Ablation studies: compare BA-LoRA with variants of itself.")
 
@@ -27,6 +30,9 @@ SEEDS = Annotated[
 SET = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting for every arm, e.g. training.steps=50; repeatable."),
+]
+TRUST_REMOTE_CODE = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Allow Python code that comes with the model; no file can.")
 ]
 MANY_RUNS = 5000
 """A plan with more runs is printed as JSON on one line."""
@@ -55,16 +61,17 @@ def plan(
     past: Annotated[
         list[Path] | None, typer.Option(help="Output folder of an earlier study, to estimate costs from; repeatable.")
     ] = None,
+    trust_remote_code: TRUST_REMOTE_CODE = False,
     as_json: JSON = False,
 ) -> None:
     """Print every run of a study, in order, without starting any."""
-    from balora.cli.assignments import parse_assignments
     from balora.cli.study_listing import describe_plan, plan_text
     from balora.study.plan.costs import Costs, past_runs
     from balora.study.plan.prepare import prepare
 
-    settings = parse_assignments(assignments or [])
+    settings = _settings(_typed(assignments, trust_remote_code))
     planned = prepare(study, model=model, data=data, profile=profile, seeds=seeds, settings=settings)
+    _warn_of_remote_code(planned)
     _print(describe_plan(planned, Costs(past_runs(past or []))), plan_text, as_json)
 
 
@@ -89,20 +96,20 @@ def run(
         list[Path] | None,
         typer.Option(help="Output folder of another study whose finished runs are reused where identical; repeatable."),
     ] = None,
+    trust_remote_code: TRUST_REMOTE_CODE = False,
     as_json: JSON = False,
 ) -> None:
     """Run a study, skipping finished runs, and print its report."""
-    from balora.cli.assignments import parse_assignments
     from balora.cli.study_report import report_on
     from balora.study.engine.display import show_progress
     from balora.study.engine.execute import execute
     from balora.study.engine.pool import local_pool
     from balora.study.plan.prepare import command, prepare, refuse_open_arms
 
-    given = tuple(assignments or ())
-    settings = parse_assignments(given)
-    planned = prepare(study, model=model, data=data, profile=profile, seeds=seeds, settings=settings)
+    given = _typed(assignments, trust_remote_code)
+    planned = prepare(study, model=model, data=data, profile=profile, seeds=seeds, settings=_settings(given))
     refuse_open_arms(planned.study)
+    _warn_of_remote_code(planned)
     repeat = command(study, output, model=model, data=data, profile=profile, seeds=seeds, assignments=given)
     try:
         with show_progress() as watcher:
@@ -122,6 +129,24 @@ def run(
     if failed := outcome.failed + outcome.failed_before:
         print(f"{failed} of {outcome.planned} runs failed; see the report", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _typed(assignments: list[str] | None, trust_remote_code: bool) -> tuple[str, ...]:
+    """Return the assignments as they were typed; the flag is one more, which the study's record then holds."""
+    return (*(assignments or ()), *(["trust_remote_code=true"] if trust_remote_code else ()))
+
+
+def _settings(assignments: tuple[str, ...]) -> dict[str, Any]:
+    from balora.cli.assignments import parse_assignments
+
+    return parse_assignments(assignments)
+
+
+def _warn_of_remote_code(planned: "Plan") -> None:
+    from balora.cli.assignments import remote_code_warning
+
+    if any(run.column.trust_remote_code for run in planned.runs):
+        print(remote_code_warning(planned.choices.model), file=sys.stderr)
 
 
 def _print(content: Any, draw: Callable[[Any], str], as_json: bool) -> None:

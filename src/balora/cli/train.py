@@ -27,7 +27,7 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Fine-tune one model on one task with one method, score it, and save its record and adapter."""
-    from balora.cli.assignments import gather
+    from balora.cli.assignments import gather, remote_code_warning
 
     options = {
         "model": model,
@@ -37,6 +37,8 @@ def train(
         "trust_remote_code": trust_remote_code or None,
     }
     spec = gather(config, options, assignments or [])
+    if spec.trust_remote_code:
+        typer.echo(remote_code_warning(spec.model), err=True)
 
     from balora.cli.print_results import print_run
     from balora.cli.progress_bar import show_progress

@@ -20,6 +20,9 @@ RESERVED = {
     "data.folder": "a study reads all its data from one place: use --data",
 }
 """Settings that an arm may not change because they belong to the whole study, and where to set them."""
+TRUST = "trust_remote_code"
+UNTRUSTED = "a file cannot allow Python code that comes with a model: if you trust the model, pass --trust-remote-code"
+"""Why a study or a config file may not switch :data:`TRUST` on: whoever wrote it is not who runs it."""
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,13 +71,15 @@ def for_family(settings: Mapping[str, Any], family: Family) -> dict[str, Any]:
     return {**settings, "objective": objective} if objective else dict(settings)
 
 
-def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``settings`` nested.
+def checked(settings: Mapping[str, Any], *, typed: bool = False) -> dict[str, Any]:
+    """Return ``settings`` nested; those not ``typed`` on the command line stand in a file, which allows no remote code.
 
     Raises:
         ConfigError: a key is unknown or reserved, or a single value stands where a group of settings belongs.
     """
     nested = nest(settings)
+    if not typed and nested.get(TRUST, False) is not False:
+        raise ConfigError(f"{TRUST}: {UNTRUSTED}")
     known = setting_keys()
     for key, value in dotted(nested).items():
         if key in RESERVED:

@@ -183,7 +183,7 @@ def specification(study: Study, choices: Choices, arm: DesignedArm, task: str) -
 
 def _resolved(study: Study, choices: Choices, arm: DesignedArm, task: str, rate: Mapping[str, Any]) -> RunSpec:
     family, effort = find_task(task).family, choices.effort
-    settings, given = checked(study.base_settings), checked(choices.settings)
+    settings, given = checked(study.base_settings), checked(choices.settings, typed=True)
     method = arm.delta.get("method") or given.get("method") or settings.get("method")
     shared = without_adapter(effort.shared) if trains_everything(method) else effort.shared
     for layer in (shared, effort.suites[family], rate, given, arm.delta):
