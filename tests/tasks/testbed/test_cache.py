@@ -47,11 +47,17 @@ def test_a_model_is_made_once_and_loads_with_transformers(built: list[str]) -> N
     assert model_folder(SMALL.replace(noise=0.1), "nlg") != folder
 
 
-@pytest.mark.parametrize("damage", ["weights", "no weights", "card", "no card"])
-def test_a_damaged_entry_is_made_anew(built: list[str], damage: str) -> None:
+DAMAGED = [WEIGHTS, CARD, "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"]
+
+
+@pytest.mark.parametrize("name", [*DAMAGED, *(f"no {name}" for name in DAMAGED), "new adapter_config.json", "new x.py"])
+def test_a_damaged_entry_is_made_anew(built: list[str], name: str) -> None:
     folder = model_folder(SMALL, "nlg")
-    path = folder / (WEIGHTS if "weights" in damage else CARD)
-    path.unlink() if damage.startswith("no") else path.write_bytes(path.read_bytes()[:-7])
+    path = folder / name.split()[-1]
+    if name.startswith("no "):
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes().replace(b"1", b"2")[:-1] if path.exists() else b"{}")
     assert model_folder(SMALL, "nlg") == folder
     assert complete(folder, SMALL)
     assert built == ["nlg", "nlg"]

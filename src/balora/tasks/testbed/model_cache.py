@@ -1,7 +1,7 @@
 """Find a pre-trained testbed model: shipped with the package, else cached, else pre-trained and cached.
 
 An entry is a folder named by a hash of its configuration, complete from the moment it has its name. `testbed.json`
-holds the configuration, the probes, and a checksum: an entry that does not agree is pre-trained again.
+holds the configuration, the probes, and a checksum of every file: an entry that does not agree is pre-trained again.
 """
 
 import hashlib
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 NAMES: dict[Family, str] = {"nlu": "encoder", "nlg": "decoder"}
 CARD = "testbed.json"
 WEIGHTS = "model.safetensors"
+READ = frozenset((".safetensors", ".json", ".jinja", ".txt", ".model", ".py"))
+"""How the names of files end that transformers may read."""
 SHIPPED = Path(__file__).with_name("models")
 ROOM = 2 * 2**20
 """Bytes that must be free before a model is pre-trained: it takes a little less."""
@@ -59,7 +61,7 @@ def find_model(config: TestbedConfig, family: Family) -> Path | None:
     shipped = SHIPPED / f"{NAMES[family]}-{config.seed}"
     if _card(shipped).get("key") == config.key():
         if not complete(shipped, config):
-            raise ModelError(f"shipped model {shipped}: {WEIGHTS} is damaged: install balora again")
+            raise ModelError(f"shipped model {shipped}: {_damaged(shipped)} is damaged: install balora again")
         return shipped
     folder = _entry(config, family)
     return folder if complete(folder, config) else None
@@ -71,8 +73,21 @@ def _entry(config: TestbedConfig, family: Family) -> Path:
 
 def complete(folder: Path, config: TestbedConfig) -> bool:
     """Return whether ``folder`` holds the models of ``config``, undamaged."""
-    card, weights = _card(folder), folder / WEIGHTS
-    return card.get("key") == config.key() and weights.is_file() and card.get("sha256") == _checksum(weights)
+    return _card(folder).get("key") == config.key() and _damaged(folder) is None
+
+
+def _damaged(folder: Path) -> str | None:
+    """Return the first file of an entry that is not what its card says, or not on it; None if there is none."""
+    known, found = _card(folder).get("files"), _checksums(folder)
+    if not isinstance(known, dict) or WEIGHTS not in known:
+        return CARD
+    return next((name for name in sorted(known | found) if known.get(name) != found.get(name)), None)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file of an entry that may be read when its model is loaded."""
+    files = (path for path in sorted(folder.iterdir()) if path.suffix in READ and path.name != CARD)
+    return {path.name: _checksum(path) if path.is_file() else "" for path in files}
 
 
 def store(made: "Pretrained", config: TestbedConfig, folder: Path) -> None:
@@ -90,7 +105,7 @@ def store(made: "Pretrained", config: TestbedConfig, folder: Path) -> None:
         "probes": {kind: round(share, 4) for kind, share in made.probes.items()},
         "cpu_seconds": round(made.cpu_seconds, 1),
         "attempts": made.attempts,
-        "sha256": _checksum(folder / WEIGHTS),
+        "files": _checksums(folder),
     }
     (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
