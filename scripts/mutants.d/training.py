@@ -220,10 +220,37 @@ MUTANTS = {
         ("one-room-forgotten", '("maths", "objective", "adapters", "tasks", "training")',
          '("maths", "objective", "adapters", "training")'),
         ("cache-of-anything", "f\"{name}:{_digest(content)}\" for name, content in files.items()", "files"),
-        ("any-cache-entry", "if len(cached) == 64:", "if True:"),
+        ("any-cache-entry", "if text == _entry(key, text[:64]):", "if len(text) >= 64:"),
+        ("checksum-without-key", "_digest(iter((key, computed)))", "_digest(iter((computed,)))"),
     ],
     ("training/fingerprint.py", "training/test_run_record.py"): [
-        ("names-alone", "{_digest(path, state.st_size, state.st_mtime_ns)}", ""),
-        ("whole-path", "{path.name}:", "{path}:"),
+        ("names-alone", "{name}:{content}", "{name}"),
+        ("whole-path", "else path.name", "else path"),
+    ],
+    ("training/fingerprint.py", "hostile/test_model_weights.py"): [
+        ("name-without-folder", "path.relative_to(root).as_posix() if root else path.name", "path.name"),
+        ("time-that-can-be-set", "state.st_ctime_ns, state.st_ino", "0, state.st_ino"),
+    ],
+    ("training/model_folder.py", "hostile/test_model_weights.py"): [
+        ("names-above", '".." in PurePosixPath(name).parts', "False"),
+        ("any-suffix", "if not name.endswith(suffix):", "if False:"),
+        ("links-outside", "elif fault is None and not _lies_in(folder / name, folder):", "elif False:"),
+        ("index-not-in-the-identity", '.glob("*.jinja"), *_named_weights(folder)}', '.glob("*.jinja")}'),
+    ],
+    ("training/model_folder.py", "hostile/test_remote_code.py"): [
+        ("code-unasked", "if names_kernel or (key == CODE_KEY and value):", "if names_kernel:"),
+        ("kernels-unasked", "if names_kernel or (key == CODE_KEY and value):", "if key == CODE_KEY and value:"),
+    ],
+    ("training/export_run.py", "hostile/test_remote_code.py"): [
+        ("records-word", ", trust_remote_code=trust_remote_code)", ")"),
+    ],
+    ("training/saved_files.py", "hostile/test_saved_files.py"): [
+        ("links-followed", "if stat.S_ISLNK(mode):", "if False:"),
+        ("cut-weights", "raise kind(f\"{place}: {path.name} is incomplete", "str(f\"{place}: {path.name} is incomplete"),
+        ("digests-unread", "if known is not None and known != _sha256(path):", "if False:"),
+    ],
+    ("training/loading.py", "hostile/test_model_settings.py"): [
+        ("nan-unseen", "if bad:", "if False:"),
+        ("half-a-model", "if unused:", "if False:"),
     ],
 }
