@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def load_config(spec: RunSpec) -> Any:
     return config
 
 
+@lru_cache(maxsize=16)  # tokenizer and model are loaded one after the other
 def _check_repository(name: str, trust_remote_code: bool) -> None:
     """Check the small files of a repository on a hub, which transformers would read anyway, as a folder's are."""
     from transformers.utils import cached_file
@@ -226,7 +228,8 @@ def _check_numbers(source: str, model: Any) -> None:
     import torch
 
     for name, weight in model.named_parameters():
-        if not weight.is_floating_point() or torch.isfinite(weight.sum(dtype=torch.float32)):
+        is_quantized = not weight.is_floating_point() or weight.dtype.itemsize == 1
+        if is_quantized or torch.isfinite(weight.sum(dtype=torch.float32)):
             continue
         bad = int((~torch.isfinite(weight)).sum())
         if bad:  # else only the sum is too large
