@@ -71,7 +71,6 @@ WAYS = {
     "sweep": "sweeps: {trust_remote_code: [true]}",
     "tuned, shared": "tuned: {t: {set: {trust_remote_code: true}, over: {adapter.rank: [2, 3]}}}",
     "tuned, over": "tuned: {t: {over: {trust_remote_code: [true, false]}}}",
-    "alias": "base: &a {method: lora, trust_remote_code: true}",
 }
 
 
