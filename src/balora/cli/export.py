@@ -20,7 +20,9 @@ def export(
     from balora.cli.assignments import remote_code_warning
     from balora.cli.progress_bar import show_progress
     from balora.training.export_run import export_run
+    from balora.training.processes import refuse_several_processes
 
+    refuse_several_processes("balora export")
     if trust_remote_code:
         typer.echo(remote_code_warning(model or "the base model"), err=True)
     with show_progress() as on_progress:

@@ -105,7 +105,9 @@ def run(
     from balora.study.engine.execute import execute
     from balora.study.engine.pool import local_pool
     from balora.study.plan.prepare import command, prepare, refuse_open_arms
+    from balora.training.processes import refuse_several_processes
 
+    refuse_several_processes("balora study run")
     given = _typed(assignments, trust_remote_code)
     planned = prepare(study, model=model, data=data, profile=profile, seeds=seeds, settings=_settings(given))
     refuse_open_arms(planned.study)

@@ -25,7 +25,9 @@ def pretrain(
 ) -> None:
     """Pre-train the testbed's two tiny models, unless they are in the cache, and print their folders."""
     from balora.cli.output import print_json
+    from balora.training.processes import refuse_several_processes
 
+    refuse_several_processes("balora testbed pretrain")
     config = _config(assignments)
 
     from balora.cli.progress_bar import show_progress

@@ -13,17 +13,21 @@ PLACEHOLDERS = (3_141_592_653, 2_718_281_828)
 """Stand for the fine-tuning and the pre-training seed in the text that many runs share; users hardly choose them."""
 
 
-def payload(spec: RunSpec, fingerprints: dict[str, str]) -> str:
-    """Return everything that enters a run's identity, as JSON: not where files lie, and not what only costs time."""
+def payload(spec: RunSpec, fingerprints: dict[str, str], processes: int = 1) -> str:
+    """Return everything that enters a run's identity, as JSON: not where files lie, and not what only costs time.
+
+    ``processes`` train the model together; the text of one process does not name it.
+    """
     settings = spec.model_dump(
         mode="json", exclude={"model": True, "data": {"folder"}, "training": {"reference_cache_mib"}}
     )
-    return json.dumps([FORMAT, settings, fingerprints], sort_keys=True)
+    several = [{"processes": processes}] if processes > 1 else []
+    return json.dumps([FORMAT, settings, fingerprints, *several], sort_keys=True)
 
 
-def run_id(spec: RunSpec, fingerprints: dict[str, str]) -> str:
+def run_id(spec: RunSpec, fingerprints: dict[str, str], processes: int = 1) -> str:
     """Return a run's identity: a hash of its resolved settings and of the model, the data and the code it uses."""
-    return hashlib.sha256(payload(spec, fingerprints).encode()).hexdigest()[:ID_LENGTH]
+    return hashlib.sha256(payload(spec, fingerprints, processes).encode()).hexdigest()[:ID_LENGTH]
 
 
 def run_ids(spec: RunSpec, fingerprints: dict[str, str], seeds: Sequence[tuple[int, int | None]]) -> list[str]:

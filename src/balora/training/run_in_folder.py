@@ -9,6 +9,7 @@ from balora.errors import OutputError, TrainingError
 from balora.folders import claim_output, staged
 from balora.progress import OnProgress
 from balora.training.identity import run_id
+from balora.training.processes import refuse_several_processes
 from balora.training.record import RunRecord, read_record
 from balora.training.spec import RunSpec
 
@@ -33,6 +34,7 @@ def run_in_folder(spec: RunSpec, output: Path, *, on_progress: OnProgress | None
         OutputError: ``output`` holds something else or another run, or cannot be written.
         TrainingError: the run failed; its record gives the reason.
     """
+    refuse_several_processes("a run")
     folder = claim_output(output, kind="run", own=RUN_FILES if (output / RECORD).is_file() else ())
     earlier = read_record(folder)
     if earlier is not None:

@@ -1,0 +1,119 @@
+"""A launcher of several processes: the verbs refuse on each of them, before anything is written."""
+
+import os
+import subprocess
+import sys
+from itertools import product
+
+import pytest
+from refusals import nothing_written, refused, run_verb
+
+from balora import ConfigError, resolve, run
+from balora.training import processes
+from balora.training.identity import payload, run_id
+from balora.training.processes import launched_processes, refuse_several_processes
+from balora.training.run_in_folder import run_in_folder
+
+LAUNCHERS = {
+    "torchrun": {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"},
+    "torchrun, the other rank": {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"},
+    "accelerate launch": {"WORLD_SIZE": "16", "RANK": "9", "ACCELERATE_MIXED_PRECISION": "no"},
+    "mpirun": {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3"},
+    "mpich": {"PMI_SIZE": "2", "PMI_RANK": "1"},
+}
+VERBS = {
+    "train": ("train", "--model", "testbed", "--task", "facts", "--set", "training.steps=1", "--output"),
+    "evaluate": ("evaluate", "--model", "testbed", "--task", "facts", "--output"),
+    "export": ("export", "no-run", "--output"),
+    "study run": ("study", "run", "pissa-initialization", "--output"),
+    "testbed pretrain": ("testbed", "pretrain", "--set"),
+}
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    for name in (*processes.COUNTS, "RANK", "LOCAL_RANK", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("BALORA_CACHE", str(tmp_path / "cache"))
+    return lambda **given: [monkeypatch.setenv(name, value) for name, value in given.items()]
+
+
+@pytest.mark.parametrize(("launcher", "verb"), [*product(LAUNCHERS, VERBS)])
+def test_every_verb_that_works_refuses_on_every_rank(launcher, verb, environment, tmp_path):
+    environment(**LAUNCHERS[launcher])
+    last = "noise=0.3" if verb == "testbed pretrain" else tmp_path / "out"
+    count = next(LAUNCHERS[launcher][name] for name in processes.COUNTS if name in LAUNCHERS[launcher])
+    refused([*VERBS[verb], last], f"balora {verb} works in one process, but {count} were started", watched=tmp_path)
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("function", [run, run_in_folder])
+def test_so_do_the_functions(launcher, function, environment, tmp_path):
+    spec = resolve({"model": "testbed", "task": "facts", "training.steps": 1})
+    environment(**LAUNCHERS[launcher])
+    with nothing_written(tmp_path), pytest.raises(ConfigError, match="a run works in one process"):
+        function(spec, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [
+        ({}, 1),
+        ({"WORLD_SIZE": "1"}, 1),
+        ({"WORLD_SIZE": ""}, 1),
+        ({"SLURM_NTASKS": "8"}, 1),
+        ({"SLURM_NTASKS": "8", "SLURM_PROCID": "3", "SLURM_JOB_ID": "1"}, 1),
+        ({"WORLD_SIZE": " 3 "}, 3),
+        ({"WORLD_SIZE": "1", "PMI_SIZE": "2"}, 2),
+        ({"WORLD_SIZE": "0"}, 1),
+    ],
+)
+def test_the_number_of_processes(given, count):
+    assert launched_processes(given) == count
+
+
+@pytest.mark.parametrize("text", ["two", "-1", "1e3", "²", "\x1b[2J", "9" * 5000])
+def test_a_number_that_is_none_is_refused(text, environment, tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "launched_processes", lambda: launched_processes({"WORLD_SIZE": text}))
+    refused(
+        ["train", "--model", "m", "--task", "cola", "--output", tmp_path / "out"], "WORLD_SIZE = ", watched=tmp_path
+    )
+
+
+def test_a_process_group_without_a_launcher_is_seen(monkeypatch):
+    import torch.distributed as distributed
+
+    monkeypatch.setattr(distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(distributed, "get_world_size", lambda: 3)
+    with pytest.raises(ConfigError, match="but 3 were started together"):
+        refuse_several_processes("a run")
+
+
+@pytest.mark.parametrize("words", [("study", "list"), ("doctor",), ("--help",)])
+def test_what_only_prints_goes_on(words, environment):
+    environment(WORLD_SIZE="2", RANK="0")
+    assert run_verb(*words).code == 0
+
+
+def test_the_number_of_processes_is_in_the_identity():
+    spec = resolve({"model": "testbed", "task": "facts"})
+    ids = {run_id(spec, {}, count) for count in (1, 2, 3)}
+    assert len(ids) == 3
+    assert payload(spec, {}) == payload(spec, {}, 1)
+    assert '"processes": 2' in payload(spec, {}, 2)
+
+
+@pytest.mark.slow
+def test_torchrun_itself_ends_with_one_line_a_rank_and_writes_nothing(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+    script = tmp_path / "start.py"
+    script.write_text("from balora.cli import main\n\nraise SystemExit(main())\n", encoding="utf-8")
+    command += ["--rdzv-endpoint", "localhost:0", str(script)]
+    environment = {**os.environ, "BALORA_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    with nothing_written(tmp_path):
+        done = subprocess.run(
+            [*command, *VERBS["train"], str(tmp_path / "out")], capture_output=True, text=True, env=environment
+        )
+    assert done.returncode != 0
+    assert "balora: error: balora train works in one process, but 2 were started" in done.stderr
+    assert "exitcode  : 2" in done.stderr
