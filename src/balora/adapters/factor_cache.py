@@ -14,7 +14,7 @@ from typing import Literal
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Generator, Tensor, uint8
+from torch import Generator, Tensor, get_num_threads, uint8
 
 from balora.adapters.ranks import largest_rank
 from balora.errors import ConfigError
@@ -88,7 +88,10 @@ class FactorCache:
 
 
 def _identity_of(weight: Tensor, rank: int, method: str, generator: Generator) -> Identity:
-    """Return all that decides the factors, down to rounding: that of a GPU is another than a CPU's."""
+    """Return all that decides the factors, down to rounding: that of a GPU is another than a CPU's.
+
+    On the CPU a decomposition also rounds differently with another number of threads.
+    """
     return {
         "version": VERSION,
         "method": method,
@@ -98,6 +101,7 @@ def _identity_of(weight: Tensor, rank: int, method: str, generator: Generator) -
         "shape": "×".join(map(str, weight.shape)),
         "dtype": str(weight.dtype),
         "device": weight.device.type,
+        "threads": get_num_threads() if weight.device.type == "cpu" else 0,
     }
 
 

@@ -1,9 +1,12 @@
-"""Name the library versions and the processor that a run computes with."""
+"""Name the library versions, the processor and the threads that a run computes with, and set the threads."""
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -14,6 +17,28 @@ PACKAGES = ("balora", "torch", "transformers", "peft", "accelerate")
 def versions() -> dict[str, str]:
     """Return the versions of what a run computes with, and the processor's name as `processor`."""
     return {name: version(name) for name in PACKAGES} | {"processor": processor()}
+
+
+class Threads(NamedTuple):
+    """Of torch, on the CPU."""
+
+    inside: int
+    """How many share one operation: some operations round differently with another number."""
+    between: int
+    """How many operations may run at the same time."""
+
+
+@contextmanager
+def using_threads(count: int | None) -> Iterator[Threads]:
+    """Let ``count`` threads share each operation inside, or as many as before where none is given; give the numbers."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield Threads(torch.get_num_threads(), torch.get_num_interop_threads())
+    finally:
+        if count is not None:
+            torch.set_num_threads(before)
 
 
 def processor() -> str:

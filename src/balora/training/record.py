@@ -85,6 +85,12 @@ class RunRecord(Settings):
     notes: list[str] = []
     cost: Cost = Cost()
     versions: dict[str, str] = {}
+    processes: int = 1
+    """How many processes trained the model together; enters the run's id."""
+    threads: int | None = None
+    """Torch's threads in one operation, on which some bits depend; none where the run did not start."""
+    interop_threads: int | None = None
+    """How many operations torch could run at the same time."""
     fingerprints: dict[str, str] = {}
     """SHA-256 of the model, the data and the code that was run."""
     started: str = ""

@@ -69,6 +69,9 @@ class TrainingConfig(Settings):
     """Recompute activations in the backward pass instead of storing them."""
     eval_batch_size: int = Field(default=64, ge=1)
     """Rows per forward pass when scoring."""
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    """Torch's threads on the CPU, with which some results change by rounding; none: what the process has, in a study
+    its worker's share of the cores."""
     telemetry_every: int = Field(default=10, ge=0)
     """Record each term's value, λ and share of the gradient every so many steps; 0: never."""
     reference_cache_mib: int = Field(default=4096, ge=0)

@@ -38,6 +38,20 @@ def cautions(
         place = f"under {record.data}" if record.data else "by name"
         yield f"Not found {place}, and so not in the averages: {', '.join(record.absent)}."
     yield from _versions(runs)
+    yield from _threads(runs)
+
+
+def _threads(runs: Mapping[str, RunRecord]) -> Iterator[str]:
+    """Name the numbers of threads of which the finished runs had several, with how many runs had each."""
+    counts = Counter(run.threads for run in runs.values() if run.status == "ok")
+    if len(counts) > 1:
+        known = sorted(counts.items(), key=lambda pair: pair[0] or 0)
+        mixed = ", ".join(f"{threads or 'not recorded'} ({number})" for threads, number in known)
+        yield (
+            f"The runs were computed with different numbers of threads (runs in brackets): {mixed}. Some results "
+            "differ by rounding with them, and so do differences between arms: run the study again with one --workers, "
+            "or set training.threads."
+        )
 
 
 def _versions(runs: Mapping[str, RunRecord]) -> Iterator[str]:
