@@ -71,7 +71,7 @@ MUTANTS = {
         ("inactive-terms-computed", "if w > 0 and t not in inactive", "if w > 0"),
         ("rows-and-outputs-swapped", "self._acting(student.shape[0], student.shape[1], progress)", "self._acting(student.shape[1], student.shape[0], progress)"),
         ("no-rows-detached", "self._terms(student.sum(), ", "self._terms(student.sum().detach(), "),
-        ("labels-unchecked", "if labels.shape != student.shape[:1]:", "if len(labels) != len(student):"),
+        ("labels-unchecked", "if labels.shape != student.shape[:1] and not several:", "if len(labels) != len(student) and not several:"),
         ("reference-shape-unchecked", "if reference is not None and reference.shape != student.shape:", "if False:"),
         ("each-gradient-unweighted", "labels, {term: weight}, *settings)", "labels, {term: 1.0}, *settings)"),
     ],
@@ -116,7 +116,7 @@ MUTANTS = {
         ("no-k-is-nothing", "return classes if top_k is None else", "return 0 if top_k is None else"),
     ],
     ("objective/objective.py", "objective/test_label_smoothing.py"): [
-        ("smoothing-lost-from-logits", "task_loss(student, labels, self.label_smoothing)", "task_loss(student, labels)"),
+        ("smoothing-lost-from-logits", "task_loss(student, labels, self.label_smoothing, ", "task_loss(student, labels, "),
         ("smoothing-lost-from-hidden", "self.chunk_bytes, self.label_smoothing, readout\n", "self.chunk_bytes, 0.0, readout\n"),
         ("regression-says-nothing", 'inactive["label_smoothing"] = SMOOTHS_NOTHING', "pass"),
     ],

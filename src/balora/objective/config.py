@@ -140,10 +140,13 @@ class ObjectiveConfig(Settings):
         Raises:
             ConfigError: unknown name, family, edition or formulation.
         """
+        for what, value in (("name", name), ("family", family), ("edition", edition), ("formulation", formulation)):
+            if not isinstance(value, str) and (what, value) != ("formulation", None):
+                raise ConfigError(f"objective preset: {what} must be a name, got {shown(value)}")
         if name not in REGULARIZED + UNREGULARIZED:
             raise ConfigError(unknown_name("objective preset", name, REGULARIZED + UNREGULARIZED))
         if (edition, family) not in WEIGHTS:
-            raise ConfigError(f"no edition {shown(edition)} for family {family!r}: {_known_pairs()}")
+            raise ConfigError(f"no edition {shown(edition)} for family {shown(family)}: {_known_pairs()}")
         if (edition, formulation or family) not in FORMULAS:
             raise ConfigError(f"no formulation {shown(formulation)} in edition {shown(edition)}: {_known_pairs()}")
         f, w = FORMULAS[edition, formulation or family], WEIGHTS[edition, family]
@@ -167,6 +170,26 @@ class ObjectiveConfig(Settings):
 
 TERMS = tuple(ObjectiveConfig(family="nlg").terms())
 """Names of the regularizers: the fields of :class:`ObjectiveConfig` that hold a :class:`Term`."""
+
+
+def chosen_objective(given: object, family: Family) -> ObjectiveConfig:
+    """Return the objective that an argument ``objective`` stands for, with a model of ``family``.
+
+    None means the task loss alone, as the preset `none`; a text names a preset; a configuration stands for itself.
+
+    Raises:
+        ConfigError: an unknown preset, or anything else.
+    """
+    if given is None:
+        return ObjectiveConfig.preset("none", family=family)
+    if isinstance(given, str):
+        return ObjectiveConfig.preset(given, family=family)
+    if not isinstance(given, ObjectiveConfig):
+        raise ConfigError(
+            "objective: expected an ObjectiveConfig, the name of a preset such as 'ba-lora' or 'none', or None for the "
+            f"task loss alone, got {shown(given)}"
+        )
+    return given
 
 
 def _known_pairs() -> str:

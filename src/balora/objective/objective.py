@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from balora.errors import InputError
+from balora.errors import ConfigError, InputError, shown
 from balora.objective.config import ObjectiveConfig
 from balora.objective.head import FrozenHead, HeadCache
 from balora.objective.inactive import SMOOTHS_NOTHING, inactive_terms
@@ -26,12 +26,19 @@ class Objective:
     def __init__(
         self, config: ObjectiveConfig, *, label_smoothing: float = 0.0, chunk_bytes: int | None = None
     ) -> None:
-        """Args:
+        """Raises ConfigError for anything but an ObjectiveConfig.
+
+        Args:
         config: what to compute.
         label_smoothing: ε of the task's cross-entropy, 0 ≤ ε < 1 (:func:`balora.objective.task_loss.task_loss`).
         chunk_bytes: memory for the logits of one chunk of rows in `from_hidden`; by default what the device allows
             (:meth:`balora.objective.rowwise.Chunks.of`).
         """
+        if not isinstance(config, ObjectiveConfig):
+            raise ConfigError(
+                f"Objective: expected an ObjectiveConfig, got {shown(config)}: make one with "
+                "ObjectiveConfig.preset(name, family='nlg' or 'nlu'); the preset 'none' is the task loss alone"
+            )
         self.config = config
         self.label_smoothing = label_smoothing
         self.chunk_bytes = chunk_bytes
@@ -41,25 +48,38 @@ class Objective:
         """Return λ of every regularizer at ``progress`` (share of steps done)."""
         return {name: weight_at(term.weight, term.schedule, progress) for name, term in self.config.terms().items()}
 
-    def from_logits(self, student: Tensor, reference: Tensor | None, labels: Tensor, progress: float = 0.0) -> Terms:
+    def from_logits(
+        self,
+        student: Tensor,
+        reference: Tensor | None,
+        labels: Tensor,
+        progress: float = 0.0,
+        *,
+        multi_label: bool = False,
+    ) -> Terms:
         """Return the terms of one batch.
 
         Args:
             student: N×D logits of the model being tuned; rows valid and aligned with their labels.
             reference: N×D logits of the frozen model; may be None when consistency has no weight.
-            labels: N class or token indices, or N floats for regression.
+            labels: N class or token indices, N floats for regression, or N×D floats where every output has its own
+                label: for these the regularizers are not defined, so no weight may be set.
             progress: share of the optimizer steps done, 0…1.
+            multi_label: whether N×D labels are probabilities, one a class; otherwise they are regressed on.
 
         Raises:
-            InputError: shapes that do not fit, a missing reference, labels out of range, K above the vocabulary.
+            InputError: shapes that do not fit, a missing reference, labels out of range, K above the vocabulary, a
+                regularizer's weight with N×D labels.
         """
         _check_rows(student, reference, labels)
+        if labels.ndim == 2:
+            refuse_regularizers(self.config, "labels of one number an output")
         weights, inactive = self._acting(student.shape[0], student.shape[1], progress)
         if self.label_smoothing and labels.is_floating_point():
             inactive["label_smoothing"] = SMOOTHS_NOTHING
         if not len(student):
             return self._terms(student.sum(), {"task": student.sum().detach()}, {}, inactive)
-        parts = {"task": task_loss(student, labels, self.label_smoothing)}
+        parts = {"task": task_loss(student, labels, self.label_smoothing, multi_label=multi_label)}
         for term in weights:
             parts[term] = REGULARIZERS[term].from_logits(self.config, student, reference)
         loss = torch.stack([weight * parts[term] for term, weight in {"task": 1.0, **weights}.items()]).sum()
@@ -150,12 +170,23 @@ class Objective:
         return frozen, weights, inactive
 
 
+def refuse_regularizers(config: ObjectiveConfig, what: str) -> None:
+    """Raise ConfigError if a regularizer has a weight: none is defined for ``what``."""
+    weighted = [name for name, term in config.terms().items() if term.weight > 0]
+    if weighted:
+        raise ConfigError(
+            f"{what}: the {', '.join(weighted)} term(s) are defined for one class, number or token a row, so nothing "
+            "would be known of what they do: train with objective=None (the preset 'none'), the task loss alone"
+        )
+
+
 def _check_rows(student: Tensor, reference: Tensor | None, labels: Tensor) -> None:
     if student.dim() != 2:
         raise InputError(f"expected one row a position or example (N×D), got shape {tuple(student.shape)}")
     if reference is not None and reference.shape != student.shape:
         raise InputError(f"reference has shape {tuple(reference.shape)}, student {tuple(student.shape)}: must be equal")
-    if labels.shape != student.shape[:1]:
+    several = labels.is_floating_point() and labels.shape == student.shape
+    if labels.shape != student.shape[:1] and not several:
         raise InputError(
             f"labels of shape {tuple(labels.shape)} for {len(student)} rows: give one a row, without masked positions"
         )

@@ -12,6 +12,7 @@ from balora.adapters.reference import unwrap
 from balora.errors import ModelError
 from balora.objective import ObjectiveConfig
 from balora.objective.readout import Readout
+from balora.settings import Family
 from balora.tasks.encoding import IGNORED
 
 SOFT_CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
@@ -33,6 +34,11 @@ def model_kind(model: nn.Module) -> Kind:
     if name.endswith("ForSequenceClassification"):
         return "classification"
     raise ModelError(f"cannot train {name}: give a …ForCausalLM or a …ForSequenceClassification model")
+
+
+def family_of(model: nn.Module) -> Family:
+    """Return the family of tasks that ``model`` is for; raises what :func:`model_kind` does."""
+    return "nlg" if model_kind(model) == "causal" else "nlu"
 
 
 def base_of(model: nn.Module) -> nn.Module:
