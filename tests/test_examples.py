@@ -55,7 +55,7 @@ def test_the_trainer_learns_and_names_the_term_that_cannot_act(run) -> None:
 def test_the_sft_trainer_learns_and_logs_each_terms_share(run) -> None:
     losses, out = run("sft.py")
     assert losses[-1] < losses[0]
-    assert "'consistency_share'" in out
+    assert "'balora/consistency_share'" in out
 
 
 def test_the_sft_trainer_learns_on_a_real_model(run, checkpoint: Path) -> None:

@@ -1,7 +1,43 @@
 """Wrong versions of `balora.training`; one line each."""
 
+# ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("training/class_labels.py", "hostile/test_trainer_labels.py"): [
+        ("ignored-rows-count", "flat[counted], counted", "flat, None"),
+        ("the-last-class-is-too-large", "(values >= self.outputs)", "(values >= self.outputs - 1)"),
+        ("multi-label-is-regression", "\"multi-label\" if several else \"classes\"", "\"numbers\" if several else \"classes\""),
+        ("one-output-is-never-multi-label", "return cls(count, \"multi-label\")", "return cls(count, \"number\")"),
+        ("ignored-rows-out-of-range", "~ignored & (", "("),
+    ],
+    ("objective/task_loss.py", "hostile/test_trainer_labels.py"): [
+        ("several-labels-squared", "F.binary_cross_entropy_with_logits if multi_label else F.mse_loss", "F.mse_loss"),
+    ],
+    ("objective/objective.py", "hostile/test_trainer_labels.py"): [
+        ("regularizers-on-several-labels", "if term.weight > 0]", "if term.weight > 9]"),
+    ],
+    ("training/counted_rows.py", "hostile/test_trainer_masks.py"): [
+        ("the-first-label-counts", "(labels[:, 1:] == IGNORED).all(dim=1)", "(labels == IGNORED).all(dim=1)"),
+        ("never-looked", "elif not has_counted_row(trainer):", "elif False:"),
+        ("only-the-first-batch", "for start in range(0, count, size):", "for start in range(0, 1, size):"),
+        ("the-end-unchecked", "if rows and not counted:", "if False:"),
+    ],
+    ("training/log_window.py", "hostile/test_log_lines.py"): [
+        ("means-of-means-logged", "value.detach().to(part.dtype) * part, part,", "value.detach().to(part.dtype), part / part,"),
+        ("weight-where-it-acts", "weight / whole", "weight / share"),
+        ("absent-counts-as-zero", "means[name] = value / share", "means[name] = value / whole"),
+        ("never-emptied", "sums, self._sums = self._sums, None", "sums = self._sums"),
+    ],
+    ("training/telemetry.py", "hostile/test_log_lines.py"): [
+        ("recorded-before-the-window", "self.series()[self._logged :]", "self.series()"),
+    ],
+    ("training/processes.py", "hostile/test_launchers.py"): [
+        ("two-are-one", "if int(text) > 1:", "if int(text) > 2:"),
+    ],
+    ("training/sft.py", "hostile/test_log_lines.py"): [
+        ("padding-is-counted", "if mask is None else mask.sum()", "if True else mask.sum()"),
+        ("tokens-of-the-last-step", "self._total_train_tokens += int(tokens)", "self._total_train_tokens = int(tokens)"),
+    ],
     ("training/rows.py", "training/test_counted_rows.py"): [
         ("labels-not-shifted", "following = labels[:, 1:]", "following = labels[:, :-1]"),
         ("hidden-one-late", "hidden[:, :-1][counted]", "hidden[:, 1:][counted]"),
@@ -27,7 +63,7 @@ MUTANTS = {
     ("training/sft.py", "training/test_trainer_paths.py"): [
         ("keys-to-trls-evaluation", "inputs.pop(ROW_KEYS, None)", "pass"),
         ("never-kept", "cache_reference(self, reference_cache)", "pass"),
-        ("never-written", "flush_reference_cache(self)", "pass"),
+        ("never-written", "finish_training(self)", "pass"),
     ],
     ("training/loss.py", "training/test_telemetry.py training/test_reference_cache.py training/test_counted_rows.py"): [
         ("share-without-lambda", "size * terms.weights.get(name, 1.0)", "size"),
@@ -35,7 +71,6 @@ MUTANTS = {
         ("reference-is-the-student", "with self._switch.off() as frozen:", "if frozen := self.model:"),
         ("nothing-kept", "cache.keep(keys, outputs)", "pass"),
         ("cache-unread", "None if cache is None else cache.of(", "None if True else cache.of("),
-        ("whole-numbers-are-classes", "student.logits.shape[-1] == 1 else", "False else"),
         ("fallback-said-each-step", "reader.fallback != known", "reader.fallback"),
         ("router-loss-dropped", 'getattr(base_of(model).config, "output_router_logits", False)', "False"),
     ],
@@ -56,14 +91,14 @@ MUTANTS = {
         ("evaluation-is-smoothed", "trainer.label_smoother = None", "pass"),
         ("own-loss-ignored", "if trainer.compute_loss_func is not None:", "if False:"),
         ("counts-for-every-model", "if self._model_takes_counts else None", "if True else None"),
-        ("index-to-the-model", 'for name in ("index", ROW_KEYS):', "for name in (ROW_KEYS,):"),
+        ("index-to-the-model", 'for name in ("index", ROW_KEYS, IGNORED_ROWS):', "for name in (ROW_KEYS, IGNORED_ROWS):"),
     ],
     ("training/trainer.py", "training/test_controls.py"): [
         ("smoothing-ignored", "label_smoothing=smoothing)", "label_smoothing=0.0)"),
         ("penalty-ignored", "StartPenalty(model, l2_start) if l2_start else None", "None"),
         ("penalty-unweighted", "start_penalty.weight * distance", "distance"),
         ("penalty-each-micro-batch", "* distance / micro_batches", "* distance"),
-        ("penalty-unrecorded", "add(step, terms, norms, distance)", "add(step, terms, norms)"),
+        ("penalty-unrecorded", "add(step, terms, norms, distance, share", "add(step, terms, norms, share"),
     ],
     ("training/controls.py", "training/test_controls.py"): [
         ("frozen-ones-too", "if parameter.requires_grad]\n        self._start", "]\n        self._start"),
@@ -171,9 +206,9 @@ MUTANTS = {
     ("training/trainer.py", "training/test_reference_cache.py training/test_reference_disk.py"): [
         ("streams-too", "not isinstance(dataset, Sized)", "False"),
         ("hidden-states-in-memory", "if folder is None and causal:", "if False:"),
-        ("never-written", "cache.flush()", "cache"),
+        ("never-written", "reference_cache.flush()", "reference_cache"),
         ("base-in-place-of-the-copy", "loss.model if loss.reference is None else loss.reference", "loss.model"),
-        ("keys-to-the-evaluation", 'for name in ("index", ROW_KEYS):', 'for name in ("index",):'),
+        ("keys-to-the-evaluation", 'for name in ("index", ROW_KEYS, IGNORED_ROWS):', 'for name in ("index", IGNORED_ROWS):'),
     ],
     ("objective/config.py", "training/test_reference_every.py"): [
         ("unweighted", "self.consistency.weight * every if", "self.consistency.weight if"),
@@ -200,7 +235,7 @@ MUTANTS = {
     ],
     ("training/identity.py", "training/test_run_record.py"): [
         ("identity-of-the-place", '"data": {"folder"}', '"data": {"subset"}'),
-        ("identity-without-inputs", "[FORMAT, settings, fingerprints]", "[FORMAT, settings]"),
+        ("identity-without-inputs", "[FORMAT, settings, fingerprints, *several]", "[FORMAT, settings, *several]"),
     ],
     ("training/identity.py", "study/test_made_arms.py"): [
         ("seeds-exchanged", "{pair[i]}", "{pair[-1 - i]}"),

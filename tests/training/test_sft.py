@@ -40,7 +40,7 @@ def test_losses_and_weights_are_those_of_our_trainer(tmp_path, model, tokenizer,
     for name, value in trained_weights(model).items():
         torch.testing.assert_close(value, other[name], rtol=1e-4, atol=1e-5)
     assert [row["step"] for row in made.telemetry.series()] == [1, 2, 3]
-    assert made.state.log_history[0]["consistency_share"] > 0
+    assert made.state.log_history[0]["balora/consistency_share"] > 0
 
 
 def test_gradient_checkpointing_trains_the_same(tmp_path, model, tokenizer):
@@ -81,8 +81,10 @@ def test_padding_free_batches_count_the_same_tokens(tmp_path, model, tokenizer):
     assert len(tokens[0]) == sum(label >= 0 for row in same_rows(padded) for label in row["labels"])
 
 
-def test_the_default_is_the_published_objective(tmp_path, model, tokenizer):
-    made = sft(model, tokenizer, tmp_path, None)
+def test_the_default_is_the_published_objective_and_none_is_the_task_loss(tmp_path, model, tokenizer):
+    assert not sft(model, tokenizer, tmp_path, None).model_loss.config.regularized
+    rows = Dataset.from_list([{"prompt": prompt, "completion": completion} for prompt, completion in PAIRS])
+    made = BALoraSFTTrainer(model, sft_arguments(tmp_path), train_dataset=rows, processing_class=tokenizer)
     assert made.model_loss.config.consistency.weight == 0.025
     assert made.model_loss.config.spectral.norm == "frobenius"
 

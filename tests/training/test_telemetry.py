@@ -103,7 +103,7 @@ def test_the_log_and_the_file_hold_the_series(tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "series.jsonl").read_text().splitlines()]
     assert rows == made.telemetry.series()
     logged = [entry for entry in made.state.log_history if "loss" in entry]
-    assert [entry["consistency_share"] for entry in logged] == [row["consistency_share"] for row in rows]
+    assert [entry["balora/consistency_share"] for entry in logged] == [row["consistency_share"] for row in rows]
     summary = made.telemetry.summary({"consistency": 0.5, "diversity": 0.3, "spectral": 0.7})
     assert summary["consistency"].weight == 0.5
     assert summary["consistency"].first == rows[0]["consistency"]

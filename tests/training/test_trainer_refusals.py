@@ -5,6 +5,7 @@ import torch
 from training_cases import adapted, answers, arguments, collate, examples, losses, objective, trainer
 
 from balora.errors import ConfigError
+from balora.objective import ObjectiveConfig
 from balora.training.reference.keys import ROW_KEYS, row_keys
 from balora.training.trainer import BALoraTrainer, refuse_other_losses
 
@@ -46,11 +47,13 @@ def test_a_model_that_takes_no_counts_is_not_given_any(tmp_path, monkeypatch):
     assert made.evaluate(examples(8))["eval_loss"] > 0
 
 
-def test_the_default_objective_is_the_task_loss(tmp_path):
+def test_none_is_the_task_loss_and_nothing_given_the_published_objective(tmp_path):
     for name, family in (("llama", "nlg"), ("bert", "nlu")):
-        made = trainer(adapted(name), None, answers() if name == "llama" else examples(), tmp_path)
-        assert made.model_loss.config.family == family
-        assert not made.model_loss.config.regularized
+        rows = answers() if name == "llama" else examples()
+        made = trainer(adapted(name), None, rows, tmp_path)
+        assert made.model_loss.config == ObjectiveConfig.preset("none", family=family)
+        made = BALoraTrainer(adapted(name), arguments(tmp_path), train_dataset=rows, data_collator=collate)
+        assert made.model_loss.config == ObjectiveConfig.preset("ba-lora", family=family)
 
 
 def test_a_loss_function_of_ones_own_is_refused(tmp_path):

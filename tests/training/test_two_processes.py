@@ -42,11 +42,16 @@ def same(one, other):
 
 @pytest.mark.parametrize("kind", ["causal", "classification"])
 def test_two_processes_are_one_with_the_same_rows(ranks, tmp_path, kind):
-    alone, seen = train(tmp_path, kind, 8, True, steps=2)
+    alone, seen, log = train(tmp_path, kind, 8, True, steps=2)
     together = [one[kind, True][1] for one in ranks]
     assert sorted(together[0] + together[1]) == sorted(seen) == list(range(8))
     for one in ranks:
         same(one[kind, True][0], alone)
+        assert len(one[kind, True][2]) == len(log) == 2
+        for line, expected in zip(one[kind, True][2], log, strict=True):  # means over the rows of both
+            assert line["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+            for term in ("task", "consistency"):
+                assert line[f"balora/{term}"] == pytest.approx(expected[f"balora/{term}"], rel=1e-5, abs=1e-9)
 
 
 def test_without_averaging_over_devices_each_process_counts_its_own_tokens(ranks):

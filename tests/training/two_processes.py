@@ -2,13 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from training_cases import adapted, answers, examples, moved, objective, trained_weights, trainer
 
 
-def train(folder: Path, kind: str, size: int, averaged: bool, steps: int) -> tuple[dict[str, torch.Tensor], list[int]]:
-    """Return the trained weights and the numbers of the rows that this process saw in the first epoch."""
+def train(folder: Path, kind: str, size: int, averaged: bool, steps: int) -> Any:
+    """Return the trained weights, the numbers of the rows that this process saw in the first epoch, and the log."""
     causal = kind == "causal"
     config = objective("nlg" if causal else "nlu", consistency=0.5, **({"diversity": 0.3} if causal else {}))
     model = moved(adapted("llama" if causal else "classifier", dtype=torch.float64))
@@ -26,7 +27,8 @@ def train(folder: Path, kind: str, size: int, averaged: bool, steps: int) -> tup
         ddp_find_unused_parameters=False,
     )
     made.train()
-    return trained_weights(model), [number for batch in made.get_train_dataloader() for number in batch["index"]]
+    seen = [number for batch in made.get_train_dataloader() for number in batch["index"]]
+    return trained_weights(model), seen, [entry for entry in made.state.log_history if "loss" in entry]
 
 
 if __name__ == "__main__":

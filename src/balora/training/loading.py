@@ -185,8 +185,8 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     if half:
         for _, parameter in _head(model) if task.family == "nlu" else ():
             parameter.data = parameter.data.float()
-    if task.regression:
-        model.config.problem_type = "regression"
+    if task.family == "nlu":  # the checkpoint may have been tuned for another kind of task
+        model.config.problem_type = "regression" if task.regression else "single_label_classification"
     return model.eval()
 
 

@@ -12,15 +12,26 @@ from torch import Tensor, nn
 
 from balora.errors import InputError, ModelError
 from balora.objective import Objective, ObjectiveConfig
+from balora.objective.config import chosen_objective
 from balora.objective.terms import Terms
 from balora.tasks.collate import NOT_FOR_THE_MODEL
+from balora.training.class_labels import IGNORED_ROWS, Outputs, counted_labels
 from balora.training.reference.keys import PACKED, ROW_KEYS
 from balora.training.reference.reference_cache import ReferenceCache
-from balora.training.rows import CausalRows, Kind, Rows, base_of, classification_rows, model_kind, next_token_rows
+from balora.training.rows import (
+    CausalRows,
+    Kind,
+    Rows,
+    base_of,
+    classification_rows,
+    family_of,
+    model_kind,
+    next_token_rows,
+)
 
 logger = logging.getLogger(__name__)
 
-NOT_INPUTS = (*NOT_FOR_THE_MODEL, ROW_KEYS, "num_items_in_batch", "use_cache")
+NOT_INPUTS = (*NOT_FOR_THE_MODEL, ROW_KEYS, IGNORED_ROWS, "num_items_in_batch", "use_cache")
 
 
 class ModelLoss:
@@ -28,7 +39,7 @@ class ModelLoss:
 
     Args (of the constructor):
         model: the unwrapped model that is trained: a PeftModel, or a transformers model trained in full.
-        config: the objective.
+        config: the objective; the name of a preset, for the model's family; or None for the task loss alone.
         reference: a frozen copy of the pre-trained model; needed for full fine-tuning with a consistency weight, where
             no adapter can be switched off (`frozen_copy`). None: the adapters of ``model`` switched off.
         label_smoothing: ε of the task's cross-entropy.
@@ -37,12 +48,13 @@ class ModelLoss:
     Raises:
         ModelError: a kind of model that cannot be trained, or a reference that is needed and not there.
         AdapterError: an adapter that cannot be switched off to get the pre-trained model back.
+        ConfigError: an objective that there is not, or that is not defined on the model's labels.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        config: ObjectiveConfig,
+        config: ObjectiveConfig | str | None,
         reference: nn.Module | None = None,
         *,
         label_smoothing: float = 0.0,
@@ -52,6 +64,7 @@ class ModelLoss:
 
         from balora.adapters.reference import ReferenceSwitch
 
+        config = chosen_objective(config, family_of(model))
         self._switch = ReferenceSwitch(model)
 
         if config.needs_reference and reference is None:
@@ -66,6 +79,8 @@ class ModelLoss:
         self.model, self.reference = model, reference
         self.objective = Objective(config, label_smoothing=label_smoothing)
         self.kind: Kind = model_kind(model)
+        if self.kind == "classification":
+            self.outputs().refuse_settings(config, label_smoothing)
         self._causal_rows = CausalRows(model, config) if self.kind == "causal" else None
         self.reference_cache = reference_cache
         self._warned_of_live_reference = False
@@ -105,7 +120,9 @@ class ModelLoss:
         else:
             logits = student.logits
             assert logits is not None
-            terms = objective.from_logits(logits, None if reference is None else reference.logits, labels, progress)
+            target = None if reference is None else reference.logits
+            multi_label = labels.ndim == 2 and self.outputs(labels).problem == "multi-label"
+            terms = objective.from_logits(logits, target, labels, progress, multi_label=multi_label)
             at = student.at if student.at is not None else logits
             sizes = gradient_norms(terms, at) if norms and len(labels) else {}
         if self.config.needs_reference and not needed:  # left out of this step only: it can act
@@ -126,20 +143,24 @@ class ModelLoss:
         """Return the student's rows, the reference's (if needed, or as ``reference`` requires), and labels.
 
         Raises:
-            InputError: a batch without labels.
+            InputError: a batch without labels, or a classifier's labels of another type, shape or range than it needs.
         """
         if inputs.get("labels") is None:
             raise InputError(f"the batch has no `labels`, only {', '.join(inputs)}: give each row its label or tokens")
         needed = self.config.needs_reference if reference is None else reference
         if self.kind == "causal":
             return self._read_causal(model, inputs, needed)
+        labels, counted = counted_labels(inputs, self.outputs(inputs["labels"]))
         fed = _model_inputs(inputs)
         student = classification_rows(model, fed, catch=catch)
-        assert student.logits is not None
         frozen = Rows(logits=self._reference_outputs(inputs, lambda model: model(**fed).logits)) if needed else None
-        labels = inputs["labels"]
-        # transformers' rule: one output is regression, whatever the type of its labels
-        return student, frozen, labels.float() if student.logits.shape[-1] == 1 else labels
+        if counted is not None:
+            student, frozen = _at(student, counted), None if frozen is None else _at(frozen, counted)
+        return student, frozen, labels
+
+    def outputs(self, labels: Tensor | None = None) -> Outputs:
+        """Return what a classifier's labels must fit; where its configuration does not say it, ``labels`` do."""
+        return Outputs.of(base_of(self.model).config, labels)
 
     def notes(self) -> list[str]:
         """Return notes on properties of the model that cost memory or time."""
@@ -198,6 +219,11 @@ class ModelLoss:
 
     def _warn_of_fallback(self, reason: str) -> None:
         logger.warning("balora: logits are materialised, since %s; this costs memory, not accuracy", reason)
+
+
+def _at(rows: Rows, counted: Tensor) -> Rows:
+    assert rows.logits is not None
+    return rows._replace(logits=rows.logits[counted])
 
 
 def _model_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:

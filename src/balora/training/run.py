@@ -24,13 +24,15 @@ from balora.tasks.token_range import within_embeddings
 from balora.training.callback import ReportProgress
 from balora.training.clock import Clock
 from balora.training.controls import control_notes
+from balora.training.counted_rows import label_notes
 from balora.training.evaluation import evaluate, measure_inheritance, prepare_rows
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
 from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
-from balora.training.machine import versions
+from balora.training.machine import using_threads, versions
 from balora.training.matching import matched_config
 from balora.training.probe import fit_head
+from balora.training.processes import refuse_several_processes
 from balora.training.record import Cost, RunError, RunRecord, packed_rows, write_record
 from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED, name_base
@@ -53,18 +55,24 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
     model are cached on disk (:mod:`balora.training.reference`).
 
     Raises:
-        InputError: the model, the data or a setting cannot be used, or the folder is not empty; nothing was written.
+        InputError: the model, the data or a setting cannot be used, no training row has a counted label, several
+            processes were started, or the folder is not empty; nothing was written.
         OSError: the folder cannot be written; no record was left.
     """
     on_progress = on_progress or (lambda progress: None)
     started = datetime.now(UTC).isoformat(timespec="seconds")
+    refuse_several_processes("a run")
     claim_output(folder, kind="run")
     inputs = fingerprints(spec)
     fields: dict[str, Any] = {"id": run_id(spec, inputs), "spec": spec, "fingerprints": inputs, "started": started}
     fields["versions"] = versions()
     clock = Clock()
     on_progress(Progress("load", 0, 1))
-    with tempfile.TemporaryDirectory(prefix="balora-") as scratch:  # the Trainer insists on a folder
+    with (
+        using_threads(spec.training.threads) as threads,
+        tempfile.TemporaryDirectory(prefix="balora-") as scratch,  # the Trainer insists on a folder
+    ):
+        fields |= {"processes": 1, "threads": threads.inside, "interop_threads": threads.between}
         record = _carry_out(_Run(spec, on_progress, Path(scratch), has_siblings), folder, clock, fields)
     return write_record(record, folder)
 
@@ -129,7 +137,7 @@ class _Run:
         model = load_model(spec, self.task, self.tokenizer)
         rows = prepare_rows(spec, self.tokenizer, usable_positions(model))
         self.prepared = within_embeddings(rows, model, self.tokenizer)
-        self.notes += self.prepared.notes
+        self.notes += self.prepared.notes + label_notes(self.prepared.train)
         model.to(self.device)
         self.collate = Collator(self.prepared.pad_id)
         if self.task.family == "nlu" and spec.objective.reference_head == "probe":

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ from torch import Tensor
 
 from balora.errors import TrainingError
 from balora.objective.terms import Terms
+from balora.training.log_window import LogWindow
 from balora.training.record import TermSummary
+
+LOG_PREFIX = "balora/"
+"""Under which a trainer's log line holds the terms."""
 
 
 class Telemetry:
-    """Collects terms on the device and reads them from it only at recorded steps.
+    """Collects terms on the device and reads them from it only at recorded steps and for log lines.
 
     Args (of the constructor):
         every: record values and gradient shares each so many optimizer steps; 0 never.
@@ -30,12 +35,26 @@ class Telemetry:
         self._names: tuple[str, ...] = ()
         self._first_bad: Tensor | None = None
         self._last_step = -1
+        self._window, self._logged = LogWindow(), 0
+
+    def start(self) -> None:
+        """Begin a training: what an earlier one did after its last log line belongs to none of this one's."""
+        self._window, self._logged = LogWindow(), len(self.series())
 
     def wants(self, step: int) -> bool:
         """Return whether gradients should be compared at this step (once a step, whatever the accumulation)."""
         return self.every > 0 and step % self.every == 0 and step != self._last_step
 
-    def add(self, step: int, terms: Terms, norms: dict[str, Tensor], l2_start: Tensor | None = None) -> None:
+    def add(
+        self,
+        step: int,
+        terms: Terms,
+        norms: dict[str, Tensor],
+        l2_start: Tensor | None = None,
+        *,
+        share: Tensor | float = 1.0,
+        l2_weight: float = 0.0,
+    ) -> None:
         """Add the terms of a micro-batch; the device is read at recorded steps only, or always where that is free.
 
         Args:
@@ -43,6 +62,8 @@ class Telemetry:
             terms: the objective's.
             norms: λ·‖∂term/∂H‖, at the steps that are recorded.
             l2_start: ½·‖θ − θ0‖², if that is part of the loss.
+            share: the micro-batch's part of the optimizer step, by its rows.
+            l2_weight: α of ``l2_start``.
 
         Raises:
             TrainingError: a value or a compared gradient was not finite.
@@ -51,6 +72,7 @@ class Telemetry:
             self._inactive.setdefault(term, Counter())[reason] += 1
         self._batches += 1
         self._watch(step, terms, norms)
+        self._window.add(terms, share, l2_start, l2_weight)
         if norms:
             self._last_step = step
             self._pending.append((step, _detached(terms), norms, None if l2_start is None else l2_start.detach()))
@@ -112,10 +134,26 @@ class Telemetry:
         self._pending.clear()
         return self._series
 
-    def latest(self) -> dict[str, float]:
-        """Return the last recorded value and share of each term, for a trainer's log line."""
-        rows = self.series()
-        return {key: value for key, value in (rows[-1] if rows else {}).items() if key not in ("step", "loss")}
+    def log_line(self, over_processes: Callable[[Tensor], Tensor] | None = None) -> dict[str, float]:
+        """Return what a trainer's log line shows of the steps since the last one, each name under `balora/`.
+
+        Values and λ are means over all these steps. Gradients and their shares are means over those of them that were
+        recorded, and are left out where none was.
+
+        Args:
+            over_processes: sums a tensor over all processes.
+        """
+        recorded = self.series()[self._logged :]
+        self._logged = len(self._series)
+        line = self._window.take(over_processes)
+        names = [name for name in line if f"{name}_share" in self._keys(recorded)]
+        for key in [f"{name}_{kind}" for name in names for kind in ("gradient", "share")]:
+            line[key] = sum(row.get(key, 0.0) for row in recorded) / len(recorded)
+        return {f"{LOG_PREFIX}{name}": value for name, value in line.items()}
+
+    @staticmethod
+    def _keys(rows: list[dict[str, Any]]) -> set[str]:
+        return {key for row in rows for key in row}
 
     def summary(self, weights: dict[str, float]) -> dict[str, TermSummary]:
         """Return the task loss and each term of ``weights``, the configured λ (and α of `l2_start`), over the steps."""

@@ -1,5 +1,6 @@
 """Train with a balora objective in transformers' Trainer."""
 
+import math
 from collections.abc import Sized
 from typing import Any
 
@@ -7,15 +8,18 @@ import torch
 from torch import Tensor, nn
 from transformers import Trainer, TrainingArguments
 
-from balora.errors import ConfigError
+from balora.errors import ConfigError, DataError, shown
 from balora.objective import ObjectiveConfig
+from balora.objective.config import chosen_objective
+from balora.training.class_labels import IGNORED_ROWS, CheckedLabels
 from balora.training.controls import StartPenalty
+from balora.training.counted_rows import CountedRows, collated
 from balora.training.loss import ModelLoss
 from balora.training.reference.keys import ROW_KEYS, KeyedRows
 from balora.training.reference.reference_cache import MIB, ReferenceCache, ReferenceFolder
 from balora.training.reference.reference_identity import reference_identity
 from balora.training.reference.shards import Entry
-from balora.training.rows import model_kind
+from balora.training.rows import base_of, family_of, model_kind
 from balora.training.telemetry import Telemetry
 
 
@@ -31,7 +35,8 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         model: a PeftModel made by `attach` (or any PEFT model whose base is untouched), or a transformers model trained
             in full. Causal language models and sequence classifiers.
         args: transformers' arguments.
-        objective: what to minimise. None: the task loss alone (plain LoRA, PiSSA or full fine-tuning).
+        objective: what to minimise: a configuration, or the name of a preset with the weights of the model's family.
+            None or "none": the task loss alone (plain LoRA, PiSSA or full fine-tuning).
         reference: `frozen_copy(model)` for full fine-tuning with a consistency weight; otherwise not needed.
         l2_start: α of L2 to the start over the parameters that are trained when the trainer is made.
         telemetry_every: record each term's value, λ and gradient share every so many steps; 0 never.
@@ -43,7 +48,8 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
 
     Raises:
         ModelError, AdapterError: a model that cannot be trained, or whose pre-trained state is lost.
-        ConfigError: arguments that another loss or DataParallel would need.
+        ConfigError: arguments that another loss or DataParallel would need; an objective that there is not.
+        DataError: a classifier's labels do not fit its outputs; in `train`, no row has a counted label.
         TrainingError: a term became nan or inf; names the step and the term.
     """
 
@@ -52,23 +58,25 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         model: nn.Module,
         args: TrainingArguments,
         *,
-        objective: ObjectiveConfig | None = None,
+        objective: ObjectiveConfig | str | None = "ba-lora",
         reference: nn.Module | None = None,
         l2_start: float = 0.0,
         telemetry_every: int = 10,
         reference_cache: ReferenceFolder | None = None,
         **trainer_arguments: Any,
     ) -> None:
+        config = chosen_objective(objective, family_of(model))
+        refuse_wrong_types(reference, reference_cache, telemetry_every, l2_start)
         super().__init__(model, args, **trainer_arguments)
         refuse_other_losses(self)
         self._model_takes_counts = self.model_accepts_loss_kwargs
         count_rows_of_steps(self)
-        config = objective or default_objective(model)
         smoothing = take_label_smoothing(self)
         self.model_loss = ModelLoss(model, config, prepare_reference(self, reference), label_smoothing=smoothing)
         cache_reference(self, reference_cache)
+        check_labels(self)
         self.start_penalty = StartPenalty(model, l2_start) if l2_start else None
-        self.telemetry = Telemetry(telemetry_every)
+        self.telemetry, self.counted_rows = Telemetry(telemetry_every), CountedRows()
 
     def compute_loss(
         self,
@@ -79,25 +87,66 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
     ) -> Any:
         """Return the objective of one micro-batch as its share of the optimizer step's loss."""
         if not model.training or return_outputs:
-            for name in ("index", ROW_KEYS):
+            for name in ("index", ROW_KEYS, IGNORED_ROWS):
                 inputs.pop(name, None)
             items = num_items_in_batch if self._model_takes_counts else None
             return super().compute_loss(model, inputs, return_outputs, items)
         return training_loss(self, model, inputs, num_items_in_batch, self.start_penalty)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the latest recorded terms to the Trainer's log line."""
-        if "loss" in logs:
-            self.telemetry.check()
-            logs = {**logs, **self.telemetry.latest()}
-        super().log(logs, start_time)
+        """Add the means of the terms since the last line to the Trainer's log line."""
+        super().log(with_terms(self, logs), start_time)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train, and fail with the step and the term if a loss was not finite."""
+        start_training(self)
         result = super().train(*args, **kwargs)
-        self.telemetry.check()
-        flush_reference_cache(self)
+        finish_training(self)
         return result
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
+        """Count rows where labels are numbers: −100 is one of them, and a row may have several."""
+        if self.model_loss.kind == "classification":
+            batch_samples = [_one_a_row(batch, self.model_loss) for batch in batch_samples]
+        return super()._get_num_items_in_batch(batch_samples, device)
+
+
+def _one_a_row(batch: Any, loss: ModelLoss) -> Any:
+    labels = batch.get("labels")
+    if not isinstance(labels, Tensor) or loss.outputs(labels).problem == "classes":
+        return batch
+    return {"labels": torch.zeros(len(labels), device=labels.device)}
+
+
+def start_training(trainer: Any) -> None:
+    """Forget what an earlier training of the same trainer has left.
+
+    Raises:
+        DataError: the training data has no rows.
+    """
+    if isinstance(trainer.train_dataset, Sized) and not len(trainer.train_dataset):
+        raise DataError(
+            "the training data has no rows: give some, or check what left them out (TRL drops rows without a counted "
+            "label when it cuts them to max_length)"
+        )
+    trainer.telemetry.start()
+    trainer.counted_rows = CountedRows()
+
+
+def finish_training(trainer: Any) -> None:
+    """Refuse a training whose terms were not finite or that had no counted row, and write the reference's cache."""
+    trainer.telemetry.check()
+    trainer.counted_rows.finish(trainer)
+    if trainer.model_loss.reference_cache is not None:
+        trainer.model_loss.reference_cache.flush()
+
+
+def with_terms(trainer: Any, logs: dict[str, float]) -> dict[str, float]:
+    """Return a log line of training with the terms' means since the last one, after checking that all were finite."""
+    if "loss" not in logs:
+        return logs
+    trainer.telemetry.check()
+    return {**logs, **trainer.telemetry.log_line(lambda sums: trainer.accelerator.reduce(sums, "sum"))}
 
 
 def training_loss(
@@ -110,12 +159,16 @@ def training_loss(
     """Return the objective of one micro-batch as its share of the step's loss, and note its terms."""
     step = trainer.state.global_step
     progress = step / max(trainer.state.max_steps, 1)
-    terms, rows, norms = trainer.model_loss(model, inputs, progress, norms=trainer.telemetry.wants(step), step=step)
+    loss_of = trainer.model_loss
+    terms, rows, norms = loss_of(model, inputs, progress, norms=trainer.telemetry.wants(step), step=step)
+    trainer.counted_rows.add(inputs["labels"], rows, causal=loss_of.kind == "causal")
+    trainer.counted_rows.look(trainer)
     distance = None if start_penalty is None else start_penalty()
-    trainer.telemetry.add(step, terms, norms, distance)
     processes = trainer.accelerator.num_processes if trainer.args.average_tokens_across_devices else 1
     micro_batches = trainer.current_gradient_accumulation_steps
     share = 1 / micro_batches if items is None else share_of_step(rows, items, processes)
+    alpha = 0.0 if start_penalty is None else start_penalty.weight
+    trainer.telemetry.add(step, terms, norms, distance, share=share, l2_weight=alpha)
     loss: Tensor = terms.loss * share
     if start_penalty is not None and distance is not None:
         loss = loss + start_penalty.weight * distance / micro_batches
@@ -165,9 +218,37 @@ def prepare_reference(trainer: Trainer, reference: nn.Module | None) -> nn.Modul
     return prepared
 
 
-def default_objective(model: nn.Module) -> ObjectiveConfig:
-    """Return the task loss alone for the kind of ``model``."""
-    return ObjectiveConfig.preset("none", family="nlg" if model_kind(model) == "causal" else "nlu")
+def refuse_wrong_types(reference: object, reference_cache: object, telemetry_every: object, l2_start: object) -> None:
+    """Raise ConfigError for arguments of a trainer that would fail later, and without their names."""
+    if reference is not None and not isinstance(reference, nn.Module):
+        raise ConfigError(f"reference: expected a model, such as frozen_copy(model), or None, got {shown(reference)}")
+    if reference_cache is not None and not isinstance(reference_cache, ReferenceFolder):
+        raise ConfigError(
+            f"reference_cache: expected a ReferenceFolder (of a path) or None, got {shown(reference_cache)}"
+        )
+    if isinstance(telemetry_every, bool) or not isinstance(telemetry_every, int) or telemetry_every < 0:
+        raise ConfigError(
+            f"telemetry_every: expected a whole number of steps, or 0 for never, got {shown(telemetry_every)}"
+        )
+    if isinstance(l2_start, bool) or not isinstance(l2_start, int | float) or not 0 <= l2_start < math.inf:
+        raise ConfigError(f"l2_start: expected a number of at least 0, got {shown(l2_start)}")
+
+
+def check_labels(trainer: Any) -> None:
+    """Have a classifier's labels checked in every batch, and in the first row of the training data at once.
+
+    Raises:
+        ConfigError, DataError: its labels are of another kind than its outputs or its objective need.
+    """
+    loss: ModelLoss = trainer.model_loss
+    if loss.kind != "classification":
+        return
+    sized = isinstance(trainer.train_dataset, Sized)
+    trainer.data_collator = CheckedLabels(trainer.data_collator, base_of(loss.model).config, mark=sized)
+    if sized and len(trainer.train_dataset):
+        labels = collated(trainer, range(1)).get("labels")
+        if isinstance(labels, Tensor):
+            loss.outputs(labels).refuse_settings(loss.config, loss.objective.label_smoothing)
 
 
 def cache_reference(trainer: Any, folder: ReferenceFolder | None) -> None:
@@ -184,6 +265,11 @@ def cache_reference(trainer: Any, folder: ReferenceFolder | None) -> None:
     trainer.data_collator = KeyedRows(trainer.data_collator, causal=causal)
 
 
+def _computing(device: torch.device) -> str:
+    """Name the kind of device; on the CPU with its threads, since outputs may differ with them by rounding."""
+    return f"cpu, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+
+
 def _open_cache(trainer: Any, loss: ModelLoss, folder: ReferenceFolder | None, rows: int) -> ReferenceCache:
     if folder is None:
         return ReferenceCache(examples=rows)
@@ -195,13 +281,7 @@ def _open_cache(trainer: Any, loss: ModelLoss, folder: ReferenceFolder | None, r
         loss.model if loss.reference is None else loss.reference,
         outputs="hidden states" if loss.kind == "causal" else "logits",
         precision=trainer.accelerator.mixed_precision,
-        device=arguments.device.type,
+        device=_computing(arguments.device),
         scope=folder.scope,
     )
     return ReferenceCache(Entry(folder.path, marks), budget=folder.budget_mib * MIB, examples=rows)
-
-
-def flush_reference_cache(trainer: Any) -> None:
-    """Write the cached outputs of the reference to disk, if the cache has a folder."""
-    if trainer.model_loss.reference_cache is not None:
-        trainer.model_loss.reference_cache.flush()
