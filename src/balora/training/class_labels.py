@@ -106,8 +106,8 @@ class Outputs(NamedTuple):
             row = int(bad.argmax())
             raise DataError(
                 f"{name(row)}: its label is {values[row]}, but the model has {self.outputs} outputs, so its class "
-                f"must be between 0 and {self.outputs - 1}, or {IGNORED} to be ignored: mend it, or load the model with "
-                "more num_labels"
+                f"must be between 0 and {self.outputs - 1}, or {IGNORED} to be ignored: mend it, or load the model "
+                "with more num_labels"
             )
         return tuple(ignored.nonzero()[0].tolist())
 
