@@ -2,7 +2,7 @@
 
 import pytest
 
-from balora.tasks.answers import final_answer, normalise_text, same_result, same_text
+from balora.tasks.answers import final_answer, gold_answer, normalise_result, normalise_text, same_result, same_text
 
 
 @pytest.mark.parametrize(
@@ -24,15 +24,15 @@ from balora.tasks.answers import final_answer, normalise_text, same_result, same
         ("\\boxed{x^{2}+{y}} and 7", "x^{2}+{y}"),
         ("\\fbox{9}", "9"),
         ("\\boxed 7$ ok", "7"),
-        ("\\boxed{1{2}", "1{2}"),  # cut off
+        ("\\boxed{1{2}", None),  # cut off: nobody knows what would have followed
         ("\\boxed{10,\\!000}", "10000"),
-        ("\\boxed{5\\text{ cm}}", "5cm"),
+        ("\\boxed{5\\text{ cm}}", "5 cm"),
         ("\\boxed{90^\\circ}", "90"),
         ("\\boxed{\\$3.50}", "3.50"),
         ("\\boxed{\\tfrac12}", "1/2"),
         ("The answer is: 42.", "42"),
-        ("10-3", "3"),
-        ("10 - 3", "3"),
+        ("10-3", None),  # not worked out
+        ("10 - 3", None),
         ("x=-3", "-3"),
         ("it is −3 now", "-3"),
         ("costs -$5", "-5"),
@@ -40,13 +40,61 @@ from balora.tasks.answers import final_answer, normalise_text, same_result, same
         ("1/2 of it", "1/2"),
         ("a 3 / 4 share", "3/4"),
         ("only .5", ".5"),
-        ("1,2", "2"),
+        ("1,2", None),
         ("", None),
         ("none", None),
+        ("#### Step 1: add\n#### Step 2: double\n7*2=14\n#### 14", "14"),
+        ("#### Step 1: add\n3+4=7", "7"),  # a heading marks nothing
+        ("#### 14\n#### Check\n7*2=14", "14"),
+        ("####\n18", "18"),
+        ("#### Answer\n18", "18"),
+        ("#### 5:30", "5:30"),
+        ("#### 3 1/2 cups", "7/2 cups"),
+        ("#### 18 dollars per day", "18"),
+        ("The answer is 12 (see step 3).", "12"),
+        ("The answer is 12, not 13.", None),
+        ("The answer is that she has 5 apples.", "5"),
+        ("The answer is 3 apples and 4 pears.", None),
+        ("The answer is not 5.", None),
+        ("\\boxed{7}. We may check our answer: 7 + 1 = 8, so our answer is correct.", "7"),
+        ("#### 12\n\\boxed{13}", "13"),  # the last mark counts
+        ("It takes 5 to 5:30", None),
+        ("She drank 3 1/2 cups", "7/2"),
+        ("It was the 3rd", None),
+        ("It weighs 5kg", "5"),
     ],
 )
 def test_final_answer(text: str, final: str | None) -> None:
     assert final_answer(text) == final
+
+
+@pytest.mark.parametrize(
+    ("solution", "final"),
+    [
+        ("2 + 2 = 4\n#### 4", "4"),
+        ("#### Step 1: set up\n2+5\n\\boxed{7}", "7"),
+        ("#### Step 1\nadd\n#### Step 2\ndouble\n#### 14", "14"),
+        ("$\\boxed{9}$ divisors.The answer is: 9", "9"),
+        ("#### 18\nQuestion: how many?\n#### 7", "7"),  # a gold solution is read to its end
+        ("Half of it.\nSo 3 + 4 = 7", "7"),  # the only number after the last equals sign
+        ("She has 4 apples.", "4"),
+        ("2 + 2\n####\n4", "4"),
+        ("She has 4 apples after 3 days.", None),  # which of them?
+        ("3 + 4 = 7\nDone.", None),
+        ("10 - 3", None),
+        ("It depends", None),
+        ("", None),
+    ],
+)
+def test_gold_answer(solution: str, final: str | None) -> None:
+    assert gold_answer(solution) == final
+
+
+@pytest.mark.parametrize(
+    "text", ["3 1/2", "100, 200", "3 4", "10^6", "18 dollars", "5 cm", "2 million", "x = 5", "1,2,3"]
+)
+def test_a_normalised_answer_stays_as_it_is(text: str) -> None:
+    assert normalise_result(normalise_result(text)) == normalise_result(text)
 
 
 @pytest.mark.parametrize(

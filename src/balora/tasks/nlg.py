@@ -216,8 +216,17 @@ def evaluate_nlg(
         metrics["answer_loss"] = answer_loss(
             model, readable, prepared.pad_id, batch_size=batch_size, on_rows=after(len(answerable)), behaviour=behaviour
         )
-    notes = () if readable else ("answer_loss is missing: no evaluation row fits into the model's positions",)
+    notes = _unread(items)
+    if not readable:
+        notes += ("answer_loss is missing: no evaluation row fits into the model's positions",)
     return Evaluation(metrics, task_score(prepared.task, metrics), items, notes, behaviour.measures())
+
+
+def _unread(items: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Return a note that counts the answers whose final answer is missing or uncertain."""
+    count = sum(item["text"] is not None and item["prediction"] is None for item in items)
+    note = f"{count:,} of {len(items):,} answers have no final answer that can be read with certainty: counted as wrong"
+    return (note,) if count else ()
 
 
 def _item(task: Task, row: Encoded, text: str | None) -> dict[str, Any]:

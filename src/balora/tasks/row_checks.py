@@ -4,7 +4,7 @@
 format     a checked row
 =========  =====================================================================================================
 `glue`     the task's text columns, `label`: index of the class, or a number from 0 to 5 (STS-B)
-`gsm8k`    `question`, `answer` (the worked solution), `final` (its last result, as text)
+`gsm8k`    `question`, `answer` (the worked solution), `final` (its final answer as text; None where it is uncertain)
 `alpaca`   `question` (the instruction), `input` (may be empty), `answer`
 `chat`     `messages` (the conversation before the answer), `turn` (the message of the answer, with all its fields),
            `answer` (its text), `where`, and `tools` and `documents` where the row has them
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from balora.errors import DataError
-from balora.tasks.answers import final_answer
+from balora.tasks.answers import gold_answer
 from balora.tasks.catalogue import Format, Task
 from balora.tasks.conversations import conversation
 from balora.tasks.files import SourceRow
@@ -95,14 +95,8 @@ def _hidden(row: SourceRow, column: str) -> str:
 
 def _gsm8k(task: Task, row: SourceRow) -> Row:
     question = _text(row, _column(row, QUESTION, "question column"))
-    column = _column(row, ANSWER, "answer column")
-    answer = _text(row, column)
-    final = final_answer(answer)
-    if final is None:
-        raise DataError(
-            f"{row.where}: {column} ends in no result ('#### 42', '\\boxed{{42}}' or a number), so it cannot be scored"
-        )
-    return {"question": question, "answer": answer, "final": final}
+    answer = _text(row, _column(row, ANSWER, "answer column"))
+    return {"question": question, "answer": answer, "final": gold_answer(answer)}
 
 
 def _alpaca(task: Task, row: SourceRow) -> Row | None:

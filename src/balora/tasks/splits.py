@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from balora.errors import DataError
 from balora.tasks.catalogue import Task
 from balora.tasks.config import DataConfig
-from balora.tasks.data_folders import files_of_split, find_data_folder
+from balora.tasks.data_folders import files_of_split, find_data_folder, split_name
 from balora.tasks.files import Broken, SourceRow, read_file
 from balora.tasks.row_checks import Row, check_row
 
@@ -50,16 +50,36 @@ def read_split(task: Task, data: DataConfig, split: str) -> Split:
         notes.append(
             f"{split}: {len(broken)} torn lines of the official file were left out, the first {broken[0].where}"
         )
-    checked = [check_row(task, row) for row in source_rows if isinstance(row, SourceRow)]
-    rows = [row for row in checked if row is not None]
-    if len(rows) < len(checked):
+    checked = [(row.where, check_row(task, row)) for row in source_rows if isinstance(row, SourceRow)]
+    filled = [(where, row) for where, row in checked if row is not None]
+    if len(filled) < len(checked):
         notes.append(
-            f"{split}: {len(checked) - len(rows)} of {len(checked)} rows have an empty answer and were left out"
+            f"{split}: {len(checked) - len(filled)} of {len(checked)} rows have an empty answer and were left out"
         )
+    rows = [row for _, row in filled]
+    unread = [where for where, row in filled if row.get("final", "") is None]
+    if unread:
+        scored = split_name(split) == split_name(eval_split(task, data))
+        notes.append(_uncertain(unread, len(rows), split, scored))
+        rows = [row for row in rows if row["final"] is not None] if scored else rows
     if not rows:
         source = ", ".join(map(str, files)) if files else f"{_hub(task, data)[0]} ({split})"
         raise DataError(f"{source}: no rows in split {split!r} of task {task.name!r}")
     return Split(rows, notes)
+
+
+def _uncertain(unread: list[str], count: int, split: str, scored: bool) -> str:
+    """Return the note on solutions without a certain final answer; raise DataError if nothing is left to score."""
+    if scored and len(unread) == count:
+        raise DataError(
+            f"{unread[0]}: the solution has no final answer that can be read with certainty ('#### 42', "
+            f"'\\boxed{{42}}'), and so with all {count:,} rows of split {split!r}: nothing can be scored"
+        )
+    what = "they are left out of the score" if scored else "they are trained on all the same"
+    return (
+        f"{split}: {len(unread):,} of {count:,} solutions have no final answer that can be read with certainty "
+        f"(the first: {unread[0]}): {what}"
+    )
 
 
 def eval_split(task: Task, data: DataConfig) -> str:
