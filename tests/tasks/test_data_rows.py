@@ -1,12 +1,13 @@
 """Columns and labels of every format, GLUE's own files, and what is refused."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from balora.errors import ConfigError, DataError
+from balora.errors import ConfigError, DataError, shown
 from balora.tasks.catalogue import TASKS
 from balora.tasks.config import DataConfig
 from balora.tasks.files import SourceRow
@@ -92,6 +93,8 @@ def test_the_columns_of_datasets_and_of_plain_jsonl(tmp_path: Path) -> None:
         ("rte", "entailment", 0), ("rte", "not_entailment", 1), ("rte", 1, 1), ("rte", "0", 0), ("rte", " 1 ", 1),
         ("cola", "acceptable", 1), ("sst2", "negative", 0), ("mrpc", "equivalent", 1), ("qqp", "duplicate", 1),
         ("qnli", "entailment", 0), ("mnli", "contradiction", 2), ("mnli", "neutral", 1), ("mnli", "2", 2),
+        ("mnli", 2.0, 2), ("rte", "1.0", 1), ("cola", True, 1), ("sst2", "FALSE", 0), ("sst2", "Positive", 1),
+        ("rte", "Not entailment", 1), ("cola", Decimal("1.00"), 1),
     ],
 )  # fmt: skip
 def test_labels_may_be_numbers_digits_or_words(task: str, label: Any, index: int) -> None:
@@ -99,7 +102,7 @@ def test_labels_may_be_numbers_digits_or_words(task: str, label: Any, index: int
     assert checked(task, **texts, label=label)["label"] == index
 
 
-@pytest.mark.parametrize("label", [2, -2, 1.0, True, None, "yes", "", "1.0", [1], "01", "１"])
+@pytest.mark.parametrize("label", [2, -2, 1.5, 2.0, None, "yes", "", "1.5", [1], "01", "１", "+1", "1e0", "0_1"])
 def test_labels_outside_the_set_are_refused(label: Any) -> None:
     assert complaint("cola", sentence="a", label=label) == (
         f"f.jsonl:7: label is {label if not isinstance(label, str) else label.strip()!r}, "
@@ -121,17 +124,36 @@ def test_similarities_are_numbers_from_0_to_5(label: Any, value: float) -> None:
     assert checked("stsb", sentence1="a", sentence2="b", score=label)["label"] == value
 
 
-@pytest.mark.parametrize("label", [5.01, -0.5, "five", None, True, float("nan"), float("inf"), 10**400])
+@pytest.mark.parametrize(
+    "label",
+    [
+        5.01,
+        -0.5,
+        "five",
+        None,
+        True,
+        float("nan"),
+        float("inf"),
+        10**400,
+        "0_1",
+        "１",
+        "1e0",
+        "nan",
+        "0x1",
+        "+1",
+        "1,5",
+    ],
+)
 def test_similarities_out_of_range_are_refused(label: Any) -> None:
     assert complaint("stsb", sentence1="a", sentence2="b", label=label) == (
-        f"f.jsonl:7: label is {label!r}, but a number from 0 to 5 is needed"
+        f"f.jsonl:7: label is {shown(label)}, but a number from 0 to 5 is needed"
     )
 
 
 def test_a_missing_label_column_lists_the_columns_found() -> None:
-    assert complaint("rte", sentence1="a", sentence2="b", Label=1) == (
+    assert complaint("rte", sentence1="a", sentence2="b", Labels=1) == (
         "f.jsonl:7: label column missing (looked for 'label', 'gold_label', 'Quality', 'is_duplicate'); "
-        "columns found: sentence1, sentence2, Label"
+        "columns found: sentence1, sentence2, Labels"
     )
 
 

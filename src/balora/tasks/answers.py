@@ -1,9 +1,9 @@
 """Find the final answer of a worked answer, and compare answers; torch-free.
 
 A *marked* answer is what follows `####` (GSM8K), the content of `\\boxed{…}` (MATH), or what follows "The answer is"
-and "Answer:". It is taken whole or not at all: `#### 5:30` is the text `5:30`, never the number 5. The last `####` or box
-counts, and "the answer is" only where there is neither. A `####` before words, with more text below it, is a heading,
-and "the answer is" before a clause without a number is prose; neither marks.
+and "Answer:". It is taken whole or not at all: `#### 5:30` is the text `5:30`, never the number 5. The last `####` or
+box counts, and "the answer is" only where there is neither. A `####` before words, with more text below it, is a
+heading, and "the answer is" before a clause without a number is prose; neither marks.
 
 Model outputs and gold solutions differ in two things. A model that misses its end goes on with a question of its own:
 what follows such a `Question:` line does not count. Without a mark, the last number of a model's output counts if it

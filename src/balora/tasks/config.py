@@ -4,7 +4,7 @@ from string import Formatter
 
 from pydantic import Field, field_validator
 
-from balora.errors import unknown_name
+from balora.errors import shown, unknown_name
 from balora.settings import Settings
 
 PLACEHOLDERS = ("question", "input")
@@ -50,6 +50,8 @@ class DataConfig(Settings):
 
 def check_template(template: str) -> None:
     """Raise ValueError unless ``template`` names `{question}`, at most `{input}` beside it, and nothing else."""
+    if any("\ud800" <= character <= "\udfff" for character in template):
+        raise ValueError(f"the prompt holds half of a character (a lone surrogate): mend {shown(template)}")
     try:
         fields = [(name, spec, conv) for _, name, spec, conv in Formatter().parse(template) if name is not None]
     except ValueError as error:

@@ -10,7 +10,7 @@ from balora.tasks.catalogue import TASKS, Task
 from balora.tasks.files import ENDINGS
 
 VALIDATION = re.compile(r"^(dev|valid|val)(?=$|[_-])")
-SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})$")
+SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})$")
 SPLITS = re.compile(r"^(train|validation|test)")
 
 
@@ -50,7 +50,7 @@ def split_files(folder: Path) -> dict[str, list[Path]]:
     """Return the data files of ``folder`` by split; `dev`, `valid` and `val` count as `validation`."""
     found: dict[str, list[Path]] = defaultdict(list)
     for path in _entries(folder):
-        if path.suffix.lower() in ENDINGS and os.path.isfile(path):
+        if path.suffix.lower() in ENDINGS and not os.path.isdir(path):
             shard = SHARD.match(path.stem)
             found[split_name(shard["stem"] if shard else path.stem)].append(path)
     return dict(found)
@@ -73,6 +73,8 @@ def files_of_split(folder: Path, split: str) -> list[Path]:
             f"{folder}: no file for split {split!r} ({', '.join(split_name(split) + e for e in ENDINGS)}); "
             f"found {_listing(folder)}"
         )
+    for path in files:
+        _refuse_no_file(path)
     shards = [SHARD.match(path.stem) for path in files]
     if len(files) == 1 and shards[0] is None:
         return files
@@ -86,6 +88,16 @@ def files_of_split(folder: Path, split: str) -> list[Path]:
             f"{folder}: split {split!r} needs {numbers[0][1]} shards, found {len(numbers)}: fetch the missing ones"
         )
     return files
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Refuse a link to nowhere and what is no regular file: nobody may wait for the end of a fifo or a device."""
+    if not os.path.exists(path):
+        raise DataError(
+            f"{path}: is a symbolic link to {os.readlink(path)}, which does not exist: mend the link, or fetch the file"
+        )
+    if not os.path.isfile(path):
+        raise DataError(f"{path}: is no regular file (a fifo, a socket or a device): save its content in a file")
 
 
 def _refuse_other_task(task: Task, folder: Path) -> None:

@@ -3,14 +3,24 @@
 Every complaint is a :class:`DataError` that names the file and the line (the row, in JSON lists and Parquet).
 """
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from balora.errors import DataError
+from balora.regular_files import open_regular
+from balora.tasks.delimited import read_csv, read_tsv, table
+
+BYTE_ORDER_MARKS = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 
 class SourceRow(NamedTuple):
@@ -29,53 +39,95 @@ class Broken(NamedTuple):
     columns: int
 
 
-def read_file(path: Path, header: Sequence[str] | None = None) -> list[SourceRow | Broken]:
+def read_file(
+    path: Path, header: Sequence[str] | None = None, needed: Sequence[Sequence[str]] = ()
+) -> list[SourceRow | Broken]:
     """Return the rows of one JSONL, JSON, TSV, CSV or Parquet file.
 
     Args:
         path: the file; its ending decides the format.
         header: column names of a TSV file whose first line may be a row already (CoLA's own).
+        needed: the columns that will be needed, each by its possible names: they decide the separator of a CSV file.
 
     Raises:
-        DataError: unreadable, empty, not UTF-8, torn, or not of the format of its ending.
+        DataError: no regular file, unreadable, empty, in no known encoding, torn, or not of the format of its ending.
     """
     try:
-        content = path.read_bytes()
+        with open(open_regular(path), "rb") as file:
+            content = file.read()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        raise DataError(f"{path}: cannot be read ({_reason(path, error)})") from None
     if not content.strip():
         raise DataError(f"{path}: the file is empty: fetch it again")
-    if path.suffix.lower() == ".parquet":
-        return list(_parquet(path, content))
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        from balora.tasks.parquet import parquet_rows
+
+        return [SourceRow(f"{path} row {number}", values) for number, values in parquet_rows(path, content)]
     text = _decode(path, content)
-    if path.suffix.lower() == ".tsv":
-        return list(_tsv(path, text, header))
-    return list(READERS[path.suffix.lower()](path, text))
+    if ending == ".jsonl":
+        return list(_jsonl(path, text))
+    if ending == ".json":
+        return list(_json(path, text))
+    columns, lines = read_tsv(path, text, header) if ending == ".tsv" else read_csv(path, text, needed)
+    return [
+        SourceRow(f"{path}:{number}", cells) if isinstance(cells, dict) else Broken(f"{path}:{number}", *cells)
+        for number, cells in table(path, columns, lines)
+    ]
+
+
+def _reason(path: Path, error: OSError) -> str:
+    if path.is_symlink() and not path.exists():
+        return f"a symbolic link to {os.readlink(path)}, which does not exist"
+    if isinstance(error, IsADirectoryError):
+        return os.strerror(error.errno)
+    return error.strerror or type(error).__name__
 
 
 def _decode(path: Path, content: bytes) -> str:
+    """Return the text of UTF-8, or of UTF-16 or UTF-32 with its mark; every mark at the start is taken off."""
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode(encoding).lstrip("\ufeff")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        byte = content[error.start]
-        raise DataError(f"{path}:{line}: not UTF-8 (byte 0x{byte:02x}): convert the file to UTF-8") from None
+        line = _line_of(content[: error.start].decode(encoding, "replace"))
+        name = encoding.upper()
+        raise DataError(
+            f"{path}:{line}: not {name} (byte 0x{content[error.start]:02x}): convert the file to UTF-8"
+        ) from None
+    if not text.strip():
+        raise DataError(f"{path}: the file is empty: fetch it again")
+    if "\0" in text:
+        line = _line_of(text[: text.index("\0")])
+        raise DataError(
+            f"{path}:{line}: holds a zero byte: the file is torn, or not UTF-8: convert it to UTF-8, or fetch it again"
+        )
+    return text
+
+
+def _line_of(before: str) -> int:
+    """Return the number of the line after ``before``; a line may end in CR, LF or both."""
+    return before.count("\n") + before.count("\r") - before.count("\r\n") + 1
 
 
 def _jsonl(path: Path, text: str) -> Iterator[SourceRow]:
-    lines = text.split("\n")  # not splitlines: U+2028 and its like may stand inside a JSON string
+    # Not splitlines: U+2028 and its like may stand inside a JSON string.
+    lines = text.split("\n") if "\n" in text else text.split("\r")
     last = max(number for number, line in enumerate(lines, 1) if line.strip())
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        line = line.strip().lstrip("\ufeff")  # files with marks, one after the other
+        if not line:
             continue
         where = f"{path}:{number}"
         try:
             values = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except json.JSONDecodeError as error:
             torn = (
                 "the last line is torn, fetch the file again" if number == last else "one JSON object a line is needed"
             )
             raise DataError(f"{where}: not a whole JSON object ({_first_line(error)}): {torn}") from None
+        except (RecursionError, ValueError) as error:
+            raise DataError(f"{where}: {_beyond(error)}") from None
         yield SourceRow(where, _object(where, values))
 
 
@@ -87,8 +139,8 @@ def _json(path: Path, text: str) -> Iterator[SourceRow]:
             f"{path}:{error.lineno}: not whole JSON ({error.msg}): the file is torn, or holds one object a line "
             f"and should end in .jsonl"
         ) from None
-    except RecursionError as error:
-        raise DataError(f"{path}: not a list of objects ({_first_line(error)})") from None
+    except (RecursionError, ValueError) as error:
+        raise DataError(f"{path}: {_beyond(error)}") from None
     if not isinstance(content, list):
         raise DataError(f"{path}: holds {_kind(content)}, not a list of objects")
     for number, values in enumerate(content, 1):
@@ -96,65 +148,17 @@ def _json(path: Path, text: str) -> Iterator[SourceRow]:
         yield SourceRow(where, _object(where, values))
 
 
+def _beyond(error: Exception) -> str:
+    """Return why JSON that may be whole cannot be read."""
+    if isinstance(error, RecursionError):
+        return "not a whole JSON object (nested too deeply to be read): flatten it, or leave the row out"
+    return f"a number has more than {sys.get_int_max_str_digits():,} digits: write it as a text, or leave the row out"
+
+
 def _object(where: str, values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise DataError(f"{where}: holds {_kind(values)}, not an object with named columns")
     return values
-
-
-def _tsv(path: Path, text: str, header: Sequence[str] | None) -> Iterator[SourceRow | Broken]:
-    """Read tab-separated lines the way GLUE writes them: a quotation mark is a character like any other."""
-    lines = [(number, line.rstrip("\r").split("\t")) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    first = lines[0][1]
-    bare = header is not None and len(first) == len(header) and not set(first) & set(header)
-    columns = list(header) if header and bare else lines.pop(0)[1]
-    return _table(path, columns, iter(lines))
-
-
-def _csv(path: Path, text: str) -> Iterator[SourceRow | Broken]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    lines = _csv_lines(path, reader)
-    _, columns = next(lines)
-    return _table(path, columns, lines)
-
-
-def _csv_lines(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
-    while True:
-        start = reader.line_num + 1  # where a record begins; it may span several lines
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise DataError(
-                f"{path}:{start}: not whole CSV ({error}): a quotation mark is left open or not doubled"
-            ) from None
-        if cells:
-            yield start, cells
-
-
-def _table(path: Path, columns: list[str], lines: Iterator[tuple[int, list[str]]]) -> Iterator[SourceRow | Broken]:
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise DataError(f"{path}:1: column {twice[0]!r} stands twice in the header {', '.join(columns)}")
-    for number, cells in lines:
-        where = f"{path}:{number}"
-        if len(cells) == len(columns):
-            yield SourceRow(where, dict(zip(columns, cells, strict=True)))
-        else:
-            yield Broken(where, len(cells), len(columns))
-
-
-def _parquet(path: Path, content: bytes) -> Iterator[SourceRow]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a whole Parquet file ({_first_line(error)}): fetch it again") from None
-    for number, values in enumerate(table.to_pylist(), 1):
-        yield SourceRow(f"{path} row {number}", values)
 
 
 def _first_line(error: BaseException) -> str:
@@ -171,11 +175,3 @@ def _kind(value: Any) -> str:
         float: "a number",
     }
     return names.get(type(value), "null")
-
-
-READERS: dict[str, Callable[[Path, str], Iterator[SourceRow | Broken]]] = {
-    ".jsonl": _jsonl,
-    ".json": _json,
-    ".csv": _csv,
-}
-ENDINGS = (*READERS, ".tsv", ".parquet")

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from balora.errors import DataError, ModelError, TrainingError
+from balora.errors import DataError, ModelError, TrainingError, shown
 from balora.tasks.behaviour import Behaviour
 from balora.tasks.catalogue import Task
 from balora.tasks.collate import NOT_FOR_THE_MODEL, Collator
@@ -70,7 +70,7 @@ def _encode(task: Task, rows: Sequence[Row], tokenizer: Any, limit: int) -> tupl
     for index, (encoded, row) in enumerate(zip(tokens, rows, strict=True)):
         if not encoded["input_ids"]:
             raise DataError(
-                f"row {index + 1} of task {task.name!r} has no tokens: {[row[name] for name in task.text]!r}"
+                f"row {index + 1} of task {task.name!r} has no tokens: {shown([row[name] for name in task.text])}"
             )
         encoded.update(labels=row["label"], index=index)
     return tokens, sum(len(ids) > limit for ids in whole["input_ids"])

@@ -12,14 +12,18 @@ format     a checked row
 """
 
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
-from balora.errors import DataError
+from balora.errors import DataError, printable, shortened, shown
 from balora.tasks.answers import gold_answer
 from balora.tasks.catalogue import Format, Task
 from balora.tasks.conversations import conversation
+from balora.tasks.delimited import plain_name
 from balora.tasks.files import SourceRow
+from balora.tasks.parquet import ClassValue
 
 Row = dict[str, Any]
 
@@ -31,6 +35,12 @@ QUESTION = ("question", "problem", "query")
 ANSWER = ("solution", "answer", "response")  # MATH has both: its `answer` is the bare result
 CONVERSATION = ("messages", "conversations")
 HIGHEST_SCORE = 5.0
+NUMBERS = (int, float, Decimal)
+WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,2})(?:\.0*)?", re.ASCII)
+PLAIN_DECIMAL = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
+LONGEST_LIST = 1000
+"""Most characters of a list of columns in an error text."""
+HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def check_row(task: Task, row: SourceRow) -> Row | None:
@@ -39,13 +49,47 @@ def check_row(task: Task, row: SourceRow) -> Row | None:
     Raises:
         DataError: a column is missing, a value has the wrong type, a label lies outside the set; with file and line.
     """
-    return CHECKS[task.format](task, row)
+    checked = CHECKS[task.format](task, row)
+    if checked is not None:
+        _refuse_half_pairs(row, checked)
+    return checked
+
+
+def needed_columns(task: Task) -> list[tuple[str, ...]]:
+    """Return the columns that a row of ``task`` must have, each by its possible names."""
+    if task.format == "glue":
+        return [*_text_columns(task), SCORE if task.regression else LABEL]
+    return NEEDED[task.format]
+
+
+def class_names_note(task: Task, row: SourceRow) -> str | None:
+    """Return a note where a data set's own names of the classes are not the task's, so that only numbers count."""
+    values = [value for value in row.values.values() if isinstance(value, ClassValue)] if task.labels else []
+    if not values or _class_by_name(task, values[0]) is not None or len(values[0].names) != len(task.labels):
+        return None
+    pairs = ", ".join(f"{shown(own)} as {name!r}" for own, name in zip(values[0].names, task.labels, strict=True))
+    return f"the data set's own class names are unknown and were read by their numbers: {pairs}"
+
+
+def _refuse_half_pairs(row: SourceRow, checked: Row) -> None:
+    """Refuse half of a surrogate pair anywhere in a row: no tokenizer takes it, and no file can hold it."""
+    waiting: list[tuple[str, Any]] = list(checked.items())
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, str) and (found := HALF_A_PAIR.search(value)):
+            raise DataError(
+                f"{row.where}: {printable(name)} holds half of a character ({printable(found[0])}, a lone surrogate) "
+                f"at position {found.start() + 1}: mend the text, or leave the row out"
+            )
+        if isinstance(value, Mapping):
+            waiting += [(name, part) for pair in value.items() for part in pair]
+        elif isinstance(value, (list, tuple)):
+            waiting += [(name, part) for part in value]
 
 
 def _glue(task: Task, row: SourceRow) -> Row:
-    alternatives = [(task.text[0], *FIRST_TEXT), *((name, *SECOND_TEXT) for name in task.text[1:])]
     checked: Row = {}
-    for name, choices in zip(task.text, alternatives, strict=True):
+    for name, choices in zip(task.text, _text_columns(task), strict=True):
         checked[name] = _text(row, _column(row, choices, f"text column {name!r}"), may_be_empty=True)
     if not any(text.strip() for text in checked.values()):
         raise DataError(f"{row.where}: the text is empty: leave the row out of the file")
@@ -54,35 +98,67 @@ def _glue(task: Task, row: SourceRow) -> Row:
     return checked
 
 
+def _text_columns(task: Task) -> list[tuple[str, ...]]:
+    return [(task.text[0], *FIRST_TEXT), *((name, *SECOND_TEXT) for name in task.text[1:])]
+
+
 def _label(task: Task, row: SourceRow, column: str) -> int:
-    """Return the index of the class: from an index, digits, or the class's name."""
     value = row.values[column]
-    names = task.labels
+    index = class_of(task, value)
+    if index == -1:
+        raise DataError(_hidden(row, column))
+    if index is None:
+        value = value.strip() if isinstance(value, str) else value
+        allowed = ", ".join(f"{index} or {name!r}" for index, name in enumerate(task.labels))
+        raise DataError(f"{row.where}: {column} is {shown(value)}, but {task.name}'s labels are {allowed}")
+    return index
+
+
+def class_of(task: Task, value: Any) -> int | None:
+    """Return the index of the class that a label names, −1 for a hidden one, None for none of the task's.
+
+    A label is a class's number (also `1.0`), the same in digits, or its name, in any case; true and false where class 1
+    affirms. A data set's own class names go before its numbers.
+    """
+    if isinstance(value, ClassValue):
+        named = _class_by_name(task, value)
+        return named if named is not None or len(value.names) != len(task.labels) else value.number
     if isinstance(value, str):
-        value = value.strip()
-        if value in names:
-            return names.index(value)
-        value = int(value) if value in map(str, range(-1, len(names))) else value
-    if isinstance(value, int) and not isinstance(value, bool):
-        if 0 <= value < len(names):
-            return value
-        if value == -1:
-            raise DataError(_hidden(row, column))
-    allowed = ", ".join(f"{index} or {name!r}" for index, name in enumerate(names))
-    raise DataError(f"{row.where}: {column} is {value!r}, but {task.name}'s labels are {allowed}")
+        text = value.strip()
+        names = [_plain_class(name) for name in task.labels]
+        if _plain_class(text) in names:
+            return names.index(_plain_class(text))
+        if text.casefold() not in ("true", "false"):
+            return class_of(task, int(text.partition(".")[0])) if WHOLE.fullmatch(text) else None
+        value = text.casefold() == "true"
+    if isinstance(value, bool):
+        affirming = len(task.labels) == 2 and not task.labels[1].startswith("not_")
+        return int(value) if affirming else None
+    return int(value) if isinstance(value, NUMBERS) and value in range(-1, len(task.labels)) else None
+
+
+def _class_by_name(task: Task, value: ClassValue) -> int | None:
+    """Return the class by the data set's own name for it, if all its names are names of the task's classes."""
+    classes = [class_of(task, name) for name in value.names]
+    return classes[value.number] if sorted(map(str, classes)) == [str(i) for i in range(len(task.labels))] else None
+
+
+def _plain_class(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", name.strip().casefold())
 
 
 def _score(row: SourceRow, column: str) -> float:
     """Return a similarity from 0 to 5, the range of STS-B."""
     value = row.values[column]
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
+    if isinstance(value, str):
+        readable = PLAIN_DECIMAL.fullmatch(value.strip()) is not None
+    else:
+        readable = isinstance(value, NUMBERS) and not isinstance(value, bool) and -1 <= value <= HIGHEST_SCORE
+    number = float(value) if readable else math.nan
     if number == -1:
         raise DataError(_hidden(row, column))
     if not 0 <= number <= HIGHEST_SCORE:
-        raise DataError(f"{row.where}: {column} is {value!r}, but a number from 0 to {HIGHEST_SCORE:g} is needed")
+        raise DataError(f"{row.where}: {column} is {shown(value)}, but a number from 0 to {HIGHEST_SCORE:g} is needed")
     return number
 
 
@@ -117,8 +193,12 @@ def _column(row: SourceRow, names: Sequence[str], what: str) -> str:
     for name in names:
         if name in row.values:
             return name
+    plain = {plain_name(found): found for found in row.values}  # ` Label` and `LABEL` are meant
+    for name in names:
+        if plain_name(name) in plain:
+            return plain[plain_name(name)]
     distinct = ", ".join(repr(name) for name in dict.fromkeys(names))
-    found = ", ".join(row.values) or "none"
+    found = printable(shortened(", ".join(row.values), LONGEST_LIST)) or "none"
     raise DataError(f"{row.where}: {what} missing (looked for {distinct}); columns found: {found}")
 
 
@@ -131,11 +211,15 @@ def _text(row: SourceRow, column: str, may_be_empty: bool = False) -> str:
     return value
 
 
-def _shown(value: Any, most: int = 60) -> str:
-    text = repr(value)
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _shown(value: Any) -> str:
+    return shown(value, 60)
 
 
+NEEDED: dict[Format, list[tuple[str, ...]]] = {
+    "gsm8k": [QUESTION, ANSWER],
+    "alpaca": [("instruction",), ("output",)],
+    "chat": [CONVERSATION],
+}
 CHECKS: dict[Format, Callable[[Task, SourceRow], Row | None]] = {
     "glue": _glue,
     "gsm8k": _gsm8k,

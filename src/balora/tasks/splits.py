@@ -10,10 +10,13 @@ from balora.tasks.catalogue import Task
 from balora.tasks.config import DataConfig
 from balora.tasks.data_folders import files_of_split, find_data_folder, split_name
 from balora.tasks.files import Broken, SourceRow, read_file
-from balora.tasks.row_checks import Row, check_row
+from balora.tasks.parquet import with_name
+from balora.tasks.row_checks import Row, check_row, class_names_note, needed_columns
 
 COLA_COLUMNS = ("source", "label", "star", "sentence")
 """CoLA's TSV has no header line, in GLUE's archive as in the original one."""
+
+SURPLUS = "a text that holds the separator needs quotation marks (CSV), or the file another format (JSONL)"
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
@@ -44,12 +47,14 @@ def read_split(task: Task, data: DataConfig, split: str) -> Split:
     if broken:
         if not task.broken_rows or len(broken) * 1000 > len(source_rows) or broken[-1] is source_rows[-1]:
             where, cells, columns = broken[-1]
-            raise DataError(
-                f"{where}: the line has {cells} cells, the table {columns} columns: it is torn, fetch the file again"
-            )
+            why = "it is torn, fetch the file again" if cells < columns else SURPLUS
+            raise DataError(f"{where}: the line has {cells} cells, the table {columns} columns: {why}")
         notes.append(
             f"{split}: {len(broken)} torn lines of the official file were left out, the first {broken[0].where}"
         )
+    first = next((row for row in source_rows if isinstance(row, SourceRow)), None)
+    if first is not None and (note := class_names_note(task, first)):
+        notes.append(f"{split}: {note}")
     checked = [(row.where, check_row(task, row)) for row in source_rows if isinstance(row, SourceRow)]
     filled = [(where, row) for where, row in checked if row is not None]
     if len(filled) < len(checked):
@@ -107,7 +112,8 @@ def _is_local(folder: str) -> bool:
 
 def _file_rows(task: Task, files: list[Path]) -> list[SourceRow | Broken]:
     header = COLA_COLUMNS if task.name == "cola" else None
-    return [row for path in files for row in read_file(path, header)]
+    needed = needed_columns(task)
+    return [row for path in files for row in read_file(path, header, needed)]
 
 
 def _hub(task: Task, data: DataConfig) -> tuple[str, str | None]:
@@ -132,4 +138,15 @@ def _hub_rows(task: Task, data: DataConfig, split: str) -> list[SourceRow | Brok
             f"{what} dataset {shown}, split {split!r}, cannot be loaded ({reason}): "
             f"pass a folder with the files as data.folder"
         ) from None
-    return [SourceRow(f"{name}:{split} row {number}", dict(row)) for number, row in enumerate(rows, 1)]
+    classes = {
+        column: tuple(map(str, feature.names))
+        for column, feature in (rows.features or {}).items()
+        if isinstance(feature, datasets.ClassLabel) and feature.names
+    }
+    return [
+        SourceRow(
+            f"{name}:{split} row {number}",
+            {column: with_name(value, classes.get(column, ())) for column, value in row.items()},
+        )
+        for number, row in enumerate(rows, 1)
+    ]

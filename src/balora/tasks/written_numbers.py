@@ -32,8 +32,8 @@ VALUE = (
 WRITTEN = re.compile(rf"(?P<sign>[-+]?) ?{CURRENCY}? ?(?P<inner>[-+]?) ?{VALUE}(?P<rest>.*)", re.DOTALL)
 LEAD = re.compile(
     r"(?:so|thus|hence|therefore|about|approximately|approx\.?|around|roughly|nearly|almost|exactly|only|just|"
-    r"a total of|(?:the )?(?:final |correct )?answer(?: is)?|(?:[^\W\d_]++ ?){1,3}+[=:]|(?=[^=]*\d)[-\d\s.,+*/×÷()$%]++=|"
-    r"\\approx|[≈~=:])[ ,]*(?!$)",
+    r"a total of|(?:the )?(?:final |correct )?answer(?: is)?|(?:[^\W\d_]++ ?){1,3}+[=:]|"
+    r"(?=[^=]*\d)[-\d\s.,+*/×÷()$%]++=|\\approx|[≈~=:])[ ,]*(?!$)",
     re.IGNORECASE,
 )
 REMARK = re.compile(
