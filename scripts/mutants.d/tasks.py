@@ -30,4 +30,35 @@ MUTANTS = {
         ("fraction-without-brackets", 'under if DENOMINATOR.fullmatch(under) else f"({under})"', "under"),
         ("several-are-one", "return found.pop() if len(found) == 1 else None", "return found.pop() if found else None"),
     ],
+    ("tasks/row_checks.py", "tasks/test_data_rows.py hostile/test_tables.py hostile/test_data_values.py"): [
+        ("python-reads-scores", "PLAIN_DECIMAL.fullmatch(value.strip()) is not None", 'value.strip() != "" and value.strip().replace("_", "").isdigit()'),
+        ("other-scripts-digits", 'r"-?(?:0|[1-9]\\d{0,2})(?:\\.0*)?", re.ASCII', 'r"-?\\d(?:\\.0*)?"'),
+        ("true-is-always-1", 'affirming = len(task.labels) == 2 and not task.labels[1].startswith("not_")', "affirming = True"),
+        ("numbers-before-names", "return named if named is not None or len(value.names) != len(task.labels) else value.number", "return value.number"),
+        ("half-pairs-pass", "    if checked is not None:\n        _refuse_half_pairs(row, checked)\n", ""),
+        ("names-by-case", "return plain[plain_name(name)]", "pass"),
+    ],
+    ("tasks/splits.py", "hostile/test_marked_answers.py"): [
+        ("uncertain-rows-scored", 'if row["final"] is not None] if scored else rows', "] if scored else rows"),
+        ("uncertain-rows-not-trained-on", 'if row["final"] is not None] if scored else rows', 'if row["final"] is not None]'),
+        ("nothing-to-score", "if scored and len(unread) == count:", "if False:"),
+    ],
+    ("tasks/delimited.py", "tasks/test_data_files.py hostile/test_tables.py"): [
+        ("commas-only", "return fitting[0] if len(fitting) == 1", 'return "," if len(fitting) == 1'),
+        ("tsv-never-quoted", "    if _is_quoted(text):", "    if False:"),
+        ("tsv-quoted-without-need", "return needed or len(cells) >=", "return True or len(cells) >="),
+        ("limit-left-open", "        csv.field_size_limit(before)", "        pass"),
+        ("opening-line-is-the-records", "opened = number if inside and fresh else opened", "opened = start"),
+        ("cells-at-the-end-count", "while len(cells) > len(columns) and not cells[-1].strip():", "while False:"),
+        ("blanks-not-skipped", "skipinitialspace=spaced", "skipinitialspace=False"),
+    ],
+    ("tasks/files.py", "tasks/test_data_files.py hostile/test_tables.py hostile/test_data_values.py"): [
+        ("any-file-is-read", "open(open_regular(path), \"rb\")", 'open(path, "rb")'),
+        ("twice-in-json", "if len(values) < len(pairs):", "if False:"),
+        ("one-mark-only", 'content.decode(encoding).lstrip("\\ufeff")', 'content.decode(encoding).removeprefix("\\ufeff")'),
+    ],
+    ("tasks/parquet.py", "hostile/test_data_values.py"): [
+        ("whole-column-unreadable", "return [_value(scalar) for scalar in column]", "return [Unreadable(str(column.type))] * len(column)"),
+        ("hidden-label-is-the-last", "0 <= value < len(names) else value", "-1 <= value < len(names) else value"),
+    ],
 }

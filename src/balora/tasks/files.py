@@ -6,11 +6,12 @@ Every complaint is a :class:`DataError` that names the file and the line (the ro
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from balora.errors import DataError
+from balora.errors import DataError, shown
 from balora.regular_files import open_regular
 from balora.tasks.delimited import read_csv, read_tsv, table
 
@@ -80,13 +81,19 @@ def _reason(path: Path, error: OSError) -> str:
     if path.is_symlink() and not path.exists():
         return f"a symbolic link to {os.readlink(path)}, which does not exist"
     if isinstance(error, IsADirectoryError):
-        return os.strerror(error.errno)
+        return "Is a directory"
     return error.strerror or type(error).__name__
 
 
 def _decode(path: Path, content: bytes) -> str:
     """Return the text of UTF-8, or of UTF-16 or UTF-32 with its mark; every mark at the start is taken off."""
     encoding = next((name for mark, name in BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
+    zero = content.find(b"\0") if encoding == "utf-8" else -1
+    if zero >= 0:
+        line = _line_of(content[:zero].decode("utf-8", "replace"))
+        raise DataError(
+            f"{path}:{line}: holds a zero byte: the file is torn, or not UTF-8: convert it to UTF-8, or fetch it again"
+        )
     try:
         text = content.decode(encoding).lstrip("\ufeff")
     except UnicodeDecodeError as error:
@@ -97,11 +104,6 @@ def _decode(path: Path, content: bytes) -> str:
         ) from None
     if not text.strip():
         raise DataError(f"{path}: the file is empty: fetch it again")
-    if "\0" in text:
-        line = _line_of(text[: text.index("\0")])
-        raise DataError(
-            f"{path}:{line}: holds a zero byte: the file is torn, or not UTF-8: convert it to UTF-8, or fetch it again"
-        )
     return text
 
 
@@ -120,7 +122,7 @@ def _jsonl(path: Path, text: str) -> Iterator[SourceRow]:
             continue
         where = f"{path}:{number}"
         try:
-            values = json.loads(line)
+            values = json.loads(line, object_pairs_hook=_each_once)
         except json.JSONDecodeError as error:
             torn = (
                 "the last line is torn, fetch the file again" if number == last else "one JSON object a line is needed"
@@ -133,7 +135,7 @@ def _jsonl(path: Path, text: str) -> Iterator[SourceRow]:
 
 def _json(path: Path, text: str) -> Iterator[SourceRow]:
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_each_once)
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}:{error.lineno}: not whole JSON ({error.msg}): the file is torn, or holds one object a line "
@@ -148,8 +150,21 @@ def _json(path: Path, text: str) -> Iterator[SourceRow]:
         yield SourceRow(where, _object(where, values))
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise TwiceError(Counter(name for name, _ in pairs).most_common(1)[0][0])
+    return values
+
+
+class TwiceError(ValueError):
+    """A name stands twice in a JSON object."""
+
+
 def _beyond(error: Exception) -> str:
     """Return why JSON that may be whole cannot be read."""
+    if isinstance(error, TwiceError):
+        return f"{shown(str(error))} stands twice in a JSON object: keep one of them"
     if isinstance(error, RecursionError):
         return "not a whole JSON object (nested too deeply to be read): flatten it, or leave the row out"
     return f"a number has more than {sys.get_int_max_str_digits():,} digits: write it as a text, or leave the row out"

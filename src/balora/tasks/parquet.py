@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from balora.errors import DataError
+from balora.errors import DataError, shown
 
 UNREADABLE = (ValueError, OverflowError, TypeError, NotImplementedError, ImportError, RecursionError)
 """What pyarrow raises for values that Python has no type for; its own errors are among them."""
@@ -40,14 +40,13 @@ def parquet_rows(path: Path, content: bytes) -> Iterator[tuple[int, dict[str, An
     import pyarrow.parquet
 
     try:
-        read = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content))
+        names = file.schema_arrow.names
+        _refuse_twice(path, names)
+        read = file.read()
     except (pyarrow.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: not a whole Parquet file ({reason}): fetch it again") from None
-    names = read.column_names
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{path}: column {twice[0]!r} stands twice")
     classes = _class_names(read.schema.metadata or {})
     columns = [_named(_values(read.column(name)), classes.get(name)) for name in names]
     for number, cells in enumerate(zip(*columns, strict=True), 1):
@@ -58,6 +57,12 @@ def _named(values: list[Any], names: tuple[str, ...] | None) -> list[Any]:
     if not names:
         return values
     return [with_name(value, names) for value in values]
+
+
+def _refuse_twice(path: Path, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: column {shown(twice[0])} stands twice")
 
 
 def with_name(value: Any, names: tuple[str, ...]) -> Any:
