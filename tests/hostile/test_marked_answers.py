@@ -226,3 +226,12 @@ def test_all_gold_answers_of_the_real_files_are_read(data: Path) -> None:
     for line in (data / "math500" / "test.jsonl").read_text(encoding="utf-8").splitlines():
         body, _, stated = json.loads(line)["answer"].rpartition("The answer is: ")
         assert same_result(gold_answer(body), gold_answer(f"\\boxed{{{stated}}}") or ""), stated
+
+
+def test_a_bare_formula_is_read_as_the_same_formula_in_a_box(data: Path) -> None:
+    for line in (data / "math500" / "test.jsonl").read_text(encoding="utf-8").splitlines():
+        stated = json.loads(line)["answer"].rpartition("The answer is: ")[2]
+        gold = gold_answer(stated)
+        assert gold is not None, stated
+        assert same_result(final_answer(stated), gold), stated
+        assert same_result(final_answer(f"\\boxed{{{stated}}}"), gold), stated

@@ -40,7 +40,14 @@ from balora.tasks.answers import final_answer, gold_answer, normalise_result, no
         ("1/2 of it", "1/2"),
         ("a 3 / 4 share", "3/4"),
         ("only .5", ".5"),
-        ("1,2", None),
+        ("1,2", "1,2"),  # the whole of it
+        ("2x+3", "2x+3"),
+        ("So 2x+3", None),
+        ("So the area is $8 \\pi$.", None),
+        ("So the side is $2\\sqrt{53}$.", None),
+        ("It is 4", "4"),
+        ("## Answer\r\n12\r\n", "12"),
+        ("\\textbf{Answer: } 12", "12"),
         ("", None),
         ("none", None),
         ("#### Step 1: add\n#### Step 2: double\n7*2=14\n#### 14", "14"),
@@ -84,6 +91,10 @@ def test_final_answer(text: str, final: str | None) -> None:
         ("10 - 3", None),
         ("It depends", None),
         ("", None),
+        ("18", "18"),
+        ("x + 1", "x+1"),  # a data set of bare answers
+        ("\\left( 3, \\frac{\\pi}{2} \\right)", "(3,\\pi/2)"),
+        ("\\text{Evelyn}", "Evelyn"),
     ],
 )
 def test_gold_answer(solution: str, final: str | None) -> None:

@@ -20,9 +20,9 @@ from balora.tasks.written_numbers import Number, last_number, only_number, plain
 
 MARKS = re.compile(
     r"(?P<title>^[#*_ ]*(?:the )?(?:final |correct )?answer[*_ ]*$)|"
-    r"(?P<hashes>(?<!#)####(?!#))|(?P<box>\\f?boxed(?![a-z])\s*)|"
+    r"(?P<hashes>(?<!#)####(?!#))|(?P<box>\\(?:boxed|fbox)(?![a-z])\s*)|"
     r"(?P<said>\b(?:answer|ans)\b(?:[ ](?:to|for|of)\b[^\n.:=#\d]{1,60}?)?[*_ ]*"
-    r"(?:(?P<colon>[:=])|\b(?:is|equals)\b(?!n))[*_ ]*[:=]?(?:[ ](?:therefore|thus|simply|just|then)\b)?)",
+    r"(?:(?P<colon>[:=])|\b(?:is|equals)\b(?!n))[*_} ]*[:=]?(?:[ ](?:therefore|thus|simply|just|then)\b)?)",
     re.IGNORECASE | re.MULTILINE,
 )
 NEXT_QUESTION = re.compile(
@@ -34,6 +34,8 @@ STEP = re.compile(
     r"^[#*_ ]*(?:step|part|case|problem|question|example|section|phase)\b[ #]*\d+", re.IGNORECASE | re.MULTILINE
 )
 COMMAND = re.compile(r"\\[A-Za-z]+(?:\{[^{}]*\})?")
+FORMULA = re.compile(r"[^\W\d]|[\\(\[,:^]")
+WORD = re.compile(r"[^\W\d_]{2,}")
 NATURAL_WORD = re.compile(r"[^\W\d_]{3,}")
 HEDGED = re.compile(r"\b(?:not|never|than|least|most|between)\b|n't", re.IGNORECASE)
 NOT_BLANK = re.compile(r"\S")
@@ -61,20 +63,28 @@ class Marked(NamedTuple):
 
 def final_answer(text: str) -> str | None:
     """Return the normalised final answer of a model's output, or None where none can be read with certainty."""
-    text = _before_the_next_question(text)
+    text = _before_the_next_question(text.replace("\r\n", "\n"))
     marked = _last_marked(text)
     if marked is None:
-        return last_number(STEP.sub("", text))
+        return _bare(text) or last_number(STEP.sub("", text))
     return marked.answer or last_number(text[marked.end :])
 
 
 def gold_answer(solution: str) -> str | None:
     """Return the normalised final answer of a gold solution, or None where none can be read with certainty."""
+    solution = solution.replace("\r\n", "\n")
     marked = _last_marked(solution)
     if marked is not None:
         return marked.answer
     lines = [line for line in solution.splitlines() if line.strip()]
-    return only_number(lines[-1].rpartition("=")[2]) if lines else None
+    return _bare(solution) or only_number(lines[-1].rpartition("=")[2]) if lines else None
+
+
+def _bare(text: str) -> str | None:
+    """Return a text that is nothing but a formula, as the answers of some data sets are; no sum that is to be done."""
+    text = text.strip()
+    prose = "\n" in text or WORD.search(COMMAND.sub("", text)) or MARKS.search(text)
+    return normalise_result(text) if FORMULA.search(text) and not prose else None
 
 
 def same_result(prediction: str | None, answer: str) -> bool:

@@ -251,8 +251,11 @@ IN_TEXT = re.compile(
     rf"(?:{INTEGER} ?[*x×·⋅] ?)?\d+(?:\.\d+)?\^(?:\d+|\{{[-+]?\d+\}})|"
     rf"(?:{INTEGER}(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?)"
 )
-NOT_BEFORE = re.compile(r"[^\W_]\Z|[\^_]\Z|\d[.,:]\Z|(?:\d|(?<![^\W\d_])[^\W\d_]|[)}\]])[ \t]*[-+*/^×÷][ \t]*\Z")
-NOT_AFTER = re.compile(r"[^\W_]|[\^_]|[:.,]\d|[ \t]*[+*/^×÷][ \t]*[\w(]| and (?:a|one|two|three) ")
+NOT_BEFORE = re.compile(
+    r"[^\W_]\Z|[\^_]\Z|\d[.,:]\Z|(?:\d|(?<![^\W\d_])[^\W\d_]|[)}\]])[ \t]*[-+*/^×÷][ \t]*\Z|"
+    r"\\[A-Za-z]+\{\Z|\\(?:sqrt|cdot|times|div|pm)\s*\Z"
+)
+NOT_AFTER = re.compile(r"[^\W_]|[\^_]|[:.,]\d|[ \t]*[+*/^×÷][ \t]*[\w(]| and (?:a|one|two|three) |,?[ \t]*\\[A-Za-z]")
 LIST_MARK, LISTED = re.compile(r"(?:\A|\n)[#*> \t]*\Z"), re.compile(r"[.)][ \t]+[^\W\d_]")
 GLUED_UNIT = re.compile(r"[^\W\d_]+(?![\w^])")
 MULTIPLIED = re.compile(rf" (?:{'|'.join(MULTIPLIERS)})\b")
