@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from balora.errors import DataError
+from balora.tasks import nlg
 from balora.tasks.answers import final_answer, gold_answer, same_result
 from balora.tasks.catalogue import TASKS
 from balora.tasks.config import DataConfig
+from balora.tasks.prepared import Prepared
 from balora.tasks.splits import read_split
 
 AGREE = [
@@ -210,6 +212,16 @@ def test_a_file_without_one_certain_gold_solution_is_refused(tmp_path: Path) -> 
         f"{tmp_path}/test.jsonl:1: the solution has no final answer that can be read with certainty ('#### 42', "
         "'\\boxed{42}'), and so with all 2 rows of split 'test': nothing can be scored"
     )
+
+
+def test_outputs_that_cannot_be_read_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"index": i, "answer": "5", "input_ids": [1, 2], "prompt_ids": [1], "tests": None} for i in range(3)]
+    prepared = Prepared(TASKS["gsm8k"], [], rows, 0, None, [])
+    monkeypatch.setattr(nlg, "generate", lambda *_, **__: ["#### 5", "It is 3 or 5:30", "I do not know"])
+    monkeypatch.setattr(nlg, "answer_loss", lambda *_, **__: 1.0)
+    result = nlg.evaluate_nlg(None, None, prepared, batch_size=2, max_new_tokens=4)
+    assert [item["correct"] for item in result.items] == [True, False, False]
+    assert result.notes == ("2 of 3 answers have no final answer that can be read with certainty: counted as wrong",)
 
 
 def test_every_gold_answer_of_a_file_with_headings_is_its_own(tmp_path: Path) -> None:

@@ -172,7 +172,8 @@ def test_the_cell_limit_of_other_code_stays(tmp_path: Path) -> None:
     assert module.field_size_limit() == before
 
 
-def test_a_quotation_mark_in_plain_tsv_is_a_character(tmp_path: Path) -> None:
-    content = b'sentence\tlabel\n"nice" film\t1\n"bad film"\t0\nHe said "no\t0\n'
-    rows = read_split(TASKS["sst2"], folder_with(tmp_path, ".tsv", content), "train").rows
-    assert [row["sentence"] for row in rows] == ['"nice" film', '"bad film"', 'He said "no']
+@pytest.mark.parametrize("texts", [['"nice" film', '"bad film"', 'He said "no'], ['"bad film"', "nice film"]])
+def test_a_quotation_mark_in_plain_tsv_is_a_character(tmp_path: Path, texts: list[str]) -> None:
+    content = "sentence\tlabel\n" + "".join(f"{text}\t1\n" for text in texts)
+    rows = read_split(TASKS["sst2"], folder_with(tmp_path, ".tsv", content.encode()), "train").rows
+    assert [row["sentence"] for row in rows] == texts

@@ -11,7 +11,7 @@ import pytest
 from balora.errors import DataError
 from balora.tasks.catalogue import TASKS
 from balora.tasks.config import DataConfig
-from balora.tasks.splits import data_files, read_rows
+from balora.tasks.splits import data_files, read_rows, read_split
 
 
 @pytest.fixture
@@ -33,6 +33,34 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 def test_the_tasks_own_dataset(asked: list[tuple[Any, ...]]) -> None:
     assert read_rows(TASKS["cola"], DataConfig(), "validation") == [{"sentence": "A", "label": 1}]
     assert asked == [("nyu-mll/glue", "cola", "validation")]
+
+
+@pytest.mark.parametrize(
+    ("names", "stored", "labels", "notes"),
+    [
+        (["unacceptable", "acceptable"], [0, 1], [0, 1], 0),
+        (["acceptable", "unacceptable"], [0, 1], [1, 0], 0),  # the names decide
+        (["bad", "good"], [0, 1], [0, 1], 1),
+    ],
+)
+def test_the_datasets_own_class_names_decide(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], stored: list[int], labels: list[int], notes: int
+) -> None:
+    features = datasets.Features({"sentence": datasets.Value("string"), "label": datasets.ClassLabel(names=names)})
+    rows = datasets.Dataset.from_dict({"sentence": ["A", "B"], "label": stored}, features=features)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows)
+    split = read_split(TASKS["cola"], DataConfig(), "validation")
+    assert [row["label"] for row in split.rows] == labels
+    assert len(split.notes) == notes
+
+
+def test_hidden_labels_of_a_dataset_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = datasets.ClassLabel(names=["unacceptable", "acceptable"])
+    features = datasets.Features({"sentence": datasets.Value("string"), "label": names})
+    rows = datasets.Dataset.from_dict({"sentence": ["A"], "label": [-1]}, features=features)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows)
+    with pytest.raises(DataError, match=r"^nyu-mll/glue:test row 1: label is -1: GLUE keeps the labels"):
+        read_split(TASKS["cola"], DataConfig(), "test")
 
 
 def test_another_dataset_has_its_own_configuration(asked: list[tuple[Any, ...]]) -> None:
