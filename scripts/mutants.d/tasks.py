@@ -55,7 +55,6 @@ MUTANTS = {
         ("blanks-not-skipped", "skipinitialspace=spaced", "skipinitialspace=False"),
     ],
     ("tasks/files.py", "tasks/test_data_files.py hostile/test_tables.py hostile/test_data_values.py"): [
-        ("any-file-is-read", "open(open_regular(path), \"rb\")", 'open(path, "rb")'),
         ("twice-in-json", "if len(values) < len(pairs):", "if False:"),
         ("one-mark-only", 'content.decode(encoding).lstrip("\\ufeff")', 'content.decode(encoding).removeprefix("\\ufeff")'),
     ],

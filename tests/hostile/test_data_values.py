@@ -14,6 +14,7 @@ from refusals import refused
 from balora.errors import ConfigError, DataError
 from balora.tasks.catalogue import TASKS
 from balora.tasks.config import DataConfig
+from balora.tasks.files import read_file
 from balora.tasks.splits import data_files, read_split
 
 HALF = "\ud83d"
@@ -247,6 +248,12 @@ def test_data_that_is_no_file_is_named_at_once(
     assert complaint(tmp_path).startswith(f"{path}: {says}")
     with pytest.raises(DataError):  # before anything computes a digest of it
         data_files(TASKS["sst2"], DataConfig(folder=str(tmp_path)))
+
+
+def test_a_pipe_is_not_waited_for_even_if_it_takes_the_place_of_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train.jsonl")
+    with pytest.raises(DataError, match=r"train\.jsonl: cannot be read \(it is no regular file\)$"):
+        read_file(tmp_path / "train.jsonl")
 
 
 def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:

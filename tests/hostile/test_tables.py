@@ -68,7 +68,7 @@ READ = {
     "separator at the rows' ends": (".csv", b"sentence,label\nnice film,1,\nbad film,0,,\n", TWO),
     "separator at the header's end": (".csv", b"sentence,label,\nnice film,1\nbad film,0\n", TWO),
     "tab at every end": (".tsv", b"sentence\tlabel\t\nnice film\t1\t\nbad film\t0\t\n", TWO),
-    "blanks after commas": (".csv", b'sentence, label\n"nice film", 1\nbad film, 0\n', TWO),
+    "blanks after commas": (".csv", b'label, sentence\n1, "nice film"\n0, bad film\n', TWO),
     "quoted TSV": (".tsv", csv("\t", end="\n").encode(), ALL),
     "TSV with all cells quoted": (".tsv", b'sentence\tlabel\n"nice film"\t1\n"bad film"\t0\n', TWO),
     "blank lines": (".csv", b"\n\nsentence,label\n\nnice film,1\n\nbad film,0\n\n", TWO),

@@ -73,7 +73,8 @@ def class_names_note(task: Task, row: SourceRow) -> str | None:
 
 def _refuse_half_pairs(row: SourceRow, checked: Row) -> None:
     """Refuse half of a surrogate pair anywhere in a row: no tokenizer takes it, and no file can hold it."""
-    waiting: list[tuple[str, Any]] = list(checked.items())[::-1]  # columns of the file before what was derived
+    # Columns of the file before what was derived; `where` is a path, which may hold bytes of any kind.
+    waiting: list[tuple[str, Any]] = [(name, value) for name, value in checked.items() if name != "where"][::-1]
     while waiting:
         name, value = waiting.pop()
         if isinstance(value, str) and (found := HALF_A_PAIR.search(value)):
