@@ -167,9 +167,9 @@ def test_cells_of_any_length_are_read(tmp_path: Path) -> None:
 def test_the_cell_limit_of_other_code_stays(tmp_path: Path) -> None:
     import csv as module
 
-    before = module.field_size_limit()
+    module.field_size_limit(131_072)
     read_split(TASKS["sst2"], folder_with(tmp_path, ".csv", b"sentence,label\na,1\n"), "train")
-    assert module.field_size_limit() == before
+    assert module.field_size_limit() == 131_072
 
 
 @pytest.mark.parametrize("texts", [['"nice" film', '"bad film"', 'He said "no'], ['"bad film"', "nice film"]])
