@@ -197,6 +197,11 @@ def test_the_names_of_classes_decide_their_numbers(
     assert all("'neg' as 'negative', 'pos' as 'positive'" in note for note in split.notes)
 
 
+def test_a_hidden_label_beside_class_names_is_refused(tmp_path: Path) -> None:
+    parquet(tmp_path, {"label": pa.array([1, -1])}, class_label("negative", "positive"))
+    assert "train.parquet row 2: label is -1: GLUE keeps the labels" in complaint(tmp_path)
+
+
 def test_class_names_of_another_task_are_refused(tmp_path: Path) -> None:
     parquet(tmp_path, {}, class_label("a", "b", "c"))
     assert "train.parquet row 1: label is 1 ('b'), but sst2's labels are" in complaint(tmp_path)
