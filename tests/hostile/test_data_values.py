@@ -74,7 +74,7 @@ def test_half_a_character_in_a_prompt_is_refused_by_the_configuration() -> None:
     ("line", "says"),
     [
         ('{"sentence": "a", "label": ' + "1" * 5000 + "}", "train.jsonl:1: a number has more than 4,300 digits"),
-        ('{"sentence": "a", "label": ' + "1" * 4000 + "}", "train.jsonl:1: label is 1111"),
+        ('{"sentence": "a", "label": ' + "1" * 4000 + "}", "train.jsonl:1: label is a number of about 3,999 digits"),
         ('{"sentence": "a", "label": "' + "1" * 5000 + '"}', "train.jsonl:1: label is '1111"),
         ('{"sentence": "a", "label": ' + "[" * 5000 + "]" * 5000 + "}", "train.jsonl:1: not a whole JSON object (ne"),
         ('{"sentence": "a", "label": ' + "[" * 300 + "]" * 300 + "}", "train.jsonl:1: label is [[[[["),
