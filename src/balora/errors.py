@@ -54,8 +54,13 @@ class TrainingError(BaloraError):
 
 
 def is_printable(character: str) -> bool:
-    """Return whether a character shows itself and acts on nothing: no control, no half of a pair, no line separator."""
-    return unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") and character not in BIDIRECTIONAL
+    """Return whether a character shows itself and acts on nothing: no control, no half of a pair, no line separator.
+
+    The last two code points of each plane are no characters, and XML (and so SVG) may not hold them.
+    """
+    if character in BIDIRECTIONAL or ord(character) & 0xFFFE == 0xFFFE:
+        return False
+    return unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp")
 
 
 def unwritable(text: str) -> str | None:

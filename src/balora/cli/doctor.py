@@ -14,15 +14,13 @@ def doctor(
 
     Exits with code 1 if something that is needed is missing or broken.
     """
+    from balora.cli.output import print_json, print_lines
     from balora.diagnosis import examine, healthy
 
     checks = examine()
     if as_json:
-        from balora.cli.output import print_json
-
         print_json({"healthy": healthy(checks), "checks": [check._asdict() for check in checks]})
     else:
-        for check in checks:
-            typer.echo(f"{SYMBOLS[check.status]} {check.about:<13} {check.text}")
+        print_lines(f"{SYMBOLS[check.status]} {check.about:<13} {check.text}" for check in checks)
     if not healthy(checks):
         raise typer.Exit(1)

@@ -18,6 +18,7 @@ def export(
 ) -> None:
     """Export a run's adapter as a plain LoRA that any server loads, or merged into its base model."""
     from balora.cli.assignments import remote_code_warning
+    from balora.cli.output import print_lines
     from balora.cli.progress_bar import show_progress
     from balora.training.export_run import export_run
     from balora.training.processes import refuse_several_processes
@@ -35,4 +36,4 @@ def export(
             on_progress=on_progress,
             message=lambda line: typer.echo(f"balora: {line}", err=True),
         )
-    typer.echo(f"{'whole model' if merged else 'plain LoRA'} written to {folder}")
+    print_lines((f"{'whole model' if merged else 'plain LoRA'} written to {folder}",))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
+from balora.cli.streams import flush, safe_streams
 from balora.errors import BaloraError, printable, shortened, shown
 
 DEBUG = "--debug"
@@ -27,13 +28,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if argv is None else argv)
     args = [_at_home(arg) for arg in given if arg != DEBUG]
+    with safe_streams():
+        return _guarded(args or ["--help"], debug=len(args) < len(given))
+
+
+def _guarded(args: list[str], debug: bool) -> int:
+    """Run ``args`` and return the exit code; every error is printed as one line."""
     try:
-        code = _run(args or ["--help"])
+        code = _run(args)
+        flush()
     except KeyboardInterrupt:
         code = 130
     except Exception as error:
-        if len(args) < len(given):
-            traceback.print_exc()
+        if debug:
+            print("\n".join(map(printable, traceback.format_exc().splitlines())), file=sys.stderr)
         line, code = explain(error)
         if line:
             print(f"balora: {line}", file=sys.stderr)
@@ -67,7 +75,8 @@ def explain(error: Exception) -> tuple[str, int]:
     if NO_SPACE in str(error):  # also where a library wraps the system's error
         return f"error: {_one_line(str(error))}: free some disk space or choose another output folder", 2
     if isinstance(error, OSError) and error.errno in NOT_PERMITTED:
-        return f"error: {error.strerror}: {error.filename}: change its permissions or choose another folder", 2
+        place = _one_line(f"{error.strerror}: {error.filename}")
+        return f"error: {place}: change its permissions or choose another folder", 2
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"error: {_one_line(f'{error.strerror}: {shown(error.filename)}')}: choose a shorter name", 2
     kind, message = type(error).__name__, _one_line(str(error))

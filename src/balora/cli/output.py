@@ -1,16 +1,21 @@
-"""Print results as JSON, and write results to new files."""
+"""Print lines of text and JSON, and write results to new files."""
 
 import json
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from balora.errors import OutputError
+from balora.errors import OutputError, is_printable, printable
 from balora.folders import write_atomic
+
+
+def print_lines(lines: Iterable[str], *, error: bool = False) -> None:
+    """Print each of ``lines`` on one line, with every character that acts on a terminal as its escape."""
+    for line in lines:
+        print(printable(line), file=sys.stderr if error else sys.stdout)
 
 
 def print_json(content: Any, *, compact: bool = False) -> None:
@@ -18,12 +23,15 @@ def print_json(content: Any, *, compact: bool = False) -> None:
 
     ``compact`` prints it on one line, which is several times as fast for documents too long to be read by people.
     """
-    typer.echo(json_text(content, None if compact else 1))
+    print(json_text(content, None if compact else 1))
 
 
 def json_text(content: Any, indent: int | None = 1) -> str:
-    """Return a mapping or a frozen record as a JSON document."""
-    return json.dumps(_plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
+    """Return a mapping or a frozen record as a JSON document; what acts on a terminal is escaped as JSON has it."""
+    text = json.dumps(_plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c == "\n" or is_printable(c) else json.dumps(c)[1:-1] for c in text)
 
 
 def claim_file(path: Path) -> None:

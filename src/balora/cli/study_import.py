@@ -13,7 +13,7 @@ def import_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Turn an ablation plan (AblationBench's format) into a study file; what is not understood is left open."""
-    from balora.cli.output import claim_file, print_json, write_file
+    from balora.cli.output import claim_file, print_json, print_lines, write_file
     from balora.importing.import_plan import import_plan
     from balora.importing.import_summary import content, summary
 
@@ -25,8 +25,8 @@ def import_(
     if as_json:
         print_json(content(imported, text) | {"output": output and str(output)})
     elif output is None:
-        typer.echo(text, nl=False)
-        typer.echo(summary(imported), err=True)
+        print(text, end="")  # the study file itself, to be redirected into one
+        print_lines(summary(imported).split("\n"), error=True)
     else:
         first = f"fill in the {len(imported.holes)} open `set`, then run: " if imported.holes else "next: "
-        typer.echo(f"{summary(imported)}\n\nwritten to {output}; {first}balora study plan {output}")
+        print_lines((*summary(imported).split("\n"), "", f"written to {output}; {first}balora study plan {output}"))

@@ -29,7 +29,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Rebuild a study's report from its records: write it, and print it or (with --format) what was written."""
-    from balora.cli.output import print_json
+    from balora.cli.output import print_json, print_lines
     from balora.report.records.dossier import read_dossier
     from balora.report.saving import save
 
@@ -41,17 +41,16 @@ def report(
     written = save(dossier, to or folder, chosen or USUAL)
     if not chosen:
         markdown, page = written
-        typer.echo(f"{dossier.report.question}\n{dossier.report.answer}\nreport: {markdown}\npage: {page}\n")
+        print_lines((dossier.report.question, dossier.report.answer, f"report: {markdown}", f"page: {page}", ""))
         return
     if as_json:
         print_json(dossier.report)
-    for path in written:
-        print(path, file=sys.stderr if as_json else sys.stdout)
+    print_lines(map(str, written), error=as_json)
 
 
 def report_on(folder: Path, as_json: bool, to: Path | None = None) -> None:
     """Write report.md and report.html, and print the report: as JSON, as Markdown, or rendered on a terminal."""
-    from balora.cli.output import print_json
+    from balora.cli.output import print_json, print_lines
     from balora.report.markdown import draw
     from balora.report.records.dossier import read_dossier
     from balora.report.saving import save
@@ -67,5 +66,5 @@ def report_on(folder: Path, as_json: bool, to: Path | None = None) -> None:
 
         Console().print(Markdown(draw(dossier.report)))
     else:
-        typer.echo(draw(dossier.report))
-    print(f"written to {' and '.join(map(str, written))}", file=sys.stderr)
+        print(draw(dossier.report))
+    print_lines((f"written to {' and '.join(map(str, written))}",), error=True)

@@ -100,6 +100,7 @@ def run(
     as_json: JSON = False,
 ) -> None:
     """Run a study, skipping finished runs, and print its report."""
+    from balora.cli.output import print_lines
     from balora.cli.study_report import report_on
     from balora.study.engine.display import show_progress
     from balora.study.engine.execute import execute
@@ -125,7 +126,7 @@ def run(
                 reuse=tuple(reuse or ()),
             )
     except KeyboardInterrupt:
-        print(f"finished runs remain in {output}; to go on: {repeat}", file=sys.stderr)
+        print_lines((f"finished runs remain in {output}; to go on: {repeat}",), error=True)
         raise
     report_on(output, as_json)
     if failed := outcome.failed + outcome.failed_before:
@@ -153,9 +154,9 @@ def _warn_of_remote_code(planned: "Plan") -> None:
 
 def _print(content: Any, draw: Callable[[Any], str], as_json: bool) -> None:
     """Print frozen records as JSON, or as text."""
-    from balora.cli.output import print_json
+    from balora.cli.output import print_json, print_lines
 
     if as_json:
         print_json(content, compact=len(getattr(content, "runs", ())) > MANY_RUNS)
     else:
-        typer.echo(draw(content))
+        print_lines(draw(content).split("\n"))

@@ -39,7 +39,7 @@ def watch(
     if as_json:
         print_json(read().content())
     elif once or not sys.stdout.isatty():
-        typer.echo(draw(read()))
+        print(draw(read()))
     else:
         follow(read, Console(), every)
 

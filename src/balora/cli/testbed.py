@@ -24,7 +24,7 @@ def pretrain(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Pre-train the testbed's two tiny models, unless they are in the cache, and print their folders."""
-    from balora.cli.output import print_json
+    from balora.cli.output import print_json, print_lines
     from balora.training.processes import refuse_several_processes
 
     refuse_several_processes("balora testbed pretrain")
@@ -42,8 +42,7 @@ def pretrain(
     if as_json:
         print_json(models)
     else:
-        for name, where in models.items():
-            typer.echo(f"{name}: {where['folder']}")
+        print_lines(f"{name}: {where['folder']}" for name, where in models.items())
 
 
 @app.command(epilog="Example: [bold]balora testbed text --only decoder --count 5 --set noise=0.3[/bold]")
@@ -55,15 +54,17 @@ def text(
     """Print documents of the pre-training text, with the corrupted ones marked."""
     from itertools import islice
 
+    from balora.cli.output import print_lines
     from balora.tasks.testbed.model_cache import NAMES
     from balora.tasks.testbed.text import documents
 
     config = _config(assignments)
     for family, name in NAMES.items():
         if only in (None, name):
-            for document in islice(documents(config, family), count):
-                mark = f"  [corrupted: {document.corrupted}]" if document.corrupted else ""
-                typer.echo(document.text + mark)
+            print_lines(
+                document.text + (f"  [corrupted: {document.corrupted}]" if document.corrupted else "")
+                for document in islice(documents(config, family), count)
+            )
 
 
 def _report(on_progress: "OnProgress", name: str, done: int, steps: int, loss: float) -> None:
