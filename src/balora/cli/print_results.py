@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from balora.cli.output import print_json
+from balora.errors import printable
 from balora.tasks.catalogue import find_task
 from balora.tasks.scores import Evaluation, suite_average
 from balora.training.record import RunRecord
@@ -19,11 +20,11 @@ def print_run(record: RunRecord, folder: Path, *, as_json: bool, done_before: bo
     if as_json:
         print_json({**record.model_dump(mode="json"), "folder": str(folder), "done_before": done_before})
         return
-    console = Console(highlight=False)
+    console = _console()
     spec, cost = record.spec, record.cost
     done = "already done, nothing was run again: " if done_before else ""
     score = f"score {record.score:.2f} of 100" if record.score is not None else "no score"
-    console.print(f"{done}{spec.method} on {spec.task}, seed {spec.training.seed}: {score}", style="bold")
+    console.print(printable(f"{done}{spec.method} on {spec.task}, seed {spec.training.seed}: {score}"), style="bold")
     seconds = ((cost.setup_seconds, "set-up"), (cost.train_seconds, "training"), (cost.eval_seconds, "scoring"))
     measures = {**record.metrics, **record.behaviour, **record.inheritance}
     console.print(_table([
@@ -68,7 +69,7 @@ def print_scores(document: Mapping[str, Any], written: Path | None, *, as_json: 
     if as_json:
         print_json(document)
         return
-    console = Console(highlight=False)
+    console = _console()
     rows = []
     for name, result in document["tasks"].items():
         metrics = ", ".join(f"{metric} {value:.4f}" for metric, value in result["metrics"].items())
@@ -80,19 +81,24 @@ def print_scores(document: Mapping[str, Any], written: Path | None, *, as_json: 
     _print_lines(console, [f"written to {written}"] if written is not None else [])
 
 
+def _console() -> Console:
+    """Return a console that takes no text for markup or for the name of an emoji."""
+    return Console(highlight=False, markup=False, emoji=False)
+
+
 def _table(rows: Iterable[Iterable[str]], headings: Iterable[str] = ()) -> Table:
     """Return a plain table; columns whose heading ends with `>` are aligned to the right."""
     table = Table(box=None, pad_edge=False, header_style="", show_header=bool(headings))
     for heading in headings:
         table.add_column(heading.rstrip(">"), justify="right" if heading.endswith(">") else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     return table
 
 
 def _print_lines(console: Console, lines: Iterable[str]) -> None:
     for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(printable(line), soft_wrap=True)
 
 
 def _term_rows(record: RunRecord) -> Iterable[list[str]]:

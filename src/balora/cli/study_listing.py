@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from balora.errors import shortened
 from balora.report.records.wording import rates_in_words, shared_rates
 from balora.settings import dotted
 from balora.study.design.arms import design_arms
@@ -15,6 +16,8 @@ from balora.study.plan.profiles import PROFILES
 from balora.study.plan.testbed_profiles import TESTBED_PROFILES
 from balora.tasks.catalogue import find_task
 
+LONGEST_LIST = 100
+"""Characters up to which `study list` names all arms of a study."""
 LONGEST_NAME = 48
 """Characters of an arm's name up to which what follows is aligned."""
 
@@ -109,11 +112,21 @@ def studies_text(content: StudyList) -> str:
     """Return the list for people."""
     lines = []
     for one in content.studies:
-        lines += [one.study, f"    {one.question}", f"    {one.base} against {', '.join(one.arms)}"]
+        lines += [one.study, f"    {' '.join(one.question.split())}", f"    {one.base} against {_some(one.arms)}"]
     for title, profiles in (("on the testbed", content.profiles), ("with --model", content.model_profiles)):
         lines += ["", f"profiles {title}"]
         lines += [f"    {name:<10}{about}" for name, about in profiles.items()]
     return "\n".join(lines)
+
+
+def _some(arms: tuple[str, ...]) -> str:
+    """Return the names of the arms, or how many there are if the line would be too long to be read."""
+    whole = ", ".join(arms)
+    if len(whole) <= LONGEST_LIST:
+        return whole
+    few = [name for place, name in enumerate(arms) if len(", ".join(arms[: place + 1])) <= LONGEST_LIST]
+    shown = few or [shortened(arms[0], LONGEST_LIST)]
+    return f"{len(arms)} arms: {', '.join(shown)}, … ({len(arms) - len(shown)} more)"
 
 
 def describe_plan(plan: Plan, costs: Costs) -> PlanList:
@@ -157,7 +170,7 @@ def plan_text(content: PlanList) -> str:
     shared = len(content.runs) - content.distinct
     sharing = f" ({shared} shared by arms that do not differ for a task)" if shared else ""
     lines = [
-        f"{content.study}: {content.question}",
+        f"{content.study}: {' '.join(content.question.split())}",
         f"model    {content.model}",
         f"profile  {content.profile}",
         f"{'blocks' if content.pretrainings else 'seeds '}   {describe_blocks(content.seeds, content.pretrainings)}",

@@ -4,9 +4,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
+from balora.errors import printable
 from balora.progress import Progress, time_left
 from balora.study.engine.pretraining import PlannedModel
 from balora.study.engine.watcher import Watcher, Work
@@ -125,7 +125,7 @@ class PlainWatcher:
 
     def _print(self, line: str) -> None:
         self._printed = time.monotonic()
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(line), markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 class LiveWatcher:
@@ -134,7 +134,7 @@ class LiveWatcher:
     def __init__(self, console: "Console") -> None:
         from rich.spinner import Spinner
 
-        self._print = partial(console.print, markup=False, highlight=False)
+        self._console = console
         self._spinner = Spinner("dots")
         self._under_way: dict[str, tuple[Work, Progress | None]] = {}
         self.tally = Tally((), 1)
@@ -170,12 +170,15 @@ class LiveWatcher:
     def idle(self) -> None:
         """The display redraws itself."""
 
+    def _print(self, line: str) -> None:
+        self._console.print(printable(line), markup=False, emoji=False, highlight=False)
+
     def __rich__(self) -> "RenderableType":
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.text import Text
 
-        under_way = [describe(work, progress) for work, progress in list(self._under_way.values())]
+        under_way = [printable(describe(work, progress)) for work, progress in list(self._under_way.values())]
         lines = [Text(f"  {line}", overflow="ellipsis", no_wrap=True) for line in under_way]
         self._spinner.update(text=status(self.tally))
         return Group(ProgressBar(total=max(1, self.tally.total), completed=self.tally.done), self._spinner, *lines)
