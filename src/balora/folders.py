@@ -1,15 +1,21 @@
 """Write files and output folders atomically, refuse folders that hold something else, and find the user's cache."""
 
+import atexit
+import logging
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
+from functools import lru_cache
 from pathlib import Path
 
 from balora.errors import OutputError
+
+logger = logging.getLogger(__name__)
 
 PARTIAL = ".partial-"
 """Prefix of the names of unfinished files and folders, which a killed process may leave behind."""
@@ -51,10 +57,63 @@ def remove_stale(folder: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """Return the user's cache: `BALORA_CACHE`, else `balora` below `XDG_CACHE_HOME` or `~/.cache`."""
-    if named := os.environ.get(CACHE_VARIABLE):
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "balora"
+    """Return the user's cache: `BALORA_CACHE`, else `balora` below `XDG_CACHE_HOME` or `~/.cache`.
+
+    Where that cannot be written (no home, a file in its place, a read-only disk), it is, after a warning, a private
+    temporary folder, which this process shares with those it starts, and removes when it ends.
+
+    Raises:
+        OutputError: there is no temporary folder either.
+    """
+    wanted = usual_cache()
+    return wanted if wanted is not None and _can_be_written(wanted) else _temporary_cache(wanted)
+
+
+def usual_cache() -> Path | None:
+    """Return where the user's cache should be, whether or not it can be written; none without a home."""
+    try:
+        if named := os.environ.get(CACHE_VARIABLE):
+            return Path(named).expanduser().absolute()
+        general = Path(os.environ.get("XDG_CACHE_HOME") or "")
+        if not general.is_absolute():  # to be ignored, says the XDG specification
+            general = Path.home() / ".cache"
+    except RuntimeError:  # no HOME, and a user without an entry in the system's list
+        return None
+    return general / "balora" if general.is_absolute() else None
+
+
+@lru_cache
+def _can_be_written(folder: Path) -> bool:
+    """Return whether ``folder`` is there and can be written, or can be made; nothing stays behind."""
+    try:
+        with suppress(FileNotFoundError):
+            folder.lstat()  # refuses a name that is too long, and one below a file
+        above = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        os.rmdir(tempfile.mkdtemp(prefix=PARTIAL, dir=above))
+    except (OSError, StopIteration):
+        return False
+    return True
+
+
+def _temporary_cache(wanted: Path | None) -> Path:
+    try:
+        folder = tempfile.mkdtemp(prefix="balora-cache-")
+    except OSError as error:
+        raise OutputError(
+            f"no folder for the cache can be written ({error.strerror or error}): set {CACHE_VARIABLE} to one that can"
+        ) from None
+    logger.warning(
+        "balora: the cache %s: its content is lost when this process ends; set %s to a folder that can be written",
+        f"{wanted} cannot be written" if wanted is not None else "has no place without a home", CACHE_VARIABLE,
+    )  # fmt: skip
+    os.environ[CACHE_VARIABLE] = folder
+    atexit.register(_remove_own, folder, os.getpid())
+    return Path(folder)
+
+
+def _remove_own(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # a forked process inherits the registration, not the folder
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def claim_output(folder: str | Path, *, kind: str, own: Collection[str] = ()) -> Path:

@@ -190,11 +190,12 @@ def runs_of_a_real_model() -> tuple:
 
 
 def test_a_cache_that_cannot_be_written_and_a_damaged_model_stop_before_the_first_run(tmp_path, monkeypatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("BALORA_CACHE", str(tmp_path / "file"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "testbed").write_text("")
+    monkeypatch.setenv("BALORA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(cache, "SHIPPED", tmp_path / "shipped")
     plan = plan_of(profile="glance", seeds=1)
-    with pytest.raises(OutputError, match=r"cache folder .*file/testbed: cannot be written .*set BALORA_CACHE"):
+    with pytest.raises(OutputError, match=r"cache folder .*cache/testbed: cannot be written .*set BALORA_CACHE"):
         missing_models(plan.runs)
     config = plan.runs[0].spec.testbed
     assert config is not None

@@ -90,8 +90,17 @@ def test_the_faster_of_two_processes_wins(built: list[str], monkeypatch: pytest.
     assert [entry.name for entry in folder.parent.iterdir()] == [folder.name]
 
 
-def test_a_cache_that_cannot_be_made_is_one_line(built: list[str], tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_made_costs_the_cache(built: list[str], tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
+    folder = model_folder(SMALL, "nlg")
+    assert not folder.is_relative_to(tmp_path)
+    assert folder == model_folder(SMALL, "nlg"), "for as long as this process lasts"
+    assert built == ["nlg"]
+
+
+def test_a_folder_of_the_cache_that_cannot_be_made_is_one_line(built: list[str], tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "testbed").write_text("a file")
     with pytest.raises(OutputError, match=r"^cache folder .*testbed: cannot be written \(.*\): set BALORA_CACHE to an"):
         model_folder(SMALL, "nlg")
     assert built == []
@@ -122,10 +131,11 @@ def test_a_shipped_model_is_used_and_refused_when_damaged(
     assert built == ["nlg"]
 
 
-def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(CACHE_VARIABLE, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    assert cache_folder() == Path("/caches/balora")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert cache_folder() == tmp_path / "caches" / "balora"
     monkeypatch.setenv("XDG_CACHE_HOME", "")
-    monkeypatch.setenv("HOME", "/home/somebody")
-    assert cache_folder() == Path("/home/somebody/.cache/balora")
+    monkeypatch.setenv("HOME", str(tmp_path / "somebody"))
+    assert cache_folder() == tmp_path / "somebody" / ".cache" / "balora"
+    assert list(tmp_path.iterdir()) == [], "asking makes nothing"
