@@ -1,6 +1,12 @@
 """`balora doctor` reports what is installed, missing or broken, and never fails itself."""
 
+import re
+import socket
+import socketserver
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -110,12 +116,11 @@ def test_gpus_are_named_with_their_memory(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_missing_optional_packages_are_notes_with_their_purpose(versions) -> None:
-    versions(trl=None, ray=None)
+    versions(trl=None)
     checks = examine()
     assert found(checks, "trl") == Check(
         "trl", "note", "not installed (optional: BALoraSFTTrainer: pip install 'balora[trl]')"
     )
-    assert found(checks, "ray").status == "note"
     assert healthy(checks)
 
 
@@ -123,8 +128,86 @@ def test_a_full_or_missing_disk_is_noted(tmp_path: Path) -> None:
     assert found(examine(tmp_path / "gone"), "disk").status == "note"
 
 
-def test_the_hub_line_follows_the_offline_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert found(examine(), "hub").text.startswith("offline")
-    monkeypatch.delenv("HF_HUB_OFFLINE")
-    assert found(examine(), "hub").text.startswith("online")
+def test_only_what_the_code_imports_is_offered() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in Path(doctor.__file__).parent.rglob("*.py"))
+    for package in doctor.OPTIONAL:
+        module = doctor.MODULES.get(package, package)
+        assert re.search(rf"^\s*(from|import) {module}\b", source, re.M), f"nothing uses {package}"
+    assert {check.about for check in examine()} & {"ray", "lm-eval", "triton"} == set()
+
+
+def hub(monkeypatch: pytest.MonkeyPatch, endpoint: str | None = None, **variables: str) -> Check:
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**variables, **({"HF_ENDPOINT": endpoint} if endpoint else {})}.items():
+        monkeypatch.setenv(name, value)
+    return doctor._hub()
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+@pytest.mark.parametrize("value", ["1", "true", "ON", "yes"])
+def test_offline_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setattr(doctor, "urlopen", lambda *_, **__: pytest.fail("a request was made"))
+    check = hub(monkeypatch, **{variable: value})
+    text = f"offline ({variable}): models and data come from folders and the local cache only"
+    assert check == Check("hub", "ok", text)
+
+
+@pytest.fixture
+def server() -> Iterator[socketserver.TCPServer]:
+    class Quiet(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(403 if self.path.startswith("/no") else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Quiet) as found:
+        thread = threading.Thread(target=found.serve_forever)
+        thread.start()
+        yield found
+        found.shutdown()
+        thread.join()
+
+
+def test_a_hub_that_answers_is_named(monkeypatch: pytest.MonkeyPatch, server: socketserver.TCPServer) -> None:
+    place = f"127.0.0.1:{server.server_address[1]}"
+    check = hub(monkeypatch, f"http://{place}")
+    assert check == Check("hub", "ok", f"{place} answers: models and data can be downloaded by name")
+    refusing = hub(monkeypatch, f"http://{place}/no")
+    assert refusing.status == "note"
+    assert "does not answer (Forbidden)" in refusing.text
+
+
+def test_a_hub_that_does_not_answer_is_not_called_online(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
+        check = hub(monkeypatch, f"http://somebody:secret@127.0.0.1:{taken.getsockname()[1]}")
+    assert check.status == "note"
+    assert "does not answer" in check.text
+    assert "secret" not in check.text
+
+
+def test_a_hub_that_says_nothing_is_waited_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "ANSWERS_WITHIN", 0.2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        check = hub(monkeypatch, f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert check.status == "note"
+    assert "does not answer" in check.text
+
+
+@pytest.mark.parametrize("endpoint", ["file:///etc/passwd", "nonsense", "ftp://x", "http://[", "http://a b\x1b[31m"])
+def test_an_address_that_is_none_is_a_note(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    check = hub(monkeypatch, endpoint)
+    assert check.status == "note"
+    assert check.text.isprintable()
+
+
+def test_a_present_folder_that_was_removed_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert found(list(doctor._hardware(Path())), "disk").status == "note"

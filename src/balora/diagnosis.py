@@ -5,10 +5,14 @@ import os
 import platform
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal, NamedTuple
+from urllib.request import Request, urlopen
+
+from balora.errors import printable, shortened
 
 TESTED = {
     "torch": "2.13.0",
@@ -24,14 +28,15 @@ TESTED = {
 }
 """Required packages, with the versions that the tests run with (constraints.txt)."""
 
-MODULES = {"scikit-learn": "sklearn", "lm-eval": "lm_eval"}
+MODULES = {"scikit-learn": "sklearn"}
 
 OPTIONAL = {
     "trl": "BALoraSFTTrainer: pip install 'balora[trl]'",
-    "lm-eval": "public NLG benchmarks",
-    "ray": "studies across machines",
-    "triton": "faster kernels on a GPU",
 }
+"""Packages that some of the code uses and most of it does not need."""
+HUB = "https://huggingface.co"
+ANSWERS_WITHIN = 3.0
+"""Seconds in which the Hub has to answer."""
 
 PYTHON = (3, 11)
 
@@ -121,8 +126,8 @@ def _hardware(folder: Path) -> Iterator[Check]:
     try:
         free = shutil.disk_usage(folder).free / 2**30
         yield Check("disk", "ok" if free >= 1 else "note", f"{free:.1f} GiB free in {folder.absolute()}")
-    except OSError as error:
-        yield Check("disk", "note", f"{folder.absolute()}: {error.strerror}")
+    except OSError as error:  # also where the present folder was removed
+        yield Check("disk", "note", f"{folder}: {error.strerror}")
 
 
 def _cores() -> int:
@@ -160,7 +165,37 @@ def _placement() -> Iterator[Check]:
     except Exception as error:
         yield Check("training", "broken", f"cannot run: torch is not usable ({type(error).__name__})")
     yield Check("studies", "ok", f"several runs at a time with --workers; use at most {_cores()} on this machine")
-    offline = os.environ.get("HF_HUB_OFFLINE", "0").lower() in {"1", "true", "yes", "on"}
-    online_text = "online: models and data can be downloaded by name from the Hub"
-    offline_text = "offline (HF_HUB_OFFLINE): models and data come from folders and the local cache only"
-    yield Check("hub", "ok", offline_text if offline else online_text)
+    yield _hub()
+
+
+def _hub() -> Check:
+    """Ask the Hub for an answer, unless the environment forbids it."""
+    local = "models and data come from folders and the local cache only"
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        if os.environ.get(variable, "").lower() in {"1", "true", "yes", "on"}:
+            return Check("hub", "ok", f"offline ({variable}): {local}")
+    endpoint = os.environ.get("HF_ENDPOINT") or HUB
+    host = printable(shortened(endpoint.partition("://")[2].rpartition("@")[2] or endpoint))
+    silence = _silence(endpoint)
+    if silence:
+        return Check("hub", "note", f"{host} does not answer ({silence}): {local}")
+    return Check("hub", "ok", f"{host} answers: models and data can be downloaded by name")
+
+
+def _silence(endpoint: str) -> str:
+    """Return why ``endpoint`` gives no answer in time, or nothing; the name of its host may take longer than that."""
+    found = [f"nothing within {ANSWERS_WITHIN:g} s"]
+
+    def ask() -> None:
+        try:
+            if not endpoint.lower().startswith(("http://", "https://")):  # urllib would open file:// too
+                raise ValueError("HF_ENDPOINT is no http(s) address")
+            with urlopen(Request(endpoint, method="HEAD"), timeout=ANSWERS_WITHIN):
+                found[0] = ""
+        except Exception as error:  # whatever a network, a proxy or a certificate comes up with
+            found[0] = printable(shortened(" ".join(f"{getattr(error, 'reason', None) or error}".split())))
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(ANSWERS_WITHIN)
+    return found[0]
