@@ -14,4 +14,13 @@ MUTANTS = {
         ("every-step-is-a-line", "clock - self._last_line < SECONDS_BETWEEN_LINES", "False"),
         ("earlier-phase-stays-open", "completed=earlier.total", "completed=0"),
     ],
+    ("cli/streams.py", "hostile/test_streams.py"): [
+        ("reader-gone-is-an-error", "lambda error: error.errno == errno.EPIPE", "lambda error: False"),
+        ("full-is-forgiven", "if not self._forgives(error):", "if False:"),
+        ("strict", "if stream.errors in REPLACING else PLAIN", "if True else PLAIN"),
+    ],
+    ("folders.py", "hostile/test_homes.py"): [
+        ("relative-cache", "if not general.is_absolute():", "if not general.parts:"),
+        ("not-inherited", "os.environ[CACHE_VARIABLE] = folder", "os.environ.copy()[CACHE_VARIABLE] = folder"),
+    ],
 }

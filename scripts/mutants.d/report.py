@@ -33,7 +33,7 @@ MUTANTS = {
         ("only-the-first-table", "for table in section.tables)", "for table in section.tables[:1])"),
     ],
     ("report/watch/terminal.py", "report/test_every_format.py"): [
-        ("heading-lost", "rows = [table.head, *(", "rows = [*("),
+        ("heading-lost", "shown = (table.head, *(", "shown = (*("),
     ],
     ("report/numbers.py", "report/test_every_format.py"): [
         ("base-for-reference", '"against": dossier.report.against', '"against": dossier.report.base'),
@@ -102,7 +102,7 @@ MUTANTS = {
         ("kinds-mixed", "return values if len(kinds) < 2 else", "return values if True else"),
     ],
     ("report/saving.py", "report/test_exports.py"): [
-        ("figures-without-title", '"title": figure.title', '"name": figure.title'),
+        ("figures-without-title", '"title": titled(figure.title)', '"name": titled(figure.title)'),
     ],
     ("progress.py", "study/test_watch.py"): [
         ("time-spent-counts-again", "max(0.0, work - spent)", "max(0.0, work + spent)"),
@@ -111,5 +111,38 @@ MUTANTS = {
     ("cli/study_report.py", "report/test_exports.py"): [
         ("formats-ignored", "chosen = list(Format) if every else formats", "chosen = list(Format) if every else None"),
         ("elsewhere-ignored", "save(dossier, to or folder, chosen or USUAL)", "save(dossier, folder, chosen or USUAL)"),
+    ],
+    ("report/markdown.py", "hostile/test_report_texts.py"): [
+        ("names-act", "printable(content))", "content)"),
+        ("fence-too-short", "max(3, longest + 1)", "3"),
+    ],
+    ("report/latex.py", "hostile/test_report_texts.py"): [
+        ("names-act", "found[0]), printable(content))", "found[0]), content)"),
+    ],
+    ("report/page/html.py", "hostile/test_report_texts.py"): [
+        ("names-act", "printable(value) if type(value) is str else value", "value"),
+    ],
+    ("report/numbers.py", "hostile/test_report_texts.py"): [
+        ("names-act", "else printable(str(value))", "else str(value)"),
+        ("formulas-pass", "is_formula = isinstance(value, str) and", "is_formula = False and"),
+        ("numbers-guarded", " and not NUMBER.fullmatch(value)", ""),
+    ],
+    ("report/figures/render.py", "hostile/test_report_texts.py"): [
+        ("names-act", "vegalite_to_svg(shown(spec))", "vegalite_to_svg(spec)"),
+    ],
+    ("report/figures/figure.py", "hostile/test_report_texts.py"): [
+        ("titles-without-end", "return shortened(text, LONGEST_TITLE)", "return text"),
+        ("files-collide", 'return plain if is_usual else', 'return plain if True else'),
+    ],
+    ("report/records/shareable.py", "hostile/test_local_paths.py"): [
+        ("paths-shown", "return PATH.sub(lambda found: base_name(found[0]), text)", "return text"),
+        ("command-shown", "if WHOLE.match(word):\n        return base_name(word)", "if WHOLE.match(word):\n        return word"),
+    ],
+    ("report/records/report.py", "hostile/test_local_paths.py"): [
+        ("command-as-typed", "command=shareable_command(record.command)", "command=record.command"),
+        ("model-as-typed", "model=base_name(record.model)", "model=record.model"),
+    ],
+    ("report/saving.py", "hostile/test_local_paths.py"): [
+        ("links-followed", "path.parent.is_symlink()", "False"),
     ],
 }

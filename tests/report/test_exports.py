@@ -46,7 +46,8 @@ def test_latex_prints_text_as_it_is() -> None:
         r"50\% of \$x\_1\$ \& \#2 \{\textasciitilde{}\textasciicircum{}\} \textbackslash{}n"
     )
     assert latex.escape("λ ≥ 0.1 − 2 × 3 – “x”") == r"$\lambda$ $\geq$ 0.1 $-$ 2 $\times$ 3 -- ``x''"
-    assert latex.escape("naïve 中\x07\n") == "naïve [U+4E2D]"
+    assert latex.escape("naïve 中\x07\n") == r"naïve [U+4E2D]\textbackslash{}x07\textbackslash{}n"
+    assert latex.escape("a--b ''c'' ,,d") == r"a-{}-b '{}'c'{}' ,{},d", "no ligatures, which show other characters"
 
 
 def test_latex_columns_and_rows_that_open_with_a_bracket() -> None:

@@ -2,6 +2,7 @@
 
 import re
 
+from balora.errors import printable
 from balora.report.records.report import Report
 from balora.report.tables.sections import sections
 from balora.report.tables.table import Table, text
@@ -36,6 +37,10 @@ SPECIAL = {
     "’": "'",
     "…": r"\ldots{}",
 }
+BETWEEN = "\0"
+"""Stands for an empty group until a text is escaped; no printable text holds it."""
+LIGATURE = re.compile("-{2,}|'{2,}|,{2,}")
+"""Characters that TeX's fonts draw as one (`--` as –) unless something stands between them."""
 LONG, PARAGRAPH = 60, r"p{0.45\linewidth}"
 """Characters from which a column of words is set as paragraphs."""
 PREAMBLE = r"""\documentclass{article}
@@ -48,14 +53,17 @@ PREAMBLE = r"""\documentclass{article}
 
 def escape(content: str) -> str:
     """Return ``content`` so that LaTeX prints it as it is; what pdfTeX has no glyph for becomes its code point."""
-    return "".join(_character(character) for character in " ".join(content.split()))
+    single = LIGATURE.sub(lambda found: BETWEEN.join(found[0]), printable(content))
+    return "".join(_character(character) for character in single)
 
 
 def _character(character: str) -> str:
+    if character == BETWEEN:
+        return "{}"
     if character in SPECIAL:
         return SPECIAL[character]
     if character.isascii():
-        return character if character.isprintable() else ""
+        return character
     # Latin-1 letters are all that T1 fonts surely hold
     return character if character.isalpha() and ord(character) < 256 else f"[U+{ord(character):04X}]"
 

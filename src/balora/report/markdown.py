@@ -3,11 +3,15 @@
 import re
 from collections.abc import Iterator
 
+from balora.errors import printable
 from balora.report.records.report import Report
 from balora.report.tables.sections import Section, sections
 from balora.report.tables.table import Table, text
 
-FENCE = "`" * 3
+SPECIAL = re.compile(r"([\\`*_\[\]{}<>|#~&$^])")
+"""What CommonMark, GitHub's tables and formulas, Pandoc and Jekyll read as more than a character."""
+OPENING = re.compile(r"^(\d*)([.)](?=\s|$)|(?<!\d)[-+=:])")
+"""What makes a list, a rule or a heading of a paragraph that it opens."""
 
 
 def draw(report: Report) -> str:
@@ -16,9 +20,20 @@ def draw(report: Report) -> str:
 
 
 def escape(content: str) -> str:
-    """Return ``content`` so that Markdown shows it as it is, in a table cell or a paragraph."""
-    one_line = " ".join(content.split())
-    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", one_line)
+    """Return ``content`` so that Markdown shows it as it is, in a table cell or within a paragraph."""
+    return SPECIAL.sub(r"\\\1", printable(content))
+
+
+def paragraph(content: str) -> str:
+    """Return ``content`` so that Markdown shows it as it is, where it opens a paragraph or an item of a list."""
+    return OPENING.sub(r"\1\\\2", escape(content.strip()))
+
+
+def fenced(content: str) -> str:
+    """Return ``content`` as a block of code, between fences longer than any that it holds."""
+    longest = max(map(len, re.findall("`+", content)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{printable(content)}\n{fence}"
 
 
 def _blocks(report: Report) -> Iterator[str]:
@@ -33,18 +48,18 @@ def _blocks(report: Report) -> Iterator[str]:
 def _section(section: Section) -> Iterator[str]:
     yield f"## {escape(section.title)}"
     if section.command:
-        yield f"{FENCE}\n{section.command}\n{FENCE}"
+        yield fenced(section.command)
     if section.intro:
-        yield escape(section.intro)
+        yield paragraph(section.intro)
     for one in section.tables:
         yield f"### {escape(one.caption)}"
         yield _table(one)
         if one.note:
-            yield escape(one.note)
+            yield paragraph(one.note)
     for title, lines in section.lists:
         if title:
             yield f"### {escape(title)}"
-        yield "\n".join(f"- {escape(line)}" for line in lines)
+        yield "\n".join(f"- {paragraph(line)}" for line in lines)
 
 
 def _table(table: Table) -> str:

@@ -1,21 +1,26 @@
 """List every number of a study in tidy tables, one observation a row: for spreadsheets, R and pandas."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from io import BytesIO, StringIO
 from typing import Any
 
+from balora.errors import printable
 from balora.report.records.dossier import Dossier, RunRow
-from balora.settings import dotted
+from balora.report.records.shareable import shareable_settings, without_paths
 
 Row = dict[str, Any]
+FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|\\[tnr]")
+"""How a text begins that a spreadsheet may compute; some of them skip blanks and escapes of them, or are wide."""
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.ASCII | re.IGNORECASE)
 
 
 def arms(dossier: Dossier) -> Iterable[Row]:
     """Yield each arm's average in each measure, and its changes."""
     for arm in dossier.report.arms:
         for measure, summary in arm.averages.items():
-            changes = {f"set.{key}": value for key, value in dotted(arm.changes).items()}
+            changes = _named("set", shareable_settings(arm.changes))
             cell = {f"factor.{factor}": level for factor, level in (arm.cell or {}).items()}
             yield {"arm": arm.name, "base": arm.is_base, "measure": measure, **asdict(summary), **cell, **changes}
 
@@ -76,12 +81,12 @@ def _run(row: RunRow) -> Row:
         return {**found, "status": "missing"}
     record = row.record
     found |= {"status": record.status, "score": record.score, "rows": record.rows}
-    found |= {"error": f"{record.error.kind}: {record.error.message}"} if record.error else {}
+    found |= {"error": without_paths(f"{record.error.kind}: {record.error.message}")} if record.error else {}
     for group in ("metrics", "behaviour", "inheritance", "cost"):
         found |= _named(group, getattr(record, group) if group != "cost" else record.cost.model_dump())
     for term, summary in record.terms.items():
         found |= _named(f"terms.{term}", summary.model_dump())
-    return found | _named("set", dotted(record.spec.model_dump())) | _named("versions", record.versions)
+    return found | _named("set", shareable_settings(record.spec.model_dump())) | _named("versions", record.versions)
 
 
 def _named(group: str, values: Mapping[str, Any]) -> Row:
@@ -118,12 +123,15 @@ def columns(rows: Iterable[Row]) -> dict[str, list[Any]]:
     """Return rows as columns, in order of first appearance; a column has one type, text if need be."""
     listed = list(rows)
     names = list(dict.fromkeys(key for row in listed for key in row))
-    found = {name: [_plain(row.get(name)) for row in listed] for name in names}
+    found = {printable(name): [_plain(row.get(name)) for row in listed] for name in names}
     return {name: _one_type(values) for name, values in found.items()}
 
 
 def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, int | float) else str(value)
+    """Return a number as it is, and anything else as text without control characters."""
+    if isinstance(value, int) and abs(value) >= 2**63:  # Parquet has no larger integers
+        return str(value)
+    return value if value is None or isinstance(value, int | float) else printable(str(value))
 
 
 def _one_type(values: list[Any]) -> list[Any]:
@@ -135,14 +143,20 @@ def _one_type(values: list[Any]) -> list[Any]:
 
 
 def csv_of(found: Mapping[str, list[Any]]) -> bytes:
-    """Return columns as CSV: a header, full precision, nothing for none."""
+    """Return columns as CSV: a header, full precision, nothing for none; no text that a spreadsheet would compute."""
     import csv
 
     file = StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(found)
-    writer.writerows(zip(*found.values(), strict=True))
+    writer.writerow(map(guarded, found))
+    writer.writerows(map(guarded, row) for row in zip(*found.values(), strict=True))
     return file.getvalue().encode()
+
+
+def guarded(value: Any) -> Any:
+    """Return a cell of CSV; an apostrophe precedes a text that a spreadsheet would take for a formula and compute."""
+    is_formula = isinstance(value, str) and FORMULA.match(value) and not NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
 
 
 def parquet_of(found: Mapping[str, list[Any]]) -> bytes:

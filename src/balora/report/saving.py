@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from balora.errors import OutputError
 from balora.folders import write_atomic
 from balora.report import latex, markdown, numbers
 from balora.report.figures.all_figures import every_figure
+from balora.report.figures.figure import titled
 from balora.report.figures.render import file
 from balora.report.formats import USUAL, Format
 from balora.report.page.html import draw as draw_page
@@ -27,6 +29,9 @@ def save(dossier: Dossier, folder: Path, formats: Sequence[Format] = USUAL) -> l
         for wanted in dict.fromkeys(formats):
             for place, content in _files(dossier, wanted):
                 path = folder / place
+                if path.parent != folder and path.parent.is_symlink():
+                    raise OutputError(f"{path.parent}: is a symbolic link, which a report is not written through: "
+                                      "remove it or choose another --to")  # fmt: skip
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(path, content)
                 written.append(path)
@@ -48,4 +53,4 @@ def _files(dossier: Dossier, wanted: Format) -> Iterator[tuple[str, str | bytes]
                 yield f"{TABLES}/{name}.{wanted}", content_of(found)
     else:
         for figure in every_figure(dossier):
-            yield f"{FIGURES}/{figure.name}.{wanted}", file({**figure.spec, "title": figure.title}, wanted)
+            yield f"{FIGURES}/{figure.name}.{wanted}", file({**figure.spec, "title": titled(figure.title)}, wanted)

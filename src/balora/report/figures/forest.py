@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from balora.report.figures.figure import Figure, Spec, first, full_spec
+from balora.errors import printable
+from balora.report.figures.figure import LINES, Figure, Spec, first, full_spec
 from balora.report.figures.palette import BAND, GRID, HELPS, HURTS, INK, OPEN, PAPER, ZERO
 from balora.report.records.measures import Measure
 from balora.report.records.report import Report
@@ -14,8 +15,8 @@ from balora.statistics import Comparison, Verdict
 MOST = 24
 WIDTH, STEP, LINE_STEP = 440, 16, 16
 """Pixels: of the plot, of a line's space, and of each line of its label."""
-LINE = 52
-"""Characters of a label's line."""
+LINE, SHOWN = 52, 160
+"""Characters of a label's line, and of all its lines."""
 TONES = {Verdict.HELPS: "good", Verdict.HURTS: "bad"} | dict.fromkeys(
     (Verdict.BOUNDED, Verdict.SAME, Verdict.ABOVE, Verdict.BELOW), "settled"
 )
@@ -46,7 +47,7 @@ def forest(report: Report, measure: Measure, lines: Sequence[Line], table: Table
         spec=full_spec(
             {
                 "width": WIDTH,
-                "height": {"step": STEP + LINE_STEP * max(row["label"].count("\n") + 1 for row in rows)},
+                "height": {"step": STEP + LINE_STEP * max(row[LINES].count("\n", 0, SHOWN) + 1 for row in rows)},
                 "data": {"values": rows},
                 "layer": list(_layers(margin, has_joint, measure)),
             }
@@ -59,7 +60,7 @@ def forest(report: Report, measure: Measure, lines: Sequence[Line], table: Table
 def _row(line: Line, unit: str, noun: str) -> Spec:
     paired = line.paired
     row: Spec = {
-        "label": wrapped(line.label),
+        LINES: wrapped(printable(line.label)),
         "mean": paired.mean,
         "tone": tone(paired.verdict),
         "size": number(paired.mean, unit, sign=True),
@@ -80,7 +81,7 @@ def tone(found: Verdict) -> str:
 def wrapped(label: str) -> str:
     """Return ``label`` with a line end before each `×`, and where a line would be too long."""
     lines = [""]
-    for word in label.split():
+    for word in label.split(" "):
         starts = word == "×" or len(lines[-1]) + len(word) >= LINE
         if starts and lines[-1]:
             lines.append(word)
@@ -94,10 +95,10 @@ def _layers(margin: float, has_joint: bool, measure: Measure) -> Iterator[Spec]:
     title = f"difference, {measure.unit} (better to the {better})"
     x = {"type": "quantitative", "axis": {"title": title, "tickCount": 6, "grid": True, "gridColor": GRID}}
     y = {
-        "field": "label",
+        "field": LINES,
         "type": "nominal",
         "sort": None,
-        "axis": {"title": None, "labelExpr": r"split(truncate(datum.label, 160), '\n')", "grid": False},
+        "axis": {"title": None, "labelExpr": rf"split(truncate(datum.label, {SHOWN}), '\n')", "grid": False},
     }
     yield {
         "data": {"values": [{"low": -margin, "high": margin}]},

@@ -2,8 +2,8 @@
 
 from itertools import product
 
-from balora.report.figures.figure import Figure, Spec, full_spec
-from balora.report.figures.palette import SHORTENED, arm_encoding
+from balora.report.figures.figure import Figure, Spec, full_spec, titled
+from balora.report.figures.palette import SHORTENED, SHOWN, arm_encoding
 from balora.report.records.measures import MEASURES
 from balora.report.records.report import ArmRow, Report
 from balora.report.records.wording import number
@@ -57,8 +57,8 @@ def _panel(
     ]
     named = {str(row["level"]) for row in rows}
     return {
-        "title": ", ".join(f"{factor} {level}" for factor, level in fixed.items()),
-        "width": max(WIDTH, LETTER * sum(len(level) + 3 for level in named)),
+        "title": titled(", ".join(f"{factor} {level}" for factor, level in fixed.items())),
+        "width": max(WIDTH, LETTER * sum(min(len(level), SHOWN) + 3 for level in named)),
         "height": HEIGHT,
         "data": {"values": rows},
         "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 70, "filled": True}},
@@ -67,7 +67,7 @@ def _panel(
                 "field": "level",
                 "type": "nominal",
                 "sort": order,
-                "axis": {"title": across, "labelAngle": 0, "grid": False, "labelExpr": SHORTENED},
+                "axis": {"title": titled(across), "labelAngle": 0, "grid": False, "labelExpr": SHORTENED},
             },
             "y": {
                 "field": "mean",

@@ -43,7 +43,8 @@ DARK = {
 }
 """Each light colour's counterpart on a dark screen."""
 
-SHORTENED = "truncate(datum.label, 44)"
+SHOWN = 44
+SHORTENED = f"truncate(datum.label, {SHOWN})"
 """A name beside an axis; only what is shown is cut, so that two long names stay two."""
 WIDE, LEGEND_GAP = 110, 6
 """Characters in a row of a legend, and of these beside each name."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from balora.report.figures.figure import Figure, Spec, first, full_spec
+from balora.report.figures.figure import Figure, Spec, first, full_spec, slug, titled
 from balora.report.figures.palette import INK, ZERO, arm_encoding
 from balora.report.records.measures import MEASURES, Measure
 from balora.report.records.report import Report
@@ -37,7 +37,7 @@ def _figure(report: Report, setting: str, measure: str, lines: list[Sweep]) -> F
         for point in sweep.points
     ]
     return Figure(
-        name=f"sweep-{setting.replace('.', '-')}-{measure}",
+        name=f"sweep-{slug(setting)}-{measure}",
         title=f"{one.label} over {setting}",
         summary=_summary(setting, measure, drawn),
         spec=full_spec(_spec(rows, names, values, setting, one)),
@@ -84,7 +84,13 @@ def _spec(rows: list[Spec], names: list[str], values: Sequence[float], setting: 
         "field": "value",
         "type": "quantitative",
         "scale": axis(values),
-        "axis": {"title": setting, "values": list(values), "format": "~g", "grid": False, "labelOverlap": "greedy"},
+        "axis": {
+            "title": titled(setting),
+            "values": list(values),
+            "format": "~g",
+            "grid": False,
+            "labelOverlap": "greedy",
+        },
     }
     y = {
         "field": "mean",
@@ -138,7 +144,7 @@ def _table(report: Report, setting: str, measure: str, lines: list[Sweep], paire
             )
     head = ("arm", "else", setting, f"{one.label}, {one.unit}", f"{report.noun}s", "difference", INTERVAL)
     caption = f"{one.label} over {setting}: mean ± standard deviation over {report.noun}s"
-    return Table(f"sweep-{setting.replace('.', '-')}-{measure}", caption, head, tuple(rows), texts=2)
+    return Table(f"sweep-{slug(setting)}-{measure}", caption, head, tuple(rows), texts=2)
 
 
 def _summary(setting: str, measure: str, lines: Sequence[Sweep]) -> str:

@@ -6,6 +6,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from balora.errors import printable
 from balora.report.figures.all_figures import figures_by_section
 from balora.report.figures.figure import Figure
 from balora.report.figures.render import svg
@@ -40,6 +41,11 @@ def _picture(figure: Figure) -> str:
     return inline(svg(figure.spec), f"{figure.name}-description")
 
 
+def _shown(value: object) -> object:
+    """Return what an expression of the page shows: of a text, without control characters."""
+    return printable(value) if type(value) is str else value  # markup is a subclass
+
+
 def _resource(name: str) -> str:
     return files("balora.report.page").joinpath(name).read_text(encoding="utf-8")
 
@@ -49,7 +55,9 @@ def _template() -> "Template":
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
     # The two things that are markup already: what Vega escaped, and the style sheet of this package.
     environment.filters["picture"] = lambda figure: Markup(_picture(figure))
     environment.filters["raw_style"] = Markup

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from balora.report.records.arm_rows import ArmRow
 from balora.report.records.measures import MEASURES
+from balora.report.records.shareable import base_name
 from balora.report.records.wording import listed, number_of
 from balora.statistics import design_warning, smallest_p
 from balora.study.plan.blocks import describe_blocks
@@ -35,7 +36,7 @@ def cautions(
     if record.left_out:
         yield f"Left out, because only the testbed has these settings: {', '.join(record.left_out)}."
     if record.absent:
-        place = f"under {record.data}" if record.data else "by name"
+        place = f"under {base_name(record.data)}" if record.data else "by name"
         yield f"Not found {place}, and so not in the averages: {', '.join(record.absent)}."
     yield from _versions(runs)
     yield from _threads(runs)

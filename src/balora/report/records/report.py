@@ -23,6 +23,7 @@ from balora.report.records.runs import (
     notes,
     shares,
 )
+from balora.report.records.shareable import base_name, one_line, shareable_command, without_paths
 from balora.report.records.wording import answer
 from balora.study.design.arms import design_arms
 from balora.study.plan.blocks import describe_blocks
@@ -109,14 +110,14 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
     }
     return Report(
         study=record.study.study,
-        question=record.study.question,
+        question=one_line(record.study.question),
         answer=answer(
             reference(record), len(record.seeds), noun, [(d.arm, MEASURES[d.measure], d.paired) for d in compared]
         ),
         cautions=tuple(cautions(record, runs, counts.planned - counts.ok, arms, families, noun)),
         base=designed[0].name,
         against=reference(record),
-        model=record.model,
+        model=base_name(record.model),
         profile=record.profile,
         seeds=record.seeds,
         blocks=describe_blocks(record.seeds, record.pretrainings),
@@ -135,13 +136,18 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         shares=shares(record, runs),
         inactive=inactive_terms(record, runs),
         failures=failures(record, runs),
-        unreadable=tuple(faulty.values()),
+        unreadable=tuple(_fault(id, text) for id, text in faulty.items()),
         notes=notes(record, runs),
         costs=costs(record, runs),
         versions=record.versions | _processors(runs),
         fingerprints=record.fingerprints,
-        command=record.command,
+        command=shareable_command(record.command),
     )
+
+
+def _fault(id: str, text: str) -> str:
+    """Return what is wrong with a record, whose path begins in the study's folder."""
+    return without_paths(one_line(text[max(0, text.find(f"runs/{id}")) :]))
 
 
 def _processors(runs: Mapping[str, RunRecord]) -> dict[str, str]:

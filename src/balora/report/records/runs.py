@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
+from balora.report.records.shareable import one_line, without_paths
 from balora.settings import Family
 from balora.study.store.study_folder import StudyRecord
 from balora.tasks.catalogue import find_task
@@ -145,7 +146,7 @@ def inactive_terms(record: StudyRecord, runs: Runs) -> tuple[Inactive, ...]:
     return tuple(
         Inactive(
             term=term,
-            reason=reason,
+            reason=without_paths(one_line(reason)),
             tasks=tuple(dict.fromkeys(task for _, task, _ in places)),
             arms=tuple(dict.fromkeys(arm for arm, _, _ in places)),
             runs=len({id for _, _, id in places}),
@@ -162,7 +163,8 @@ def failures(record: StudyRecord, runs: Runs) -> tuple[Failure, ...]:
         if run is None or (run.status == "ok" and run.score is not None):
             continue
         kind, message = (run.error.kind, run.error.message) if run.error else (run.status, "no score in its record")
-        failed.append(Failure(entry.arm, entry.task, entry.seed, entry.id, kind, message))
+        message = without_paths(one_line(message))
+        failed.append(Failure(entry.arm, entry.task, entry.seed, entry.id, one_line(kind), message))
     return tuple(failed)
 
 
@@ -172,7 +174,7 @@ def notes(record: StudyRecord, runs: Runs) -> tuple[Note, ...]:
     for run in {run.id: run for _, _, run in finished(record, runs)}.values():
         for text in run.notes:
             groups.setdefault(NUMBER.sub("#", text), []).append(text)
-    return tuple(Note(texts[0], len(texts), len(set(texts))) for texts in groups.values())
+    return tuple(Note(without_paths(one_line(texts[0])), len(texts), len(set(texts))) for texts in groups.values())
 
 
 def costs(record: StudyRecord, runs: Runs) -> tuple[Cost, ...]:

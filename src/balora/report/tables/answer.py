@@ -6,9 +6,9 @@ from balora.report.records.arm_rows import ArmRow
 from balora.report.records.comparisons import BOTH, Difference, Effect
 from balora.report.records.measures import MEASURES, Measure
 from balora.report.records.report import Report
+from balora.report.records.shareable import shareable_settings
 from balora.report.records.wording import INTERVAL, number_of, rates_in_words, shared_rates, verdict
 from balora.report.tables.table import NOTHING, Cell, Table, count, interval, measured, plain, spread, words
-from balora.settings import dotted
 from balora.tasks.catalogue import find_task
 
 
@@ -74,7 +74,7 @@ def _change(arm: ArmRow) -> str:
     if arm.ablation is not None:
         instead = f" by {arm.ablation['replacement']}" if "replacement" in arm.ablation else ""
         return f"{arm.ablation['action']} {arm.ablation['part']}{instead}"
-    return ", ".join(f"{name} {value}" for name, value in (arm.cell or dotted(arm.changes)).items())
+    return ", ".join(f"{name} {value}" for name, value in (arm.cell or shareable_settings(arm.changes)).items())
 
 
 def _choices(arm: ArmRow) -> str:

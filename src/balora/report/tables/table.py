@@ -53,8 +53,8 @@ def text(cell: Cell) -> str:
 
 
 def words(content: str) -> Cell:
-    """Return a cell of words, on one line."""
-    return (" ".join(content.split()),)
+    """Return a cell of words."""
+    return (content,)
 
 
 def count(value: int) -> Cell:

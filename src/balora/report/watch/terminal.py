@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from balora.errors import printable
 from balora.report.tables.table import Table, text
 from balora.report.watch.snapshot import Snapshot
 from balora.study.engine.display import clock
@@ -11,7 +12,7 @@ STATES = {True: "running", False: "not running", None: "unknown if running (this
 
 def draw(snapshot: Snapshot) -> str:
     """Return the state of a study, a line each for what goes on, then its tables."""
-    return "\n".join(_lines(snapshot))
+    return "\n".join(map(printable, _lines(snapshot)))
 
 
 def _lines(snapshot: Snapshot) -> Iterator[str]:
@@ -57,7 +58,8 @@ def _table(table: Table) -> Iterator[str]:
 
     A third column of words (the verdict) follows two columns of numbers, so that a narrow terminal shows these.
     """
-    rows = [table.head, *(tuple(text(cell) for cell in row) for row in table.rows)]
+    shown = (table.head, *(tuple(text(cell) for cell in row) for row in table.rows))
+    rows = [tuple(map(printable, row)) for row in shown]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     order = [0, 1, 3, 4, 2, *range(5, len(widths))] if table.texts == 3 else range(len(widths))
     for row in rows:
