@@ -254,7 +254,8 @@ from balora.report.figures.render import file
 from balora.report.formats import Format
 for spec in json.load(sys.stdin):
     for kind in (Format.SVG, *([Format.PNG, Format.PDF] if "layer" in spec else [])):
-        print(json.dumps([kind, len(file(spec, kind)), file(spec, Format.SVG).decode() if kind == "svg" else ""]))
+        drawn = file(spec, kind)
+        print(json.dumps([kind, len(drawn), drawn.decode() if kind == "svg" else ""]))
 """
 
 
