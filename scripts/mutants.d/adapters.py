@@ -32,10 +32,22 @@ MUTANTS = {
     ],
     ("folders.py", "test_folders.py"): [
         ("half-written-stays", "partial.unlink(missing_ok=True)", "pass"),
-        ("written-in-place", 'path.with_name(f"{PARTIAL}{path.name[:60]}-{unique}")', "path"),
-        ("never-flushed", "if durable:", "if False:"),
-        ("others-work-removed", "partial.stat().st_mtime > STALE", "partial.stat().st_mtime > -STALE"),
-        ("stale-folders-stay", "shutil.rmtree(partial) if partial.is_dir() else partial.unlink()", "partial.unlink()"),
+        ("written-in-place", 'path.with_name(f"{PARTIAL}{os.fsdecode(os.fsencode(path.name)[:100])}-{unique}")', "path"),
+        ("never-flushed", "            if durable:\n                file.flush()", "            if False:\n                file.flush()"),
+        ("others-work-removed", "partial.lstat().st_mtime > STALE", "partial.lstat().st_mtime > -STALE"),
+        ("stale-folders-stay", "if path.is_dir() and not path.is_symlink():", "if False:"),
+    ],
+    ("folders.py", "hostile/test_partial_remains.py"): [
+        ("links-are-followed", "if path.is_dir() and not path.is_symlink():", "if path.is_dir():"),
+        ("live-work-goes", "is_alive(mark) is False", "is_alive(mark) is not None"),
+        ("work-elsewhere-goes", "mark is not None and is_alive(mark) is False", "mark is not None and not is_alive(mark)"),
+        ("dead-work-stays", "    remove_dead(folder)\n", "    pass\n"),
+    ],
+    ("processes.py", "hostile/test_partial_remains.py"): [
+        ("numbers-count-everywhere", 'if mark.place == "unknown" or mark.place != _place():', "if False:"),
+        ("numbers-come-once", "mark.start in (0, status[1])", "True"),
+        ("what-has-ended-lives", "status[0] not in ENDED and ", ""),
+        ("what-others-own-is-dead", "    except OSError:  # somebody else's process\n        return True", "    except OSError:\n        return False"),
     ],
     ("adapters/ranks.py", "adapters/test_factor_cache.py"): [
         ("rank-stays", "_LARGEST.reset(before)", "pass"),

@@ -3,8 +3,10 @@
 import atexit
 import logging
 import os
+import re
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator
@@ -14,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from balora.errors import OutputError
+from balora.processes import WRITTEN, has_number, is_alive, own_mark, read_mark
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +33,14 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = False) -> 
     Args:
         path: the file; its folder must exist.
         content: bytes, or text that is written as UTF-8.
-        durable: flush the content to the disk first, so that even a power failure leaves no empty file.
+        durable: flush the content to the disk first and the folder's entry after it, so that after a power failure
+            the file is there and whole.
 
     Raises:
         OSError: it cannot be written; nothing new is left behind.
     """
-    unique = f"{os.getpid()}-{secrets.token_hex(4)}"  # threads of one process may write the same file
-    partial = path.with_name(f"{PARTIAL}{path.name[:60]}-{unique}")
+    unique = f"{own_mark()}-{secrets.token_hex(4)}"  # threads of one process may write the same file
+    partial = path.with_name(f"{PARTIAL}{os.fsdecode(os.fsencode(path.name)[:100])}-{unique}")
     try:
         with partial.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
@@ -44,16 +48,57 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = False) -> 
                 file.flush()
                 os.fsync(file.fileno())
         partial.replace(path)
+        if durable:
+            _flush_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Write the entries of ``folder`` to the disk; some systems and file systems do so without being asked."""
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def delete(path: Path) -> None:
+    """Delete a file, a folder with all that is in it, or a link (and never what a link points to), if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def remove_stale(folder: Path) -> None:
     """Remove unfinished work that is an hour old from a cache ``folder``."""
     for partial in folder.glob(f"{PARTIAL}*"):
         with suppress(OSError):
-            if time.time() - partial.stat().st_mtime > STALE:
-                shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+            if time.time() - partial.lstat().st_mtime > STALE:
+                delete(partial)
+
+
+def remove_dead(folder: Path) -> None:
+    """Remove unfinished work in ``folder`` whose process is dead; leave it where that cannot be judged from here.
+
+    Names that hold a process number alone come from earlier versions: such a number counts as one of this machine.
+    """
+    for partial in folder.glob(f"{PARTIAL}*"):
+        if _is_abandoned(partial.name):
+            with suppress(OSError):
+                delete(partial)
+
+
+def _is_abandoned(name: str) -> bool:
+    if found := re.search(rf"-({WRITTEN})(-[0-9a-f]{{8}})?$", name):
+        mark = read_mark(found[1])
+        return mark is not None and is_alive(mark) is False
+    number = re.fullmatch(r"(?:.*-)?(\d{1,10})-[0-9a-f]{8}|(\d{1,10})", name.removeprefix(PARTIAL))
+    return number is not None and not has_number(int(number[1] or number[2]))
 
 
 def cache_folder() -> Path:
@@ -152,19 +197,20 @@ def claim_output(folder: str | Path, *, kind: str, own: Collection[str] = ()) ->
 def staged(folder: Path) -> Iterator[Path]:
     """Yield an empty folder inside ``folder``; its content moves up at the end, or is removed on any error.
 
-    Files move in the order in which they were written, so that a record written last also arrives last.
+    Files move in the order in which they were written, so that a record written last also arrives last. What killed
+    processes have left in ``folder`` is removed first.
 
     Raises:
         OutputError: ``folder`` cannot be made, or came to hold the same names in the meantime.
     """
     missing = [above for above in (folder, *folder.parents) if not above.exists()]
-    partial = folder / f"{PARTIAL}{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = folder / f"{PARTIAL}{own_mark()}-{secrets.token_hex(4)}"
+    remove_dead(folder)
     try:
         _make(partial)
         yield partial
         for entry in sorted(partial.iterdir(), key=lambda path: path.stat().st_mtime_ns):
-            if (folder / entry.name).exists():
+            if os.path.lexists(folder / entry.name):
                 raise OutputError(f"output folder {folder}: {entry.name} was written by another process meanwhile")
             entry.rename(folder / entry.name)
     except OutputError as error:

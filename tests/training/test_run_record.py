@@ -56,7 +56,7 @@ def test_a_record_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     flushed = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append((tmp_path / "run.json").exists()))
     write_record(record(), tmp_path)
-    assert flushed == [False]
+    assert flushed == [False, True], "the content first, then the folder's entry"
 
 
 def test_a_folder_without_a_record_has_none(tmp_path):
