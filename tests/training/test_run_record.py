@@ -83,8 +83,8 @@ def sealed(text, **changes):
 DAMAGED = "was edited or damaged: its content does not match its digest"
 BROKEN = {
     "torn": (torn, "not a whole run record"),
-    "list": (lambda text: "[]", "not a run record of format 2"),
-    "other format": (lambda text: edited(text, format=1), "not a run record of format 2"),
+    "list": (lambda text: "[]", "not a run record of format 3"),
+    "other format": (lambda text: edited(text, format=1), "not a run record of format 3"),
     "another score": (lambda text: text.replace("12.345678901234567", "92.345678901234567"), DAMAGED),
     "another digest": (lambda text: text[:-6] + ("0" if text[-6] != "0" else "1") + text[-5:], DAMAGED),
     "no digest": (lambda text: text.rpartition(",\n")[0] + "\n}\n", DAMAGED),

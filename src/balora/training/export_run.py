@@ -10,12 +10,11 @@ from balora.tasks.catalogue import find_task
 from balora.tasks.silence import silence_transformers
 from balora.training.fingerprint import fingerprints, model_fingerprint
 from balora.training.loading import load_model, load_tokenizer, with_model_folder
-from balora.training.record import RunRecord, read_record
+from balora.training.record import RunRecord, check_files, read_record
 from balora.training.saved_files import (
     ADAPTER,
     TRAINED,
     adapter_files,
-    check_digests,
     copy_files,
     left_out,
     name_base,
@@ -65,7 +64,9 @@ def export_run(
     if not result.is_dir():
         raise InputError(f"{run_folder}: its {result.name} folder is missing: run it again")
     files = trained_files(result) if record.spec.adapter is None else adapter_files(result)
-    check_digests(files, run_folder, record.files)
+    if foreign := [path for path in files if path.relative_to(run_folder).as_posix() not in record.files]:
+        raise InputError(f"{foreign[0]}: its record names no such file of the {result.name} folder: run it again")
+    check_files(record, run_folder)
     if (extra := list(left_out(result, files))) and message is not None:
         message(f"left out, since it is no part of the {result.name}: {', '.join(map(shown, extra))}")
     with staged(folder) as work:

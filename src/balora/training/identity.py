@@ -3,11 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from balora.training.record import FORMAT
 from balora.training.spec import RunSpec
 
+FORMAT = 3
+"""Of run records: what it changes, changes what an id is the hash of."""
 ID_LENGTH = 16
 PLACEHOLDERS = (3_141_592_653, 2_718_281_828)
 """Stand for the fine-tuning and the pre-training seed in the text that many runs share; users hardly choose them."""
@@ -21,13 +23,32 @@ def payload(spec: RunSpec, fingerprints: dict[str, str], processes: int = 1) -> 
     settings = spec.model_dump(
         mode="json", exclude={"model": True, "data": {"folder"}, "training": {"reference_cache_mib"}}
     )
+    return _text(settings, fingerprints, processes)
+
+
+def _text(settings: Mapping[str, Any], fingerprints: Mapping[str, str], processes: int) -> str:
     several = [{"processes": processes}] if processes > 1 else []
     return json.dumps([FORMAT, settings, fingerprints, *several], sort_keys=True)
 
 
 def run_id(spec: RunSpec, fingerprints: dict[str, str], processes: int = 1) -> str:
     """Return a run's identity: a hash of its resolved settings and of the model, the data and the code it uses."""
-    return hashlib.sha256(payload(spec, fingerprints, processes).encode()).hexdigest()[:ID_LENGTH]
+    return _short_hash(payload(spec, fingerprints, processes))
+
+
+def recorded_id(content: Mapping[str, Any]) -> str:
+    """Return :func:`run_id` of the run in ``content``, a record as it was read from JSON.
+
+    It is the hash of what the record holds, so that a record stays valid when later versions have more settings.
+    """
+    settings = {name: value for name, value in content["spec"].items() if name != "model"}
+    for group, outside in (("data", "folder"), ("training", "reference_cache_mib")):
+        settings[group] = {name: value for name, value in settings.get(group, {}).items() if name != outside}
+    return _short_hash(_text(settings, content.get("fingerprints", {}), content.get("processes", 1)))
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 
 def run_ids(spec: RunSpec, fingerprints: dict[str, str], seeds: Sequence[tuple[int, int | None]]) -> list[str]:

@@ -1,42 +1,47 @@
 """Write and read `run.json`, the record of one run; it is written last, so that a folder holds a whole run or nothing.
 
-Its last line is the SHA-256 of all text above that line, so that an edited or damaged record is recognised without
-serialising it again; `files` does the same for the files beside it.
+Its last line is its seal (:mod:`balora.training.seal`), and `files` holds the digests of everything else that the run
+wrote. Its id is the hash of the settings and fingerprints in it, so a record cannot stand for another run.
 """
 
-import hashlib
-import json
+import errno
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from balora.errors import InputError
+from pydantic import Field, model_validator
+
+from balora.errors import InputError, shown
 from balora.folders import write_atomic
+from balora.regular_files import RECORD_BYTES, read_regular
 from balora.settings import Settings, SettingsError
+from balora.training.identity import FORMAT, recorded_id
+from balora.training.seal import file_digest, files_below, is_whole, parse_json, sealed, sha256
 from balora.training.spec import RunSpec
 
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = 2
 BESIDE = ("series.jsonl", "items.jsonl")
 """The files beside a record whose digests it holds."""
+RESULTS = ("adapter", "model")
+"""The folders beside a record of whose files it holds the digests."""
 AGAIN = "delete the folder to run it again"
-SEAL = ',\n "digest": "{}"\n}}\n'
-"""How a record ends."""
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Amount = Annotated[float, Field(ge=0)]
 
 
 class Cost(Settings):
     """What the run took."""
 
-    train_seconds: float = 0.0
-    eval_seconds: float = 0.0
-    setup_seconds: float = 0.0
-    peak_memory_mb: float = 0.0
+    train_seconds: Amount = 0.0
+    eval_seconds: Amount = 0.0
+    setup_seconds: Amount = 0.0
+    peak_memory_mb: Amount = 0.0
     """Peak resident memory of the process in MiB (peak allocated memory of the device on a GPU)."""
-    steps: int = 0
-    trained_parameters: int = 0
+    steps: Count = 0
+    trained_parameters: Count = 0
 
 
 class TermSummary(Settings):
@@ -69,7 +74,7 @@ class RunRecord(Settings):
     """The task's score in NLU Avg or NLG Avg, in points of 100."""
     metrics: dict[str, float] = {}
     """Every metric of the task, in its own unit."""
-    rows: int | None = None
+    rows: Count | None = None
     """How many evaluation rows were scored."""
     correct: str | None = None
     """Which of them were right, in the file's order (:func:`correct_rows` reads it); none where the score is not 100
@@ -96,9 +101,17 @@ class RunRecord(Settings):
     started: str = ""
     error: RunError | None = None
     files: dict[str, str] = {}
-    """SHA-256 of `series.jsonl` and `items.jsonl`, where they are; filled in by :func:`write_record`."""
+    """SHA-256 of everything else that the run wrote, by path in its folder; filled in by :func:`write_record`."""
     digest: str = ""
     """SHA-256 of the text of `run.json` above this line; filled in by :func:`write_record`."""
+
+    @model_validator(mode="after")
+    def _right_rows_are_of_the_rows(self) -> Self:
+        if self.correct is not None:
+            wanted = -(-(self.rows or 0) // 8)
+            if len(self.correct) > 2 * wanted + 4 or len(b64decode(self.correct, validate=True)) != wanted:
+                raise ValueError(f"correct: does not hold one bit for each of {shown(self.rows)} rows")
+        return self
 
 
 def packed_rows(right: Sequence[bool]) -> str:
@@ -121,37 +134,50 @@ def correct_rows(record: RunRecord) -> "np.ndarray[Any, np.dtype[np.bool_]] | No
 def write_record(record: RunRecord, folder: Path) -> RunRecord:
     """Write ``folder/run.json`` in one atomic step; return the record as it lies there, with its digests."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside = {name: _sha256((folder / name).read_bytes()) for name in BESIDE if (folder / name).is_file()}
-    record = record.model_copy(update={"files": beside})
-    body = record.model_dump_json(indent=1, exclude={"digest"}).removesuffix("\n}")
-    digest = _sha256(body.encode())
-    write_atomic(folder / "run.json", body + SEAL.format(digest), durable=True)
+    beside = [folder / name for name in BESIDE if (folder / name).is_file()]
+    paths = [*beside, *_results(folder)]
+    files = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
+    record = record.model_copy(update={"files": files})
+    text, digest = sealed(record)
+    write_atomic(folder / "run.json", text, durable=True)
     return record.model_copy(update={"digest": digest})
+
+
+def _results(folder: Path) -> Iterator[Path]:
+    for name in RESULTS:
+        result = folder / name
+        yield from [result] if result.is_symlink() or result.is_file() else files_below(result)
 
 
 def read_record(folder: Path) -> RunRecord | None:
     """Return the record in ``folder``, or None where there is none.
 
     Raises:
-        InputError: the file is torn, edited, damaged, or of another format version.
+        InputError: the file is torn, edited, damaged, no regular file, of another format version, or its id is not that
+            of its content.
     """
     path = folder / "run.json"
-    if not path.exists():
-        return None
-    text = path.read_bytes()
     try:
-        content: Any = json.loads(text)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        text = read_regular(path, RECORD_BYTES, links=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}): {AGAIN}") from None
+    try:
+        content = parse_json(text)
+    except ValueError as error:
         raise InputError(f"{path}: not a whole run record ({error}): {AGAIN}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path}: not a run record of format {FORMAT}: {AGAIN}")
-    body, _, _ = text.rpartition(SEAL.partition("{}")[0].encode())
-    if text != body + SEAL.format(_sha256(body)).encode():
+    if not is_whole(text):
         raise InputError(f"{path}: was edited or damaged: its content does not match its digest: {AGAIN}")
     try:
-        return RunRecord(**content)
+        record = RunRecord(**content)
     except SettingsError as error:
         raise InputError(f"{path}: {error}: {AGAIN}") from None
+    if record.id != recorded_id(content):
+        raise InputError(f"{path}: its id {shown(record.id)} is not that of its settings and fingerprints: {AGAIN}")
+    return record
 
 
 def read_beside(record: RunRecord, folder: Path, name: str) -> str:
@@ -161,13 +187,49 @@ def read_beside(record: RunRecord, folder: Path, name: str) -> str:
         InputError: it is not there, or it is not what the run wrote.
     """
     path = folder / name
-    if name not in record.files or not path.is_file():
+    if name not in record.files:
         raise InputError(f"{path}: not there: {AGAIN}")
-    content = path.read_bytes()
-    if _sha256(content) != record.files[name]:
-        raise InputError(f"{path}: was edited or damaged: its content does not match its digest in run.json: {AGAIN}")
-    return content.decode()
+    content = _read(path)
+    if sha256(content) != record.files[name]:
+        raise InputError(_edited(path))
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8 text: {AGAIN}") from None
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _read(path: Path) -> bytes:
+    try:
+        return read_regular(path, RECORD_BYTES, links=False)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def check_files(record: RunRecord, folder: Path) -> None:
+    """Check every file that the run of ``record`` wrote in ``folder`` against the record; reads them all.
+
+    Raises:
+        InputError: one is missing, a link, or not what the run wrote.
+    """
+    for name, digest in record.files.items():
+        path, parts = folder / name, name.split("/")
+        if name not in BESIDE and (parts[0] not in RESULTS or ".." in parts):
+            raise InputError(f"{folder / 'run.json'}: names {shown(name)}, which no run writes: {AGAIN}")
+        try:
+            links = [above for above in path.parents[: len(parts) - 1] if above.is_symlink()]
+            if links:
+                raise OSError(errno.ELOOP, f"{links[0]} is a symbolic link")
+            found = file_digest(path)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        if found != digest:
+            raise InputError(_edited(path))
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+    return InputError(f"{path}: {'not there' if missing else f'cannot be read ({error.strerror or error})'}: {AGAIN}")
+
+
+def _edited(path: Path) -> str:
+    return f"{path}: was edited or damaged: its content does not match its digest in run.json: {AGAIN}"

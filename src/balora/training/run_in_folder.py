@@ -2,15 +2,14 @@
 
 import errno
 import os
-import shutil
 from pathlib import Path
 
 from balora.errors import OutputError, TrainingError
-from balora.folders import claim_output, staged
+from balora.folders import claim_output, delete, staged
 from balora.progress import OnProgress
 from balora.training.identity import run_id
 from balora.training.processes import refuse_several_processes
-from balora.training.record import RunRecord, read_record
+from balora.training.record import RunRecord, check_files, read_record
 from balora.training.spec import RunSpec
 
 RECORD = "run.json"
@@ -30,7 +29,7 @@ def run_in_folder(spec: RunSpec, output: Path, *, on_progress: OnProgress | None
     An identical finished run is not repeated, an identical failed one is run again.
 
     Raises:
-        InputError: something given cannot be used; nothing was written.
+        InputError: something given cannot be used, or the finished run there was damaged; nothing was written.
         OutputError: ``output`` holds something else or another run, or cannot be written.
         TrainingError: the run failed; its record gives the reason.
     """
@@ -46,6 +45,7 @@ def run_in_folder(spec: RunSpec, output: Path, *, on_progress: OnProgress | None
                 f"{earlier.id}; settings, model, data or balora's code differ): choose a new or empty one"
             )
         if earlier.status == "ok":
+            check_files(earlier, folder)
             return earlier, True
     record = _carry_out(spec, folder, earlier is not None, on_progress)
     if record.error is not None:
@@ -69,7 +69,4 @@ def _clear(folder: Path) -> None:
     """Remove an earlier failed run of the same identity, its record first."""
     (folder / RECORD).unlink()
     for name in RUN_FILES:
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name)
-        else:
-            (folder / name).unlink(missing_ok=True)
+        delete(folder / name)
