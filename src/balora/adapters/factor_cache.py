@@ -20,6 +20,7 @@ from balora.adapters.ranks import largest_rank
 from balora.errors import ConfigError
 from balora.folders import cache_folder, remove_stale, write_atomic
 from balora.maths.pissa import VERSION, Factors, part_of, pissa_factors
+from balora.regular_files import is_regular
 
 logger = logging.getLogger(__name__)
 
@@ -119,15 +120,19 @@ def _digest(*tensors: Tensor) -> str:
 
 def _read(path: Path, identity: Identity) -> Factors | None:
     """Return the factors in ``path``; none if there are none, or with a warning, if they are damaged."""
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     try:
+        if not is_regular(path):
+            raise ValueError("it is no regular file")
         with safe_open(path, framework="pt") as file:
             header, A, B = file.metadata() or {}, file.get_tensor("A"), file.get_tensor("B")
         if header.get("marks") != _as_text(identity):
             raise ValueError("it was computed from other input")
         if header.get("sha256") != _digest(A, B):
             raise ValueError("its checksum is wrong")
+        if (len(A), f"{len(B)}×{A.shape[-1]}", B.shape[-1]) != (identity["rank"], identity["shape"], len(A)):
+            raise ValueError("its factors have other shapes")
     except (OSError, SafetensorError, ValueError) as error:
         logger.warning(
             "balora: PiSSA cache: %s cannot be used (%s): computed again", path, " ".join(str(error).split())

@@ -1,11 +1,14 @@
 """Find a pre-trained testbed model: shipped with the package, else cached, else pre-trained and cached.
 
 An entry is a folder named by a hash of its configuration, complete from the moment it has its name. `testbed.json`
-holds the configuration, the probes, and a checksum of every file: an entry that does not agree is pre-trained again.
+holds the configuration, the probes, and a digest of every other file: an entry that does not agree is pre-trained
+again.
 """
 
 import hashlib
 import json
+import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,12 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from balora.errors import ModelError, OutputError
-from balora.folders import CACHE_VARIABLE, PARTIAL, cache_folder, remove_stale
-from balora.settings import Family
+from balora.folders import CACHE_VARIABLE, PARTIAL, cache_folder, delete, remove_stale
+from balora.regular_files import SETTINGS_BYTES, is_regular, read_regular_text
+from balora.settings import Family, SettingsError
 from balora.tasks.testbed.config import RECIPE, TestbedConfig
 
 if TYPE_CHECKING:
     from balora.tasks.testbed.pretrain import OnSteps, Pretrained
+
+logger = logging.getLogger(__name__)
 
 NAMES: dict[Family, str] = {"nlu": "encoder", "nlg": "decoder"}
 CARD = "testbed.json"
@@ -59,12 +65,28 @@ def find_model(config: TestbedConfig, family: Family) -> Path | None:
         ModelError: a shipped model is damaged.
     """
     shipped = SHIPPED / f"{NAMES[family]}-{config.seed}"
-    if _card(shipped).get("key") == config.key():
-        if not complete(shipped, config):
-            raise ModelError(f"shipped model {shipped}: {_damaged(shipped)} is damaged: install balora again")
-        return shipped
+    if shipped.exists():
+        card = _card(shipped)
+        fault = CARD if not _is_consistent(card) else None
+        if card.get("key") == config.key():
+            fault = fault or damaged_file(shipped, config)
+            if fault is None:
+                return shipped
+        if fault is not None:
+            raise ModelError(f"shipped model {shipped}: {fault} is damaged: install balora again")
     folder = _entry(config, family)
-    return folder if complete(folder, config) else None
+    fault = damaged_file(folder, config) if folder.exists() else CARD
+    if fault is not None and folder.exists():
+        logger.warning("balora: testbed: %s is damaged: the model is pre-trained again", folder / fault)
+    return folder if fault is None else None
+
+
+def _is_consistent(card: dict[str, Any]) -> bool:
+    """Return whether a card's key is that of its configuration."""
+    try:
+        return isinstance(card.get("config"), dict) and TestbedConfig(**card["config"]).key() == card.get("key")
+    except SettingsError:
+        return False
 
 
 def _entry(config: TestbedConfig, family: Family) -> Path:
@@ -73,21 +95,24 @@ def _entry(config: TestbedConfig, family: Family) -> Path:
 
 def complete(folder: Path, config: TestbedConfig) -> bool:
     """Return whether ``folder`` holds the models of ``config``, undamaged."""
-    return _card(folder).get("key") == config.key() and _damaged(folder) is None
+    return damaged_file(folder, config) is None
 
 
-def _damaged(folder: Path) -> str | None:
-    """Return the first file of an entry that is not what its card says, or not on it; None if there is none."""
-    known, found = _card(folder).get("files"), _checksums(folder)
-    if not isinstance(known, dict) or WEIGHTS not in known:
+def damaged_file(folder: Path, config: TestbedConfig) -> str | None:
+    """Return a file of ``folder`` that is missing, changed, or not of ``config``'s model; None if all are right."""
+    card = _card(folder)
+    known = card.get("files")
+    if card.get("key") != config.key() or not isinstance(known, dict) or WEIGHTS not in known:
         return CARD
-    return next((name for name in sorted(known | found) if known.get(name) != found.get(name)), None)
+    there = {path.name for path in _files(folder)}
+    if different := sorted(there ^ known.keys()):
+        return different[0]
+    return next((name for name, digest in known.items() if digest != _checksum(folder / name)), None)
 
 
-def _checksums(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file of an entry that may be read when its model is loaded."""
-    files = (path for path in sorted(folder.iterdir()) if path.suffix in READ and path.name != CARD)
-    return {path.name: _checksum(path) if path.is_file() else "" for path in files}
+def _files(folder: Path) -> list[Path]:
+    """Return every file of an entry that may be read when its model is loaded, but the card."""
+    return [path for path in sorted(folder.iterdir()) if path.suffix in READ and path.name != CARD]
 
 
 def store(made: "Pretrained", config: TestbedConfig, folder: Path) -> None:
@@ -105,21 +130,21 @@ def store(made: "Pretrained", config: TestbedConfig, folder: Path) -> None:
         "probes": {kind: round(share, 4) for kind, share in made.probes.items()},
         "cpu_seconds": round(made.cpu_seconds, 1),
         "attempts": made.attempts,
-        "files": _checksums(folder),
+        "files": {path.name: _checksum(path) for path in _files(folder)},
     }
     (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
 def _card(folder: Path) -> dict[str, Any]:
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        card = json.loads(read_regular_text(folder / CARD, SETTINGS_BYTES))
+    except (OSError, ValueError, RecursionError):
         return {}
     return card if isinstance(card, dict) else {}
 
 
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _checksum(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if is_regular(path) else None
 
 
 def make_writable() -> None:
@@ -145,9 +170,9 @@ def _new_entry(folder: Path, config: TestbedConfig) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o755)
-        if folder.exists() and not complete(folder, config):
+        if os.path.lexists(folder) and not complete(folder, config):
             folder.rename(partial / "damaged")
-            shutil.rmtree(partial / "damaged")
+            delete(partial / "damaged")
         if not folder.exists():
             partial.rename(folder)
     except OSError as error:
