@@ -4,25 +4,56 @@
 # fmt: off
 MUTANTS = {
     ("study/store/lock.py", "study/test_lock.py"): [
-        ("never-waits-for-orphans", "if _is_alive(owner) or time.monotonic() > deadline:", "if True:"),
-        ("a-dead-owner-lives", "    except ProcessLookupError:\n        return False\n", "    except ProcessLookupError:\n        return True\n"),
-        ("another-machines-owner-is-dead", "        return None\n    try:\n        os.kill", "        return False\n    try:\n        os.kill"),
-        ("the-name-stays", "            os.ftruncate(descriptor, 0)\n    finally:", "            pass\n    finally:"),
+        ("never-waits-for-orphans", "if too_late or (owner is not None and owner.is_alive()):", "if True:"),
+        ("a-dead-owner-lives", "if owner is None or owner.is_alive() is False:", "if owner is None:"),
+        ("an-owner-elsewhere-is-dead", "if owner is None or owner.is_alive() is False:", "if owner is None or not owner.is_alive():"),
+        ("the-name-stays", '            _write(descriptor, "")\n', "            pass\n"),
+    ],
+    ("study/store/lock.py", "hostile/test_study_folder.py"): [
+        ("a-removed-file-locks", " and _is_at(descriptor, output / NAME)", ""),
+        ("the-file-may-go", "if not _is_at(descriptor, output / NAME):", "if False:"),
+        ("links-are-followed", "os.O_RDWR | os.O_CREAT, links=False)", "os.O_RDWR | os.O_CREAT)"),
+        ("anything-is-emptied", "if content and _read_owner(content) is None:", "if False:"),
+    ],
+    ("study/store/entries.py", "hostile/test_sealed_study.py"): [
+        ("entries-unread", "    if found == names:\n", "    if True:\n"),
+        ("other-versions-unread", "        found = [(entry.arm, entry.task, entry.seed, \"\") for entry in record.runs]\n", "        found = names\n"),
+        ("seeds-unread", "(plan.seeds, plan.pretrainings) != (record.seeds, record.pretrainings)", "False"),
+        ("ids-unread", "    if odd:\n", "    if False:\n"),
+        ("a-metric-without-tasks", "if not any(metric ==", "if not all(metric !="),
+    ],
+    ("study/store/study_folder.py", "hostile/test_sealed_study.py"): [
+        ("seal-unread", "    if not is_whole(text):\n", "    if False:\n"),
+        ("links-to-runs-count", "    if place.is_symlink():\n", "    if False:\n"),
+        ("another-study-goes", "if not error.is_of(record):", "if False:"),
     ],
     ("study/store/run_folders.py", "study/test_trouble.py"): [
-        ("files-beside-go-unread", "for name in record.files:", "for name in ():"),
-        ("aside-is-taken", "for place in places if not place.exists())", "for place in places)"),
+        ("files-go-unread", "        check_files(record, folder)\n", "        pass\n"),
         ("failed-is-finished", 'record.status != "ok" or damage(', "damage("),
         ("partial-copies-stay", 'glob(f"{PARTIAL}*")', 'glob("nothing")'),
         ("faulty-counts", "usable.pop(id, None)", "usable.get(id)"),
         ("failed-is-not-copied-over", 'if one.id not in usable or usable[one.id].status != "ok"]', "if one.id not in usable]"),
     ],
+    ("study/store/run_folders.py", "hostile/test_run_files.py"): [
+        ("reused-unread", "        check_files(record, source)\n", "        pass\n"),
+        ("all-is-copied", 'in (*record.files, "run.json")', 'in sorted(p.name for p in source.iterdir() if p.is_file())'),
+    ],
+    ("study/store/aside.py", "study/test_trouble.py"): [
+        ("aside-is-taken", "for place in places if not os.path.lexists(place))", "for place in places)"),
+    ],
     ("study/engine/execute.py", "study/test_execute.py study/test_trouble.py"): [
-        ("dead-is-failed", 'if event.kind == "died" and (finished := read_finished(output / one.folder, one.id)):', 'if event.kind == "died" and (finished := None):'),
+        ("dead-is-failed", "return remove_unfinished(output / one.folder, one.id) or write_record", "return write_record"),
         ("a-dead-worker-stops-the-models", 'if event.kind != "died":', "if True:"),
         ("no-early-warning", "if warning := early_warning(plan):", "if warning := None:"),
         ("stopped-runs-stay", "            _remove_unfinished(output, unfinished.values())\n", ""),
-        ("finished-runs-are-removed", "        if read_finished(output / one.folder, one.id) is None:", "        if True:"),
+    ],
+    ("study/engine/execute.py", "hostile/test_study_folder.py"): [
+        ("the-lock-goes-unread", "        held()\n", ""),
+        ("a-failing-pool-is-a-bug", "        except OSError as error:\n            reason", "        except KeyError as error:\n            reason"),
+        ("anothers-runs-are-removed", "            unfinished.clear()", "            pass"),
+    ],
+    ("study/store/run_folders.py", "study/test_execute.py study/test_trouble.py"): [
+        ("finished-runs-are-removed", "    if finished is None:\n        remove(folder)", "    if True:\n        remove(folder)"),
     ],
     ("study/engine/worker.py", "study/test_trouble.py study/test_execute.py"): [
         ("a-full-disk-fails-the-run", "return any(text in message for text in FULL)", "return False"),

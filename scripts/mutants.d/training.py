@@ -243,10 +243,36 @@ MUTANTS = {
     ("training/record.py", "training/test_run_record.py"): [
         ("record-not-flushed", ", durable=True)", ")"),
         ("any-format", 'content.get("format") != FORMAT', "False"),
-        ("digest-unread", "if text != body + SEAL.format(_sha256(body)).encode():", "if False:"),
-        ("digest-of-the-start", "_sha256(body.encode())", "_sha256(body[:99].encode())"),
+        ("digest-unread", "if not is_whole(text):", "if False:"),
         ("bits-from-below", "np.unpackbits(bits, count=record.rows)", 'np.unpackbits(bits, bitorder="little")'),
-        ("beside-unread", "if _sha256(content) != record.files[name]:", "if False:"),
+        ("beside-unread", "if sha256(content) != record.files[name]:", "if False:"),
+    ],
+    ("training/record.py", "hostile/test_run_files.py"): [
+        ("files-unread", "        if found != digest:\n", "        if False:\n"),
+        ("results-unsealed", "paths = [*beside, *_results(folder)]", "paths = [*beside]"),
+        ("links-to-results-count", "if above.is_symlink()]", "if False]"),
+        ("files-anywhere", 'parts[0] not in RESULTS or ".." in parts', "False"),
+    ],
+    ("training/record.py", "hostile/test_sealed_study.py"): [
+        ("any-id", "    if record.id != recorded_id(content):\n", "    if False:\n"),
+        ("any-bits", "len(b64decode(self.correct, validate=True)) != wanted", "False"),
+    ],
+    ("training/seal.py", "training/test_run_record.py"): [
+        ("digest-of-the-start", "digest = sha256(body.encode())", "digest = sha256(body[:99].encode())"),
+    ],
+    ("training/seal.py", "hostile/test_sealed_study.py"): [
+        ("infinite-numbers", "if not abs(number) <= LARGEST:", "if False:"),
+        ("words-are-numbers", "parse_constant=_refuse, ", ""),
+        ("depth-is-a-bug", "    except RecursionError:", "    except KeyError:"),
+    ],
+    ("training/reference/shards.py", "hostile/test_sealed_caches.py"): [
+        ("content-unread", "if content != _digest(keys, ends, values):", "if False:"),
+        ("shapes-unread", '{tensor.dtype} {tuple(tensor.shape)} ".encode', ' ".encode'),
+    ],
+    ("tasks/testbed/model_cache.py", "hostile/test_sealed_caches.py"): [
+        ("only-weights", "digest in known.items() if digest !=", "digest in [(WEIGHTS, known[WEIGHTS])] if digest !="),
+        ("files-more", "sorted(there ^ known.keys())", "sorted(known.keys() - there)"),
+        ("card-unread", "if not _is_consistent(card) else None", "if False else None"),
     ],
     ("training/code_digest.py", "training/test_code_fingerprint.py"): [
         ("docstrings-count", "if not _is_docstring(item):", "if True:"),

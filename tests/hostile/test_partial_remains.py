@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from refusals import nothing_written
 
-from balora import folders
+from balora.errors import OutputError
 from balora.folders import PARTIAL, STALE, delete, remove_dead, remove_stale, staged, write_atomic
 from balora.processes import Mark, is_alive, own_mark, read_mark
 
@@ -143,10 +143,14 @@ def test_a_name_of_255_bytes_is_written(tmp_path: Path) -> None:
 
 def test_a_link_that_appears_where_a_result_goes_is_refused(tmp_path: Path) -> None:
     precious = secret(tmp_path)
-    with nothing_written(precious), pytest.raises(folders.OutputError, match="written by another process meanwhile"):
+
+    def overtaken() -> None:
         with staged(tmp_path / "out") as work:
             (work / "adapter").mkdir()
             (tmp_path / "out" / "adapter").symlink_to(tmp_path / "none")
+
+    with nothing_written(precious), pytest.raises(OutputError, match="written by another process meanwhile"):
+        overtaken()
 
 
 KILLED = """

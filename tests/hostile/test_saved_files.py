@@ -286,10 +286,12 @@ def test_only_the_files_of_a_run_are_reused(run, tmp_path):
         assert (folder / "model" / name).read_bytes() == (study.run / "model" / name).read_bytes()
 
 
-def test_a_run_whose_adapter_was_deleted_to_save_space_is_reused_without_it(run, tmp_path):
+def test_a_run_whose_adapter_was_deleted_is_not_reused(run, tmp_path):
     study = Study(run("lora"), tmp_path)
     shutil.rmtree(study.run / "adapter")
-    assert set(study.reuse()[0]) == {study.record.id}
+    assert study.reuse()[0] == {}
+    (line,) = study.lines
+    assert "not there" in line
 
 
 @pytest.mark.parametrize("name", ["run.json", "series.jsonl", "items.jsonl"])

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from balora.folders import write_atomic
 from balora.report.page.html import draw
 from balora.report.records.curves import Curve, Curves
 from balora.report.records.dossier import Dossier, assemble
@@ -18,7 +17,7 @@ from balora.study.design.reading import find_study
 from balora.study.design.study import Study
 from balora.study.plan.plan import Choices, Plan, make_plan
 from balora.study.plan.suites import Tasks
-from balora.study.store.study_folder import StudyRecord, describe
+from balora.study.store.study_folder import StudyRecord, describe, write_study_record
 from balora.tasks.catalogue import find_task
 from balora.training.record import Cost, RunError, RunRecord, TermSummary, write_record
 from balora.training.spec import RunSpec
@@ -50,6 +49,7 @@ def records(plan: Plan, score: Score) -> dict[str, RunRecord]:
             inactive={"spectral": "k ≥ D"} if run.task == "cola" else {},
             notes=[f"{run.seed} of 9.5e3 rows left out"],
             cost=Cost(train_seconds=2.0, eval_seconds=1.0, setup_seconds=0.5, peak_memory_mb=100.0, steps=5),
+            fingerprints=plan.fingerprints[run.task],
         )
         for run in plan.runs
     }
@@ -202,7 +202,7 @@ def numbers_of(dossier: Dossier) -> set[float]:
 def write_study(folder: Path, plan: Plan, runs: dict[str, RunRecord]) -> None:
     """Write the study and its runs as `study run` leaves them."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "study.json", describe(plan, "balora study run x").model_dump_json())
+    write_study_record(folder, describe(plan, "balora study run x"))
     for planned in plan.runs:
         if planned.id in runs:
             runs[planned.id] = write_record(runs[planned.id], folder / planned.folder)

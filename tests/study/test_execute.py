@@ -51,7 +51,7 @@ def test_runs_that_another_study_has_finished_are_taken_over_and_failed_ones_are
     tasks = Tasks(("rte", "gsm8k"), ())
     go(plan_of(tasks), tmp_path / "one", fakes.unlucky)  # every run of rte fails
     swap = make_plan(find_study("formulation-swap"), Choices("m", seeds=1), tasks, fakes.fingerprints)
-    outcome, lines = go(swap, tmp_path / "two", reuse=[tmp_path / "one", tmp_path / "none", tmp_path / "two"])
+    outcome, lines = go(swap, tmp_path / "two", reuse=[tmp_path / "one", tmp_path / "two"])
     assert outcome == Outcome(planned=8, skipped=2, ok=6, failed=0, failed_before=0)
     assert not [line for line in lines if line == "started ba-lora · gsm8k · seed 42"]
     assert len(list((tmp_path / "two" / "runs").glob("*/series.jsonl"))) == 8

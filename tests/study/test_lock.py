@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from balora.errors import OutputError
+from balora.processes import own_mark
 from balora.study.store import lock
-from balora.study.store.lock import is_locked, locked
+from balora.study.store.lock import Owner, is_locked, locked
 
 PARENT = """
 import subprocess, sys, time
@@ -75,24 +76,57 @@ def test_what_a_killed_run_left_behind_is_waited_for(
         assert not Path(f"/proc/{sleeper}/fd").exists() or not os.listdir(f"/proc/{sleeper}/fd")
 
 
-def test_without_locks_the_owners_name_stands_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without locks."""
+
     def refuse(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+def owner(**changes: object) -> str:
+    """Return what a lock file holds, by default of this process."""
+    return str(Owner(os.getpid(), socket.gethostname(), own_mark()._replace(**changes)))  # type: ignore[arg-type]
+
+
+def test_without_locks_the_owners_name_stands_for_one(tmp_path: Path, no_locks: None) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    (tmp_path / lock.NAME).write_text(f"{dead.pid} {socket.gethostname()}")
+    (tmp_path / lock.NAME).write_text(owner(number=dead.pid))
     assert is_locked(tmp_path) is False
     with locked(tmp_path):
         assert is_locked(tmp_path) is True
-        no_locks = r"or was killed; this file system has no locks to show which: .* delete"
-        with pytest.raises(OutputError, match=no_locks), locked(tmp_path):
+        with pytest.raises(OutputError, match=r"working here.*: wait for it to end$"), locked(tmp_path):
             pass
-    (tmp_path / lock.NAME).write_text("12 elsewhere")
-    assert is_locked(tmp_path) is None
-    with pytest.raises(OutputError, match=r"working here \(process 12 on elsewhere\), or was killed"), locked(tmp_path):
+    (tmp_path / lock.NAME).write_text(owner(start=1))
+    assert is_locked(tmp_path) is False, "a later process has the number"
+    with locked(tmp_path):
         pass
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        lambda: owner(place="00000000"),  # another container, machine or boot, though of the same name
+        lambda: owner(place="00000000", number=9999999),
+        lambda: owner(place="unknown"),
+        lambda: f"{os.getpid()} {socket.gethostname()}",  # of an earlier version, which did not tell containers apart
+        lambda: f"9999999 {socket.gethostname()}",
+        lambda: "12 elsewhere",
+    ],
+)
+def test_without_locks_an_owner_elsewhere_cannot_be_judged(
+    tmp_path: Path, no_locks: None, text: Callable[[], str]
+) -> None:
+    (tmp_path / lock.NAME).write_text(text())
+    assert is_locked(tmp_path) is None
+    way_out = rf"or was killed; this file system has no locks to show which: .* --reuse {tmp_path}$"
+    with pytest.raises(OutputError, match=way_out) as caught, locked(tmp_path):
+        pass
+    assert "delete" not in str(caught.value)
+    assert (tmp_path / lock.NAME).read_text() == text()
 
 
 def test_a_folder_that_cannot_be_read_tells_nothing(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_records_that_cannot_be_used_are_named_set_aside_and_run_again(tmp_path:
     records = [folder / "run.json" for folder in folders]
     records[0].write_bytes(records[0].read_bytes()[:100])
     records[1].write_text(records[1].read_text().replace('"score": ', '"score": 1'))
-    records[2].write_text(records[2].read_text().replace('"format": 2', '"format": 1'))
+    records[2].write_text(records[2].read_text().replace('"format": 3', '"format": 1'))
     records[3].write_bytes(records[4].read_bytes())
     (folders[5] / "series.jsonl").unlink()
     (folders[6] / "series.jsonl").write_text("{'edited': 1}")
@@ -45,7 +45,7 @@ def test_records_that_cannot_be_used_are_named_set_aside_and_run_again(tmp_path:
     assert outcome == Outcome(8, 2, 6, 0, 0)
     about = "message: set aside, to be run again: "
     noted = [line.removeprefix(about) for line in lines if line.startswith(about)]
-    reasons = ("not a whole run record", "edited or damaged", "format 2", "another run", "not there", "edited or dam")
+    reasons = ("not a whole run record", "edited or damaged", "format 3", "another run", "not there", "edited or dam")
     assert len(noted) == len(reasons)
     for number, reason in zip((0, 1, 2, 3, 5, 6), reasons, strict=True):
         id = folders[number].name

@@ -1,9 +1,9 @@
 """Average loss, terms and gradient shares over the runs of an arm and family, step by step; torch-free."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from balora.errors import InputError
 from balora.objective.config import TERMS
@@ -11,6 +11,7 @@ from balora.settings import Family
 from balora.study.store.study_folder import StudyRecord
 from balora.tasks.catalogue import find_task
 from balora.training.record import RunRecord, read_beside
+from balora.training.seal import parse_json
 
 ARMS, RUNS = 12, 256
 """Arms, and runs of an arm and family, whose steps are read: a design of 100,000 runs stays readable in seconds."""
@@ -67,10 +68,18 @@ def _series(folder: Path, run: RunRecord) -> list[dict[str, float]] | None:
     """Return the recorded steps of a run; none where they are missing, or are not what the run wrote."""
     try:
         text = read_beside(run, folder / "runs" / run.id, "series.jsonl")
-        rows: list[dict[str, float]] = json.loads(f"[{','.join(text.splitlines())}]")
-    except (InputError, OSError, ValueError):
+        rows: Any = parse_json(f"[{','.join(text.splitlines())}]")
+    except (InputError, ValueError):
         return None
-    return rows
+    return rows if all(map(_is_step, rows)) else None
+
+
+def _is_step(row: Any) -> bool:
+    """Return whether ``row`` holds numbers, and with them the step at which they were recorded."""
+    if not isinstance(row, dict):
+        return False
+    values = [row[name] for name in QUANTITIES if name in row]
+    return all(isinstance(value, int | float) for value in [*values, row.get("step", None if values else 0)])
 
 
 def _curves(arm: str, family: Family, series: list[list[dict[str, float]]]) -> Iterator[Curve]:

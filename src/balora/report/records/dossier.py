@@ -11,7 +11,8 @@ from balora.report.records.report import Report, build
 from balora.report.records.sweeps import Sweep, sweeps
 from balora.statistics import t_interval
 from balora.study.design.arms import design_arms
-from balora.study.store.study_folder import StudyRecord, read_runs, read_study_record
+from balora.study.store.entries import read_study
+from balora.study.store.study_folder import StudyRecord
 from balora.training.record import RunRecord
 
 
@@ -53,8 +54,7 @@ class Dossier:
 
 def read_dossier(folder: Path) -> Dossier:
     """Return the dossier of the study in ``folder``; raise :class:`InputError` where there is none."""
-    record = read_study_record(folder)
-    runs, faulty = read_runs(folder, record)
+    record, runs, faulty = read_study(folder)
     return assemble(record, runs, build(record, runs, faulty), read_curves(folder, record, runs))
 
 

@@ -74,6 +74,8 @@ def scores(by_task: ByTask, measure: Measure) -> dict[str, BySeed]:
 
 def averages(scores: Mapping[str, BySeed], tasks: Sequence[str]) -> BySeed:
     """Return seed → mean over ``tasks``, for the seeds that have every task: a partial mean is of something else."""
+    if not tasks:
+        return {}
     complete = [seed for seed in scores.get(tasks[0], {}) if all(seed in scores.get(task, {}) for task in tasks)]
     return {seed: fmean(scores[task][seed] for task in tasks) for seed in complete}
 

@@ -27,7 +27,8 @@ from balora.report.records.shareable import base_name, one_line, shareable_comma
 from balora.report.records.wording import answer
 from balora.study.design.arms import design_arms
 from balora.study.plan.blocks import describe_blocks
-from balora.study.store.study_folder import StudyRecord, read_runs, read_study_record
+from balora.study.store.entries import read_study
+from balora.study.store.study_folder import StudyRecord
 from balora.training.record import RunRecord
 
 __all__ = ["ArmRow", "Counts", "Difference", "Effect", "Report", "build", "read_report"]
@@ -90,8 +91,7 @@ class Report:
 
 def read_report(folder: Path) -> Report:
     """Return the report of the study in ``folder``; raise :class:`InputError` where there is none."""
-    record = read_study_record(folder)
-    runs, faulty = read_runs(folder, record)
+    record, runs, faulty = read_study(folder)
     return build(record, runs, faulty)
 
 

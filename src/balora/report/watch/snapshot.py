@@ -12,6 +12,7 @@ from balora.report.records.runs import arm_names
 from balora.report.tables.answer import differences
 from balora.report.tables.table import Table, count, words
 from balora.study.engine.live_file import read_live
+from balora.study.store.entries import check_entries, check_plan
 from balora.study.store.lock import is_locked
 from balora.study.store.study_folder import Entry, StudyRecord, read_runs, read_study_record
 from balora.training.record import RunRecord
@@ -82,11 +83,15 @@ class Observer:
         self.folder = folder
         self._ok: dict[str, RunRecord] = {}
         self._report: tuple[object, Report] | None = None
+        self._checked = ""
 
     def read(self) -> Snapshot:
         """Return how the study stands; raise :class:`InputError` where there is none."""
         active, live = is_locked(self.folder), read_live(self.folder)
         record = read_study_record(self.folder)
+        if record.digest != self._checked:
+            check_plan(record, self.folder)
+            self._checked = record.digest
         runs, faulty = self._read(record)
         report = self._built(record, runs, faulty)
         under_way = () if active is False else tuple(one for one in live.under_way if one.id not in self._ok)
@@ -107,6 +112,7 @@ class Observer:
         planned = {entry.id for entry in record.runs}
         unknown = tuple(entry for entry in record.runs if entry.id not in self._ok)
         found, faulty = read_runs(self.folder, record.model_copy(update={"runs": unknown}))
+        check_entries(record, found, self.folder)
         self._ok |= {id: run for id, run in found.items() if run.status == "ok"}
         return {id: run for id, run in (self._ok | found).items() if id in planned}, faulty
 

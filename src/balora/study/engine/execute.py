@@ -1,7 +1,8 @@
 """Carry out a plan: skip what is finished, repeat what is torn, record what fails; torch-free."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -12,9 +13,12 @@ from balora.study.engine.protocol import Event, Job, Pool, RunFunction
 from balora.study.engine.watcher import Watcher
 from balora.study.engine.worker import train
 from balora.study.plan.plan import Plan, PlannedRun, early_warning
-from balora.study.store.run_folders import read_finished, remove, take_stock
+from balora.study.store.lock import LostLockError, check_held
+from balora.study.store.run_folders import check_reuse, remove_unfinished, take_stock
 from balora.study.store.study_folder import describe, opened, writing
 from balora.training.record import RunError, RunRecord, write_record
+
+AGAIN = "run the study again"
 
 
 class Outcome(NamedTuple):
@@ -54,12 +58,15 @@ def execute(
         reuse: folders of other studies, whose finished runs are copied: a run's id depends on all that decides it.
 
     Raises:
-        OutputError: the folder holds something else, is in use, or cannot be written.
-        InputError: a run refused its input, or a model could not be pre-trained; runs finished by then remain.
+        OutputError: the folder holds something else, is in use, cannot be written, or lost its lock file meanwhile.
+        InputError: a folder of ``reuse`` holds no study; a run refused its input, or a model could not be pre-trained;
+            runs finished by then remain.
+        TrainingError: the pool failed; runs finished by then remain.
         KeyboardInterrupt: passed on, after the runs under way were stopped and their folders removed.
     """
     record = describe(plan, command)
-    with opened(output, record) as lock:
+    check_reuse(reuse, output)
+    with opened(output, record, watcher.message) as lock:
         if warning := early_warning(plan):
             watcher.message(f"warning: {warning}")
         known = take_stock(output, record, plan, reuse, watcher.message)
@@ -69,23 +76,28 @@ def execute(
         models = missing_models(todo)
         with writing(output):
             for one in todo:
-                remove(output / one.folder)
+                if remove_unfinished(output / one.folder, one.id):
+                    raise OutputError(f"{output / one.folder}: was finished by another process meanwhile: {AGAIN}")
         unfinished = {one.id: one for one in todo}
         ok = 0
         live = LiveFile(watcher, output)
         events = pool.carry_out(_stages(plan, models, todo, output, run), output, lock)
+        held = partial(check_held, lock, output)
         try:
             if models:
                 live.pretraining_started(models, min(pool.workers, len(models)))
-            for model, event in _ends(events, models, live):
+            for model, event in _ends(events, models, live, held):
                 _check_model(model, event, live)
                 live.model_finished(model)
             live.runs_started(todo, len(done), len(failed_before), pool.workers)
-            for one, event in _ends(events, todo, live):
+            for one, event in _ends(events, todo, live, held):
                 run_record = _record_of(event, one, plan, output)
                 del unfinished[one.id]
                 ok += run_record.status == "ok"
                 live.run_finished(one, run_record)
+        except LostLockError:
+            unfinished.clear()  # their folders may be another process's by now
+            raise
         finally:
             try:
                 events.close()  # from here on no job is under way
@@ -110,17 +122,26 @@ def _stages(
 W = TypeVar("W", PlannedModel, PlannedRun)
 
 
-def _ends(events: Generator[Event], work: Iterable[W], watcher: Watcher) -> Iterator[tuple[W, Event]]:
+def _ends(
+    events: Generator[Event], work: Iterable[W], watcher: Watcher, held: Callable[[], None]
+) -> Iterator[tuple[W, Event]]:
     """Yield each of ``work`` with the event that ends it; pass starts and progress on to the watcher.
 
+    ``held`` is called at each event, and raises where the study's folder may be another process's by now.
+
     Raises:
-        TrainingError: the pool stopped before all of ``work`` had ended.
+        TrainingError: the pool failed, or stopped before all of ``work`` had ended.
     """
     under_way = {one.id: one for one in work}
     while under_way:
-        event = next(events, None)
+        try:
+            event = next(events, None)
+        except OSError as error:
+            reason = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+            raise TrainingError(f"the pool failed ({reason}); finished runs remain: {AGAIN}") from error
+        held()
         if event is None:
-            raise TrainingError(f"the pool stopped before {len(under_way)} of its jobs had ended: run the study again")
+            raise TrainingError(f"the pool stopped before {len(under_way)} of its jobs had ended: {AGAIN}")
         if event.job is None:
             watcher.idle()
         elif event.job.id not in under_way:
@@ -160,17 +181,14 @@ def _record_of(event: Event, one: PlannedRun, plan: Plan, output: Path) -> RunRe
         raise InputError(f"arm {one.arm!r} on {one.task}: {error.message}")
     if event.kind == "unwritable":
         raise OutputError(f"{error.message}: free space or choose another --output; finished runs remain")
-    if event.kind == "died" and (finished := read_finished(output / one.folder, one.id)):
-        return finished  # the worker died after the run's work was done
     record = RunRecord(id=one.id, spec=one.spec, status="failed", error=error, fingerprints=plan.fingerprints[one.task])
     with writing(output):
-        remove(output / one.folder)
-        return write_record(record, output / one.folder)
+        # a run that has finished counts, whatever came after: its worker died, or another process had carried it out
+        return remove_unfinished(output / one.folder, one.id) or write_record(record, output / one.folder)
 
 
 def _remove_unfinished(output: Path, runs: Iterable[PlannedRun]) -> None:
     """Remove what stopped runs have left, but not a run that had just ended and whose event was not yet received."""
     for one in runs:
-        if read_finished(output / one.folder, one.id) is None:
-            with suppress(OSError):  # the next `study run` removes it
-                remove(output / one.folder)
+        with suppress(OSError):  # the next `study run` removes it
+            remove_unfinished(output / one.folder, one.id)

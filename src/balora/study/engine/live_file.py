@@ -5,19 +5,19 @@ study is running.
 """
 
 import contextlib
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from balora.folders import write_atomic
 from balora.progress import Progress
+from balora.regular_files import RECORD_BYTES, read_regular
 from balora.settings import Settings, SettingsError
 from balora.study.engine.pretraining import PlannedModel
 from balora.study.engine.watcher import Watcher, Work
 from balora.study.plan.plan import PlannedRun
 from balora.training.record import RunRecord
+from balora.training.seal import parse_json
 
 NAME = ".live.json"
 EVERY = 1.0
@@ -52,7 +52,7 @@ class Live(Settings):
 def read_live(output: Path) -> Live:
     """Return what the last `study run` in ``output`` wrote; an empty state if there is nothing that can be read."""
     try:
-        content: Any = json.loads((output / NAME).read_text(encoding="utf-8"))
+        content = parse_json(read_regular(output / NAME, RECORD_BYTES, links=False))
         return Live(**content) if isinstance(content, dict) else Live()
     except (OSError, ValueError, SettingsError):
         return Live()

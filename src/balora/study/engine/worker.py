@@ -16,6 +16,7 @@ from pathlib import Path
 from balora.adapters.ranks import ranks_up_to
 from balora.errors import InputError
 from balora.progress import OnProgress, Progress
+from balora.regular_files import open_regular
 from balora.study.engine.protocol import Event, Job
 from balora.training.record import RunError, RunRecord
 from balora.training.spec import RunSpec
@@ -42,9 +43,10 @@ def serve(connection: Connection, threads: int, log: Path, lock: object) -> None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)  # read when torch is imported
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    with log.open("a", encoding="utf-8") as file:
-        os.dup2(file.fileno(), sys.stdout.fileno() if sys.stdout else 1)
-        os.dup2(file.fileno(), sys.stderr.fileno() if sys.stderr else 2)
+    file = open_regular(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, links=False)
+    os.dup2(file, sys.stdout.fileno() if sys.stdout else 1)
+    os.dup2(file, sys.stderr.fileno() if sys.stderr else 2)
+    os.close(file)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     from tqdm import tqdm  # type: ignore[import-untyped]
 

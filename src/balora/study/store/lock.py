@@ -5,41 +5,74 @@ worker has ended.
 """
 
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from balora.errors import OutputError
+from balora.processes import Mark, is_alive, own_mark, read_mark
+from balora.regular_files import open_regular
 
 NAME = ".lock"
 WAIT = 10.0
 """Seconds that the workers of a killed parent have to end."""
+OWNER_BYTES = 1000
+"""A lock file holds one line with its owner; what holds more is no lock file."""
+
+
+class LostLockError(OutputError):
+    """The lock file was removed or replaced while a `study run` held the lock."""
+
+
+class Owner(NamedTuple):
+    """The process that holds a lock, or held it last and was killed."""
+
+    number: int
+    host: str
+    mark: Mark | None
+    """None in a lock file of an earlier version."""
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.host} {self.mark}"
+
+    def is_alive(self) -> bool | None:
+        """Return whether it is running; None where that cannot be judged from here."""
+        return None if self.mark is None else is_alive(self.mark)
 
 
 @contextmanager
 def locked(output: Path) -> Iterator[int]:
     """Lock ``output`` for this process; yields the lock's file descriptor, which workers inherit.
 
-    On a file system without locks, the process number in the lock file decides: the folder counts as locked if that
-    process is alive on this machine, or is on another machine.
+    On a file system without locks, the owner named in the lock file decides: the folder counts as locked unless that
+    process is known to be dead.
 
     Raises:
-        OutputError: another `study run` works in ``output``.
-        OSError: the lock file cannot be written.
+        OutputError: another `study run` works in ``output``, or its lock file holds something else.
+        OSError: the lock file cannot be written, or is no regular file.
     """
-    descriptor = os.open(output / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = _acquire(output)
     try:
-        _acquire(descriptor, output)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}".encode(), 0)
+        _write(descriptor, str(Owner(os.getpid(), socket.gethostname(), own_mark())))
         try:
             yield descriptor
         finally:
-            os.ftruncate(descriptor, 0)
+            _write(descriptor, "")
     finally:
         os.close(descriptor)
+
+
+def check_held(descriptor: int, output: Path) -> None:
+    """Raise :class:`LostLockError` if another process could have locked ``output`` by now: its lock file is another."""
+    if not _is_at(descriptor, output / NAME):
+        raise LostLockError(
+            f"{output / NAME}: was removed or replaced while this `balora study run` worked, so another one may have "
+            "begun here: stopped; finished runs remain, and the same command continues"
+        )
 
 
 def is_locked(output: Path) -> bool | None:
@@ -47,7 +80,7 @@ def is_locked(output: Path) -> bool | None:
     import fcntl
 
     try:
-        descriptor = os.open(output / NAME, os.O_RDONLY)
+        descriptor = open_regular(output / NAME, links=False)
     except FileNotFoundError:
         return False
     except OSError:
@@ -58,56 +91,84 @@ def is_locked(output: Path) -> bool | None:
     except BlockingIOError:
         return True
     except OSError:
-        return _is_alive(_owner(descriptor))
+        owner = _owner(descriptor)
+        return False if owner is None else owner.is_alive()
     finally:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, output: Path) -> None:
-    import fcntl
-
+def _acquire(output: Path) -> int:
+    """Return a descriptor of the lock file, locked; wait a while for the workers of a killed owner."""
     deadline = time.monotonic() + WAIT
     while True:
-        owner = _owner(descriptor)
+        descriptor = open_regular(output / NAME, os.O_RDWR | os.O_CREAT, links=False)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if _is_alive(owner) or time.monotonic() > deadline:
-                raise OutputError(
-                    f"{output}: another `balora study run` is working here{_text(owner)}: wait for it to end"
-                ) from None
-        except OSError:  # a file system without locks
-            if _is_alive(owner) is not False:
-                raise OutputError(
-                    f"{output}: another `balora study run` is working here{_text(owner)}, or was killed; this file "
-                    f"system has no locks to show which: wait for it to end, or delete {output / NAME} if it is gone"
-                ) from None
-            return
+            if _is_taken(descriptor, output, time.monotonic() > deadline) and _is_at(descriptor, output / NAME):
+                _refuse_foreign(descriptor, output)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
         time.sleep(0.05)
 
 
-def _owner(descriptor: int) -> tuple[int, str] | None:
-    """Return process number and machine of the last owner, unless it has released the lock."""
-    number, _, host = os.pread(descriptor, 300, 0).decode(errors="replace").partition(" ")
-    return (int(number), host) if number.isdecimal() and host else None
+def _is_taken(descriptor: int, output: Path, too_late: bool) -> bool:
+    """Try to lock; return whether it succeeded, or raise :class:`OutputError` where waiting longer is in vain."""
+    import fcntl
 
-
-def _is_alive(owner: tuple[int, str] | None) -> bool | None:
-    """Return whether the owner is running; None if it is on another machine."""
-    if owner is None:
-        return False
-    number, host = owner
-    if host != socket.gethostname():
-        return None
+    owner = _owner(descriptor)
+    here = f"{output}: another `balora study run` is working here{_text(owner)}"
     try:
-        os.kill(number, 0)
-    except ProcessLookupError:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if too_late or (owner is not None and owner.is_alive()):
+            raise OutputError(f"{here}: wait for it to end") from None
         return False
-    except PermissionError:
-        return True
+    except OSError:  # a file system without locks
+        if owner is None or owner.is_alive() is False:
+            return True
+        if owner.is_alive():
+            raise OutputError(f"{here}: wait for it to end") from None
+        raise OutputError(
+            f"{here}, or was killed; this file system has no locks to show which: wait for it to end, or go on in a "
+            f"new --output with --reuse {output}"
+        ) from None
     return True
 
 
-def _text(owner: tuple[int, str] | None) -> str:
-    return f" (process {owner[0]} on {owner[1]})" if owner else ""
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Return whether ``path`` is the open file, and not another that took its place."""
+    with suppress(OSError):
+        there, held = path.lstat(), os.fstat(descriptor)
+        return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
+    return False
+
+
+def _refuse_foreign(descriptor: int, output: Path) -> None:
+    """Raise :class:`OutputError` where the file holds what no `study run` wrote: it may be a link to another."""
+    content = os.pread(descriptor, OWNER_BYTES + 1, 0)
+    if content and _read_owner(content) is None:
+        raise OutputError(
+            f"{output / NAME}: holds something that no `balora study run` wrote, and none is working here: "
+            "move it away or choose another --output"
+        )
+
+
+def _write(descriptor: int, text: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, text.encode(), 0)
+
+
+def _owner(descriptor: int) -> Owner | None:
+    """Return the last owner, unless it has released the lock."""
+    return _read_owner(os.pread(descriptor, OWNER_BYTES + 1, 0))
+
+
+def _read_owner(content: bytes) -> Owner | None:
+    found = re.fullmatch(r"(\d{1,10}) (\S{1,255})(?: (\S{1,99}))?", content.decode(errors="replace"))
+    return Owner(int(found[1]), found[2], read_mark(found[3] or "")) if found else None
+
+
+def _text(owner: Owner | None) -> str:
+    return f" (process {owner.number} on {owner.host})" if owner else ""

@@ -1,27 +1,36 @@
 """Take stock of a study's run folders: set damaged ones aside, copy those that other studies finished; torch-free."""
 
-import shutil
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 
 from balora.errors import InputError
-from balora.folders import PARTIAL
+from balora.folders import PARTIAL, delete
 from balora.study.plan.plan import Plan, PlannedRun
+from balora.study.store.aside import move_aside
 from balora.study.store.study_folder import LOCKED_FILES, StudyRecord, read_runs, writing
-from balora.training.record import RunRecord, read_beside, read_record
-from balora.training.saved_files import check_digests, copy_files, run_files
+from balora.training.record import RunRecord, check_files, read_record
+from balora.training.saved_files import copy_files, run_files
 
-ASIDE = Path("runs") / ".aside"
-"""Where run folders go whose record cannot be used; the engine never deletes anything there."""
+RECORD = "run.json"
+Message = Callable[[str], None]
+
+
+def check_reuse(others: Sequence[Path], output: Path) -> None:
+    """Raise :class:`InputError` for a folder of `--reuse` that holds no study, unless it is ``output`` itself."""
+    for other in others:
+        if not (other / "runs").is_dir() and other.absolute() != output.absolute():
+            what = "no study here (no runs folder)" if other.exists() else "no such folder"
+            raise InputError(f"--reuse {other}: {what}: pass the --output folder of `balora study run`")
 
 
 def take_stock(
-    output: Path, record: StudyRecord, plan: Plan, reuse: Sequence[Path], message: Callable[[str], None]
+    output: Path, record: StudyRecord, plan: Plan, reuse: Sequence[Path], message: Message
 ) -> dict[str, RunRecord]:
     """Return the usable records in ``output``, by id, with those of finished runs copied from the folders ``reuse``.
 
-    A run folder whose record is damaged is set aside, and ``message`` is called with a line that reports it.
+    A run folder whose record or files are damaged is set aside, and ``message`` is called with a line that reports it.
+    Every file that a run has written is read for this.
     """
     remove_partial(output)
     usable, faulty = read_runs(output, record)
@@ -30,7 +39,8 @@ def take_stock(
         faulty |= {id: fault} if fault else {}
     for id, fault in faulty.items():
         usable.pop(id, None)
-        message(f"set aside, to be run again: {fault}; now in {set_aside(output, id)}")
+        with writing(output):
+            message(f"set aside, to be run again: {fault}; now in {move_aside(output, output / 'runs' / id)}")
     wanted = [one for one in plan.distinct if one.id not in usable or usable[one.id].status != "ok"]
     return usable | copy_finished(reuse, output, wanted, message)
 
@@ -40,72 +50,72 @@ def remove_partial(output: Path) -> None:
     with writing(output):
         leftovers = [output.glob(f"{PARTIAL}{name}-*") for name in LOCKED_FILES]
         for partial in chain((output / "runs").glob(f"{PARTIAL}*"), *leftovers):
-            _delete(partial)
+            delete(partial)
 
 
 def remove(folder: Path) -> None:
     """Remove a run's folder, which at every instant is there as a whole or not at all."""
     partial = folder.with_name(PARTIAL + folder.name)
-    if folder.exists():
-        _delete(partial)
+    delete(partial)
+    try:
         folder.rename(partial)
-        _delete(partial)
+    except FileNotFoundError:
+        return
+    delete(partial)
 
 
-def _delete(partial: Path) -> None:
-    if partial.is_dir():
-        shutil.rmtree(partial)
-    else:
-        partial.unlink(missing_ok=True)
-
-
-def set_aside(output: Path, id: str) -> Path:
-    """Move the folder of run ``id`` below `runs/.aside`, where it no longer counts, and return its new place."""
-    with writing(output):
-        (output / ASIDE).mkdir(exist_ok=True)
-        places = (output / ASIDE / f"{id}-{number}" for number in count(1))
-        place = next(place for place in places if not place.exists())
-        (output / "runs" / id).rename(place)
-    return place
+def remove_unfinished(folder: Path, id: str) -> RunRecord | None:
+    """Remove a run's folder unless the run has finished there; return its record if it has."""
+    finished = read_finished(folder, id)
+    if finished is None:
+        remove(folder)
+    return finished
 
 
 def damage(record: RunRecord, folder: Path) -> str | None:
-    """Return which file beside the record is missing or edited (e.g. by a copy that broke off); None if none is."""
+    """Return which file that the run wrote is missing or edited (e.g. by a copy that broke off); None if none is."""
     try:
-        for name in record.files:
-            read_beside(record, folder, name)
-    except (InputError, OSError) as error:
+        check_files(record, folder)
+    except InputError as error:
         return str(error)
     return None
 
 
 def copy_finished(
-    others: Sequence[Path], output: Path, wanted: Iterable[PlannedRun], message: Callable[[str], None]
+    others: Sequence[Path], output: Path, wanted: Iterable[PlannedRun], message: Message
 ) -> dict[str, RunRecord]:
     """Copy the runs ``wanted`` that one of ``others`` has finished, and return their records by id.
 
-    Only the files that a run consists of are copied, and no links. A run whose adapter or trained model is damaged is
-    not reused, and ``message`` is called with a line that reports it.
+    The files that a record names are copied, and nothing else; ``message`` is called with a line about a run that
+    cannot be used.
     """
     copied: dict[str, RunRecord] = {}
     for planned in wanted:
         for source in (other / planned.folder for other in others):
-            record = None if planned.id in copied else read_finished(source, planned.id)
-            if record is None:
-                continue
-            try:
-                files = run_files(source)
-                check_digests(files, source, record.files)
-            except InputError as error:
-                message(f"not reused: {error}")
-                continue
-            partial = output / "runs" / f"{PARTIAL}{planned.id}"
-            with writing(output):
-                remove(output / planned.folder)
-                copy_files(files, source, partial)
-                partial.rename(output / planned.folder)
-            copied[planned.id] = record
+            record = None if planned.id in copied else _to_reuse(source, planned.id, message)
+            if record is not None:
+                partial = output / "runs" / f"{PARTIAL}copy-{planned.id}"
+                with writing(output):
+                    delete(partial)
+                    copy_files([source / name for name in (*record.files, RECORD)], source, partial)
+                    remove(output / planned.folder)
+                    partial.rename(output / planned.folder)
+                copied[planned.id] = record
     return copied
+
+
+def _to_reuse(source: Path, id: str, message: Message) -> RunRecord | None:
+    """Return the record in ``source`` if it is of run ``id``, which went well, and its files are whole."""
+    try:
+        record = read_record(source)
+        if record is None or record.id != id or record.status != "ok":
+            return None
+        run_files(source)  # refuses links and pickled files, also among those that the run did not write
+        check_files(record, source)
+    except InputError as error:
+        message(f"not reused: {error}")
+        return None
+    return record
 
 
 def read_finished(folder: Path, id: str) -> RunRecord | None:
