@@ -113,10 +113,11 @@ def test_the_items_are_the_evaluation_rows_in_order(finished):
     assert [item["index"] for item in lines(finished.folder / "items.jsonl")] == list(range(12))
 
 
-def test_the_record_holds_the_digests_of_the_files_beside_it(finished):
+def test_the_record_holds_the_digests_of_all_other_files(finished):
+    names = [path.relative_to(finished.folder).as_posix() for path in finished.folder.rglob("*") if path.is_file()]
+    assert {"series.jsonl", "items.jsonl", "adapter/adapter_model.safetensors", "run.json"} < set(names)
     assert finished.record.files == {
-        name: hashlib.sha256((finished.folder / name).read_bytes()).hexdigest()
-        for name in ("series.jsonl", "items.jsonl")
+        name: hashlib.sha256((finished.folder / name).read_bytes()).hexdigest() for name in names if name != "run.json"
     }
 
 
