@@ -1,4 +1,4 @@
-"""A bit flips, 200 times, in each kind of file of a study's folder and of its caches: nothing changes, or the file is named."""
+"""A bit flips, 200 times, in each kind of file of a study and its caches: nothing changes, or the file is named."""
 
 import logging
 import random
@@ -80,7 +80,8 @@ def test_a_flipped_bit_in_the_reference_cache_is_named_or_changes_nothing(
     from balora.training.run import run
 
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    spec = resolve({"model": "testbed", "task": "sentiment", "training.steps": 4, "data.train_rows": 32, "data.eval_rows": 32})
+    rows = {"data.train_rows": 32, "data.eval_rows": 32}
+    spec = resolve({"model": "testbed", "task": "sentiment", "training.steps": 4, **rows})
 
     def numbers(record: RunRecord) -> tuple[object, ...]:
         return record.score, record.metrics, record.behaviour, record.terms, record.files
