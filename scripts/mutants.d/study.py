@@ -36,7 +36,7 @@ MUTANTS = {
     ],
     ("study/store/run_folders.py", "hostile/test_run_files.py"): [
         ("reused-unread", "        check_files(record, source)\n", "        pass\n"),
-        ("all-is-copied", 'in (*record.files, "run.json")', 'in sorted(p.name for p in source.iterdir() if p.is_file())'),
+        ("all-is-copied", 'in (*record.files, RECORD)]', 'in sorted(p.name for p in source.iterdir() if p.is_file())]'),
     ],
     ("study/store/aside.py", "study/test_trouble.py"): [
         ("aside-is-taken", "for place in places if not os.path.lexists(place))", "for place in places)"),

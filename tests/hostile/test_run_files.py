@@ -137,7 +137,7 @@ def test_what_the_run_did_not_write_is_not_taken_over(extra: str, kind: str, stu
 def test_a_record_that_names_no_adapter_exports_none(study: Path, tmp_path: Path) -> None:
     victim = study / PLAN.runs[2].folder
     rewrite(victim / "run.json", lambda content: content.update(files={}), sealed=True)
-    refused(["export", victim, "--output", tmp_path / "out"], "names no file of its adapter folder", watched=tmp_path)
+    refused(["export", victim, "--output", tmp_path / "out"], "names no such file of the adapter", watched=tmp_path)
 
 
 def test_a_whole_run_is_exported(study: Path, tmp_path: Path) -> None:

@@ -174,6 +174,7 @@ def test_a_trained_model_is_exported_with_its_templates_and_without_the_rest(run
     (folder / "model" / "additional_chat_templates").mkdir()
     for name in ("chat_template.jinja", "additional_chat_templates/tools.jinja", "notes.md"):
         (folder / "model" / name).write_text("x")
+    write_record(read_record(folder), folder)  # as if the run had written them
     ended = run_verb("export", folder, "--output", tmp_path / "out", "--merged")
     assert ended.code == 0, ended.err
     assert "'notes.md'" in ended.err
