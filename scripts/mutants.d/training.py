@@ -31,7 +31,7 @@ MUTANTS = {
     ("training/telemetry.py", "hostile/test_log_lines.py"): [
         ("recorded-before-the-window", "self.series()[self._logged :]", "self.series()"),
     ],
-    ("training/processes.py", "hostile/test_launchers.py"): [
+    ("training/launchers.py", "hostile/test_launchers.py"): [
         ("two-are-one", "if int(text) > 1:", "if int(text) > 2:"),
     ],
     ("training/sft.py", "hostile/test_log_lines.py"): [

@@ -11,7 +11,7 @@ from refusals import nothing_written, refused, run_verb
 from balora import ConfigError, resolve, run
 from balora.training import processes
 from balora.training.identity import payload, run_id
-from balora.training.processes import launched_processes, refuse_several_processes
+from balora.training.launchers import launched_processes, refuse_several_processes
 from balora.training.run_in_folder import run_in_folder
 
 LAUNCHERS = {

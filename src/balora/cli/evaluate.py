@@ -28,7 +28,7 @@ def evaluate(
     """Score a model or an adapter on one or several tasks."""
     from balora.cli.assignments import gather, remote_code_warning
     from balora.cli.output import claim_file, json_text, write_file
-    from balora.training.processes import refuse_several_processes
+    from balora.training.launchers import refuse_several_processes
 
     refuse_several_processes("balora evaluate")
     options = {"method": "full", "model": model, "data.folder": data, "trust_remote_code": trust_remote_code or None}

@@ -21,7 +21,7 @@ def export(
     from balora.cli.output import print_lines
     from balora.cli.progress_bar import show_progress
     from balora.training.export_run import export_run
-    from balora.training.processes import refuse_several_processes
+    from balora.training.launchers import refuse_several_processes
 
     refuse_several_processes("balora export")
     if trust_remote_code:

@@ -106,7 +106,7 @@ def run(
     from balora.study.engine.execute import execute
     from balora.study.engine.pool import local_pool
     from balora.study.plan.prepare import command, prepare, refuse_open_arms
-    from balora.training.processes import refuse_several_processes
+    from balora.training.launchers import refuse_several_processes
 
     refuse_several_processes("balora study run")
     given = _typed(assignments, trust_remote_code)

@@ -25,7 +25,7 @@ def pretrain(
 ) -> None:
     """Pre-train the testbed's two tiny models, unless they are in the cache, and print their folders."""
     from balora.cli.output import print_json, print_lines
-    from balora.training.processes import refuse_several_processes
+    from balora.training.launchers import refuse_several_processes
 
     refuse_several_processes("balora testbed pretrain")
     config = _config(assignments)

@@ -28,7 +28,7 @@ def train(
 ) -> None:
     """Fine-tune one model on one task with one method, score it, and save its record and adapter."""
     from balora.cli.assignments import gather, remote_code_warning
-    from balora.training.processes import refuse_several_processes
+    from balora.training.launchers import refuse_several_processes
 
     refuse_several_processes("balora train")
     options = {

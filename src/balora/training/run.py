@@ -28,11 +28,11 @@ from balora.training.counted_rows import label_notes
 from balora.training.evaluation import evaluate, measure_inheritance, prepare_rows
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
+from balora.training.launchers import refuse_several_processes
 from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
 from balora.training.machine import using_threads, versions
 from balora.training.matching import matched_config
 from balora.training.probe import fit_head
-from balora.training.processes import refuse_several_processes
 from balora.training.record import Cost, RunError, RunRecord, packed_rows, write_record
 from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED, name_base

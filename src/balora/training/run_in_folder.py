@@ -8,7 +8,7 @@ from balora.errors import OutputError, TrainingError
 from balora.folders import claim_output, delete, staged
 from balora.progress import OnProgress
 from balora.training.identity import run_id
-from balora.training.processes import refuse_several_processes
+from balora.training.launchers import refuse_several_processes
 from balora.training.record import RunRecord, check_files, read_record
 from balora.training.spec import RunSpec
 
