@@ -9,7 +9,7 @@ import pytest
 from refusals import nothing_written, refused, run_verb
 
 from balora import ConfigError, resolve, run
-from balora.training import processes
+from balora.training import launchers
 from balora.training.identity import payload, run_id
 from balora.training.launchers import launched_processes, refuse_several_processes
 from balora.training.run_in_folder import run_in_folder
@@ -32,7 +32,7 @@ VERBS = {
 
 @pytest.fixture
 def environment(monkeypatch, tmp_path):
-    for name in (*processes.COUNTS, "RANK", "LOCAL_RANK", "SLURM_NTASKS"):
+    for name in (*launchers.COUNTS, "RANK", "LOCAL_RANK", "SLURM_NTASKS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BALORA_CACHE", str(tmp_path / "cache"))
     return lambda **given: [monkeypatch.setenv(name, value) for name, value in given.items()]
@@ -42,7 +42,7 @@ def environment(monkeypatch, tmp_path):
 def test_every_verb_that_works_refuses_on_every_rank(launcher, verb, environment, tmp_path):
     environment(**LAUNCHERS[launcher])
     last = "noise=0.3" if verb == "testbed pretrain" else tmp_path / "out"
-    count = next(LAUNCHERS[launcher][name] for name in processes.COUNTS if name in LAUNCHERS[launcher])
+    count = next(LAUNCHERS[launcher][name] for name in launchers.COUNTS if name in LAUNCHERS[launcher])
     refused([*VERBS[verb], last], f"balora {verb} works in one process, but {count} were started", watched=tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_the_number_of_processes(given, count):
 
 @pytest.mark.parametrize("text", ["two", "-1", "1e3", "²", "\x1b[2J", "9" * 5000])
 def test_a_number_that_is_none_is_refused(text, environment, tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "launched_processes", lambda: launched_processes({"WORLD_SIZE": text}))
+    monkeypatch.setattr(launchers, "launched_processes", lambda: launched_processes({"WORLD_SIZE": text}))
     refused(
         ["train", "--model", "m", "--task", "cola", "--output", tmp_path / "out"], "WORLD_SIZE = ", watched=tmp_path
     )
