@@ -4,7 +4,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from balora.errors import shown
 from balora.settings import Settings
+
+LONGEST_NAME = 255
+"""Most characters of a module's name."""
 
 
 class AdapterConfig(Settings):
@@ -38,8 +42,27 @@ class AdapterConfig(Settings):
             raise ValueError("target_modules is empty: name at least one layer, or use 'all-linear'")
         return self
 
+    @model_validator(mode="after")
+    def _plain_names(self) -> Self:
+        for key in ("target_modules", "modules_to_save"):
+            names = getattr(self, key)
+            for name in () if isinstance(names, str) else names:
+                if not is_plain_name(name):
+                    raise ValueError(
+                        f"{key} holds {shown(name)}: write names of modules or their ends, e.g. q_proj; patterns are "
+                        "not matched"
+                    )
+        return self
+
     @property
     def scaling(self) -> float:
         """s in ΔW = s·B·A."""
         alpha = self.rank if self.alpha is None else self.alpha
         return float(alpha / (self.rank**0.5 if self.variant == "rslora" else self.rank))
+
+
+def is_plain_name(name: object) -> bool:
+    """Return whether ``name`` is the name of a module or its end: letters, digits, `_`, `-` and single dots between."""
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+        return False
+    return all(part and all(c.isalnum() or c in "_-" for c in part) for part in name.split("."))

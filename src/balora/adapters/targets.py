@@ -41,7 +41,7 @@ def find_targets(model: nn.Module, config: AdapterConfig) -> Targets:
         AdapterError: a name matches nothing or something that is not linear, a weight is tied, or the rank is above
             min(out, in) of a layer.
     """
-    full = (*_heads(model), *_named(model, config.modules_to_save, "module to save"))
+    full = (*new_parts(model), *_named(model, config.modules_to_save, "module to save"))
     _refuse_tied(model, full, "modules_to_save")
     if config.target_modules == "all-linear":
         layers = _all_linear(model, full)
@@ -60,6 +60,17 @@ def find_targets(model: nn.Module, config: AdapterConfig) -> Targets:
                 "or leave this layer out of `target_modules`"
             )
     return Targets(layers, patterns, tuple(dict.fromkeys(full)), _task_type(model))
+
+
+def new_parts(model: nn.Module) -> tuple[str, ...]:
+    """Return the parts of a classification model that do not come from pre-training: all beside the backbone."""
+    if not isinstance(model, PreTrainedModel) or model.get_output_embeddings() is not None:
+        return ()
+    backbone = model.base_model
+    if backbone is model:
+        return ()
+    parts = [name for name, child in model.named_children() if child is not backbone]
+    return tuple(name for name in parts if list(model.get_submodule(name).parameters()))
 
 
 def is_linear(module: nn.Module) -> bool:
@@ -91,17 +102,6 @@ def weight_of(layer: nn.Linear | Conv1D, name: str) -> Tensor:
             f"{tuple(weight.shape)} on {weight.device}: load the base in floating point, or set init to 'standard'"
         )
     return weight
-
-
-def _heads(model: nn.Module) -> tuple[str, ...]:
-    """Return the parts of a classification model that do not come from pre-training: all beside the backbone."""
-    if not isinstance(model, PreTrainedModel) or model.get_output_embeddings() is not None:
-        return ()
-    backbone = model.base_model
-    if backbone is model:
-        return ()
-    parts = [name for name, child in model.named_children() if child is not backbone]
-    return tuple(name for name in parts if list(model.get_submodule(name).parameters()))
 
 
 def _all_linear(model: nn.Module, full: Iterable[str]) -> tuple[str, ...]:

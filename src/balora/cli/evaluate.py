@@ -40,10 +40,10 @@ def evaluate(
 
     from balora.cli.print_results import print_scores, scores_document
     from balora.cli.progress_bar import show_progress
-    from balora.training.score_model import score_model
+    from balora.training.score_model import score_on_tasks
 
     with show_progress() as on_progress:
-        results = {name: score_model(spec, adapter, on_progress=on_progress) for name, spec in specs.items()}
+        results = score_on_tasks(specs, adapter, on_progress=on_progress)
     document = scores_document(model, adapter, results)
     if output is not None:
         write_file(output, json_text(document) + "\n")

@@ -1,15 +1,16 @@
 """Score a model, or a plain adapter on its base, that was trained at any other time."""
 
-import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from balora.errors import AdapterError, ModelError
 from balora.progress import OnProgress, Progress
 from balora.tasks.catalogue import Task, find_task
+from balora.tasks.prepared import Prepared
 from balora.tasks.scores import Evaluation
 from balora.tasks.token_range import within_embeddings
-from balora.training.loading import load_config, load_model, load_tokenizer, usable_positions, with_model_folder
+from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
 from balora.training.spec import RunSpec
 
 HEAD = "ForSequenceClassification"
@@ -26,16 +27,54 @@ def score_model(spec: RunSpec, adapter: Path | None = None, *, on_progress: OnPr
         InputError: model, adapter or data cannot be used; a classification task without a trained head.
         TrainingError: an output is not finite.
     """
+    return score_on_tasks({spec.task: spec}, adapter, on_progress=on_progress)[spec.task]
+
+
+def score_on_tasks(
+    specs: Mapping[str, RunSpec], adapter: Path | None = None, *, on_progress: OnProgress | None = None
+) -> dict[str, Evaluation]:
+    """Score a model on several tasks: for each, the model is loaded and the data read before the first is scored.
+
+    Raises:
+        InputError, TrainingError: as :func:`score_model`, for any of the tasks.
+    """
     from balora.training.evaluation import evaluate, prepare_rows
 
-    task, on_progress = find_task(spec.task), on_progress or (lambda progress: None)
-    on_progress(Progress("load", 0, 1))
-    spec = with_model_folder(spec, on_progress)
-    model, tokenizer = load_model_to_score(spec, task, adapter)
-    rows = prepare_rows(spec, tokenizer, usable_positions(model), train=False)
-    prepared = within_embeddings(rows, model, tokenizer)
-    result = evaluate(model, tokenizer, prepared, spec, on_progress)
-    return result._replace(notes=(*prepared.notes, *result.notes))
+    report = on_progress or (lambda progress: None)
+    if adapter is not None:
+        for spec in specs.values():
+            check_adapter(adapter, find_task(spec.task))
+    models, ready = _OneModel(adapter), dict[str, tuple[RunSpec, Prepared]]()
+    for name, spec in specs.items():
+        report(Progress("load", 0, 1))
+        spec = with_model_folder(spec, report)
+        model, tokenizer = models.of(spec)
+        rows = prepare_rows(spec, tokenizer, usable_positions(model), train=False)
+        ready[name] = spec, within_embeddings(rows, model, tokenizer)
+    results = {}
+    for name, (spec, prepared) in ready.items():
+        model, tokenizer = models.of(spec)
+        result = evaluate(model, tokenizer, prepared, spec, report)
+        results[name] = result._replace(notes=(*prepared.notes, *result.notes))
+    return results
+
+
+class _OneModel:
+    """The model to score a task with; the last one is kept, since tasks of a family mostly share it."""
+
+    def __init__(self, adapter: Path | None) -> None:
+        self.adapter = adapter
+        self.key: tuple[Any, ...] = ()
+        self.model: tuple[Any, Any] | None = None
+
+    def of(self, spec: RunSpec) -> tuple[Any, Any]:
+        """Return model and tokenizer for ``spec``; raises as :func:`load_model_to_score`."""
+        task = find_task(spec.task)
+        key = spec.model, task.family, len(task.labels), task.regression
+        if self.model is None or key != self.key:
+            self.model = None  # frees the memory before the next one is loaded
+            self.key, self.model = key, load_model_to_score(spec, task, self.adapter)
+        return self.model
 
 
 def load_model_to_score(spec: RunSpec, task: Task, adapter: Path | None) -> tuple[Any, Any]:
@@ -43,7 +82,7 @@ def load_model_to_score(spec: RunSpec, task: Task, adapter: Path | None) -> tupl
 
     Raises:
         ModelError: it cannot be loaded, or has no trained head for a classification task.
-        AdapterError: the adapter cannot be read or was trained for another kind of task.
+        AdapterError: the adapter cannot be read, does not fit, or was trained for another kind of task.
     """
     import torch
 
@@ -53,7 +92,7 @@ def load_model_to_score(spec: RunSpec, task: Task, adapter: Path | None) -> tupl
     model = load_model(spec, task, tokenizer)
     if adapter is not None:
         model = apply_adapter(model, adapter)
-    elif task.family == "nlu" and not any(name.endswith(HEAD) for name in _architectures(spec)):
+    elif task.family == "nlu" and not _classifies(model):
         raise ModelError(
             f"model {spec.model!r} has no trained classification head, which task {task.name!r} needs: train one with "
             "`balora train` and pass its folder with --adapter"
@@ -61,13 +100,14 @@ def load_model_to_score(spec: RunSpec, task: Task, adapter: Path | None) -> tupl
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer
 
 
-def _architectures(spec: RunSpec) -> list[str]:
-    return list(load_config(spec).architectures or ())
+def _classifies(model: Any) -> bool:
+    """Return whether the checkpoint that ``model`` was loaded from has a trained classification head."""
+    return any(name.endswith(HEAD) for name in model.config.architectures or ())
 
 
 def check_adapter(folder: Path, task: Task) -> None:
     """Raise AdapterError unless ``folder`` holds a safe adapter for this kind of task."""
-    from peft import PeftConfig
+    from balora.adapters.stored_adapter import read_config
 
     if not folder.is_dir():
         raise AdapterError(f"adapter folder {folder}: no such folder: give the `adapter` folder of a run or an export")
@@ -75,11 +115,7 @@ def check_adapter(folder: Path, task: Task) -> None:
         raise AdapterError(
             f"adapter folder {folder}: needs {WEIGHTS} and adapter_config.json; pickled ones are refused"
         )
-    try:
-        config = PeftConfig.from_pretrained(str(folder))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise AdapterError(f"adapter folder {folder}: adapter_config.json cannot be used: {error}") from None
-    classifies = config.task_type == CLASSIFIER
+    classifies = read_config(folder).task_type == CLASSIFIER
     if classifies != (task.family == "nlu"):
         trained_for = "classification" if classifies else "language modelling"
         raise AdapterError(
@@ -91,15 +127,10 @@ def apply_adapter(model: Any, adapter: Path) -> Any:
     """Return ``model`` with the plain adapter in the folder ``adapter`` on it, heads included.
 
     Raises:
-        AdapterError: the adapter's tensors do not fit the model.
+        AdapterError: the adapter does not fit the model: a tensor is missing, of another shape or without a place, or a
+            part of the model that no training has seen is not in it.
     """
-    from peft import PeftModel
-    from safetensors import SafetensorError
+    from balora.adapters.stored_adapter import put_on
+    from balora.adapters.targets import new_parts
 
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-            return PeftModel.from_pretrained(model, str(adapter))
-    except (RuntimeError, ValueError, KeyError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise AdapterError(f"adapter folder {adapter} does not fit the model: {reason}") from None
+    return put_on(model, adapter, drawn=() if _classifies(model) else new_parts(model))
