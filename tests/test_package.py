@@ -18,7 +18,9 @@ PROMISED = {
     "AdapterConfig",
     "attach",
     "reference_of",
+    "frozen_copy",
     "export_adapter",
+    "export_merged",
     "BALoraTrainer",
     "BALoraSFTTrainer",
 }

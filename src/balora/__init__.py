@@ -9,7 +9,9 @@ _PUBLIC = {
     # the objective: what is minimised
     "balora.objective": ("Objective", "ObjectiveConfig"),
     # adapters: what is trained, and the frozen model beside it
-    "balora.adapters": ("AdapterConfig", "attach", "reference_of", "export_adapter"),
+    "balora.adapters": (
+        "AdapterConfig", "attach", "reference_of", "frozen_copy", "export_adapter", "export_merged",
+    ),
     # trainers for transformers and for TRL
     "balora.training.trainer": ("BALoraTrainer",),
     "balora.training.sft": ("BALoraSFTTrainer",),
@@ -50,6 +52,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test keeps 
     from balora.adapters import AdapterConfig as AdapterConfig
     from balora.adapters import attach as attach
     from balora.adapters import export_adapter as export_adapter
+    from balora.adapters import export_merged as export_merged
+    from balora.adapters import frozen_copy as frozen_copy
     from balora.adapters import reference_of as reference_of
     from balora.errors import AdapterError as AdapterError
     from balora.errors import BaloraError as BaloraError

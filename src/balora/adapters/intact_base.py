@@ -17,7 +17,7 @@ def require_intact_base(model: nn.Module, modules: Iterable[nn.Module]) -> None:
     if not isinstance(model, PeftModel):
         raise AdapterError(
             f"{type(model).__name__} has no adapter to switch off: full fine-tuning changes the base itself; take "
-            "`balora.adapters.frozen_copy(model)` before training as the reference, or train an adapter with `attach`"
+            "`balora.frozen_copy(model)` before training as the reference, or train an adapter with `attach`"
         )
     for name, config in model.peft_config.items():
         if config.peft_type != PeftType.LORA:
