@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from balora.adapters.checkpoint import PREFIX, changed_tensors, embedding_keys, shared_name
 from balora.adapters.intact_base import require_intact_base
 from balora.adapters.offset import offset_modules
 from balora.adapters.reference import unwrap
@@ -29,17 +30,22 @@ class Tokenizer(Protocol):
 
 
 def export_adapter(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
-    """Write the active adapter as a plain LoRA that PEFT and every server load onto the untouched base.
+    """Write the active adapter as a plain LoRA that PEFT loads onto the untouched base.
 
     The folder holds `adapter_model.safetensors` and `adapter_config.json`, modules trained in full (classification
     heads) included. An adapter in the offset form becomes the rank-2r pair [P, B0]·[A; Q] (see
     :mod:`balora.adapters.factors`), which stays accurate when a server casts it to half precision; tensors are written
     in the precision they were trained in. It is for use, not for resuming: resume from a Trainer checkpoint.
 
+    The base is compared with its checkpoint (:func:`balora.adapters.checkpoint.changed_tensors`). If its embeddings
+    differ, since the vocabulary was resized or rows were set, they are written along, and PEFT loads them onto a base
+    that was resized alike. The file names the base by its name alone, whatever folder it lies in.
+
     The folder appears complete or not at all; it must be new or empty.
 
     Raises:
-        AdapterError: the adapter alone does not describe the tuned model (overwritten or merged base, several active).
+        AdapterError: the adapter alone does not describe the tuned model (overwritten or merged base, several active,
+            another weight of the base that differs from its checkpoint), or the model is sharded.
         OutputError: the folder holds something else or cannot be written.
     """
     adapted, adapter = _exportable(model)
@@ -47,6 +53,7 @@ def export_adapter(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
     config.inference_mode = True
     if isinstance(config.target_modules, set):
         config.target_modules = sorted(config.target_modules)  # a set would be written in another order each time
+    config.base_model_name_or_path = shared_name(config.base_model_name_or_path)
     state = _adapter_state(adapted, adapter)
 
     def write(target: Path) -> None:
@@ -95,9 +102,29 @@ def _adapter_state(model: PeftModel, adapter: str) -> dict[str, Tensor]:
     state = model.state_dict()
     for name, factor in offset_modules(model, adapter):
         state[f"{name}.weight"] = factor.weight.detach()
-    # embeddings are never trained here unless they are in modules_to_save; PEFT's "auto" would search the Hub for them
+    # PEFT's "auto" would search the Hub, and sees a changed number of rows but no changed row
     chosen = get_peft_model_state_dict(model, state_dict=state, adapter_name=adapter, save_embedding_layers=False)
+    chosen |= {key: state[key] for key in _embeddings_to_save(model)}
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in chosen.items()}
+
+
+def _embeddings_to_save(model: PeftModel) -> list[str]:
+    """Return the keys of the embeddings that differ from the checkpoint; refuse any other weight that does."""
+    changed = changed_tensors(model)
+    if not changed:
+        return []
+    state = model.state_dict(keep_vars=True)
+    embeddings = embedding_keys(model)
+    shared = {id(state[key]) for key in embeddings}
+    others = [key for key in changed if id(state[key]) not in shared]
+    if others:
+        name, more = others[0].removeprefix(PREFIX), f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        raise AdapterError(
+            f"{name}{more} of the base differs from its checkpoint {shared_name(model.get_base_model().name_or_path)!r}, "
+            "and an adapter would leave it behind: write the whole model with `export_merged`, or name the module in "
+            "`modules_to_save` before training"
+        )
+    return embeddings
 
 
 def _publish(folder: Path, write: Callable[[Path], None]) -> Path:

@@ -16,6 +16,7 @@ from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from balora.adapters.checkpoint import PREFIX, embedding_keys
 from balora.adapters.config import is_plain_name
 from balora.adapters.layer_patterns import fully_matching
 from balora.adapters.offset import ADAPTER
@@ -24,7 +25,6 @@ from balora.regular_files import SETTINGS_BYTES, open_regular, read_regular_text
 
 UNREPEATABLE_INITS = ("pissa_niter", "corda", "loftq", "lora_ga")
 """Starts for which PEFT would change the base again when it loads the adapter, and otherwise than in training."""
-PREFIX = "base_model.model."
 LORA = ".lora_"
 NAMED = 3
 """Most tensors that an error text names."""
@@ -101,7 +101,7 @@ def put_on(model: nn.Module, folder: Path, *, drawn: Iterable[str] = ()) -> Peft
         _refuse_missing(name for name in own - tensors.keys() if LORA not in name)  # PEFT would raise a bare KeyError
         result = set_peft_model_state_dict(adapted, tensors, adapter_name=ADAPTER)
         _refuse_missing(name for name in result.missing_keys if LORA in name)
-        allowed = own | _embedding_names(adapted)
+        allowed = own.union(embedding_keys(adapted))
         strangers = {name for name in tensors if LORA not in name} - allowed
         _refuse_unused(strangers.union(result.unexpected_keys))
         _refuse_drawn(adapted, drawn)
@@ -178,20 +178,6 @@ def _resolve_expressions(config: LoraConfig, names: list[str]) -> None:
         config.target_modules = set(found)
     if isinstance(config.exclude_modules, str):
         config.exclude_modules = set(fully_matching(config.exclude_modules, names))
-
-
-def _embedding_names(adapted: PeftModel) -> set[str]:
-    """Return the names under which PEFT saves the embeddings of a base whose vocabulary was resized."""
-    base = adapted.get_base_model()
-    getters = (getattr(base, name, None) for name in ("get_input_embeddings", "get_output_embeddings"))
-    layers = [layer for layer in (get() for get in getters if get is not None) if layer is not None]
-    return {
-        f"{name}.{key}"
-        for name, module in adapted.named_modules()
-        if any(module is layer for layer in layers)
-        for key in module.state_dict()
-        if "lora_" not in key and "modules_to_save" not in key and "original_module" not in key
-    }
 
 
 def _refuse_missing(names: Iterable[str]) -> None:

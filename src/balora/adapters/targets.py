@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from balora.adapters.checkpoint import lacking
 from balora.adapters.config import AdapterConfig
 from balora.errors import AdapterError, unknown_name
 
@@ -63,14 +64,23 @@ def find_targets(model: nn.Module, config: AdapterConfig) -> Targets:
 
 
 def new_parts(model: nn.Module) -> tuple[str, ...]:
-    """Return the parts of a classification model that do not come from pre-training: all beside the backbone."""
+    """Return the parts of a classification model that do not come from pre-training.
+
+    These are all parts beside the backbone, and the backbone's pooler if the checkpoint does not hold it: masked
+    language models are saved without.
+    """
     if not isinstance(model, PreTrainedModel) or model.get_output_embeddings() is not None:
         return ()
     backbone = model.base_model
     if backbone is model:
         return ()
     parts = [name for name, child in model.named_children() if child is not backbone]
+    parts += [name for name, part in model.named_modules() if name.endswith(".pooler") and _is_drawn(model, name, part)]
     return tuple(name for name in parts if list(model.get_submodule(name).parameters()))
+
+
+def _is_drawn(model: nn.Module, name: str, part: nn.Module) -> bool:
+    return bool(lacking(model, [f"{name}.{parameter}" for parameter, _ in part.named_parameters()]))
 
 
 def is_linear(module: nn.Module) -> bool:
