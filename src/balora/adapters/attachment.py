@@ -12,6 +12,7 @@ from transformers.pytorch_utils import Conv1D
 from balora.adapters.config import AdapterConfig
 from balora.adapters.factor_cache import FactorCache
 from balora.adapters.factor_progress import OnWeight, with_progress
+from balora.adapters.load_guards import guard_loading
 from balora.adapters.offset import ADAPTER, lora_layers, make_offset, refresh_magnitude
 from balora.adapters.targets import Targets, find_targets, shape_of, weight_of
 from balora.errors import AdapterError
@@ -59,6 +60,7 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight:
         make_offset(adapted, factors)
     else:
         _start_plain_lora(adapted, factors)
+    guard_loading(adapted)
     return adapted.train(model.training)
 
 

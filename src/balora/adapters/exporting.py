@@ -118,9 +118,10 @@ def _embeddings_to_save(model: PeftModel) -> list[str]:
     shared = {id(state[key]) for key in embeddings}
     others = [key for key in changed if id(state[key]) not in shared]
     if others:
-        name, more = others[0].removeprefix(PREFIX), f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        source = shared_name(getattr(model.get_base_model(), "name_or_path", None))
         raise AdapterError(
-            f"{name}{more} of the base differs from its checkpoint {shared_name(model.get_base_model().name_or_path)!r}, "
+            f"{others[0].removeprefix(PREFIX)}{more} of the base differs from its checkpoint {source!r}, "
             "and an adapter would leave it behind: write the whole model with `export_merged`, or name the module in "
             "`modules_to_save` before training"
         )

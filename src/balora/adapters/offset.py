@@ -9,6 +9,7 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from balora.adapters.factors import OffsetA, OffsetB
+from balora.adapters.load_guards import guard_hotswap
 
 ADAPTER = "default"
 """The name under which `attach` puts the adapter, PEFT's own."""
@@ -35,6 +36,7 @@ def make_offset(model: PeftModel, factors: Mapping[str, tuple[Tensor, Tensor]]) 
         put_offset(layer, ADAPTER, *factors[name])
     # PEFT has no way to hand in a LoraModel of one's own; assigning the class is how torch's own FSDP2 extends modules
     model.base_model.__class__ = OffsetTuner
+    guard_hotswap()
 
 
 def put_offset(layer: LoraLayer, adapter: str, A0: Tensor, B0: Tensor) -> None:
