@@ -61,6 +61,7 @@ def by_set_state(model: PeftModel, folder: Path) -> None:
 
 def by_state_dict(model: PeftModel, folder: Path) -> None:
     names = {key.replace(".default", ""): key for key in model.state_dict() if ".default" in key}
+    names |= {key.replace("vector.weight", "vector"): value for key, value in names.items()}
     names |= {key.replace(".modules_to_save", ""): value for key, value in names.items()}
     model.load_state_dict({names.get(n, n): t for n, t in load_file(folder / WEIGHTS).items()}, strict=False)
 

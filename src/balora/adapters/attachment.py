@@ -14,6 +14,7 @@ from balora.adapters.factor_cache import FactorCache
 from balora.adapters.factor_progress import OnWeight, with_progress
 from balora.adapters.load_guards import guard_loading
 from balora.adapters.offset import ADAPTER, lora_layers, make_offset, refresh_magnitude
+from balora.adapters.sharding import refuse_engine, refuse_sharded
 from balora.adapters.targets import Targets, find_targets, shape_of, weight_of
 from balora.errors import AdapterError
 
@@ -52,6 +53,8 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight:
             f"the model already has an adapter ({type(model).__name__}): attach to the base model, or get it back "
             "with `.unload()` first"
         )
+    refuse_engine(model)
+    refuse_sharded(model.parameters(), "given an adapter", "attach first, and shard or wrap the attached model")
     targets = find_targets(model, config)
     lora = _lora_config(model, config, targets)
     factors = _starting_factors(model, config, targets, lora.lora_alpha / lora.r, seed, on_weight)

@@ -17,10 +17,12 @@ from balora.adapters.checkpoint import PREFIX, changed_tensors, embedding_keys, 
 from balora.adapters.intact_base import require_intact_base
 from balora.adapters.offset import offset_modules
 from balora.adapters.reference import unwrap
+from balora.adapters.sharding import refuse_sharded
 from balora.errors import AdapterError, OutputError
 from balora.folders import claim_output, staged
 
 CONFIG_NAME = "adapter_config.json"
+GATHER = "gather its trained parameters into a model attached alike on one process, and export that one"
 
 
 class Tokenizer(Protocol):
@@ -88,6 +90,7 @@ def export_merged(model: nn.Module, folder: str | os.PathLike[str], tokenizer: T
 def _exportable(model: nn.Module) -> tuple[PeftModel, str]:
     adapted = unwrap(model)
     require_intact_base(adapted, adapted.modules())
+    refuse_sharded(adapted.parameters(), "exported", GATHER)
     assert isinstance(adapted, PeftModel)
     active = adapted.active_adapters
     if len(active) != 1:

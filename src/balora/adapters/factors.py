@@ -17,6 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from balora.adapters.sharding import refuse_sharded
+
+GATHER = "gather `trained` of every factor, and load it into a model attached alike on one process"
 START_TOLERANCE = 0.1
 """How far the norms of a loaded start may lie from this base's, relatively: another seed or device of the randomized
 SVD stays well below; the change A − A0 of an exported adapter, or the start for another scaling, does not."""
@@ -56,6 +59,7 @@ class OffsetFactor(nn.Module, ABC):
         return f"trained={tuple(self.trained.shape)}, dtype={self.trained.dtype}"
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        refuse_sharded([self.trained], "saved with an adapter in the offset form", GATHER)
         pair = torch.cat([self.trained, self.sign * self.origin], dim=self.axis)
         destination[prefix + "weight"] = pair if keep_vars else pair.detach()
 

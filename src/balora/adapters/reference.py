@@ -13,6 +13,7 @@ from torch._dynamo.eval_frame import OptimizedModule
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from balora.adapters.intact_base import refuse_trainable_base, require_intact_base
+from balora.adapters.sharding import refuse_engine
 
 
 @contextmanager
@@ -24,11 +25,11 @@ def reference_of(model: nn.Module) -> Iterator[nn.Module]:
     modes and `requires_grad` flags are as they were; the context may be nested. The logits are those of the base bit
     for bit, before and after training, since the base is never written.
 
-    ``model`` may be wrapped by DistributedDataParallel, DataParallel or torch.compile.
+    ``model`` may be wrapped by DistributedDataParallel, DataParallel or torch.compile, or sharded by FSDP2.
 
     Raises:
         AdapterError: with the adapter off the model is not the pre-trained one: it has no adapter, its base was
-            overwritten, merged or made trainable.
+            overwritten, merged or made trainable. Or an engine is passed in place of the model.
     """
     modules = list(model.modules())  # walked once: on a tiny model every walk is felt
     require_intact_base(unwrap(model), modules)
@@ -58,6 +59,7 @@ class ReferenceSwitch:
     """
 
     def __init__(self, model: nn.Module) -> None:
+        unwrap(model)  # an engine is refused by its name, whatever is asked of it later
         self.model = model
         self._adapters: dict[str, int] = {}
         self._modules: list[nn.Module] = []
@@ -113,13 +115,18 @@ def frozen_copy(model: nn.Module) -> nn.Module:
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """Return the model inside the wrappers of data parallelism and torch.compile."""
+    """Return the model inside the wrappers of data parallelism and torch.compile.
+
+    Raises:
+        AdapterError: an engine that is no part of the model (DeepSpeed's, FSDP1) is around it.
+    """
     while True:
         if isinstance(model, DistributedDataParallel | DataParallel):
             model = model.module
         elif isinstance(model, OptimizedModule):
             model = model._orig_mod
         else:
+            refuse_engine(model)
             return model
 
 

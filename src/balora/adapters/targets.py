@@ -60,7 +60,36 @@ def find_targets(model: nn.Module, config: AdapterConfig) -> Targets:
                 f"`rank` must be between 1 and min(out, in) = {limit} of layer {name}, got {config.rank}: lower it, "
                 "or leave this layer out of `target_modules`"
             )
+    if config.variant == "dora":
+        _refuse_dora_on_int8(model, layers)
     return Targets(layers, patterns, tuple(dict.fromkeys(full)), _task_type(model))
+
+
+def is_int8(layer: nn.Module) -> bool:
+    """Return whether a layer holds its weight in bitsandbytes' eight bits."""
+    return type(getattr(layer, "weight", None)).__name__ == "Int8Params"
+
+
+def _refuse_dora_on_int8(model: nn.Module, layers: Iterable[str]) -> None:
+    for name in layers:
+        layer = model.get_submodule(name)
+        if is_int8(layer) and layer.weight.device.type == "cpu":
+            raise AdapterError(
+                f"layer {name} holds eight-bit weights on a CPU, which PEFT's DoRA spoils at its first pass: set "
+                "`variant` to 'lora' or 'rslora', or load the base in floating point or four bits"
+            )
+
+
+def _int8_weight(layer: nn.Module) -> Tensor:
+    """Return W = q·c/127 of an int8 layer, with the scale c of each row; the layer is not touched.
+
+    PEFT's function replaces the layer's weight on a CPU, and after a forward pass, which moves the scales from the
+    weight to the layer's state, the new one lacks them: the layer could not compute any more.
+    """
+    codes: Tensor = layer.weight.data
+    scales = getattr(getattr(layer, "state", None), "SCB", None)
+    scales = getattr(layer.weight, "SCB", None) if scales is None else scales
+    return codes if scales is None else codes * scales.to(codes.device).float().view(-1, 1) / 127
 
 
 def new_parts(model: nn.Module) -> tuple[str, ...]:
@@ -104,7 +133,7 @@ def weight_of(layer: nn.Linear | Conv1D, name: str) -> Tensor:
     Raises:
         AdapterError: the weight holds no values (meta device, sharded) or cannot be read as floating point numbers.
     """
-    weight: Tensor = dequantize_module_weight(layer).detach()
+    weight: Tensor = (_int8_weight(layer) if is_int8(layer) else dequantize_module_weight(layer)).detach()
     weight = weight.T if isinstance(layer, Conv1D) else weight
     if weight.is_meta or weight.dtype not in FLOATS or tuple(weight.shape) != shape_of(layer):
         raise AdapterError(
