@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
             print(f"step {step:2}  loss {terms.loss:.4f}  task {terms.task:.4f}  consistency {terms.consistency:.2e}")
 
     if len(argv) > 1:
-        print("plain LoRA for any server:", export_adapter(model, argv[1]))
+        print("plain LoRA:", export_adapter(model, argv[1]))
 
 
 if __name__ == "__main__":

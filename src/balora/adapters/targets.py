@@ -80,7 +80,7 @@ def _refuse_dora_on_int8(model: nn.Module, layers: Iterable[str]) -> None:
             )
 
 
-def _int8_weight(layer: nn.Module) -> Tensor:
+def _int8_weight(layer: nn.Linear | Conv1D) -> Tensor:
     """Return W = q·c/127 of an int8 layer, with the scale c of each row; the layer is not touched.
 
     PEFT's function replaces the layer's weight on a CPU, and after a forward pass, which moves the scales from the

@@ -16,7 +16,7 @@ def export(
         typer.Option("--trust-remote-code", help="Allow Python code that comes with the base model, with --merged."),
     ] = False,
 ) -> None:
-    """Export a run's adapter as a plain LoRA that any server loads, or merged into its base model."""
+    """Export a run's adapter as a plain LoRA, or merged into its base model."""
     from balora.cli.assignments import remote_code_warning
     from balora.cli.output import print_lines
     from balora.cli.progress_bar import show_progress
