@@ -3,6 +3,24 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("adapters/checkpoint.py", "hostile/test_changed_bases.py"): [
+        ("half-counts-as-changed", "(present.dtype, torch.bfloat16, torch.float16)", "(present.dtype,)"),
+        ("trained-counts-as-unchanged", "not tensor.requires_grad for tensor", "True for tensor"),
+        ("path-is-passed-on", "return path.resolve().name if is_folder else name", "return name"),
+    ],
+    ("adapters/stored_adapter.py", "hostile/test_adapter_folders.py"): [
+        ("missing-are-passed", "_refuse_missing(name for name in result.missing_keys if LORA in name)", "pass"),
+        ("unused-are-passed", "_refuse_unused(strangers.union(result.unexpected_keys))", "_refuse_unused(strangers)"),
+        ("base-is-overwritten", "_refuse_unused(strangers.union(result.unexpected_keys))", "_refuse_unused(result.unexpected_keys)"),
+    ],
+    ("adapters/load_guards.py", "hostile/test_loads_into_attached.py"): [
+        ("half-is-loaded", "if missing and mine & given:", "if False:"),
+        ("strangers-are-dropped", "    if strangers:", "    if False:"),
+    ],
+    ("adapters/layer_patterns.py", "hostile/test_layer_expressions.py"): [
+        ("lookahead-inverted", "(kind is op.ASSERT)", "(kind is op.ASSERT_NOT)"),
+        ("nested-repeats-run", "return int(value[1]) > 1 or", "return False and"),
+    ],
     ("adapters/factor_cache.py", "adapters/test_factor_cache.py"): [
         ("key-without-method", '"method": method,\n        "random state": _digest(generator.get_state()) if method == "randomized" else "",', ""),
         ("key-without-rank", '"rank": rank,', ""),
