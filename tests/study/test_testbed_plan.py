@@ -1,5 +1,7 @@
 """Studies without a model: the testbed's tasks, blocks of two seeds, profiles and learning rates of its own."""
 
+import json
+
 import fakes
 import pytest
 
@@ -201,7 +203,8 @@ def test_a_cache_that_cannot_be_written_and_a_damaged_model_stop_before_the_firs
     assert config is not None
     shipped = tmp_path / "shipped" / "encoder-0"
     shipped.mkdir(parents=True)
-    (shipped / "testbed.json").write_text(f'{{"key": "{config.key()}", "sha256": "other"}}')
+    card = {"key": config.key(), "config": config.model_dump(), "files": {"model.safetensors": "another digest"}}
+    (shipped / "testbed.json").write_text(json.dumps(card))
     (shipped / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(
         ModelError, match=r"shipped model .*encoder-0: model.safetensors is damaged: install balora again"

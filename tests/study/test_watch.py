@@ -109,7 +109,7 @@ def test_a_killed_run_leaves_nothing_under_way(tmp_path: Path) -> None:
     assert (seen.active, seen.complete, seen.under_way, seen.models) == (False, False, (), 0)
     assert seen.left_seconds == 2 * 1.75 / 2, "two runs of 1.75 s each"
     assert "not running · 6/8 runs · about 0:02 left with 2 workers" in draw(seen)
-    assert f"cannot be used: {tmp_path / plan.runs[1].folder / 'run.json'}: not a whole run record" in draw(seen)
+    assert f"cannot be used: {plan.runs[1].folder}/run.json: not a whole run record" in draw(seen)
     with locked(tmp_path):
         seen = Observer(tmp_path).read()
         assert seen.active is True

@@ -7,7 +7,7 @@ import pytest
 import torch
 from training_cases import adapted, answers, examples, objective, real_spec, trainer
 
-from balora.errors import TrainingError
+from balora.errors import DataError, TrainingError
 from balora.objective.terms import Terms
 from balora.training import run as run_module
 from balora.training import telemetry as telemetry_module
@@ -41,11 +41,11 @@ def test_a_weight_that_turns_nan(tmp_path, name):
         trainer(model, objective(family, **ALL), rows, tmp_path, max_steps=5).train()
 
 
-def test_labels_of_infinity(tmp_path):
+def test_labels_of_infinity_are_refused_with_their_row(tmp_path):
     rows = examples(8, regression=True)
     for row in rows:
         row["labels"] = math.inf
-    with pytest.raises(TrainingError, match="step 1: the task loss"):
+    with pytest.raises(DataError, match="row 0: its label is inf, but must be a finite number"):
         trainer(adapted("regressor"), None, rows, tmp_path).train()
 
 
