@@ -239,6 +239,18 @@ def test_public_templates_show_calls(name: str) -> None:
     assert "None" not in said({"messages": [USER, calling()]}, public_template(name))
 
 
+@pytest.mark.parametrize("template", ["gptoss", "gptoss_training"])
+def test_what_opens_an_answer_is_learnt_where_an_earlier_thought_falls_away(template: str) -> None:
+    """gpt-oss shows the thought before a call in the prompt, and no longer once the answer stands."""
+    added = ("<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|call|>", "<|return|>")
+    case = Case(public_template(template), "<|return|>", "", added, "<|return|>")
+    row = {"messages": [USER, calling(reasoning_content="I must look."), RESULT, FINAL], "tools": [TOOL]}
+    made = render(TASKS["chat"], DataConfig(), byte_tokenizer(case))(checked(row))
+    assert "I must look." in made.prompt
+    whole = ("<|start|>assistant", "<|channel|>final<|message|>Yes, it is.")
+    assert (made.prompt[-len(whole[0]) :], made.answer) == whole
+
+
 @pytest.mark.parametrize("content", [None, ""])
 def test_a_conversation_with_a_silent_turn_is_rendered_without_a_word_for_nothing(content: Any) -> None:
     row = {"messages": [USER, {"role": "assistant", "content": content}, USER, FINAL]}

@@ -56,7 +56,7 @@ class ChatTemplate:
         """
         own = row.get("turn") or {"role": "assistant", "content": row["answer"]}
         (*before, turn), prompt, text = self._readable(row, [*row["messages"], own])
-        answer = text[len(prompt) :] if text.startswith(prompt) else self._after_header(text, before, turn, row)
+        answer = text[len(prompt) :] if text.startswith(prompt) else self._after_header(text, prompt, before, turn, row)
         answer, closed = without_tail(answer, self.end, self.added)
         eos = self.tokenizer.eos_token
         if closed and eos and answer.endswith(eos):  # the end token is added to every answer that is not closed
@@ -133,13 +133,14 @@ class ChatTemplate:
         except Exception:  # a template is a program: it refuses in its own ways
             return False
 
-    def _after_header(self, text: str, before: list[Message], turn: Message, row: Row) -> str:
-        """Return the last turn of a rendered conversation without what stands before its content."""
+    def _after_header(self, text: str, prompt: str, before: list[Message], turn: Message, row: Row) -> str:
+        """Return the last turn of a rendered conversation without the part of its opening that prompts have."""
         for answer in (ANSWER, {**turn, "content": MARK}):
             marked = _as_parts(answer) if self.wants_parts else answer
             header = self._render([*before, marked], row).rpartition(MARK)[0]
             if header and text.startswith(header):
-                return text[len(header) :]
+                opener = prompt.removeprefix(self._render(before, row))
+                return _behind(header, opener, before[-1], self.end.closing) + text[len(header) :]
         raise DataError(
             f"{_where(row)}the tokenizer's chat template writes a finished turn otherwise than it opens one, so it is "
             f"unknown where the answer begins"
@@ -155,6 +156,17 @@ class ChatTemplate:
         marked = self._render([*before, {**turn, "content": MARK}], row)
         opening = marked[len(prompt) :].partition(MARK)[0] if marked.startswith(prompt) and MARK in marked else ""
         return opening if answer.startswith(opening) else ""
+
+
+def _behind(header: str, opener: str, last: Message, closing: str) -> str:
+    """Return what stands in a finished turn's ``header`` behind the ``opener`` that prompts end with; often nothing.
+
+    gpt-oss opens with `<|start|>assistant` and goes on with the channel, which is the model's to write. Where the last
+    opener of the header is that of an earlier turn, with the ``last`` message behind it, nothing is known to follow.
+    """
+    rest = header.rpartition(opener)[2] if opener and opener in header else ""
+    texts = [closing, str(last.get("content") or "").strip()]
+    return "" if any(text and text in rest for text in texts) else rest
 
 
 def _leaves_out(answer: str, turn: Message) -> bool:
