@@ -29,6 +29,15 @@ AGREE = [
     ("####\n18", "#### 18"),
     ("####18", "#### 18"),
     ("\\boxed{\\frac{1}{2}}", "\\boxed{0.5}"),
+    ("<think>maybe \\boxed{3}</think>\nThe answer is 12.", "#### 12"),
+    ("[THINK]is the answer 3? #### 3[/THINK]It is 12.", "#### 12"),
+    ("\\boxed{12}</think>", "#### 12"),
+    ("#### 12", "<think>\n#### 3\n</think>\n\n#### 12"),
+    ("The answer is 10 (12 - 2 = 10).", "#### 10"),
+    ("#### 10 (12 - 2 = 10)", "#### 10"),
+    ("The answer is $\\frac{\\sqrt{3}}{2}$.", "\\boxed{\\frac{\\sqrt3}{2}}"),
+    ("\\boxed{2\\sqrt{3}}", "\\boxed{2 \\sqrt 3}"),
+    ("\\boxed{\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}}", "\\boxed{\\begin{pmatrix}1\\\\2\\end{pmatrix}}"),
     # numbers
     ("#### 10^6", "#### 1000000"),
     ("#### 10⁶", "#### 1,000,000"),
@@ -94,6 +103,9 @@ AGREE = [
     ("#### 5:30", "#### 5:30"),
 ]
 DIFFER = [
+    ("The answer is negative 5.", "#### 5"),
+    ("The answer is minus 5", "#### 5"),
+    ("\\boxed{\\sqrt{35}}", "\\boxed{\\sqrt35}"),
     ("#### 2x+3", "#### 2y"),
     ("#### 2x+3", "#### 2"),
     ("#### 2x+3", "#### 3"),

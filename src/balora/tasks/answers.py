@@ -30,6 +30,7 @@ NEXT_QUESTION = re.compile(
 )
 SENTENCE_END = re.compile(r"(?<!\\)[.!?]+[*_\"')\]]*(?=\s|$)")
 HEADING = re.compile(r"[^\w$\\(\[{+-]*(?:[^\W\d_]{2,}|\d+[.):] )")
+THOUGHT_END = re.compile(r"</think(?:ing)?>|\[/THINK\]")
 STEP = re.compile(
     r"^[#*_ ]*(?:step|part|case|problem|question|example|section|phase)\b[ #]*\d+", re.IGNORECASE | re.MULTILINE
 )
@@ -63,7 +64,7 @@ class Marked(NamedTuple):
 
 def final_answer(text: str) -> str | None:
     """Return the normalised final answer of a model's output, or None where none can be read with certainty."""
-    text = _before_the_next_question(text.replace("\r\n", "\n"))
+    text = _before_the_next_question(_said_aloud(text.replace("\r\n", "\n")))
     marked = _last_marked(text)
     if marked is None:
         return _bare(text) or last_number(STEP.sub("", text))
@@ -72,12 +73,18 @@ def final_answer(text: str) -> str | None:
 
 def gold_answer(solution: str) -> str | None:
     """Return the normalised final answer of a gold solution, or None where none can be read with certainty."""
-    solution = solution.replace("\r\n", "\n")
+    solution = _said_aloud(solution.replace("\r\n", "\n"))
     marked = _last_marked(solution)
     if marked is not None:
         return marked.answer
     lines = [line for line in solution.splitlines() if line.strip()]
     return _bare(solution) or only_number(lines[-1].rpartition("=")[2]) if lines else None
+
+
+def _said_aloud(text: str) -> str:
+    """Return what follows the end of the last thought; a box or "the answer is" within a thought marks nothing."""
+    ends = [match.end() for match in THOUGHT_END.finditer(text)]
+    return text[ends[-1] :] if ends and text[ends[-1] :].strip() else text
 
 
 def _bare(text: str) -> str | None:

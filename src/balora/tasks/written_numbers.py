@@ -37,7 +37,7 @@ LEAD = re.compile(
     re.IGNORECASE,
 )
 REMARK = re.compile(
-    r" \((?=[^()]*[^\W\d_])[^()]*\)$|(?:[,;]| [-—]) (?!(?:or|and)\b)[^\W\d_]{3,}\D*$|"
+    r" \((?=[^()]*[^\W\d_]|[^()]*=)[^()]*\)$|(?:[,;]| [-—]) (?!(?:or|and)\b)[^\W\d_]{3,}\D*$|"
     r",? (?:because|since|which|where)\b.*$"
 )
 
@@ -172,12 +172,13 @@ RAISED = re.compile("[⁰¹²³⁴-⁹⁺⁻]+")
 GROUP_SPACE = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
 MARKDOWN = re.compile(r"(?<![\d)])\*\*|\*\*(?![\d(])|`|<<[^<>\n]*>>|</s>|<\|[^|<>\n]*\|>")
 """Dress: bold and code, the sums that GSM8K writes between `<<` and `>>`, end tokens written out."""
-LATEX_SPACE = re.compile(r"\\[,;: ]|~|\\q?quad\b")
+LATEX_SPACE = re.compile(r"(?<!\\)\\[,;: ]|~|\\q?quad\b")
 LATEX_NOISE = re.compile(
     r"\\left(?![a-z])|\\right(?![a-z])|\\!\s*|\\displaystyle|\^\s*(?:\\circ|\{\s*\\circ\s*\})|°|\\[()]|\\\[|\\\]"
 )
 LATEX_TEXT = re.compile(r"\\(?:text|textrm|textbf|textit|mathrm|mathbf|mbox|operatorname)\s*\{([^{}]*)\}")
 ARGUMENT = r"(?:\{([^{}]*)\}|([^\s{}\\]))"
+LATEX_ROOT = re.compile(r"\\sqrt\s*\{\s*(\w)\s*\}")
 LATEX_FRACTION = re.compile(rf"(\d ?)?\\[dtc]?frac\s*{ARGUMENT}\s*{ARGUMENT}")
 NUMERATOR = re.compile(r"\s*[-+]?[\w.,\\]+\s*")
 DENOMINATOR = re.compile(r"\s*(?:[\d.,]+|[A-Za-z]|\\[A-Za-z]+)\s*")
@@ -203,6 +204,7 @@ def plain(text: str) -> str:
     text = LATEX_SPACE.sub(" ", LATEX_NOISE.sub("", text.replace("{,}", ",")))
     text = LATEX_TEXT.sub(lambda match: f" {match[1]} " if match[1][:1].isalpha() else match[1], text)
     text = MARKDOWN.sub("", text.replace("\\%", "%").replace("\\$", "$"))
+    text = LATEX_ROOT.sub(r"\\sqrt\1", text)
     for _ in range(DEEPEST):  # from the innermost fraction outwards
         text, count = LATEX_FRACTION.subn(_fraction, text)
         if not count:
@@ -253,7 +255,7 @@ IN_TEXT = re.compile(
 )
 NOT_BEFORE = re.compile(
     r"[^\W_]\Z|[\^_]\Z|\d[.,:]\Z|(?:\d|(?<![^\W\d_])[^\W\d_]|[)}\]])[ \t]*[-+*/^×÷][ \t]*\Z|"
-    r"\\[A-Za-z]+\{\Z|\\(?:sqrt|cdot|times|div|pm)\s*\Z"
+    r"\b(?:minus|negative)[ \t]+\Z|\\[A-Za-z]+\{\Z|\\(?:sqrt|cdot|times|div|pm)\s*\Z"
 )
 NOT_AFTER = re.compile(r"[^\W_]|[\^_]|[:.,]\d|[ \t]*[+*/^×÷][ \t]*[\w(]| and (?:a|one|two|three) |,?[ \t]*\\[A-Za-z]")
 LIST_MARK, LISTED = re.compile(r"(?:\A|\n)[#*> \t]*\Z"), re.compile(r"[.)][ \t]+[^\W\d_]")
