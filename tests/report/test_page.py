@@ -151,7 +151,11 @@ def test_curves_are_means_over_runs_at_the_steps_that_all_recorded(tmp_path: Pat
     found = read_dossier(tmp_path).curves
     assert found.unreadable == 3
     assert max(mean for curve in found.curves for mean in curve.means) < 99
-    assert "The steps of 3 runs are missing or damaged." in draw(read_dossier(tmp_path))
+    told = read_dossier(tmp_path).report.unreadable
+    assert [line.partition(": ")[0] for line in told] == [f"{one.folder}/series.jsonl" for one in (damaged, gone, odd)]
+    page = draw(read_dossier(tmp_path))
+    assert "The steps of 3 runs are missing or damaged." in page
+    assert all(f"{one.folder}/series.jsonl" in page for one in (damaged, gone, odd))
 
 
 def test_curves_of_too_many_runs_are_read_in_part_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from balora.errors import InputError
 from balora.objective.config import TERMS
+from balora.report.records.shareable import record_fault
 from balora.settings import Family
 from balora.study.store.study_folder import StudyRecord
 from balora.tasks.catalogue import find_task
@@ -15,6 +16,7 @@ from balora.training.seal import parse_json
 
 ARMS, RUNS = 12, 256
 """Arms, and runs of an arm and family, whose steps are read: a design of 100,000 runs stays readable in seconds."""
+SERIES = "series.jsonl"
 PARTS = ("task", *TERMS)
 QUANTITIES = ("loss", *PARTS, *(f"{part}_share" for part in PARTS))
 """What is read of a recorded step: the whole loss, each term's value, and its share of the gradient."""
@@ -39,10 +41,15 @@ class Curves:
     """The curves of a study, and what they leave out."""
 
     curves: tuple[Curve, ...] = ()
-    unreadable: int = 0
-    """Finished runs whose steps are missing or were damaged."""
+    faulty: tuple[str, ...] = ()
+    """What is wrong with the steps of finished runs that are missing or were damaged."""
     left_out: int = 0
     """Finished runs that were not read, because there are so many."""
+
+    @property
+    def unreadable(self) -> int:
+        """How many finished runs have steps that are missing or were damaged."""
+        return len(self.faulty)
 
 
 def read_curves(folder: Path, record: StudyRecord, runs: Mapping[str, RunRecord]) -> Curves:
@@ -54,24 +61,32 @@ def read_curves(folder: Path, record: StudyRecord, runs: Mapping[str, RunRecord]
             groups.setdefault((entry.arm, find_task(entry.task).family), []).append(run)
     drawn = set(list(dict.fromkeys(arm for arm, _ in groups))[:ARMS])
     found: list[Curve] = []
-    unreadable = left_out = 0
+    faulty: dict[str, str] = {}
+    left_out = 0
     for (arm, family), group in groups.items():
         chosen = group[:RUNS] if arm in drawn else []
-        series = [rows for run in chosen if (rows := _series(folder, run)) is not None]
-        unreadable += len(chosen) - len(series)
+        series: list[list[dict[str, float]]] = []
+        for run in chosen:
+            try:
+                series.append(_series(folder, run))
+            except InputError as error:
+                faulty[run.id] = record_fault(run.id, str(error))
         left_out += len(group) - len(chosen)
         found += _curves(arm, family, series)
-    return Curves(tuple(found), unreadable, left_out)
+    return Curves(tuple(found), tuple(faulty.values()), left_out)
 
 
-def _series(folder: Path, run: RunRecord) -> list[dict[str, float]] | None:
-    """Return the recorded steps of a run; none where they are missing, or are not what the run wrote."""
+def _series(folder: Path, run: RunRecord) -> list[dict[str, float]]:
+    """Return the recorded steps of a run; raise :class:`InputError` where they are missing or not what it wrote."""
+    place = folder / "runs" / run.id
+    text = read_beside(run, place, SERIES)
     try:
-        text = read_beside(run, folder / "runs" / run.id, "series.jsonl")
         rows: Any = parse_json(f"[{','.join(text.splitlines())}]")
-    except (InputError, ValueError):
-        return None
-    return rows if all(map(_is_step, rows)) else None
+    except ValueError as error:
+        raise InputError(f"{place / SERIES}: its steps cannot be read ({error})") from None
+    if not all(map(_is_step, rows)):
+        raise InputError(f"{place / SERIES}: its steps cannot be read (one is no numbers by name)")
+    return rows  # type: ignore[no-any-return]
 
 
 def _is_step(row: Any) -> bool:

@@ -1,7 +1,7 @@
 """Collect what page and exports draw: the report, and finer records of the same runs; torch-free."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from balora.report.records.averages import score_all
@@ -60,6 +60,7 @@ def read_dossier(folder: Path) -> Dossier:
 
 def assemble(record: StudyRecord, runs: Mapping[str, RunRecord], report: Report, curves: Curves) -> Dossier:
     """Return the dossier of a study's records."""
+    report = replace(report, unreadable=(*report.unreadable, *curves.faulty))
     rows = tuple(RunRow(e.arm, e.task, e.seed, e.id, runs.get(e.id)) for e in record.runs)
     return Dossier(report, _by_task(record, runs, report), sweeps(report, record, runs), curves, rows)
 

@@ -23,7 +23,7 @@ from balora.report.records.runs import (
     notes,
     shares,
 )
-from balora.report.records.shareable import base_name, one_line, shareable_command, without_paths
+from balora.report.records.shareable import base_name, one_line, record_fault, shareable_command
 from balora.report.records.wording import answer
 from balora.study.design.arms import design_arms
 from balora.study.plan.blocks import describe_blocks
@@ -136,18 +136,13 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         shares=shares(record, runs),
         inactive=inactive_terms(record, runs),
         failures=failures(record, runs),
-        unreadable=tuple(_fault(id, text) for id, text in faulty.items()),
+        unreadable=tuple(record_fault(id, text) for id, text in faulty.items()),
         notes=notes(record, runs),
         costs=costs(record, runs),
         versions=record.versions | _processors(runs),
         fingerprints=record.fingerprints,
         command=shareable_command(record.command),
     )
-
-
-def _fault(id: str, text: str) -> str:
-    """Return what is wrong with a record, whose path begins in the study's folder."""
-    return without_paths(one_line(text[max(0, text.find(f"runs/{id}")) :]))
 
 
 def _processors(runs: Mapping[str, RunRecord]) -> dict[str, str]:

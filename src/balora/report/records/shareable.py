@@ -43,6 +43,11 @@ def without_paths(text: str) -> str:
     return PATH.sub(lambda found: base_name(found[0]), text)
 
 
+def record_fault(id: str, text: str) -> str:
+    """Return what is wrong with a file of run ``id``, whose path then begins in the study's folder."""
+    return without_paths(one_line(text[max(0, text.find(f"runs/{id}")) :]))
+
+
 def shareable_command(command: str) -> str:
     """Return a command that a shell can repeat where the same names are found, without absolute paths."""
     try:

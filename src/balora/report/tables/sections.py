@@ -74,7 +74,7 @@ def sections(report: Report) -> Iterator[Section]:
         "runs",
         "Runs",
         tables=_filled(run_tables.counts(report), run_tables.failures(report)),
-        lists=_filled_lists(("Records that cannot be used", report.unreadable), ("Notes of the runs", notes)),
+        lists=_filled_lists(("Files that cannot be used", report.unreadable), ("Notes of the runs", notes)),
     )
     yield Section(
         "repeat",
