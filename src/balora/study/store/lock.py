@@ -57,7 +57,7 @@ def locked(output: Path) -> Iterator[int]:
     """
     descriptor = _acquire(output)
     try:
-        _write(descriptor, str(Owner(os.getpid(), socket.gethostname(), own_mark())))
+        _write(descriptor, str(Owner(os.getpid(), _host(), own_mark())))
         try:
             yield descriptor
         finally:
@@ -95,6 +95,11 @@ def is_locked(output: Path) -> bool | None:
         return False if owner is None else owner.is_alive()
     finally:
         os.close(descriptor)
+
+
+def _host() -> str:
+    """Return the name of this machine as one word, which a lock file can hold whatever the name is."""
+    return re.sub(r"[^\x21-\x7e]", "_", socket.gethostname())[:255] or "unnamed"
 
 
 def _acquire(output: Path) -> int:
