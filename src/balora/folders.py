@@ -50,6 +50,10 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = False) -> 
         partial.replace(path)
         if durable:
             _flush_folder(path.parent)
+    except OSError as error:
+        if error.filename is not None:  # the name that is known to the user
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

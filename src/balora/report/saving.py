@@ -25,7 +25,7 @@ def save(dossier: Dossier, folder: Path, formats: Sequence[Format] = USUAL) -> l
         OutputError: a file cannot be written.
     """
     written = []
-    with writing(folder):
+    with writing(folder, "choose another folder (`balora study report --to`)"):
         for wanted in dict.fromkeys(formats):
             for place, content in _files(dossier, wanted):
                 path = folder / place

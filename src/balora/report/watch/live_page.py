@@ -28,6 +28,6 @@ class LivePage:
         state = (snapshot.report.counts, snapshot.complete)
         if state != self._drawn:
             page = draw(read_dossier(self.path.parent), None if snapshot.complete else self._refresh)
-            with writing(self.path.parent):
+            with writing(self.path.parent, "leave out --page"):
                 write_atomic(self.path, page)
             self._drawn = state

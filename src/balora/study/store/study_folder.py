@@ -26,14 +26,11 @@ LOCKED_FILES = ("study.json", ".live.json")
 ANEW = "`balora study run` with the same arguments makes it anew, and finished runs count"
 """The way out where `study.json` cannot be used."""
 HINTS = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free space or choose another --output"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change its permissions or choose another --output"),
-    **dict.fromkeys(
-        (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL),
-        "move it away or choose another --output",
-    ),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free space or "),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change its permissions or "),
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL), "move it away or "),
 }
-"""What to do where the operating system refuses to write, by the reason."""
+"""What to do where the operating system refuses to write, by the reason, before writing elsewhere."""
 
 
 class DamagedStudyError(InputError):
@@ -287,13 +284,16 @@ def not_a_folder(place: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def writing(output: Path) -> Iterator[None]:
-    """Raise :class:`OutputError`, with a line for the user, where the operating system refuses to write."""
+def writing(output: Path, elsewhere: str = "choose another --output") -> Iterator[None]:
+    """Raise :class:`OutputError`, with a line for the user, where the operating system refuses to write.
+
+    ``elsewhere`` tells how to write to another place.
+    """
     try:
         yield
     except OSError as error:
         place = error.filename or output
-        hint = HINTS.get(error.errno or 0, "choose another --output")
+        hint = HINTS.get(error.errno or 0, "") + elsewhere
         raise OutputError(
             f"{place}: cannot be written ({error.strerror or error}): {hint}; finished runs remain"
         ) from None
