@@ -1,6 +1,8 @@
 """Move files and run folders that cannot be used below `runs/.aside`, where they no longer count; torch-free."""
 
+import errno
 import os
+import shutil
 from itertools import count
 from pathlib import Path
 
@@ -17,5 +19,10 @@ def move_aside(output: Path, path: Path) -> Path:
     (output / ASIDE).mkdir(exist_ok=True)
     places = (output / ASIDE / f"{path.name}-{number}" for number in count(1))
     place = next(place for place in places if not os.path.lexists(place))
-    path.rename(place)
+    try:
+        path.rename(place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # a folder in the lower layer of an overlay, as containers have them
+            raise
+        shutil.move(path, place)
     return place

@@ -1,5 +1,6 @@
 """Take stock of a study's run folders: set damaged ones aside, copy those that other studies finished; torch-free."""
 
+import errno
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -9,7 +10,7 @@ from balora.folders import PARTIAL, delete
 from balora.study.plan.plan import Plan, PlannedRun
 from balora.study.store.aside import move_aside
 from balora.study.store.study_folder import LOCKED_FILES, StudyRecord, read_runs, writing
-from balora.training.record import RunRecord, check_files, read_record
+from balora.training.record import AGAIN, RunRecord, check_files, read_record
 from balora.training.saved_files import copy_files, run_files
 
 RECORD = "run.json"
@@ -40,7 +41,8 @@ def take_stock(
     for id, fault in faulty.items():
         usable.pop(id, None)
         with writing(output):
-            message(f"set aside, to be run again: {fault}; now in {move_aside(output, output / 'runs' / id)}")
+            aside = move_aside(output, output / "runs" / id)
+        message(f"set aside, to be run again: {_plain(fault)}; now in {aside}")
     wanted = [one for one in plan.distinct if one.id not in usable or usable[one.id].status != "ok"]
     return usable | copy_finished(reuse, output, wanted, message)
 
@@ -54,13 +56,18 @@ def remove_partial(output: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a run's folder, which at every instant is there as a whole or not at all."""
+    """Remove a run's folder, which at every instant is there as a whole or has no record."""
     partial = folder.with_name(PARTIAL + folder.name)
     delete(partial)
     try:
         folder.rename(partial)
     except FileNotFoundError:
         return
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # a folder that lies in the lower layer of an overlay, as containers have them
+            raise
+        (folder / RECORD).unlink(missing_ok=True)  # first, so that what is left counts as unfinished
+        delete(folder)
     delete(partial)
 
 
@@ -113,9 +120,14 @@ def _to_reuse(source: Path, id: str, message: Message) -> RunRecord | None:
         run_files(source)  # refuses links and pickled files, also among those that the run did not write
         check_files(record, source)
     except InputError as error:
-        message(f"not reused: {error}")
+        message(f"not reused: {_plain(str(error))}")
         return None
     return record
+
+
+def _plain(fault: str) -> str:
+    """Return what is wrong with a run without the advice to delete it: a study repeats it anyway."""
+    return fault.removesuffix(f": {AGAIN}")
 
 
 def read_finished(folder: Path, id: str) -> RunRecord | None:
