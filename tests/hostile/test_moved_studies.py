@@ -4,12 +4,14 @@ import errno
 import os
 import shutil
 import socket
+from io import BufferedWriter
 from pathlib import Path
 
 import pytest
 from refusals import refused
 from sealed_study import carry_on, plan_of
 
+from balora.errors import OutputError
 from balora.report.records.report import read_report
 from balora.study.engine.execute import Outcome
 from balora.study.store.lock import NAME, locked
@@ -94,6 +96,19 @@ def test_a_message_about_a_run_that_is_repeated_does_not_advise_to_delete_it(stu
     assert [line.partition(":")[0] for line in messages] == ["set aside, to be run again", "not reused"]
     assert not any("delete" in line for line in messages)
     assert (other / VICTIM / "items.jsonl").read_text() == "edited"
+
+
+def test_a_copy_that_fills_the_disk_leaves_nothing(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(source: object, target: BufferedWriter, *size: int) -> None:
+        target.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfileobj", fill)
+    with pytest.raises(OutputError, match=r"No space left on device\): free space or choose another --output"):
+        carry_on(PLAN, tmp_path / "new", reuse=(study,))
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("words", [["report"], ["report", "--answer"], ["report", "--format", "latex"]], ids=" ".join)

@@ -104,9 +104,12 @@ def copy_finished(
                 partial = output / "runs" / f"{PARTIAL}copy-{planned.id}"
                 with writing(output):
                     delete(partial)
-                    copy_files([source / name for name in (*record.files, RECORD)], source, partial)
-                    remove(output / planned.folder)
-                    partial.rename(output / planned.folder)
+                    try:
+                        copy_files([source / name for name in (*record.files, RECORD)], source, partial)
+                        remove(output / planned.folder)
+                        partial.rename(output / planned.folder)
+                    finally:
+                        delete(partial)  # a full disk would stay full
                 copied[planned.id] = record
     return copied
 
