@@ -77,7 +77,8 @@ def find_model(config: TestbedConfig, family: Family) -> Path | None:
     folder = _entry(config, family)
     fault = damaged_file(folder, config) if folder.exists() else CARD
     if fault is not None and folder.exists():
-        logger.warning("balora: testbed: %s is damaged: the model is pre-trained again", folder / fault)
+        also = "" if fault == CARD else f", or what {folder / CARD} says of it"
+        logger.warning("balora: testbed: %s is damaged%s: the model is pre-trained again", folder / fault, also)
     return folder if fault is None else None
 
 
