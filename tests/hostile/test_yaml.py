@@ -68,6 +68,29 @@ def test_keys_are_taken_as_they_are_written() -> None:
     assert content == {"1": "a", "null": "b", "on": "c", "2024-01-01": "d", "1e3": "e", "true": "f"}
 
 
+@pytest.mark.parametrize("marks", ["\ufeff", "\ufeff\ufeff"])
+def test_byte_order_marks_at_the_start_are_no_part_of_a_key(marks: str) -> None:
+    assert parse(f"{marks}a: 1\r\ndata.prompt: {{question}}\r\n", "x").content == {"a": 1, "data.prompt": "{question}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("adapter: {rank: 4}\nadapter.rank: 5\n", 2),
+        ("adapter.rank: 5\ntraining.steps: 3\nadapter:\n  rank: 4\n", 4),
+        ("arms: {a: {set: {adapter.rank: 4, adapter: {rank: 5}}}}\n", 1),
+        ("arms:\n- adapter: {rank: 4}\n  adapter.rank: 5\n", 3),
+    ],
+)
+def test_a_setting_that_is_written_in_two_ways_is_given_twice(text: str, line: int) -> None:
+    ((place, fault),) = parse(text, "x").faults
+    assert (place, fault.endswith("adapter.rank: given twice")) == (line, True)
+
+
+def test_settings_of_one_group_may_be_written_in_both_ways() -> None:
+    assert not parse("adapter: {rank: 4}\nadapter.alpha: 8\nover: [{a: 1}, {a: 2}]\n", "x").faults
+
+
 REFUSED = {
     "an alias": ("a: *x\n", "aliases"),
     "an anchor": ("a: &x 1\n", "anchors"),
@@ -109,6 +132,11 @@ REFUSED = {
     "a number below floats": ("a: -1e-400\n", "outside the range"),
     "an exponent of 5,000 digits": (f"a: 1e{'9' * 5_000}\n", "outside the range"),
     "a tab": ("a:\n\t- b\n", "not YAML"),
+    "a tab after a value": ("a: [1]\t\nb: \t1\n", "write spaces instead of tabs"),
+    "a mark that YAML reserves": ("a: @b\n", "put the text in quotes"),
+    "a colon in a text": ("a: does it: help?\n", "holds `: ` in quotes"),
+    "a key without a space": ("a: 1\nb:2\nc: 3\n", "a space must follow"),
+    "stars around a word": ("a: *b*\n", "starts with `*` or `&` in quotes"),
     "an open bracket": ("a: [1\n", "not YAML"),
     "a list": ("- a\n", "expected a mapping"),
     "text": ("hello\n", "expected a mapping"),

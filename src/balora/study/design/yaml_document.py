@@ -6,6 +6,7 @@ repeated ones are faults, and only decimal numbers, `true`, `false` and `null` a
 tags are refused, because a few bytes of them stand for gigabytes or for code.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -23,6 +24,14 @@ LONGEST_KEY = 1_000
 """Most characters of a key."""
 TEMPLATE = ".data.prompt"
 """The setting whose text has placeholders: `{question}` without quotes, a mapping in YAML, is taken as it is typed."""
+ADVICE = {
+    r"character '\t'": "write spaces instead of tabs",
+    "character '": "put the text in quotes",
+    "mapping values are not allowed": "put a text that holds `: ` in quotes, and give each key a line of its own",
+    "could not find expected ':'": "a space must follow the `:` of a key, and a text that starts with a quote ends with it",
+    "alphabetic or numeric character, but found": "put a text that starts with `*` or `&` in quotes",
+}
+"""Part of what PyYAML says → what to do."""
 CONSTANTS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -62,7 +71,7 @@ def parse(text: str, source: str) -> Document:
     Raises:
         ConfigError: the text is not YAML, its top level is not a mapping, or it holds something that is not read here.
     """
-    reader = _Reader(text)
+    reader = _Reader(text.lstrip("\ufeff"))  # byte order marks, of which scripts that join files leave several
     try:
         content = reader.whole()
         if not isinstance(content, dict):
@@ -117,13 +126,14 @@ class _Reader:
             return self._list(path, depth + 1)
         start = event.start_mark.index  # type: ignore[union-attr]
         content, end = self._mapping(path, depth + 1)
-        is_template = f".{path}".endswith(TEMPLATE) and content and not any(content.values())
+        setting = re.sub(r"(\.\d+)+$", "", f".{path}")  # without places in lists
+        is_template = setting.endswith(TEMPLATE) and content and not any(content.values())
         return self._text[start:end] if is_template else content
 
     def _list(self, path: str, depth: int) -> list[Any]:
         values = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            values.append(self._value(event, path, depth))
+            values.append(self._value(event, f"{path}.{len(values)}" if path else str(len(values)), depth))
         return values
 
     def _mapping(self, path: str, depth: int) -> tuple[dict[str, Any], int]:
@@ -132,7 +142,7 @@ class _Reader:
             self._check(event, depth)
             key, line = _key(event), _line(event)
             dotted = f"{path}.{key}" if path else key
-            if key in content:
+            if dotted in self.lines:  # also as `a: {b: 1}` beside `a.b: 2`
                 self.faults.append((line, f"{dotted}: given twice"))
             self.lines[dotted] = line
             content[key] = self._value(next(self._events), dotted, depth)
@@ -164,7 +174,8 @@ def _events(text: str) -> Iterator[yaml.Event]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = printable(shortened(str(getattr(error, "problem", None) or error)))
-        raise UnreadableError(mark and mark.line + 1, f"not YAML: {problem}") from None
+        hint = next((f": {advice}" for part, advice in ADVICE.items() if part in problem), "")
+        raise UnreadableError(mark and mark.line + 1, f"not YAML: {problem}{hint}") from None
     except (ValueError, OverflowError) as error:  # an escape or a version of more than any character or number
         raise UnreadableError(None, f"not YAML: {printable(shortened(str(error)))}") from None
 
