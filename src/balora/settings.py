@@ -34,8 +34,11 @@ OTHER_NAMES = {
     "per_device_eval_batch_size": "training.eval_batch_size",
     "gradient_accumulation_steps": "training.accumulation",
     "grad_accum": "training.accumulation",
+    "grad_acc_steps": "training.accumulation",
+    "accumulate_grad_batches": "training.accumulation",
     "warmup_ratio": "training.warmup",
     "warmup_steps": "training.warmup",
+    "num_warmup_steps": "training.warmup",
     "lr_scheduler_type": "training.lr_schedule",
     "lr_scheduler": "training.lr_schedule",
     "scheduler": "training.lr_schedule",
@@ -43,6 +46,8 @@ OTHER_NAMES = {
     "label_smoothing_factor": "training.label_smoothing",
     "max_norm": "training.max_grad_norm",
     "grad_clip": "training.max_grad_norm",
+    "clip_grad_norm": "training.max_grad_norm",
+    "gradient_clipping": "training.max_grad_norm",
     "gradient_clip_val": "training.max_grad_norm",
     "seed": "training.seed",
     "random_seed": "training.seed",
@@ -67,16 +72,24 @@ OTHER_NAMES = {
     "lambda_2": "objective.diversity.weight",
     "lambda3": "objective.spectral.weight",
     "lambda_3": "objective.spectral.weight",
+    "T": "objective.consistency.temperature",
+    "K": "objective.diversity.top_k",
+    "topk": "objective.diversity.top_k",
     "model_name_or_path": "model",
     "model_name": "model",
     "base_model": "model",
+    "model_id": "model",
     "task_name": "task",
     "dataset": "data.folder",
     "dataset_name": "data.folder",
     "data_path": "data.folder",
+    "data_dir": "data.folder",
+    "train_file": "data.folder",
     "max_seq_length": "data.max_length",
     "max_seq_len": "data.max_length",
     "cutoff_len": "data.max_length",
+    "model_max_length": "data.max_length",
+    "max_source_length": "data.max_length",
     "max_train_samples": "data.train_rows",
     "max_eval_samples": "data.eval_rows",
     "prompt_template": "data.prompt",
@@ -251,10 +264,13 @@ def unknown_key(key: str, fields: Collection[str], below: Collection[str], other
         others: what users may call a setting → the setting.
     """
     usual = key.lower().replace("-", "_")
-    if usual.rpartition(".")[2] in others and usual not in fields:
-        close = [others[usual.rpartition(".")[2]]]
+    named = [name for spelling in (key, usual) if (name := spelling.rpartition(".")[2]) in others]  # `K` before `k`
+    if named and usual not in fields:
+        close = [others[named[0]]]
     else:
         close = [usual] if usual in fields else [name for name in below if name.endswith(f".{usual}")]
+        groups = (name.partition(f".{usual}.") for name in below)
+        close = close or sorted({f"{above}.{usual}" for above, found, _ in groups if found})
     if close:
         return f"unknown key {shown(key)}: did you mean {' or '.join(map(repr, close))}?"
     return unknown_name("key", key, fields)

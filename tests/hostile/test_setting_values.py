@@ -155,6 +155,16 @@ HINTS = {
     "model_name_or_path": "model",
     "max_seq_length": "data.max_length",
     "dataset": "data.folder",
+    "data_dir": "data.folder",
+    "train_file": "data.folder",
+    "model_id": "model",
+    "model_max_length": "data.max_length",
+    "num_warmup_steps": "training.warmup",
+    "gradient_clipping": "training.max_grad_norm",
+    "T": "objective.consistency.temperature",
+    "objective.K": "objective.diversity.top_k",
+    "k": "objective.spectral.k",
+    "consistency": "objective.consistency",
 }
 
 
