@@ -169,6 +169,14 @@ def test_a_tag_is_a_tag_only_with_a_name_of_html() -> None:
 
 
 @pytest.mark.parametrize(
+    "reference", ["&#" + "9" * 5_000 + ";", "&#x" + "F" * 5_000 + ";", "&#" + "0" * 5_000, "&#;&#x;&"]
+)
+def test_a_reference_to_no_character_is_no_end(reference: str) -> None:
+    ((part, action, _),) = changes(f"- **Ablated Part**: rank {reference}\n- **Action**: REMOVE")
+    assert (part.startswith("rank"), action) == (True, "remove")
+
+
+@pytest.mark.parametrize(
     ("line", "wanted"),
     [
         ("4, 8, 16", ["4", "8", "16"]),
@@ -182,6 +190,11 @@ def test_a_tag_is_a_tag_only_with_a_name_of_html() -> None:
         ("NLU forms for NLG, and vice versa", ["NLU forms for NLG, and vice versa"]),
         ("λ1 = 0.1, λ2 = 0.2", ["λ1 = 0.1, λ2 = 0.2"]),
         ("from 1 to 128", ["from 1 to 128"]),
+        ("1,000", ["1,000"]),
+        ("500 or 1,000,000", ["500 or 1,000,000"]),
+        ("4,8,16", ["4", "8", "16"]),
+        ("1.5,100", ["1.5", "100"]),
+        ("100, 200", ["100", "200"]),
         ("a, a, A", ["a"]),
         ("None", []),
         ("n/a.", []),

@@ -126,6 +126,7 @@ OPEN: list[tuple[str, str | None, str | None, str]] = [
     ("rank", "replace", "from 4 to 8", "does not name exactly one setting"),
     ("rank", "replace", "4-8", "does not name exactly one setting"),
     ("rank", "replace", "higher", "'higher'"),
+    ("training steps", "replace", "1,000", "does not name exactly one setting"),
     ("not the rank", "replace", "8", "'not'"),
     ("consistency or diversity regularizer", "remove", None, "'or'"),
     ("each regularization term", "remove", None, "'each'"),

@@ -26,6 +26,8 @@ _AND = r"\s*(?:[,;/]|,?\s*\band\b|,?\s*\bor\b)\s*"
 _NUMBERS = re.compile(
     rf"(?P<lead>[^\d,;]*?)\s*[\[({{]?\s*(?P<list>{_NUMBER}(?:{_AND}{_NUMBER})+)\s*[\])}}]?\s*\.?", re.I
 )
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+"""`1,000`: one number or two, which only its author knows."""
 _ONE_OF = re.compile(
     r"^(?:(?:any |either )?one of|either|e\.?g\.?,?|such as|for example,?|options?|values?)\b\s*:?\s*", re.I
 )
@@ -58,6 +60,8 @@ def replacements(block: Block, together: bool = False) -> list[str]:
 def _split(text: str, alone: bool) -> list[str]:
     """Split numbers always (`rank: 4, 8`), words only where one line is the whole list (`a, b or c`)."""
     text = _ONE_OF.sub("", text.strip())
+    if _THOUSANDS.search(text):
+        return [text]
     numbers = _NUMBERS.fullmatch(text)
     if numbers:
         lead = numbers["lead"].strip()

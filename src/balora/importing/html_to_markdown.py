@@ -22,6 +22,8 @@ DEEPEST = 6
 """Deepest list level that is indented further, so that lists that are never closed do not indent without end."""
 _NO_TAG = re.compile(r"<(?=[^<>]*(?:<|\Z))")
 """A `<` that is never closed; the parser would search the whole rest of the text for its end."""
+_NO_CHARACTER = re.compile(r"&#(?:x[0-9a-f]{8,}|[0-9]{8,});?", re.I)
+"""A character reference beyond every character; the parser would turn any number of its digits into a number."""
 _BLANK_LINE = re.compile(r"\n[ ]*\n")
 
 
@@ -30,7 +32,7 @@ def to_markdown(text: str) -> str:
 
     Only names of HTML elements count as tags: `rank <r> 8` and `k<min(n, d)` stay as they are.
     """
-    text = _NO_TAG.sub("&lt;", _without_comments(text))
+    text = _NO_TAG.sub("&lt;", _NO_CHARACTER.sub("\ufffd", _without_comments(text)))
     reader = _Reader(text)
     reader.feed(text)
     reader.close()
