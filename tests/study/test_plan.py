@@ -98,7 +98,9 @@ def test_arms_that_do_not_differ_for_a_task_share_the_run() -> None:
 
 def test_set_lies_over_the_profile_and_under_the_arms() -> None:
     settings = {"adapter.rank": 3, "adapter.init": "standard", "training.steps": 5}
-    with pytest.raises(ConfigError, match="arms 'ba-lora' and 'standard-initialization' are the same"):
+    with pytest.raises(
+        ConfigError, match=r"arms 'ba-lora' and 'standard-initialization' are the same .* the profile and --set"
+    ):
         plan_of("pissa-initialization", settings=settings)
     specs = [run.spec for run in plan_of("formulation-swap", settings=settings).runs]
     assert {(s.adapter.rank, s.adapter.init, s.training.steps) for s in specs if s.adapter} == {(3, "standard", 5)}

@@ -201,7 +201,7 @@ def _refuse_twins(study: Study, columns: Mapping[str, Sequence[tuple[DesignedArm
             continue
         if specs in seen:
             raise ConfigError(
-                f"arms {shown(seen[specs])} and {shown(name)} are the same with these settings on every task: "
-                "change --set, or the tasks"
+                f"arms {shown(seen[specs])} and {shown(name)} are the same on every task with what the profile and "
+                "--set give every arm: drop one of them, or change --set or the tasks"
             )
         seen[specs] = name
