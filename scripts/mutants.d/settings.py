@@ -7,7 +7,7 @@ MUTANTS = {
         ("settings-true-is-a-number", "if isinstance(value, bool):\n        raise ValueError(f\"expected a number", "if False:\n        raise ValueError(f\"expected a number"),
         ("settings-numbers-are-switches", "value is None or (type(value) is kind and kind is not int)", "value is None or kind is bool or (type(value) is kind and kind is not int)"),
         ("settings-octal-is-decimal", '"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)"', '"[-+]?[0-9]+(?:_[0-9]+)*"'),
-        ("settings-no-hints", "if usual.rpartition(\".\")[2] in others and usual not in fields:", "if False:"),
+        ("settings-no-hints", "if named and usual not in fields:", "if False:"),
     ],
     ("study/design/yaml_document.py", "hostile/test_yaml.py"): [
         ("yaml-anchors-pass", "if anchor is not None:", "if False:"),

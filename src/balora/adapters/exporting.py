@@ -18,7 +18,7 @@ from balora.adapters.intact_base import require_intact_base
 from balora.adapters.offset import offset_modules
 from balora.adapters.reference import unwrap
 from balora.adapters.sharding import refuse_sharded
-from balora.errors import AdapterError, OutputError
+from balora.errors import AdapterError, OutputError, shown
 from balora.folders import claim_output, staged
 
 CONFIG_NAME = "adapter_config.json"
@@ -124,7 +124,7 @@ def _embeddings_to_save(model: PeftModel) -> list[str]:
         more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
         source = shared_name(getattr(model.get_base_model(), "name_or_path", None))
         raise AdapterError(
-            f"{others[0].removeprefix(PREFIX)}{more} of the base differs from its checkpoint {source!r}, "
+            f"{others[0].removeprefix(PREFIX)}{more} of the base differs from its checkpoint {shown(source)}, "
             "and an adapter would leave it behind: write the whole model with `export_merged`, or name the module in "
             "`modules_to_save` before training"
         )

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Generator, Tensor, get_num_threads, uint8
 
 from balora.adapters.ranks import largest_rank
-from balora.errors import ConfigError
+from balora.errors import ConfigError, shown
 from balora.folders import cache_folder, remove_stale, write_atomic
 from balora.maths.pissa import VERSION, Factors, part_of, pissa_factors
 from balora.regular_files import is_regular
@@ -42,7 +42,7 @@ class FactorCache:
     def __init__(self) -> None:
         switch = os.environ.get(SWITCH) or "on"
         if switch not in ("on", "off"):
-            raise ConfigError(f"{SWITCH} must be 'on' or 'off', got {switch!r}")
+            raise ConfigError(f"{SWITCH} must be 'on' or 'off', got {shown(switch)}")
         self.is_on, self.folder = switch == "on", cache_folder() / "pissa"
         self._is_writable = True
 

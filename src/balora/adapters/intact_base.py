@@ -6,7 +6,7 @@ from peft import PeftModel, PeftType
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
-from balora.errors import AdapterError
+from balora.errors import AdapterError, shown
 
 OVERWRITING_INITS = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Starts of a LoRA for which PEFT writes to the base weights (`pissa` also as `pissa_niter_N`)."""
@@ -21,18 +21,20 @@ def require_intact_base(model: nn.Module, modules: Iterable[nn.Module]) -> None:
         )
     for name, config in model.peft_config.items():
         if config.peft_type != PeftType.LORA:
-            raise AdapterError(f"adapter {name!r} is of type {config.peft_type.value}: only LoRA is known to be exact")
+            raise AdapterError(
+                f"adapter {shown(name)} is of type {config.peft_type.value}: only LoRA is known to be exact"
+            )
         reason = _why_not_intact(config)
         if reason:
             raise AdapterError(
-                f"adapter {name!r} has {reason}: without the adapter the model is not the pre-trained one; load the "
-                "base again and use `attach`, which leaves it alone"
+                f"adapter {shown(name)} has {reason}: without the adapter the model is not the pre-trained one; load "
+                "the base again and use `attach`, which leaves it alone"
             )
     for module in modules:
         if isinstance(module, BaseTunerLayer) and module.merged:
             raise AdapterError(
-                f"adapter {module.merged_adapters[0]!r} is merged into the base: call `unmerge_adapter()` first, or "
-                "load the base again (unmerging leaves a rounding error in it)"
+                f"adapter {shown(module.merged_adapters[0])} is merged into the base: call `unmerge_adapter()` first, "
+                "or load the base again (unmerging leaves a rounding error in it)"
             )
 
 
@@ -40,11 +42,11 @@ def _why_not_intact(config: object) -> str | None:
     """Return what in a LoraConfig makes PEFT change the base weights, if anything."""
     init = getattr(config, "init_lora_weights", True)
     if isinstance(init, str) and init.lower().startswith(OVERWRITING_INITS):
-        return f"init_lora_weights={init!r}, for which PEFT overwrote the base with a residual"
+        return f"init_lora_weights={shown(init)}, for which PEFT overwrote the base with a residual"
     if getattr(config, "kasa_config", None) is not None:
         return "a kasa_config, for which PEFT truncated the base"
-    if getattr(config, "bias", "none") != "none":
-        return f"bias={config.bias!r}, which trains biases of the base"  # type: ignore[attr-defined]
+    if (bias := getattr(config, "bias", "none")) != "none":
+        return f"bias={shown(bias)}, which trains biases of the base"
     if getattr(config, "layer_replication", None):
         return "layer_replication, which changed the base's layers"
     return None

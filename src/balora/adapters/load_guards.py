@@ -10,7 +10,7 @@ from peft.utils import hotswap
 from torch import nn
 
 from balora.adapters.factors import OffsetFactor
-from balora.errors import AdapterError
+from balora.errors import AdapterError, shown
 
 TRAINED = (".lora_", ".modules_to_save.")
 
@@ -37,8 +37,8 @@ def _refuse_half(model: Any, state_dict: dict[str, Any], prefix: str, *unused: A
         missing = sorted(mine - given)
         if missing and mine & given:
             raise AdapterError(
-                f"the state to load lacks {missing[0]}{_more(missing)} of adapter {adapter!r}: nothing was loaded; "
-                "load the whole adapter"
+                f"the state to load lacks {missing[0]}{_more(missing)} of adapter {shown(adapter)}: nothing was "
+                "loaded; load the whole adapter"
             )
 
 

@@ -11,7 +11,7 @@ from transformers.pytorch_utils import Conv1D
 
 from balora.adapters.checkpoint import lacking
 from balora.adapters.config import AdapterConfig
-from balora.errors import AdapterError, unknown_name
+from balora.errors import AdapterError, shown, unknown_name
 
 TASK_TYPES = {
     "ForSequenceClassification": "SEQ_CLS",
@@ -161,12 +161,13 @@ def _named_linear(model: nn.Module, names: Iterable[str], full: Iterable[str]) -
         module = model.get_submodule(name)
         if not is_linear(module):
             raise AdapterError(
-                f"target module {name!r} is a {type(module).__name__}: only Linear and Conv1D layers can be adapted; "
-                "leave it out of `target_modules`"
+                f"target module {shown(name)} is a {type(module).__name__}: only Linear and Conv1D layers can be "
+                "adapted; leave it out of `target_modules`"
             )
         if _inside(name, full):
             raise AdapterError(
-                f"target module {name!r} belongs to a part that is trained in full: leave it out of `target_modules`"
+                f"target module {shown(name)} belongs to a part that is trained in full: leave it out of "
+                "`target_modules`"
             )
     return layers
 

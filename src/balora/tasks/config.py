@@ -55,11 +55,11 @@ def check_template(template: str) -> None:
     try:
         fields = [(name, spec, conv) for _, name, spec, conv in Formatter().parse(template) if name is not None]
     except ValueError as error:
-        raise ValueError(f"not a template ({error}): write a literal brace twice, got {template!r}") from None
+        raise ValueError(f"not a template ({error}): write a literal brace twice, got {shown(template)}") from None
     for name, spec, conversion in fields:
         if name not in PLACEHOLDERS:
             raise ValueError(f"{unknown_name('placeholder', name, PLACEHOLDERS)}; write a literal brace twice")
         if spec or conversion:
-            raise ValueError(f"placeholder {{{name}}} takes no format or conversion, got {template!r}")
+            raise ValueError(f"placeholder {{{name}}} takes no format or conversion, got {shown(template)}")
     if "question" not in [name for name, *_ in fields]:
-        raise ValueError(f"the prompt must contain {{question}}, got {template!r}")
+        raise ValueError(f"the prompt must contain {{question}}, got {shown(template)}")

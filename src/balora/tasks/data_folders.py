@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from balora.errors import DataError
+from balora.errors import DataError, printable, shortened, shown
 from balora.tasks.catalogue import TASKS, Task
 from balora.tasks.files import ENDINGS
 
@@ -25,9 +25,9 @@ def find_data_folder(task: Task, folder: str) -> Path:
     """
     root = Path(os.path.expanduser(folder))
     if os.path.isfile(root):
-        raise DataError(f"data.folder {folder!r} is a file: pass the folder that holds it")
+        raise DataError(f"data.folder {shown(folder)} is a file: pass the folder that holds it")
     if not os.path.isdir(root):  # unlike Path.is_dir, it never raises
-        raise DataError(f"data.folder {folder!r}: no such folder")
+        raise DataError(f"data.folder {shown(folder)}: no such folder")
     if any(SPLITS.match(stem) for stem in split_files(root)):
         _refuse_other_task(task, root)
         return root
@@ -41,7 +41,7 @@ def find_data_folder(task: Task, folder: str) -> Path:
         if matches:
             return matches[0]
     raise DataError(
-        f"data.folder {folder!r} holds neither train/validation/test files ({', '.join(ENDINGS)}) nor a folder "
+        f"data.folder {shown(folder)} holds neither train/validation/test files ({', '.join(ENDINGS)}) nor a folder "
         f"called {' or '.join((task.name, *task.aliases))}; found {_listing(root)}"
     )
 
@@ -69,8 +69,9 @@ def files_of_split(folder: Path, split: str) -> list[Path]:
     """
     files = split_files(folder).get(split_name(split))
     if not files:
+        name = shortened(printable(split_name(split)), 40)
         raise DataError(
-            f"{folder}: no file for split {split!r} ({', '.join(split_name(split) + e for e in ENDINGS)}); "
+            f"{folder}: no file for split {shown(split)} ({', '.join(f'{name}{e}' for e in ENDINGS)}); "
             f"found {_listing(folder)}"
         )
     for path in files:
@@ -82,10 +83,10 @@ def files_of_split(folder: Path, split: str) -> list[Path]:
     wanted = [(number, numbers[0][1], numbers[0][2]) for number in range(numbers[0][1])] if numbers else []
     if len(numbers) < len(files) or len({(count, suffix) for _, count, suffix in numbers}) > 1:
         names = ", ".join(path.name for path in files)
-        raise DataError(f"{folder}: {len(files)} files for split {split!r} ({names}): keep one of them")
+        raise DataError(f"{folder}: {len(files)} files for split {shown(split)} ({names}): keep one of them")
     if numbers != wanted:
         raise DataError(
-            f"{folder}: split {split!r} needs {numbers[0][1]} shards, found {len(numbers)}: fetch the missing ones"
+            f"{folder}: split {shown(split)} needs {numbers[0][1]} shards, found {len(numbers)}: fetch the missing ones"
         )
     return files
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from balora.errors import DataError
+from balora.errors import DataError, printable, shortened, shown
 from balora.tasks.catalogue import Task
 from balora.tasks.config import DataConfig
 from balora.tasks.data_folders import files_of_split, find_data_folder, split_name
@@ -69,7 +69,7 @@ def read_split(task: Task, data: DataConfig, split: str) -> Split:
         rows = [row for row in rows if row["final"] is not None] if scored else rows
     if not rows:
         source = ", ".join(map(str, files)) if files else f"{_hub(task, data)[0]} ({split})"
-        raise DataError(f"{source}: no rows in split {split!r} of task {task.name!r}")
+        raise DataError(f"{source}: no rows in split {shown(split)} of task {task.name!r}")
     return Split(rows, notes)
 
 
@@ -78,7 +78,7 @@ def _uncertain(unread: list[str], count: int, split: str, scored: bool) -> str:
     if scored and len(unread) == count:
         raise DataError(
             f"{unread[0]}: the solution has no final answer that can be read with certainty ('#### 42', "
-            f"'\\boxed{{42}}'), and so with all {count:,} rows of split {split!r}: nothing can be scored"
+            f"'\\boxed{{42}}'), and so with all {count:,} rows of split {shown(split)}: nothing can be scored"
         )
     what = "they are left out of the score" if scored else "they are trained on all the same"
     return (
@@ -128,14 +128,14 @@ def _hub_rows(task: Task, data: DataConfig, split: str) -> list[SourceRow | Brok
     import datasets
 
     name, subset = _hub(task, data)
-    shown = f"{name!r} ({subset})" if subset else repr(name)
+    named = f"{shown(name)} ({printable(shortened(subset))})" if subset else shown(name)
     try:
         rows: Any = datasets.load_dataset(name, subset, split=split)
     except (OSError, ValueError) as error:  # not found, no connection, offline mode; unknown split or configuration
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        what = f"data.folder {name!r} is no folder here, and the" if data.folder else "the"
+        what = f"data.folder {shown(name)} is no folder here, and the" if data.folder else "the"
         raise DataError(
-            f"{what} dataset {shown}, split {split!r}, cannot be loaded ({reason}): "
+            f"{what} dataset {named}, split {shown(split)}, cannot be loaded ({reason}): "
             f"pass a folder with the files as data.folder"
         ) from None
     classes = {

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from balora.errors import ConfigError, DataError, ModelError
+from balora.errors import ConfigError, DataError, ModelError, shown
 from balora.objective import ObjectiveConfig
 from balora.objective.objective import refuse_regularizers
 from balora.tasks.encoding import IGNORED
@@ -49,7 +49,7 @@ class Outputs(NamedTuple):
             return cls(count, "multi-label")
         if named != "single_label_classification":
             raise ModelError(
-                f"problem_type {named!r} in the model's configuration: expected regression, "
+                f"problem_type {shown(named)} in the model's configuration: expected regression, "
                 "single_label_classification, multi_label_classification or none"
             )
         if count == 1:

@@ -114,7 +114,8 @@ def _refuse_other_files(record: RunRecord, model: str) -> None:
     known = record.fingerprints.get("model")
     if known and Path(model).is_dir() and known != model_fingerprint(model):
         raise ModelError(
-            f"model {model!r} is not the base that the run was trained on (its files differ): pass that base as --model"
+            f"model {shown(model)} is not the base that the run was trained on (its files differ): pass that base as "
+            "--model"
         )
 
 

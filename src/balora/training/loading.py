@@ -57,12 +57,12 @@ def load_tokenizer(spec: RunSpec) -> Any:
         with silence_transformers():
             tokenizer = AutoTokenizer.from_pretrained(spec.model, trust_remote_code=spec.trust_remote_code)
     except Exception as error:  # the tokenizers library raises bare exceptions, and wrong types fail anywhere
-        raise ModelError(f"model {spec.model!r}: its tokenizer cannot be loaded: {_one_line(error)}") from None
+        raise ModelError(f"model {shown(spec.model)}: its tokenizer cannot be loaded: {_one_line(error)}") from None
     longest = getattr(tokenizer, "model_max_length", None)
     if isinstance(longest, bool) or not isinstance(longest, int | float):
         raise ModelError(
-            f"model {spec.model!r}: its tokenizer cannot be loaded: tokenizer_config.json: model_max_length must be a "
-            f"number, got {shown(longest)}"
+            f"model {shown(spec.model)}: its tokenizer cannot be loaded: tokenizer_config.json: model_max_length must "
+            f"be a number, got {shown(longest)}"
         )
     return tokenizer
 
@@ -83,7 +83,7 @@ def load_config(spec: RunSpec) -> Any:
         with silence_transformers():
             config = AutoConfig.from_pretrained(spec.model, trust_remote_code=spec.trust_remote_code)
     except Exception as error:  # as above
-        raise ModelError(f"model {spec.model!r} cannot be loaded: config.json: {_one_line(error)}") from None
+        raise ModelError(f"model {shown(spec.model)} cannot be loaded: config.json: {_one_line(error)}") from None
     if Path(spec.model).is_dir():
         _check_sizes(spec.model, config)
     _check_settings(spec.model, config)
@@ -111,7 +111,8 @@ def _check_settings(source: str, config: Any) -> None:
         value = getattr(config.get_text_config(), name, None)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < 2**31):
             raise ModelError(
-                f"model {source!r} cannot be loaded: config.json: {name} must be a whole number, got {shown(value)}"
+                f"model {shown(source)} cannot be loaded: config.json: {name} must be a whole number, got "
+                f"{shown(value)}"
             )
     for name, value in sorted(vars(config.get_text_config()).items()):
         if "dropout" not in name and not name.endswith(("_pdrop", "_drop_prob")):
@@ -119,7 +120,7 @@ def _check_settings(source: str, config: Any) -> None:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if (value is None and name == "attention_dropout") or (is_number and not 0 <= value <= 1):
             raise ModelError(
-                f"model {source!r} cannot be loaded: config.json: {name} must be a number from 0 to 1, got "
+                f"model {shown(source)} cannot be loaded: config.json: {name} must be a number from 0 to 1, got "
                 f"{shown(value)}"
             )
 
@@ -133,16 +134,16 @@ def _check_sizes(source: str, config: Any) -> None:
             getattr(text, name, None) for name in ("num_hidden_layers", "hidden_size", "vocab_size")
         )
     except (OSError, ValueError) as error:
-        raise ModelError(f"model {source!r} cannot be loaded: {_one_line(error)}") from None
+        raise ModelError(f"model {shown(source)} cannot be loaded: {_one_line(error)}") from None
     if isinstance(layers, int) and not 1 <= layers <= tensors:
         raise ModelError(
-            f"model {source!r}: config.json: num_hidden_layers is {shown(layers)}, but its files hold {tensors:,} "
+            f"model {shown(source)}: config.json: num_hidden_layers is {shown(layers)}, but its files hold {tensors:,} "
             "weights: save the model again"
         )
     if isinstance(width, int) and isinstance(tokens, int) and not 1 <= width * tokens <= values * PACKED:
         raise ModelError(
-            f"model {source!r}: config.json: vocab_size is {shown(tokens)} and hidden_size {shown(width)}, but its "
-            f"files hold {values:,} numbers: save the model again"
+            f"model {shown(source)}: config.json: vocab_size is {shown(tokens)} and hidden_size {shown(width)}, but "
+            f"its files hold {values:,} numbers: save the model again"
         )
 
 
@@ -179,7 +180,7 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
                 spec.model, output_loading_info=True, ignore_mismatched_sizes=True, **options
             )
     except Exception as error:  # damaged files raise errors of many libraries, without a common base
-        raise ModelError(f"model {spec.model!r} cannot be loaded: {_one_line(error)}") from None
+        raise ModelError(f"model {shown(spec.model)} cannot be loaded: {_one_line(error)}") from None
     _check_loaded(spec.model, model, task, loading_info)
     _check_numbers(spec.model, model)
     if half:
@@ -194,26 +195,28 @@ def _check_loaded(source: str, model: Any, task: Task, loading_info: dict[str, A
     """Raise ModelError if the files do not hold this model: transformers would fill it up with random numbers."""
     if task.family == "nlg" and _reads_both_ways(model.config):
         raise ModelError(
-            f"model {source!r} ({model.config.model_type}) reads in both directions, so it cannot generate: give a "
-            f"causal language model for task {task.name!r}"
+            f"model {shown(source)} ({model.config.model_type}) reads in both directions, so it cannot generate: give "
+            f"a causal language model for task {task.name!r}"
         )
     for name, stored, wanted in sorted(loading_info["mismatched_keys"]):
         raise ModelError(
-            f"model {source!r}: {name} is {tuple(stored)} in its files, but task {task.name!r} needs {tuple(wanted)}"
+            f"model {shown(source)}: {name} is {tuple(stored)} in its files, but task {task.name!r} needs "
+            f"{tuple(wanted)}"
         )
     drawn = {name for name, _ in _head(model)} if task.family == "nlu" else set()
     # masked language models are often saved without their pooler
     missing = sorted(name for name in loading_info["missing_keys"] if name not in drawn and "pooler" not in name)
     if missing:
         raise ModelError(
-            f"model {source!r}: {len(missing)} of its weights are not in its files ({missing[0]}): save the whole model"
+            f"model {shown(source)}: {len(missing)} of its weights are not in its files ({missing[0]}): save the "
+            "whole model"
         )
 
     known = {_numberless(name) for name, _ in model.named_parameters()}
     unused = sorted(name for name in loading_info["unexpected_keys"] if _numberless(name) in known)
     if unused:
         raise ModelError(
-            f"model {source!r}: {len(unused)} weights in its files have no place in the model that config.json "
+            f"model {shown(source)}: {len(unused)} weights in its files have no place in the model that config.json "
             f"describes ({unused[0]}): save the whole model again"
         )
 
@@ -234,8 +237,8 @@ def _check_numbers(source: str, model: Any) -> None:
         bad = int((~torch.isfinite(weight)).sum())
         if bad:  # else only the sum is too large
             raise ModelError(
-                f"model {source!r}: weight {name} has {bad:,} of {weight.numel():,} numbers that are NaN or infinite: "
-                "the file is damaged, or its training diverged: give a sound model"
+                f"model {shown(source)}: weight {name} has {bad:,} of {weight.numel():,} numbers that are NaN or "
+                "infinite: the file is damaged, or its training diverged: give a sound model"
             )
 
 

@@ -6,6 +6,7 @@ code of its own. Weights are safetensors inside the folder, everything is a regu
 
 import errno
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -43,9 +44,9 @@ def check_source(model: str, trust_remote_code: bool) -> None:
             index that names pickled files or files outside; an adapter in the folder; code that was not asked for.
     """
     folder = Path(model)
-    if not folder.is_dir():
-        if folder.is_absolute() or model.startswith((".", "~")) or folder.exists():
-            raise ModelError(f"model {model!r}: no such folder: give a model's folder, or its name on a hub")
+    if not os.path.isdir(folder):  # unlike Path.is_dir, it never raises
+        if folder.is_absolute() or model.startswith((".", "~")) or os.path.exists(folder):
+            raise ModelError(f"model {shown(model)}: no such folder: give a model's folder, or its name on a hub")
         return
     if not (folder / CONFIG).exists():
         raise ModelError(f"model folder {folder}: no {CONFIG}: give a folder saved by transformers")
@@ -186,12 +187,14 @@ def check_named_files(name: str, files: Mapping[str, Path], trust_remote_code: b
     """
     if ADAPTER in files:
         raise ModelError(
-            f"model {name!r}: is or holds an adapter ({ADAPTER}): give its base, and the adapter by --adapter"
+            f"model {shown(name)}: is or holds an adapter ({ADAPTER}): give its base, and the adapter by --adapter"
         )
     config = read_settings(files[CONFIG].parent, CONFIG) if CONFIG in files else {}
     kernel = needed_code({key: value for key, value in config.items() if key != CODE_KEY})
     if kernel is not None and not trust_remote_code:
-        raise ModelError(f"model {name!r}: config.json: {kernel} names code: pass --trust-remote-code if you trust it")
+        raise ModelError(
+            f"model {shown(name)}: config.json: {kernel} names code: pass --trust-remote-code if you trust it"
+        )
     index = read_settings(files[INDEX].parent, INDEX, RECORD_BYTES) if INDEX in files else {}
     weights = index.get("weight_map")
     named = list(weights.values()) if isinstance(weights, dict) else []
@@ -199,7 +202,7 @@ def check_named_files(name: str, files: Mapping[str, Path], trust_remote_code: b
     for one in named:
         suffix = ".json" if str(one).endswith(f"{WEIGHTS}.index.json") else ".safetensors"
         if (fault := name_fault(one, suffix)) is not None:
-            raise ModelError(f"model {name!r}: names {shown(one)} for its weights, which is {fault}")
+            raise ModelError(f"model {shown(name)}: names {shown(one)} for its weights, which is {fault}")
 
 
 def _refuse_companions(folder: Path) -> None:

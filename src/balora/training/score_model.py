@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from balora.errors import AdapterError, ModelError
+from balora.errors import AdapterError, ModelError, shown
 from balora.progress import OnProgress, Progress
 from balora.tasks.catalogue import Task, find_task
 from balora.tasks.prepared import Prepared
@@ -94,8 +94,8 @@ def load_model_to_score(spec: RunSpec, task: Task, adapter: Path | None) -> tupl
         model = apply_adapter(model, adapter)
     elif task.family == "nlu" and not _classifies(model):
         raise ModelError(
-            f"model {spec.model!r} has no trained classification head, which task {task.name!r} needs: train one with "
-            "`balora train` and pass its folder with --adapter"
+            f"model {shown(spec.model)} has no trained classification head, which task {task.name!r} needs: train one "
+            "with `balora train` and pass its folder with --adapter"
         )
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer
 

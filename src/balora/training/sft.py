@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from trl import SFTConfig, SFTTrainer
 
-from balora.errors import ConfigError
+from balora.errors import ConfigError, shown
 from balora.objective import ObjectiveConfig
 from balora.objective.config import chosen_objective
 from balora.training.counted_rows import CountedRows
@@ -68,8 +68,8 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
         refuse_other_losses(self)
         if self.args.loss_type != "nll":
             raise ConfigError(
-                f"loss_type = {self.args.loss_type!r}: the objective's task loss is the negative log-likelihood, so it "
-                "would be ignored: leave it at 'nll'"
+                f"loss_type = {shown(self.args.loss_type)}: the objective's task loss is the negative log-likelihood, "
+                "so it would be ignored: leave it at 'nll'"
             )
         count_rows_of_steps(self)
         smoothing = take_label_smoothing(self)

@@ -28,7 +28,7 @@ ADVICE = {
     r"character '\t'": "write spaces instead of tabs",
     "character '": "put the text in quotes",
     "mapping values are not allowed": "put a text that holds `: ` in quotes, and give each key a line of its own",
-    "could not find expected ':'": "a space must follow the `:` of a key, and a text that starts with a quote ends with it",
+    "could not find expected ':'": "a space must follow the `:` of a key, and a text in quotes must end with one",
     "alphabetic or numeric character, but found": "put a text that starts with `*` or `&` in quotes",
 }
 """Part of what PyYAML says → what to do."""
@@ -131,7 +131,7 @@ class _Reader:
         return self._text[start:end] if is_template else content
 
     def _list(self, path: str, depth: int) -> list[Any]:
-        values = []
+        values: list[Any] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             values.append(self._value(event, f"{path}.{len(values)}" if path else str(len(values)), depth))
         return values

@@ -202,14 +202,16 @@ def _refuse_foreign_runs(runs: Path) -> None:
 def _refuse_another(output: Path, existing: StudyRecord, record: StudyRecord) -> None:
     if existing.study.study != record.study.study:
         raise OutputError(
-            f"{output}: holds study {existing.study.study!r}, not {record.study.study!r}: choose another --output"
+            f"{output}: holds study {shown(existing.study.study)}, not {shown(record.study.study)}: choose another "
+            "--output"
         )
     if existing.identity != record.identity or existing.model != record.model:
         names = ("study file", "profile", "--set", "tasks")
         changed = [name for name, a, b in zip(names, existing.identity, record.identity, strict=True) if a != b]
         changed += ["model"] if existing.model != record.model else []
         raise OutputError(
-            f"{output}: holds study {record.study.study!r} with another {', '.join(changed)}: choose another --output"
+            f"{output}: holds study {shown(record.study.study)} with another {', '.join(changed)}: choose another "
+            "--output"
         )
 
 
