@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from refusals import run_verb
 
-from balora.folders import write_atomic
 from balora.report.records.shareable import base_name, shareable_command, shareable_settings, without_paths
 from balora.study.design.reading import find_study
 from balora.study.plan.plan import Choices, make_plan
 from balora.study.plan.suites import Tasks
-from balora.study.store.study_folder import describe
+from balora.study.store.study_folder import describe, write_study_record
 from balora.training.record import RunError, RunRecord, write_record
 
 
@@ -109,11 +108,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plan = make_plan(find_study("pissa-initialization"), choices, tasks, lambda spec: {"model": "m"})
     (folder / "runs").mkdir(parents=True)
     command = f"balora study run pissa-initialization --model {HOME}/models/tiny --data {HOME}/data --output {folder}"
-    write_atomic(folder / "study.json", describe(plan, command).model_dump_json())
+    write_study_record(folder, describe(plan, command))
     for place, run in enumerate(plan.runs):
-        record = RunRecord(
-            id=run.id, spec=run.spec, status="ok", score=50.0 + place % 7, notes=[f"read {HOME}/data/x.tsv"]
-        )
+        fields = {"id": run.id, "spec": run.spec, "fingerprints": {"model": "m"}, "notes": [f"read {HOME}/data/x.tsv"]}
+        record = RunRecord(status="ok", score=50.0 + place % 7, **fields)
         if place == 1:
             error = RunError(kind="DataError", message=f"{HOME}/data/x.tsv: torn")
             record = record.replace(status="failed", score=None, error=error)

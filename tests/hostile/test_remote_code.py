@@ -11,6 +11,7 @@ from balora.cli.assignments import gather
 from balora.errors import ConfigError
 from balora.study.design.reading import read_study
 from balora.study.plan.prepare import prepare
+from balora.training.identity import run_id
 from balora.training.record import read_record, write_record
 
 NO_FILE = "a file cannot allow Python code that comes with a model"
@@ -239,7 +240,7 @@ def test_a_forged_record_does_not_bring_its_own_base(checkpoint, model, data, ca
     assert run_verb(*train(copied(checkpoint, tmp_path / "base"), data, run)).code == 0
     record = read_record(run)
     forged = record.spec.replace(model=str(model), trust_remote_code=True)
-    write_record(record.model_copy(update={"spec": forged, "fingerprints": {}}), run)
+    write_record(record.model_copy(update={"id": run_id(forged, {}), "spec": forged, "fingerprints": {}}), run)
     ended = run_verb("export", run, "--merged", "--output", tmp_path / "merged")
     assert ended.code == 2
     check_line(ended, ASK)
