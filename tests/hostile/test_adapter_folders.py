@@ -115,6 +115,12 @@ SPOILT = {
     "a quantised start": (settings(init_lora_weights="loftq", loftq_config={"loftq_bits": 4}), "is 'loftq'"),
     "a start that is none": (settings(init_lora_weights="magic"), "does not fit the model"),
     "targets that are numbers": (settings(target_modules=[1]), "does not fit the model"),
+    "an expression for ranks that runs for years": (
+        settings(rank_pattern={"(x+x+)+y": 2}),
+        "uses a repetition within a repetition",
+    ),
+    "an expression for ranks that matches others": (settings(rank_pattern={r".*\.0\..*q_proj": 3}), "size mismatch"),
+    "an expression for scalings that is none": (settings(alpha_pattern={"(": 2}), "is no regular expression"),
     "patterns that are a list": (settings(rank_pattern=["q_proj"]), "rank_pattern holds list"),
 }
 
@@ -175,6 +181,8 @@ def test_an_adapter_for_another_task_is_refused(request, checkpoint, data, tmp_p
     refused(words(checkpoint, data, request.getfixturevalue(kind), task), says, watched=tmp_path)
 
 
+ALPHA = 2
+"""Of the adapters made here, as their rank."""
 UNHARMED = {
     "as exported": lambda folder: None,
     "trained on a base elsewhere": settings(base_model_name_or_path="/nowhere/at/all"),
@@ -182,6 +190,12 @@ UNHARMED = {
     "an expression": settings(target_modules=r".*\.(q|v)_proj"),
     "a long expression": settings(target_modules=r"(?:.*?(?:model).*?(?:self_attn|mlp).*?(?:q_proj|v_proj).*?)$"),
     "an expression that excludes": settings(exclude_modules=r".*\.mlp\..*"),
+    "expressions for ranks": settings(
+        r=3,
+        lora_alpha=1,
+        rank_pattern={r"layers\.[0-9]+\.self_attn\.q_proj": 2, r"^model.layers.\d.self_attn.v_proj": 2, "q_proj": 5},
+        alpha_pattern={r".*\.self_attn\..*": ALPHA, "v_proj": 7},
+    ),
     "a start that only new layers have": settings(init_lora_weights="gaussian"),
     "settings of a later version that are off": settings(use_magic=False, magic_config=None),
 }

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -92,7 +93,7 @@ def put_on(model: nn.Module, folder: Path, *, drawn: Iterable[str] = ()) -> Peft
     try:
         tensors = read_tensors(folder)
         _check_ranks(config, tensors)
-        _resolve_expressions(config, [name for name, _ in model.named_modules() if name])
+        _resolve_expressions(config, model)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PEFT warns of what it passes over; here that is refused below
             adapted = get_peft_model(model, config, adapter_name=ADAPTER)
@@ -132,7 +133,7 @@ def _check_settings(settings: object) -> None:
             "save it again with PEFT's `path_initial_model_for_weight_conversion`, which makes it a plain LoRA"
         )
     _check_numbers(settings)
-    for key in ("layers_pattern", "modules_to_save", "rank_pattern", "alpha_pattern", "target_parameters"):
+    for key in ("layers_pattern", "modules_to_save", "target_parameters"):
         value = settings.get(key) or ()
         for name in [value] if isinstance(value, str) else value:
             if not is_plain_name(name):
@@ -169,8 +170,12 @@ def _check_ranks(config: LoraConfig, tensors: Mapping[str, Tensor]) -> None:
         raise AdapterError(f"{CONFIG_NAME} claims rank {rank}, but no tensor has a side longer than {largest}")
 
 
-def _resolve_expressions(config: LoraConfig, names: list[str]) -> None:
+def _resolve_expressions(config: LoraConfig, model: nn.Module) -> None:
     """Replace the regular expressions of a configuration by the names of the modules that they match."""
+    names = [name for name, _ in model.named_modules() if name]
+    weights = [name for name, _ in model.named_parameters()]  # of experts in one tensor, PEFT adapts these
+    config.rank_pattern = _of_names(config.rank_pattern, names + weights)
+    config.alpha_pattern = _of_names(config.alpha_pattern, names + weights)
     if isinstance(config.target_modules, str) and config.target_modules != "all-linear":
         found = fully_matching(config.target_modules, names)
         if not found:
@@ -178,6 +183,18 @@ def _resolve_expressions(config: LoraConfig, names: list[str]) -> None:
         config.target_modules = set(found)
     if isinstance(config.exclude_modules, str):
         config.exclude_modules = set(fully_matching(config.exclude_modules, names))
+
+
+def _of_names(patterns: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return the numbers by exact name for keys that are expressions; as in PEFT, the first key that matches counts."""
+    resolved: dict[str, Any] = {}
+    for key, number in patterns.items():
+        matched = (
+            [key] if is_plain_name(key) else [f"^{re.escape(n)}" for n in fully_matching(f"(.*\\.)?({key})", names)]
+        )
+        for name in matched:
+            resolved.setdefault(name, number)
+    return resolved
 
 
 def _refuse_missing(names: Iterable[str]) -> None:
