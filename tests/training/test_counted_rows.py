@@ -258,3 +258,14 @@ def test_an_overwritten_base_is_refused_before_training():
     with pytest.raises(AdapterError, match="overwrote the base"):
         ModelLoss(model, NLG)
     ModelLoss(model, objective("nlg"))  # the task loss alone needs no reference
+
+
+def test_a_model_that_passes_by_its_own_backbone_gets_its_logits():
+    sizes = {"hidden_size": 16, "ffn_dim": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = tf.OPTConfig(vocab_size=31, max_position_embeddings=32, word_embed_proj_dim=16, **sizes)
+    model = attach(tf.OPTForCausalLM(config).eval(), AdapterConfig(rank=2))
+    tokens = torch.arange(3, 15).reshape(2, 6)
+    batch = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), "labels": tokens}
+    loss = ModelLoss(model, "ba-lora")
+    assert loss(model, batch)[0].task.item() == pytest.approx(model(**batch).loss.item(), rel=1e-5)
+    assert "passes by its own backbone" in loss.notes()[0]

@@ -109,10 +109,12 @@ class CausalRows:
             autocast: list[bool] = []
             with _last_hidden_state(model, autocast) as caught:
                 last = model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
-            hidden = caught[0]
-            if not self._checked:
-                self._check(hidden, last, autocast[0])
+            if not caught:  # OPT calls the decoder inside it
+                self.fallback = "the model passes by its own backbone"
+            elif not self._checked:
+                self._check(caught[0], last, autocast[0])
             if self.fallback is None:
+                hidden = caught[0]
                 return Rows(hidden=hidden[:, :-1][counted], at=hidden)
         with _last_hidden_state(model) as caught:
             logits = model(**inputs, use_cache=False).logits
