@@ -116,7 +116,6 @@ SPOILT = {
     "type list": (config(model_type=["llama"]), "config.json"),
     "unknown type": (config(model_type="lama"), "lama"),
     "another type": (config(model_type="mamba"), "of its weights are not in its files"),
-    "no causal model": (config(model_type="t5"), "cannot be loaded"),
     "config list": (text("config.json", "[1]"), "config.json holds list, not settings"),
     "config null": (text("config.json", "null"), "config.json holds NoneType, not settings"),
     "config empty": (text("config.json", ""), "config.json is not JSON"),
@@ -127,6 +126,9 @@ SPOILT = {
     "config pipe": (special("config.json", os.mkfifo), "config.json' is no regular file"),
     "config endless": (special("config.json", lambda path: path.symlink_to("/dev/zero")), "no regular file"),
     "config folder": (special("config.json", os.mkdir), "config.json' is no regular file"),
+    "config of a part": (config(text_config={"vocab_size": 5}), "cannot be loaded: config.json"),
+    "encoder and decoder": (config(is_encoder_decoder=True), "('llama') has an encoder and a decoder"),
+    "encoder and decoder in one": (config(model_type="t5"), "('t5') has an encoder and a decoder"),
     # the tokenizer
     "tokenizer class": (tokenizer(tokenizer_class=5), "its tokenizer cannot be loaded"),
     "tokenizer length": (tokenizer(model_max_length="5"), "model_max_length must be a number, got '5'"),
@@ -150,6 +152,7 @@ SPOILT = {
     "two": (tensors(lambda w: (w[K].fill_(NAN), w["model.norm.weight"].fill_(NAN))), f"weight {K}"),
     "one missing": (dropped("model.norm.weight"), "1 of its weights are not in its files (model.norm.weight)"),
     "shape": (tensors(lambda w: w.update({K: w[K][:-1].clone()})), f"{K} is (31, 64) in its files"),
+    "an adapter within": (tensors(lambda w: w.update({"x.lora_A.weight": torch.ones(1)})), "no place in the model"),
     "none": (tensors(lambda weights: weights.clear()), "its files hold 0 weights"),
     "other names": (tensors(lambda w: [w.update({f"x.{n}": w.pop(n)}) for n in list(w)]), "not in its files"),
     "header": (text("model.safetensors", "\x08\0\0\0\0\0\0\0{\"a\": 1}"), "model.safetensors is incomplete or damaged"),
@@ -182,6 +185,20 @@ def test_the_command_line_refuses_it_and_writes_nothing(model, data, tmp_path, n
     else:
         with nothing_written(tmp_path):
             check_line(run_verb(*words), *says)
+
+
+@pytest.mark.parametrize(("kind", "task"), [("mamba", "cola"), ("t5", "gsm8k"), ("vit", "gsm8k")])
+def test_a_kind_without_the_needed_head_is_one_short_line(model, kind, task):
+    edit(model / "config.json", model_type=kind)
+    with pytest.raises(ModelError, match=rf"\({kind!r}\) has .*: give an?(other)? .*model for task {task!r}$"):
+        load(model, task)
+
+
+@pytest.mark.parametrize("task", ["cola", "gsm8k"])
+def test_bare_tuples_are_not_asked_for(model, data, tmp_path, task):
+    usual = scores(copied(model, tmp_path / "usual"), data, task)
+    edit(model / "config.json", return_dict=False)
+    assert scores(model, data, task) == usual
 
 
 def test_sums_that_are_too_large_are_not_taken_for_infinity(model):

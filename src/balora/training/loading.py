@@ -11,7 +11,7 @@ from balora.progress import OnProgress, Progress
 from balora.tasks.catalogue import Task, find_task
 from balora.tasks.prepared import pad_id_of
 from balora.tasks.silence import silence_transformers
-from balora.training.model_folder import REPOSITORY_FILES, check_named_files, check_source, weight_files
+from balora.training.model_folder import CODE_KEY, REPOSITORY_FILES, check_named_files, check_source, weight_files
 from balora.training.safetensors_header import count_values
 from balora.training.spec import RunSpec
 
@@ -82,6 +82,7 @@ def load_config(spec: RunSpec) -> Any:
     try:
         with silence_transformers():
             config = AutoConfig.from_pretrained(spec.model, trust_remote_code=spec.trust_remote_code)
+            vars(config.get_text_config())  # the settings of a part may be anything, where the kind of model has none
     except Exception as error:  # as above
         raise ModelError(f"model {shown(spec.model)} cannot be loaded: config.json: {_one_line(error)}") from None
     if Path(spec.model).is_dir():
@@ -166,8 +167,10 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
         "trust_remote_code": spec.trust_remote_code,
         "use_safetensors": True,
         "dtype": torch.bfloat16 if half else torch.float32,
+        "return_dict": True,  # config.json may ask for bare tuples, of which nothing can be read by name
     }
     kind: Any = AutoModelForCausalLM
+    _check_kind(spec.model, config, task)
     if task.family == "nlu":
         kind = AutoModelForSequenceClassification
         tokens = getattr(config.get_text_config(), "vocab_size", None)
@@ -189,6 +192,22 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     if task.family == "nlu":  # the checkpoint may have been tuned for another kind of task
         model.config.problem_type = "regression" if task.regression else "single_label_classification"
     return model.eval()
+
+
+def _check_kind(source: str, config: Any, task: Task) -> None:
+    """Raise ModelError for a kind of model that transformers has, but not for tasks of this family."""
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    generates = task.family == "nlg"
+    kind, wanted = (
+        (AutoModelForCausalLM, "a causal language") if generates else (AutoModelForSequenceClassification, "another")
+    )
+    of_both = generates and getattr(config, "is_encoder_decoder", False)
+    if of_both or (type(config) not in kind._model_mapping and not hasattr(config, CODE_KEY)):
+        lack = "has an encoder and a decoder" if of_both else "has no head for it in transformers"
+        raise ModelError(
+            f"model {source!r} ({shown(config.model_type)}) {lack}: give {wanted} model for task {task.name!r}"
+        )
 
 
 def _check_loaded(source: str, model: Any, task: Task, loading_info: dict[str, Any]) -> None:
@@ -213,7 +232,7 @@ def _check_loaded(source: str, model: Any, task: Task, loading_info: dict[str, A
         )
 
     known = {_numberless(name) for name, _ in model.named_parameters()}
-    unused = sorted(name for name in loading_info["unexpected_keys"] if _numberless(name) in known)
+    unused = sorted(name for name in loading_info["unexpected_keys"] if _numberless(name) in known or ".lora_" in name)
     if unused:
         raise ModelError(
             f"model {shown(source)}: {len(unused)} weights in its files have no place in the model that config.json "
