@@ -34,10 +34,10 @@ help:  ## show this list of commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 study: $(VENV)/.ready-run  ## run the two main studies on the testbed, or on MODEL=… DATA=… ([PROFILE=quick] [OUTPUT=runs] [WORKERS=N])
-	@set -e; for study in $(STUDIES); do \
+	@set -e; reuse=(); for study in $(STUDIES); do \
 	  $(BIN)/balora study run $$study $(if $(MODEL),--model "$(MODEL)" --data "$(DATA)") \
-	    --profile $(PROFILE) $(if $(WORKERS),--workers $(WORKERS)) --output "$(OUTPUT)/$$study" \
-	    $(STUDIES:%=--reuse "$(OUTPUT)/%"); \
+	    --profile $(PROFILE) $(if $(WORKERS),--workers $(WORKERS)) --output "$(OUTPUT)/$$study" "$${reuse[@]}"; \
+	  reuse+=(--reuse "$(OUTPUT)/$$study"); \
 	done; \
 	for study in $(STUDIES); do $(BIN)/balora study report "$(OUTPUT)/$$study" --answer; done
 

@@ -289,10 +289,11 @@ def test_a_study_whose_metric_has_no_task_is_refused(study: Path) -> None:
     refused(["study", "report", study], "it is judged by 'nlu_avg', but has no task of that kind", watched=study)
 
 
-@pytest.mark.parametrize("folder", ["missing", "empty", "file"])
+@pytest.mark.parametrize("folder", ["missing", "empty", "file", "events"])
 def test_reuse_of_a_folder_without_a_study_is_refused(folder: str, study: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
+    (tmp_path / "events" / "runs" / "first").mkdir(parents=True)  # as TensorBoard's users have
     what = "no such folder" if folder == "missing" else "no study here"
     with nothing_written(tmp_path), pytest.raises(InputError, match=rf"^--reuse {tmp_path / folder}: {what}.*pass the"):
         carry_on(PLAN, tmp_path / "new", reuse=[study, tmp_path / folder])

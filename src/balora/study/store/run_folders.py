@@ -20,9 +20,14 @@ Message = Callable[[str], None]
 def check_reuse(others: Sequence[Path], output: Path) -> None:
     """Raise :class:`InputError` for a folder of `--reuse` that holds no study, unless it is ``output`` itself."""
     for other in others:
-        if not (other / "runs").is_dir() and other.absolute() != output.absolute():
-            what = "no study here (no runs folder)" if other.exists() else "no such folder"
+        if not _holds_runs(other) and other.absolute() != output.absolute():
+            what = "no study here (no study.json and no run)" if other.exists() else "no such folder"
             raise InputError(f"--reuse {other}: {what}: pass the --output folder of `balora study run`")
+
+
+def _holds_runs(folder: Path) -> bool:
+    """Return whether ``folder`` is a study's; one whose `study.json` is lost may still hold finished runs."""
+    return (folder / "study.json").is_file() or any((folder / "runs").glob(f"*/{RECORD}"))
 
 
 def take_stock(
