@@ -57,7 +57,7 @@ MUTANTS = {
     ],
     ("report/records/curves.py", "report/test_page.py"): [
         ("steps-of-some-runs", "if len(values) == len(having)}", "if values}"),
-        ("damaged-steps-used", 'text = read_beside(run, folder / "runs" / run.id, "series.jsonl")', 'text = (folder / "runs" / run.id / "series.jsonl").read_text()'),
+        ("damaged-steps-used", "text = read_beside(run, place, SERIES)", "text = (place / SERIES).read_text()"),
         ("all-runs-read", "chosen = group[:RUNS]", "chosen = group[:]"),
     ],
     ("report/records/sweeps.py", "report/test_figures.py"): [

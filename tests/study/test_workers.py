@@ -90,11 +90,11 @@ def test_another_pool_leaves_the_same_records(tmp_path: Path) -> None:
 
 
 class Careless(InProcess):
-    """A pool that delivers ends twice and progress before the start, drops the record of one run, or gives up early."""
+    """A pool that delivers ends twice and progress before the start, leaves out one run or its record, or gives up."""
 
-    def __init__(self, forgets: str = "", most: int = 99) -> None:
+    def __init__(self, leaves_out: str = "", forgets: str = "", most: int = 99) -> None:
         super().__init__()
-        self.forgets, self.most = forgets, most
+        self.leaves_out, self.forgets, self.most = leaves_out, forgets, most
 
     def carry_out(self, stages: Sequence[Sequence[Job]], output: Path, lock: int) -> Generator[Event]:
         for number, job in enumerate(job for stage in stages for job in stage):
@@ -102,13 +102,21 @@ class Careless(InProcess):
                 return
             yield Event("progress", job, progress=Progress("train", 1, 2))
             yield Event("started", job)
-            end = carry_out(job, lambda progress: None)._replace(job=job)
+            end = Event("done", job)
+            if job.id != self.leaves_out:
+                end = carry_out(job, lambda progress: None)._replace(job=job)
             yield from [Event("done", job)] if job.id == self.forgets else [end, end]
 
 
-def test_a_pool_may_deliver_twice_and_a_lost_record_costs_one_run(tmp_path: Path) -> None:
+def test_a_run_that_has_finished_counts_although_the_pool_lost_its_record(tmp_path: Path) -> None:
     plan = plan_of()
     outcome, _ = go(plan, tmp_path, pool=Careless(forgets=plan.runs[0].id))
+    assert (outcome.ok, outcome.failed) == (len(plan.distinct), 0)
+
+
+def test_a_pool_may_deliver_twice_and_a_run_left_out_costs_one_run(tmp_path: Path) -> None:
+    plan = plan_of()
+    outcome, _ = go(plan, tmp_path, pool=Careless(leaves_out=plan.runs[0].id))
     assert (outcome.ok, outcome.failed) == (len(plan.distinct) - 1, 1)
     record = read_record(tmp_path / plan.runs[0].folder)
     assert record is not None
