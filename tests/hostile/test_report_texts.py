@@ -264,6 +264,7 @@ DRAWN = {"svg", "g", "path", "rect", "line", "text", "clipPath", "defs", "circle
 
 
 @pytest.mark.parametrize("part", range(4))
+@pytest.mark.slow
 def test_every_figure_is_drawn_with_each_name(patch: pytest.MonkeyPatch, part: int) -> None:
     """In a process of its own: a control character ends the process that draws it."""
     arms = list(NAMES)[part::4]

@@ -265,6 +265,7 @@ def test_home_is_expanded_in_settings(key: str, home: Path) -> None:
         ("study", "plan", "regularizers", "--model=m", "--data={}"),
     ],
 )
+@pytest.mark.slow
 def test_home_is_expanded_in_every_option(words: tuple[str, ...], home: Path) -> None:
     refused([word.format("~/none") for word in words], f"{home}/none", watched=home.parent)
 

@@ -203,6 +203,7 @@ def test_no_file_of_a_verb_takes_the_place_of_a_closed_stream(redirection: str, 
 @pytest.mark.parametrize(
     "variables", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
 )
+@pytest.mark.slow
 def test_a_locale_without_unicode_ends_a_verb_as_any_other(variables: dict[str, str]) -> None:
     done = shell("", "study", "list", **variables)
     assert done.returncode == 0

@@ -55,6 +55,7 @@ def test_the_task_loss_is_transformers_own(case, tmp_path):
 
 
 @pytest.mark.parametrize("case", AS_TRANSFORMERS)
+@pytest.mark.slow
 def test_accumulated_steps_are_means_over_all_their_rows(case, tmp_path):
     whole, _ = both(case, tmp_path, max_steps=1, per_device_train_batch_size=8)
     parts, _ = both(case, tmp_path, max_steps=1, per_device_train_batch_size=2, gradient_accumulation_steps=4)
@@ -64,6 +65,7 @@ def test_accumulated_steps_are_means_over_all_their_rows(case, tmp_path):
 
 
 @pytest.mark.parametrize("case", ["ignored rows", "column with ignored rows"])
+@pytest.mark.slow
 def test_smoothing_leaves_ignored_rows_out_as_transformers_does(case, tmp_path):
     ours, theirs = both(case, tmp_path, label_smoothing_factor=0.2)
     for made in (ours, theirs):
