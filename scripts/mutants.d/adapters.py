@@ -6,7 +6,7 @@ MUTANTS = {
     ("adapters/checkpoint.py", "hostile/test_changed_bases.py"): [
         ("half-counts-as-changed", "(present.dtype, torch.bfloat16, torch.float16)", "(present.dtype,)"),
         ("trained-counts-as-unchanged", "not tensor.requires_grad for tensor", "True for tensor"),
-        ("path-is-passed-on", "return path.resolve().name if is_folder else name", "return name"),
+        ("path-is-passed-on", 'return path.resolve().name or "model" if is_folder else name', "return name"),
     ],
     ("adapters/stored_adapter.py", "hostile/test_adapter_folders.py"): [
         ("missing-are-passed", "_refuse_missing(name for name in result.missing_keys if LORA in name)", "pass"),

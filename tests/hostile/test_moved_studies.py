@@ -22,19 +22,6 @@ PLAN = plan_of()
 VICTIM = PLAN.runs[2].folder
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished") / "s"
-    carry_on(PLAN, folder)
-    return folder
-
-
-@pytest.fixture
-def study(finished: Path, tmp_path: Path) -> Path:
-    """A copy of a finished study."""
-    return Path(shutil.copytree(finished, tmp_path / "s"))
-
-
 @pytest.fixture
 def overlay(study: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folders that are there now cannot be renamed, as those of an image's lower layer cannot in a container."""

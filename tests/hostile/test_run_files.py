@@ -22,19 +22,6 @@ PLAN = plan_of()
 WEIGHTS = Path("adapter") / "adapter_model.safetensors"
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished") / "s"
-    carry_on(PLAN, folder)
-    return folder
-
-
-@pytest.fixture
-def study(finished: Path, tmp_path: Path) -> Path:
-    """A copy of a finished study."""
-    return Path(shutil.copytree(finished, tmp_path / "s"))
-
-
 def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1

@@ -9,11 +9,11 @@ import pytest
 from model_cases import QUICK_WORDS, bomb, copied, small_data
 from refusals import refused, run_verb
 
-from balora.errors import InputError
+from balora.adapters.checkpoint import shared_name
 from balora.study.plan.plan import PlannedRun
 from balora.study.store.run_folders import copy_finished
 from balora.training.record import read_record, write_record
-from balora.training.saved_files import adapter_files, check_digests, public_name, run_files
+from balora.training.saved_files import run_files
 
 SECRET = "a secret that nobody asked for"
 ADAPTER = {"adapter_config.json", "adapter_model.safetensors"}
@@ -183,14 +183,6 @@ def test_a_trained_model_is_exported_with_its_templates_and_without_the_rest(run
     assert "notes.md" not in exported
 
 
-def test_digests_in_the_record_are_checked(run):
-    folder = run("lora")
-    files = adapter_files(folder / "adapter")
-    check_digests(files, folder, {"adapter/other": "0"})
-    with pytest.raises(InputError, match=r"adapter_model\.safetensors: was edited or damaged"):
-        check_digests(files, folder, {f"adapter/{W}": "0" * 64})
-
-
 # --- paths of this machine ----------------------------------------------------------------------------------------
 
 
@@ -231,14 +223,14 @@ def test_the_adapter_of_a_run_names_its_base_too_and_the_run_can_still_be_export
     ],
 )
 def test_the_public_name_of_a_base(model, name):
-    assert public_name(model) == name
+    assert shared_name(model) == name
 
 
 def test_a_folder_below_this_one_has_its_last_name(tmp_path, monkeypatch):
     (tmp_path / "models" / "llama").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    assert public_name("models/llama") == "llama"
-    assert public_name("models/other") == "models/other"  # not there: a name on a hub
+    assert shared_name("models/llama") == "llama"
+    assert shared_name("models/other") == "models/other"  # not there: a name on a hub
 
 
 # --- reused runs --------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -21,20 +20,6 @@ from balora.study.store.study_folder import read_study_record
 from balora.training.record import read_record
 
 PLAN = plan_of()
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished") / "s"
-    outcome, _ = carry_on(PLAN, folder)
-    assert outcome.ok == 8
-    return folder
-
-
-@pytest.fixture
-def study(finished: Path, tmp_path: Path) -> Path:
-    """A copy of a finished study."""
-    return Path(shutil.copytree(finished, tmp_path / "s"))
 
 
 def report_of(folder: Path) -> dict[str, Any]:

@@ -23,19 +23,6 @@ PLAN = plan_of()
 DONE = Outcome(8, 8, 0, 0, 0)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished") / "s"
-    carry_on(PLAN, folder)
-    return folder
-
-
-@pytest.fixture
-def study(finished: Path, tmp_path: Path) -> Path:
-    """A copy of a finished study."""
-    return Path(shutil.copytree(finished, tmp_path / "s"))
-
-
 @pytest.fixture
 def precious(tmp_path: Path) -> Path:
     """A folder outside the study, in which nothing may change."""

@@ -74,7 +74,7 @@ def shared_name(name: str | None) -> str | None:
         if part.startswith("models--"):  # a snapshot in the Hub's cache
             return part.removeprefix("models--").replace("--", "/")
     is_folder = path.is_absolute() or name.startswith((".", "~")) or path.is_dir() or len(path.parts) > 2
-    return path.resolve().name if is_folder else name
+    return path.resolve().name or "model" if is_folder else name
 
 
 def embedding_keys(model: PeftModel) -> list[str]:

@@ -14,7 +14,7 @@ from balora.errors import DataError, printable, shortened, shown
 from balora.tasks.conversations import Message, with_arguments
 from balora.tasks.exchange import Exchange
 from balora.tasks.row_checks import Row
-from balora.tasks.turn_end import ANSWER, MARK, QUESTION, TurnEnd, added_tokens, turn_end, without_tail
+from balora.tasks.turn_end import ANSWER, MARK, QUESTION, TurnEnd, added_tokens, as_parts, turn_end, without_tail
 
 PROVEN_ROLES = ("developer", "tool")
 """Roles that many templates do not know; some leave such a message out without a word."""
@@ -42,7 +42,7 @@ class ChatTemplate:
     def wants_parts(self) -> bool:
         """Whether the template shows a text only as a list of parts, as some of models with images do."""
         turns = [QUESTION, ANSWER]
-        parts = list(map(_as_parts, turns))
+        parts = list(map(as_parts, turns))
         return not self._shows(turns) and self._shows(parts)
 
     def exchange(self, row: Row) -> Exchange:
@@ -101,7 +101,7 @@ class ChatTemplate:
             form = [with_arguments(_silent(message, silence), as_text=as_text) for message in messages]
             if as_system:
                 form = [{**m, "role": "system"} if m["role"] == "developer" else m for m in form]
-            yield list(map(_as_parts, form)) if self.wants_parts else form
+            yield list(map(as_parts, form)) if self.wants_parts else form
 
     def _missing(self, messages: list[Message], row: Row) -> str | None:
         """Return what of a conversation the template does not show; None if it shows everything that is proven.
@@ -113,7 +113,7 @@ class ChatTemplate:
             changed = dict(message)
             if message["role"] in PROVEN_ROLES and message.get("content"):
                 changed["content"] = _mark(proven, f"message {number}, of the role {message['role']!r}")
-                changed = _as_parts(changed) if self.wants_parts else changed
+                changed = as_parts(changed) if self.wants_parts else changed
             calls = []
             for call in message.get("tool_calls", []):
                 name = _mark(proven, f"the call of {shown(call['function']['name'])} in message {number}")
@@ -136,7 +136,7 @@ class ChatTemplate:
     def _after_header(self, text: str, prompt: str, before: list[Message], turn: Message, row: Row) -> str:
         """Return the last turn of a rendered conversation without the part of its opening that prompts have."""
         for answer in (ANSWER, {**turn, "content": MARK}):
-            marked = _as_parts(answer) if self.wants_parts else answer
+            marked = as_parts(answer) if self.wants_parts else answer
             header = self._render([*before, marked], row).rpartition(MARK)[0]
             if header and text.startswith(header):
                 opener = prompt.removeprefix(self._render(before, row))
@@ -203,9 +203,3 @@ def _silent(message: Message, silence: str) -> Message:
     if silence == "empty":
         return {**message, "content": ""}
     return {name: value for name, value in message.items() if name != "content"}
-
-
-def _as_parts(message: Message) -> Message:
-    if not isinstance(message.get("content"), str):
-        return message
-    return {**message, "content": [{"type": "text", "text": message["content"]}]}

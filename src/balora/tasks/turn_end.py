@@ -56,7 +56,7 @@ def _after_answer(tokenizer: Any, following: list[dict[str, str]]) -> str | None
     """Return what the template writes after an answer, before ``following``; None if it refuses every conversation."""
     for before in ([QUESTION], [SYSTEM, QUESTION]):
         for parts in (False, True):
-            turns = [_as_parts(turn) if parts else turn for turn in (*before, ANSWER, *following)]
+            turns = [as_parts(turn) if parts else turn for turn in (*before, ANSWER, *following)]
             try:
                 text: str = tokenizer.apply_chat_template(turns, tokenize=False)
             except Exception:  # a template is a program: it refuses in its own ways
@@ -66,7 +66,10 @@ def _after_answer(tokenizer: Any, following: list[dict[str, str]]) -> str | None
     return None
 
 
-def _as_parts(turn: dict[str, str]) -> dict[str, Any]:
+def as_parts(turn: dict[str, Any]) -> dict[str, Any]:
+    """Return a turn with its text as a list of one part, as templates of models with images want it."""
+    if not isinstance(turn.get("content"), str):
+        return turn
     return {**turn, "content": [{"type": "text", "text": turn["content"]}]}
 
 

@@ -17,7 +17,6 @@ from balora.training.saved_files import (
     adapter_files,
     copy_files,
     left_out,
-    name_base,
     trained_files,
 )
 from balora.training.score_model import apply_adapter, check_adapter
@@ -75,8 +74,6 @@ def export_run(
             _merge(record, base, result, work, on_progress or (lambda progress: None))
         else:
             copy_files(files, result, work)
-            if record.spec.adapter is not None:
-                name_base(work, record.spec.model)
     return folder
 
 

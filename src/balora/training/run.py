@@ -35,7 +35,7 @@ from balora.training.matching import matched_config
 from balora.training.probe import fit_head
 from balora.training.record import Cost, RunError, RunRecord, packed_rows, write_record
 from balora.training.reference.location import reference_folder
-from balora.training.saved_files import ADAPTER, TRAINED, name_base
+from balora.training.saved_files import ADAPTER, TRAINED
 from balora.training.spec import RunSpec
 from balora.training.trainer import BALoraTrainer
 
@@ -246,7 +246,6 @@ class _Run:
             self.tokenizer.save_pretrained(folder / TRAINED)
         else:
             export_adapter(self.trainer.model, folder / ADAPTER)
-            name_base(folder / ADAPTER, self.spec.model)
 
     def cost(self, clock: Clock) -> Cost:
         spent = Cost(peak_memory_mb=clock.peak_memory_mb(), **clock.laps)

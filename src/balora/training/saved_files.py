@@ -4,17 +4,15 @@ A run's folder may come from somebody else. A link in it would deliver a file fr
 pickled file would run code where the copy is loaded.
 """
 
-import hashlib
 import json
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from balora.errors import AdapterError, InputError, ModelError, shown
-from balora.folders import write_atomic
 from balora.regular_files import SETTINGS_BYTES, is_regular, open_regular, read_regular_text
 from balora.training.model_folder import PICKLED, model_files, read_settings, weight_files
 from balora.training.safetensors_header import read_header
@@ -89,21 +87,6 @@ def _require_whole(paths: Iterable[Path], place: str, kind: type[InputError]) ->
             raise kind(f"{place}: {path.name} holds no tensor: {AGAIN}")
 
 
-def check_digests(files: Iterable[Path], folder: Path, digests: Mapping[str, str]) -> None:
-    """Raise :class:`InputError` for a file below ``folder`` whose SHA-256 is not the one that ``digests`` may hold."""
-    for path in files:
-        known = digests.get(path.relative_to(folder).as_posix())
-        if known is not None and known != _sha256(path):
-            raise InputError(
-                f"{path}: was edited or damaged: its content does not match its digest in run.json: {AGAIN}"
-            )
-
-
-def _sha256(path: Path) -> str:
-    with open(open_regular(path, links=False), "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def copy_files(files: Iterable[Path], folder: Path, target: Path) -> None:
     """Copy ``files``, which lie below ``folder``, to the same places below ``target``."""
     for path in files:
@@ -133,21 +116,3 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise AdapterError(f"adapter folder {folder}: {ADAPTER_CONFIG} holds no settings: {AGAIN}")
     return content
-
-
-def name_base(folder: Path, model: str) -> None:
-    """Write the name of ``model`` in the place of its path into the configuration of the adapter in ``folder``."""
-    content = {**read_adapter_config(folder), "base_model_name_or_path": public_name(model)}
-    write_atomic(folder / ADAPTER_CONFIG, json.dumps(content, indent=2, sort_keys=True))
-
-
-def public_name(model: str) -> str:
-    """Return what a base model is called on other machines: its name on a hub, or the name of its folder alone."""
-    path = Path(model)
-    if not path.is_absolute() and not model.startswith((".", "~")) and not path.is_dir():
-        return model
-    path = path.absolute()
-    repository = path.parent.parent.name
-    if path.parent.name == "snapshots" and repository.startswith("models--"):  # the Hub's cache
-        return repository.removeprefix("models--").replace("--", "/")
-    return path.resolve().name or "model"
