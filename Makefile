@@ -27,7 +27,7 @@ $(error make study takes a model together with its data, `make study MODEL=FOLDE
 endif
 endif
 
-.PHONY: help study test test-slow bench calibration check mutants package constraints browser
+.PHONY: help study test test-slow bench calibration check mutants package constraints browser sandbox
 .DEFAULT_GOAL := help
 
 help:  ## show this list of commands
@@ -67,6 +67,10 @@ mutants: $(VENV)/.ready-test  ## break the code on purpose and expect the tests 
 browser:  ## install chromium for the tests of the page (as root, on Debian)
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null
+
+sandbox:  ## install bubblewrap, in which generated programs run (as root, on Debian)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bubblewrap >/dev/null
 
 package: $(VENV)/.ready-test  ## build the wheel, install it into a clean environment, import and run it
 	scripts/package $(BIN)/python
