@@ -11,12 +11,13 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "balora"
 MOST_LINES = 400
 
-GROUND = {"errors", "settings", "regular_files", "processes", "folders", "progress"}
+GROUND = {"errors", "settings", "regular_files", "yaml_document", "processes", "folders", "progress"}
 RUNS = {"maths", "objective", "adapters", "tasks", "training"}
 MAY_IMPORT = {
     "errors": set(),
     "settings": {"errors"},
     "regular_files": set(),
+    "yaml_document": {"errors", "settings", "regular_files"},
     "processes": set(),
     "folders": {"errors", "regular_files", "processes"},
     "progress": set(),

@@ -17,10 +17,10 @@ from balora.settings import dotted, merge, nest, number
 from balora.study.design.arms import design_arms
 from balora.study.design.reading import read_study
 from balora.study.design.study import Study
-from balora.study.design.yaml_document import parse
 from balora.tasks.testbed.config import TestbedConfig
 from balora.training.record import RunRecord
 from balora.training.spec import RunSpec, resolve, setting_keys
+from balora.yaml_document import parse
 
 steady = settings(derandomize=True, deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from refusals import refused
 
+from balora import yaml_document
 from balora.cli.assignments import parse_assignments
 from balora.errors import ConfigError
 from balora.regular_files import SETTINGS_BYTES
-from balora.study.design import yaml_document
 from balora.study.design.reading import read_study
-from balora.study.design.yaml_document import parse, read_value
+from balora.yaml_document import parse, read_value
 
 TRAIN = ("train", "--model", "m", "--task", "cola")
 PLAN = ("study", "plan")

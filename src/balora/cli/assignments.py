@@ -9,8 +9,8 @@ from balora.errors import ConfigError, printable, shortened, shown
 from balora.regular_files import SETTINGS_BYTES, read_regular_text
 from balora.settings import SettingsError, merge, nest
 from balora.study.design.deltas import TRUST, UNTRUSTED
-from balora.study.design.yaml_document import Document, UnreadableError, parse, read_value
 from balora.training.spec import RunSpec, resolve, text_keys
+from balora.yaml_document import Document, UnreadableError, parse, read_value
 
 
 def gather(config: Path | None, options: Mapping[str, Any], assignments: Sequence[str]) -> RunSpec:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from balora.errors import ConfigError, shown
-from balora.study.design.yaml_document import Document, parse
+from balora.yaml_document import Document, parse
 
 Texts = Callable[[str, str], tuple[str, str]]
 """(name, source of the file that names it) → (text, source)."""

@@ -13,7 +13,7 @@ from balora.study.design.arms import design_arms
 from balora.study.design.deltas import checked
 from balora.study.design.extends import merge_extended
 from balora.study.design.study import Study
-from balora.study.design.yaml_document import Document, parse
+from balora.yaml_document import Document, parse
 
 
 def read_study(text: str, source: str) -> Study:
