@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from itertools import islice
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -301,6 +301,8 @@ def _has_other_types(annotation: Any) -> bool:
 
 
 def _settings_type(annotation: Any) -> type["Settings"] | None:
+    if get_origin(annotation) in (tuple, dict):  # several groups, which have no names of their own
+        return None
     candidates = (annotation, *getattr(annotation, "__args__", ()))
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, Settings)), None)
 

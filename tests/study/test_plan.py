@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import fakes
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from balora.errors import ConfigError, DataError
 from balora.settings import Family, dotted
 from balora.study.design.reading import find_study, read_study
+from balora.study.design.study import Study
 from balora.study.plan.blocks import seeds
 from balora.study.plan.plan import Choices, Plan, make_plan
 from balora.study.plan.prepare import command, prepare
@@ -145,15 +147,54 @@ def test_seeds_are_fixed_in_advance_and_more_only_add_to_fewer() -> None:
 
 
 def test_tasks_are_those_that_are_there() -> None:
-    found = choose_tasks(("nlu", "nlg"), None, lambda task: task.name in ("rte", "gsm8k"), "under x")
+    both = _study("nlu", "nlg")
+    found = choose_tasks(both, lambda task: task.name in ("rte", "gsm8k"), "under x")
     assert found.present == ("rte", "gsm8k")
     assert found.absent == ("cola", "sst2", "mrpc", "stsb", "mnli", "qnli", "qqp", "math")
     with pytest.raises(DataError, match=r"no task of suite 'nlg' found under x \(looked for: gsm8k, math\)"):
-        choose_tasks(("nlu", "nlg"), None, lambda task: task.name == "rte", "under x")
+        choose_tasks(both, lambda task: task.name == "rte", "under x")
     with pytest.raises(DataError, match="tasks not found under x: qqp"):
-        choose_tasks(("nlu",), ("rte", "qqp"), lambda task: task.name == "rte", "under x")
+        choose_tasks(_study("nlu", tasks=("rte", "qqp")), lambda task: task.name == "rte", "under x")
     with pytest.raises(ConfigError, match="gsm8k belong to none of the suites nlu"):
-        choose_tasks(("nlu",), ("rte", "gsm8k"), lambda task: True, "under x")
+        choose_tasks(_study("nlu", tasks=("rte", "gsm8k")), lambda task: True, "under x")
+    with pytest.raises(ConfigError, match="humaneval cannot be both trained on and scored: use `recipes`"):
+        choose_tasks(_study("nlg", tasks=("humaneval",)), lambda task: True, "under x")
+
+
+def _study(*suites: str, **known: Any) -> Study:
+    return Study(study="s", question="?", base="ba-lora", suites=suites, grid={"adapter.rank": [4]}, **known)
+
+
+def test_a_recipe_is_trained_on_one_set_and_scored_on_others() -> None:
+    study = _study("nlu", "paper-nlg")
+    assert (study.suites, study.recipes) == (("nlu", "nlg"), ("math", "code", "chat"))
+    everything = choose_tasks(study, lambda task: task.format != "glue" or task.name == "rte", "", judged=True)
+    assert everything.present == ("rte", "metamathqa", "codefeedback", "wizardlm")
+    assert everything.scored == {
+        "metamathqa": ("gsm8k", "math"),
+        "codefeedback": ("humaneval", "mbpp"),
+        "wizardlm": ("mt_bench",),
+    }
+
+
+def test_what_a_recipe_cannot_be_scored_on_is_absent_and_without_anything_left_the_recipe_is() -> None:
+    study = _study("paper-nlg")
+    unjudged = choose_tasks(study, lambda task: task.name != "math", "")
+    assert unjudged.scored == {"metamathqa": ("gsm8k",), "codefeedback": ("humaneval", "mbpp")}
+    assert unjudged.absent == ("math", "wizardlm", "mt_bench")
+    with pytest.raises(
+        DataError, match=r"no task of suite 'nlg' found under x \(looked for: metamathqa, gsm8k, math, "
+    ):
+        choose_tasks(study, lambda task: task.name == "gsm8k", "under x")
+
+
+def test_a_suite_of_recipes_names_them_itself() -> None:
+    with pytest.raises(ConfigError, match="leave out `recipes` and `tasks`"):
+        _study("paper-nlg", recipes=("math",))
+    with pytest.raises(ConfigError, match="give either `recipes` or `tasks`"):
+        _study("nlg", recipes=("math",), tasks=("gsm8k",))
+    with pytest.raises(ConfigError, match="recipes: unknown recipe 'maths'"):
+        _study("nlg", recipes=("maths",))
 
 
 def test_prepare_needs_a_data_folder_that_is_there(tmp_path: Path) -> None:

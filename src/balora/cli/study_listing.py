@@ -14,7 +14,6 @@ from balora.study.plan.costs import Costs
 from balora.study.plan.plan import Plan, early_warning
 from balora.study.plan.profiles import PROFILES
 from balora.study.plan.testbed_profiles import TESTBED_PROFILES
-from balora.tasks.catalogue import find_task
 
 LONGEST_LIST = 100
 """Characters up to which `study list` names all arms of a study."""
@@ -159,7 +158,7 @@ def _rates(plan: Plan) -> dict[str, dict[str, tuple[float, ...]]]:
     """Return arm → family → learning rates; from one block, as the others differ in their seeds alone."""
     found: dict[str, dict[str, set[float]]] = {arm.name: {} for arm in plan.arms}
     for run in plan.runs[: len(plan.arms) * len(plan.tasks.present)]:
-        found[run.arm].setdefault(find_task(run.task).family, set()).add(run.column.training.learning_rate)
+        found[run.arm].setdefault(run.column.objective.family, set()).add(run.column.training.learning_rate)
     return {
         arm: {family: tuple(sorted(rates)) for family, rates in by_family.items()} for arm, by_family in found.items()
     }

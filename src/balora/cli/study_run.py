@@ -24,6 +24,13 @@ DATA = Annotated[
     typer.Option(help="Folder that contains the tasks' folders (glue/CoLA, gsm8k, …); the testbed needs none."),
 ]
 PROFILE = Annotated[str, typer.Option(help="How much to compute: glance, quick, standard or thorough.")]
+SUITES = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Tasks in place of the study's: nlu, nlg, or paper-nlg (MetaMathQA, CodeFeedback and WizardLM-Evol, "
+        "scored on GSM8K, MATH, HumanEval, MBPP and MT-Bench); repeatable."
+    ),
+]
 SEEDS = Annotated[
     int | None, typer.Option(min=0, max=1000, help="Number of seeds (blocks) per arm. Default: the profile's.")
 ]
@@ -57,6 +64,7 @@ def plan(
     data: DATA = None,
     profile: PROFILE = "glance",
     seeds: SEEDS = None,
+    suites: SUITES = None,
     assignments: SET = None,
     past: Annotated[
         list[Path] | None, typer.Option(help="Output folder of an earlier study, to estimate costs from; repeatable.")
@@ -70,7 +78,7 @@ def plan(
     from balora.study.plan.prepare import prepare
 
     settings = _settings(_typed(assignments, trust_remote_code))
-    planned = prepare(study, model=model, data=data, profile=profile, seeds=seeds, settings=settings)
+    planned = prepare(study, model=model, data=data, profile=profile, seeds=seeds, suites=suites, settings=settings)
     _warn_of_remote_code(planned)
     _print(describe_plan(planned, Costs(past_runs(past or []))), plan_text, as_json)
 
@@ -86,6 +94,7 @@ def run(
     data: DATA = None,
     profile: PROFILE = "glance",
     seeds: SEEDS = None,
+    suites: SUITES = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Runs at the same time. Default: on the testbed one per core, else two at most."),
@@ -110,10 +119,11 @@ def run(
 
     refuse_several_processes("balora study run")
     given = _typed(assignments, trust_remote_code)
-    planned = prepare(study, model=model, data=data, profile=profile, seeds=seeds, settings=_settings(given))
+    where: dict[str, Any] = {"model": model, "data": data, "profile": profile, "seeds": seeds, "suites": suites}
+    planned = prepare(study, **where, settings=_settings(given))
     refuse_open_arms(planned.study)
     _warn_of_remote_code(planned)
-    repeat = command(study, output, model=model, data=data, profile=profile, seeds=seeds, assignments=given)
+    repeat = command(study, output, **{**where, "suites": suites or ()}, assignments=given)
     try:
         with show_progress() as watcher:
             outcome = execute(

@@ -82,6 +82,8 @@ def _run(row: RunRow) -> Row:
     record = row.record
     found |= {"status": record.status, "score": record.score, "rows": record.rows}
     found |= {"error": without_paths(f"{record.error.kind}: {record.error.message}")} if record.error else {}
+    for task, other in record.others.items():
+        found |= _named(task, {"score": other.score, "rows": other.rows, **_named("metrics", other.metrics)})
     for group in ("metrics", "behaviour", "inheritance", "cost"):
         found |= _named(group, getattr(record, group) if group != "cost" else record.cost.model_dump())
     for term, summary in record.terms.items():

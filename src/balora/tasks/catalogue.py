@@ -1,16 +1,23 @@
 """List the tasks that balora knows, as data; torch-free, so that plans and reports can read it."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from balora.errors import ConfigError, unknown_name
 from balora.settings import Family
 
-Format = Literal["glue", "gsm8k", "alpaca", "chat"]
+Format = Literal["glue", "gsm8k", "alpaca", "chat", "instructions", "humaneval", "mbpp", "mt_bench", "own"]
 Source = Literal["files", "testbed"]
+Grader = Literal["labels", "final_answer", "text", "expressions", "programs", "judge"]
+"""How answers are graded: class labels or numbers; the final answer of a solution; the whole text; programs of the
+testbed's small language; Python programs with tests; a judge."""
 
 
 class Task(NamedTuple):
-    """One task: its family, where it is found, and how it is scored."""
+    """One task: its family, where it is found, and how it is scored.
+
+    A task without metrics is only trained on; one that is not `trained` is only scored.
+    """
 
     name: str
     family: Family
@@ -32,13 +39,22 @@ class Task(NamedTuple):
     """Whether the official TSV holds a few rows torn by a line end inside a text: left out and counted."""
     source: Source = "files"
     """Where its rows come from: files (or a `datasets` name), or drawn by the testbed."""
-    programs: bool = False
-    """Whether an answer is right when, run as a program, it gives the reference's results (pass@1)."""
+    grader: Grader = "labels"
+    """How answers are graded."""
+    trained: bool = True
+    """Whether it has rows to train on."""
+    stems: tuple[str, ...] = ()
+    """Names, without ending, under which its file is published, where that is no name of a split."""
 
     @property
     def regression(self) -> bool:
         """Whether the label is a number."""
         return self.family == "nlu" and not self.labels
+
+    @property
+    def scored(self) -> bool:
+        """Whether it has rows to score a model on."""
+        return bool(self.metrics)
 
 
 def _glue(
@@ -56,6 +72,30 @@ def _glue(
 
 def _testbed(name: str, family: Family, format: Format, *, metrics: tuple[str, ...], **known: Any) -> Task:
     return Task(name, family, format, (), metrics, metrics[:1], eval_split="test", source="testbed", **known)
+
+
+def _answers(name: str, format: Format, *, aliases: tuple[str, ...] = (), split: str = "test", **known: Any) -> Task:
+    metrics = ("exact_match", "answer_loss")
+    grader: Grader = "final_answer" if format == "gsm8k" else "text"
+    return Task(name, "nlg", format, aliases, metrics, metrics[:1], eval_split=split, grader=grader, **known)
+
+
+def _training_set(name: str, format: Format, hub: str, stem: str, *aliases: str) -> Task:
+    names = (hub.rpartition("/")[2], *aliases)
+    return Task(name, "nlg", format, names, (), (), hub=(hub, None), stems=(stem,))
+
+
+def _benchmark(
+    name: Format,
+    aliases: tuple[str, ...],
+    metric: str,
+    grader: Grader,
+    stems: tuple[str, ...],
+    hub: tuple[str, str | None],
+    split: str = "test",
+) -> Task:
+    return Task(name, "nlg", name, aliases, (metric,), (metric,), eval_split=split, hub=hub, grader=grader,
+                trained=False, stems=stems)  # fmt: skip
 
 
 PAIR = ("sentence1", "sentence2")
@@ -86,11 +126,22 @@ TASKS: dict[str, Task] = {
             ("accuracy", "f1"),
             broken_rows=True,
         ),
-        Task("gsm8k", "nlg", "gsm8k", (), ("exact_match", "answer_loss"), ("exact_match",), eval_split="test",
-             hub=("openai/gsm8k", "main")),
-        Task("math", "nlg", "gsm8k", ("MATH",), ("exact_match", "answer_loss"), ("exact_match",), eval_split="test"),
-        Task("alpaca", "nlg", "alpaca", (), ("exact_match", "answer_loss"), ("exact_match",)),
-        Task("chat", "nlg", "chat", (), ("exact_match", "answer_loss"), ("exact_match",)),
+        _answers("gsm8k", "gsm8k", hub=("openai/gsm8k", "main")),
+        _answers("math", "gsm8k", aliases=("MATH",), hub=("DigitalLearningGmbH/MATH-lighteval", None)),
+        _answers("math500", "gsm8k", aliases=("MATH-500",), hub=("HuggingFaceH4/MATH-500", None), trained=False),
+        _answers("alpaca", "alpaca", split="validation"),
+        _answers("chat", "chat", split="validation"),
+        _training_set("metamathqa", "instructions", "meta-math/MetaMathQA", "MetaMathQA-395K"),
+        _training_set("codefeedback", "instructions", "m-a-p/CodeFeedback-Filtered-Instruction",
+                      "CodeFeedback-Filtered-Instruction", "CodeFeedback"),
+        _training_set("wizardlm", "chat", "WizardLMTeam/WizardLM_evol_instruct_V2_196k",
+                      "WizardLM_evol_instruct_V2_143k", "WizardLM-Evol", "WizardLM_evol_instruct_70k"),
+        _benchmark("humaneval", ("HumanEval", "openai_humaneval"), "pass_at_1", "programs", ("HumanEval",),
+                   ("openai/openai_humaneval", None)),
+        _benchmark("mbpp", ("MBPP",), "pass_at_1", "programs", ("mbpp", "sanitized-mbpp"),
+                   ("google-research-datasets/mbpp", "full")),
+        _benchmark("mt_bench", ("MT-Bench", "mt_bench_prompts"), "mt_bench_first_turn", "judge", ("question",),
+                   ("HuggingFaceH4/mt_bench_prompts", None), "train"),
         _testbed("acceptability", "nlu", "glue", metrics=("matthews_correlation",), text=("sentence",),
                  labels=("unacceptable", "acceptable")),
         _testbed("sentiment", "nlu", "glue", metrics=ACCURACY, text=("sentence",), labels=("negative", "positive")),
@@ -99,15 +150,20 @@ TASKS: dict[str, Task] = {
         _testbed("paraphrase", "nlu", "glue", metrics=("accuracy", "f1"), text=PAIR,
                  labels=("not_equivalent", "equivalent")),
         _testbed("similarity", "nlu", "glue", metrics=("pearson", "spearman"), text=PAIR),
-        _testbed("arithmetic", "nlg", "gsm8k", metrics=("exact_match", "answer_loss")),
-        _testbed("code", "nlg", "alpaca", metrics=("pass_at_1", "answer_loss"), programs=True),
-        _testbed("facts", "nlg", "alpaca", metrics=("exact_match", "answer_loss")),
+        _testbed("arithmetic", "nlg", "gsm8k", metrics=("exact_match", "answer_loss"), grader="final_answer"),
+        _testbed("code", "nlg", "alpaca", metrics=("pass_at_1", "answer_loss"), grader="expressions"),
+        _testbed("facts", "nlg", "alpaca", metrics=("exact_match", "answer_loss"), grader="text"),
     )
 }  # fmt: skip
 
 
-def find_task(name: str) -> Task:
-    """Return the task called ``name``; raise :class:`ConfigError` with the nearest match otherwise."""
-    if name not in TASKS:
-        raise ConfigError(unknown_name("task", name, TASKS))
-    return TASKS[name]
+def find_task(name: str, own: Sequence[Task] = ()) -> Task:
+    """Return the task called ``name``, one of the catalogue or of a user's ``own``.
+
+    Raises:
+        ConfigError: there is none (with the nearest name).
+    """
+    known = TASKS | {task.name: task for task in own}
+    if name not in known:
+        raise ConfigError(unknown_name("task", name, known))
+    return known[name]

@@ -234,7 +234,7 @@ def _item(task: Task, row: Encoded, text: str | None) -> dict[str, Any]:
     worked = task.format == "gsm8k"
     said = None if text is None else after_thought(text, row.get("thought", ""))
     prediction = said if said is None or not worked else final_answer(said)
-    if task.programs:
+    if task.grader == "expressions":
         right = prediction is not None and passes(prediction.strip(), row["tests"])
     else:
         right = prediction is not None and (same_result if worked else same_text)(prediction, row["answer"])

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from balora.maths.precision import accurate
-from balora.tasks.catalogue import find_task
 from balora.training.spec import RunSpec
 
 
@@ -57,7 +56,7 @@ def control_notes(spec: RunSpec, trainer: Any) -> list[str]:
             f"weight decay {training.weight_decay:g} on {len(decayed)} of {len(trained)} trained tensors "
             "(biases and norms are left out)"
         )
-    if training.label_smoothing and not find_task(spec.task).regression:
+    if training.label_smoothing and not spec.find(spec.task).regression:
         notes.append(f"label smoothing {training.label_smoothing:g} in the task loss of training")
     if spec.adapter is not None and spec.adapter.dropout:
         inputs = [n for n, m in trainer.model.named_modules() if ".lora_dropout." in n and isinstance(m, nn.Dropout)]

@@ -3,7 +3,6 @@
 from typing import Any
 
 from balora.progress import OnProgress, Progress
-from balora.tasks.catalogue import find_task
 from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.nlu import evaluate_nlu, prepare_nlu
 from balora.tasks.prepared import Prepared
@@ -15,7 +14,7 @@ from balora.training.spec import RunSpec
 
 def prepare_rows(spec: RunSpec, tokenizer: Any, max_positions: int | None, *, train: bool = True) -> Prepared:
     """Return the rows of ``spec`` as tokens; raises what :func:`prepare_nlu` and :func:`prepare_nlg` do."""
-    task = find_task(spec.task)
+    task = spec.find(spec.task)
     return (prepare_nlu if task.family == "nlu" else prepare_nlg)(
         task,
         spec.data,

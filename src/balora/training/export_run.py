@@ -6,7 +6,6 @@ from pathlib import Path
 from balora.errors import AdapterError, InputError, ModelError, shown
 from balora.folders import claim_output, staged
 from balora.progress import OnProgress
-from balora.tasks.catalogue import find_task
 from balora.tasks.silence import silence_transformers
 from balora.training.fingerprint import fingerprints, model_fingerprint
 from balora.training.loading import load_model, load_tokenizer, with_model_folder
@@ -94,7 +93,7 @@ def finished_run(folder: Path) -> RunRecord:
 def _merge(record: RunRecord, spec: RunSpec, adapter: Path, work: Path, on_progress: OnProgress) -> None:
     from balora.adapters import export_merged
 
-    task = find_task(record.spec.task)
+    task = record.spec.find(record.spec.task)
     if record.spec.model == TESTBED:
         _refuse_other_recipe(record)
         spec = with_model_folder(spec, on_progress)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from balora.errors import InputError
 from balora.regular_files import open_regular
-from balora.tasks.catalogue import find_task
 from balora.tasks.splits import data_files
 from balora.tasks.testbed.config import RECIPE
 from balora.training.code_digest import code_fingerprint
@@ -27,7 +26,7 @@ def fingerprints(spec: RunSpec) -> dict[str, str]:
     Raises:
         InputError: the task's files are not found, or a file of the model or the data cannot be read.
     """
-    task = find_task(spec.task)
+    task = spec.find(spec.task)
     if task.source == "testbed":  # the specification holds the rest
         return {"model": f"testbed:{RECIPE}", "data": f"testbed:{RECIPE}", "code": code_fingerprint()}
     return {

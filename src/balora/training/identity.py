@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from balora.tasks.own_task import placeless
 from balora.training.spec import RunSpec
 
 FORMAT = 3
@@ -27,6 +28,7 @@ def payload(spec: RunSpec, fingerprints: dict[str, str], processes: int = 1) -> 
 
 
 def _text(settings: Mapping[str, Any], fingerprints: Mapping[str, str], processes: int) -> str:
+    settings = {**settings, "own": [placeless(own) for own in settings.get("own", ())]}
     several = [{"processes": processes}] if processes > 1 else []
     return json.dumps([FORMAT, settings, fingerprints, *several], sort_keys=True)
 

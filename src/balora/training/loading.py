@@ -8,7 +8,7 @@ from typing import Any
 
 from balora.errors import ModelError, printable, shown
 from balora.progress import OnProgress, Progress
-from balora.tasks.catalogue import Task, find_task
+from balora.tasks.catalogue import Task
 from balora.tasks.prepared import pad_id_of
 from balora.tasks.silence import silence_transformers
 from balora.training.model_folder import CODE_KEY, REPOSITORY_FILES, check_named_files, check_source, weight_files
@@ -34,7 +34,7 @@ def with_model_folder(spec: RunSpec, on_progress: OnProgress) -> RunSpec:
     def on_steps(done: int, steps: int, loss: float) -> None:
         on_progress(Progress("pretrain", done, steps, loss))
 
-    folder = model_folder(spec.testbed, find_task(spec.task).family, on_steps=on_steps)
+    folder = model_folder(spec.testbed, spec.find(spec.task).family, on_steps=on_steps)
     return spec.model_copy(update={"model": str(folder)})
 
 

@@ -56,6 +56,16 @@ class TermSummary(Settings):
     """λ·‖∇term‖ / Σ over all terms, at the last hidden state, mean over the recorded steps."""
 
 
+class TaskScore(Settings):
+    """How a model did on one task; the fields are explained at :class:`RunRecord`."""
+
+    score: float | None = None
+    metrics: dict[str, float] = {}
+    rows: Count | None = None
+    correct: str | None = None
+    behaviour: dict[str, float] = {}
+
+
 class RunError(Settings):
     """Why a run failed."""
 
@@ -81,6 +91,9 @@ class RunRecord(Settings):
     times the share of right rows (F1, Matthews and other correlations)."""
     behaviour: dict[str, float] = {}
     """How the model answers: calibration error, entropy, effective rank (:mod:`balora.tasks.behaviour`)."""
+    others: dict[str, TaskScore] = {}
+    """The scores on all further tasks, where the model is scored on several (`spec.score`); the five fields above are
+    those of the first."""
     inheritance: dict[str, float] = {}
     """Which planted flaws a testbed's model still shows (:mod:`balora.tasks.testbed.flaw_measures`), and what it forgot
     (:mod:`balora.training.forgetting`); empty for any other model."""
@@ -107,11 +120,25 @@ class RunRecord(Settings):
 
     @model_validator(mode="after")
     def _right_rows_are_of_the_rows(self) -> Self:
-        if self.correct is not None:
-            wanted = -(-(self.rows or 0) // 8)
-            if len(self.correct) > 2 * wanted + 4 or len(b64decode(self.correct, validate=True)) != wanted:
-                raise ValueError(f"correct: does not hold one bit for each of {shown(self.rows)} rows")
+        for rows, correct in ((self.rows, self.correct), *((one.rows, one.correct) for one in self.others.values())):
+            if correct is not None:
+                wanted = -(-(rows or 0) // 8)
+                if len(correct) > 2 * wanted + 4 or len(b64decode(correct, validate=True)) != wanted:
+                    raise ValueError(f"correct: does not hold one bit for each of {shown(rows)} rows")
         return self
+
+    @model_validator(mode="after")
+    def _scores_are_of_the_scored_tasks(self) -> Self:
+        if self.others and tuple(self.others) != self.spec.scored[1:]:
+            raise ValueError(f"others: holds {', '.join(self.others)}, not the scored tasks after the first")
+        return self
+
+    def of_task(self, name: str) -> "RunRecord":
+        """Return the record with the scores on the task called ``name`` alone."""
+        found = self.others.get(name)
+        spec = self.spec.model_copy(update={"score": () if name == self.spec.task else (name,)})
+        scores = {} if found is None else dict(found)
+        return self.model_copy(update={"spec": spec, "others": {}, **scores}) if self.others else self
 
 
 def packed_rows(right: Sequence[bool]) -> str:

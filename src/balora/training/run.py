@@ -16,7 +16,6 @@ from balora.folders import claim_output
 from balora.objective.config import ObjectiveConfig
 from balora.objective.inactive import inactive_settings
 from balora.progress import OnProgress, Progress
-from balora.tasks.catalogue import find_task
 from balora.tasks.collate import Collator
 from balora.tasks.prepared import Prepared
 from balora.tasks.scores import Evaluation, right_rows
@@ -120,7 +119,7 @@ class _Run:
     source: str  # folder or name of the pre-trained model
 
     def __init__(self, spec: RunSpec, on_progress: OnProgress, scratch: Path, has_siblings: bool) -> None:
-        self.spec, self.on_progress, self.scratch, self.task = spec, on_progress, scratch, find_task(spec.task)
+        self.spec, self.on_progress, self.scratch, self.task = spec, on_progress, scratch, spec.find(spec.task)
         self.has_siblings = has_siblings
         self.objective: ObjectiveConfig = spec.objective
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

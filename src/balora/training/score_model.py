@@ -6,7 +6,7 @@ from typing import Any
 
 from balora.errors import AdapterError, ModelError, shown
 from balora.progress import OnProgress, Progress
-from balora.tasks.catalogue import Task, find_task
+from balora.tasks.catalogue import Task
 from balora.tasks.prepared import Prepared
 from balora.tasks.scores import Evaluation
 from balora.tasks.token_range import within_embeddings
@@ -43,7 +43,7 @@ def score_on_tasks(
     report = on_progress or (lambda progress: None)
     if adapter is not None:
         for spec in specs.values():
-            check_adapter(adapter, find_task(spec.task))
+            check_adapter(adapter, spec.find(spec.task))
     models, ready = _OneModel(adapter), dict[str, tuple[RunSpec, Prepared]]()
     for name, spec in specs.items():
         report(Progress("load", 0, 1))
@@ -69,7 +69,7 @@ class _OneModel:
 
     def of(self, spec: RunSpec) -> tuple[Any, Any]:
         """Return model and tokenizer for ``spec``; raises as :func:`load_model_to_score`."""
-        task = find_task(spec.task)
+        task = spec.find(spec.task)
         key = spec.model, task.family, len(task.labels), task.regression
         if self.model is None or key != self.key:
             self.model = None  # frees the memory before the next one is loaded

@@ -11,8 +11,10 @@ from balora.adapters.config import AdapterConfig
 from balora.errors import ConfigError, shown, unknown_name, unwritable
 from balora.objective.config import TERMS, ObjectiveConfig
 from balora.settings import Family, Settings, SettingsError, as_number, dotted, key_names, merge, nest, text_names
-from balora.tasks.catalogue import TASKS, find_task
+from balora.tasks.catalogue import TASKS, Task, find_task
 from balora.tasks.config import DataConfig
+from balora.tasks.own_task import OwnTask
+from balora.tasks.recipes import RECIPES
 from balora.tasks.testbed.config import TestbedConfig
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -102,7 +104,11 @@ class RunSpec(Settings):
     method: str
     """Name of the preset that the settings started from (a label: every consequence is spelled out below)."""
     task: str
-    """Name in the catalogue of tasks."""
+    """The task whose training rows are learnt: a name in the catalogue of tasks, or that of a task of one's own."""
+    score: tuple[str, ...] = ()
+    """The tasks that the model is scored on; none means the task itself."""
+    own: tuple[OwnTask, ...] = ()
+    """The tasks of one's own among these, as their files describe them."""
     model: str
     """Hub id or folder of the pre-trained model; `testbed`: the encoder or decoder of `testbed`."""
     testbed: TestbedConfig | None = None
@@ -115,6 +121,15 @@ class RunSpec(Settings):
     training: TrainingConfig = TrainingConfig()
     data: DataConfig = DataConfig()
 
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """The names of the tasks that the model is scored on."""
+        return self.score or (self.task,)
+
+    def find(self, name: str) -> Task:
+        """Return the task called ``name``, one of the catalogue or one's own."""
+        return find_task(name, [own.as_task() for own in self.own])
+
     def with_seeds(self, tuning: int, pretraining: int | None) -> "RunSpec":
         """Return the same run with another fine-tuning seed and, on the testbed, another pre-training seed."""
         changes: dict[str, object] = {"training": self.training.model_copy(update={"seed": tuning})}
@@ -124,14 +139,29 @@ class RunSpec(Settings):
 
     @model_validator(mode="after")
     def _family_is_the_tasks(self) -> Self:
-        family = find_task(self.task).family
+        family = self.find(self.task).family
         if self.objective.family != family:
             raise ValueError(f"objective.family is {self.objective.family!r}, but task {self.task!r} is {family}")
         return self
 
     @model_validator(mode="after")
+    def _scored_tasks_fit(self) -> Self:
+        learnt = self.find(self.task)
+        if len(set(self.score)) < len(self.score):
+            raise ValueError(f"score: names a task twice: {', '.join(self.score)}")
+        for task in map(self.find, self.scored):
+            if not task.scored:
+                raise ValueError(f"score: task {task.name!r} has no rows to score a model on: name some that have")
+            if (task.family, task.labels, task.source) != (learnt.family, learnt.labels, learnt.source):
+                raise ValueError(
+                    f"score: a model trained on {self.task!r} cannot be scored on {task.name!r}: both must be of the "
+                    "same family, with the same labels, and of the same kind of model"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _testbed_models_and_tasks_go_together(self) -> Self:
-        own = find_task(self.task).source == "testbed"
+        own = self.find(self.task).source == "testbed"
         if own != (self.model == TESTBED):
             raise ValueError(
                 f"task {self.task!r} exists for model {TESTBED!r} only, got model {shown(self.model)}"
@@ -167,7 +197,7 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
     if method not in METHODS:
         raise ConfigError(unknown_name("method", method, METHODS))
     _check_required(given)
-    given = _at_home(given)
+    given = _with_scored(_at_home(given))
     preset = METHODS[method]
     if preset["adapter"] is None and given.get("adapter"):
         raise ConfigError(
@@ -180,8 +210,16 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
     if given["model"] == TESTBED:
         given = merge({"testbed": {}, "data": TESTBED_DATA}, given)
     given["adapter"] = None if preset["adapter"] is None else {**preset["adapter"], **given.get("adapter", {})}
-    given["objective"] = _objective(preset["objective"], given.get("objective", {}), find_task(given["task"]).family)
+    family = find_task(given["task"], [own.as_task() for own in given.get("own", ())]).family
+    given["objective"] = _objective(preset["objective"], given.get("objective", {}), family)
     return RunSpec(**given)
+
+
+def _with_scored(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with the tasks that the recipe of a training set scores, where `score` is not given."""
+    recipes = {recipe.train: recipe.score for recipe in RECIPES.values()}
+    found = given.get("score") or recipes.get(given["task"], ())
+    return {**given, "score": [found] if isinstance(found, str) else found}
 
 
 def _check_types(given: Mapping[str, Any]) -> None:

@@ -7,7 +7,6 @@ from balora.report.figures.palette import GAINS, INK, LOSSES, MUTED, SAME, SHORT
 from balora.report.records.dossier import Dossier, TaskDifference
 from balora.report.records.wording import INTERVAL, number
 from balora.report.tables.table import NOTHING, Table, interval, measured, words
-from balora.tasks.catalogue import find_task
 
 ARMS, TASKS = 24, 16
 CELL, STEP = 76, 30
@@ -23,9 +22,9 @@ def heat(dossier: Dossier) -> Figure | None:
     tasks, few_tasks = first(list(dict.fromkeys(one.task for one in found)), TASKS, "tasks")
     drawn = [one for one in found if one.arm in arms and one.task in tasks]
     step = shade_step(max(abs(one.mean) for one in drawn))
-    families = list(dict.fromkeys(find_task(task).family for task in tasks))
+    families = list(dict.fromkeys(report.families[task] for task in tasks))
     panels = [
-        _panel([one for one in drawn if find_task(one.task).family == family], arms, family.upper(), step, i == 0)
+        _panel([one for one in drawn if report.families[one.task] == family], arms, family.upper(), step, i == 0)
         for i, family in enumerate(families)
     ]
     return Figure(

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from balora.report.records.averages import Scored
 from balora.report.records.measures import BySeed, scores
@@ -71,18 +71,18 @@ def _row(
         cell=arm.cell,
         averages={one.measure.key: summarize(list(one.by_seed[arm.name].values())) for one in scored},
         by_seed={one.measure.key: one.by_seed[arm.name] for one in scored},
-        tasks={task: Summary(0, None, None) for task in record.tasks} | _by_task(arm.name, scored, higher=True),
-        task_losses=_by_task(arm.name, scored, higher=False),
+        tasks={task: Summary(0, None, None) for task in record.scored_tasks} | _by_task(arm.name, scored, "score"),
+        task_losses=_by_task(arm.name, scored, "loss"),
         rates=rates,
         tuned=arm.tuned,
     )
 
 
-def _by_task(arm: str, scored: Sequence[Scored], higher: bool) -> dict[str, Summary]:
+def _by_task(arm: str, scored: Sequence[Scored], what: Literal["score", "loss"]) -> dict[str, Summary]:
     return {
         task: summarize(list(values.values()))
         for one in scored
-        if one.measure.higher_is_better is higher
+        if (not one.measure.secondary if what == "score" else not one.measure.higher_is_better)
         for task, values in scores(one.runs.get(arm, {}), one.measure).items()
     }
 

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from balora.report.records.measures import MEASURES, BySeed, ByTask, Measure, averages, finished_runs, scores
+from balora.report.records.measures import BySeed, ByTask, Measure, averages, finished_runs, measures_of, scores
 from balora.statistics import leave_one_out
 from balora.study.design.candidates import DesignedArm
 from balora.study.store.study_folder import StudyRecord
-from balora.tasks.catalogue import find_task
 from balora.training.record import RunRecord
 
 
@@ -29,7 +28,7 @@ def score_all(
     record: StudyRecord, runs: Mapping[str, RunRecord], designed: Sequence[DesignedArm]
 ) -> tuple[Scored, ...]:
     """Return every measure of the declared metrics."""
-    measures = [measure for measure in MEASURES.values() if f"{measure.family}_avg" in record.study.metrics]
+    measures = measures_of(record.study.metrics, record.scored_tasks)
     finished = finished_runs(record.runs, runs)
     return tuple(_scored(measure, record, finished[measure.family], designed) for measure in measures)
 
@@ -37,7 +36,7 @@ def score_all(
 def _scored(
     measure: Measure, record: StudyRecord, runs: Mapping[str, ByTask], designed: Sequence[DesignedArm]
 ) -> Scored:
-    tasks = tuple(task for task in record.tasks if find_task(task).family == measure.family)
+    tasks = measure.tasks([record.study.find(task) for task in record.scored_tasks])
     everything = dict(runs)
     by_seed = {arm.name: averages(scores(runs.get(arm.name, {}), measure), tasks) for arm in designed}
     chosen = {}

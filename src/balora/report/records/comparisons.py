@@ -117,7 +117,7 @@ class _Items:
 
     def __init__(self, scored: Scored, against: str) -> None:
         self.scored, self.against = scored, against
-        self._rows: dict[str, np.ndarray | None] = {}
+        self._rows: dict[tuple[str, str], np.ndarray | None] = {}
 
     def joint(self, arm: str, paired: Paired) -> tuple[float, float] | None:
         """Return the interval over blocks and items of ``arm`` against the arm of reference."""
@@ -138,9 +138,10 @@ class _Items:
 
     def _of(self, arm: str, task: str, seed: int) -> "np.ndarray | None":
         run: RunRecord = self.scored.runs[arm][task][seed]
-        if run.id not in self._rows:
-            self._rows[run.id] = correct_rows(run)
-        return self._rows[run.id]
+        key = run.id, task
+        if key not in self._rows:
+            self._rows[key] = correct_rows(run)
+        return self._rows[key]
 
 
 def factor_effects(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequence[Scored]) -> tuple[Effect, ...]:

@@ -10,7 +10,6 @@ from balora.objective.config import TERMS
 from balora.report.records.shareable import record_fault
 from balora.settings import Family
 from balora.study.store.study_folder import StudyRecord
-from balora.tasks.catalogue import find_task
 from balora.training.record import RunRecord, read_beside
 from balora.training.seal import parse_json
 
@@ -58,7 +57,7 @@ def read_curves(folder: Path, record: StudyRecord, runs: Mapping[str, RunRecord]
     for entry in record.runs:
         run = runs.get(entry.id)
         if run is not None and run.status == "ok":
-            groups.setdefault((entry.arm, find_task(entry.task).family), []).append(run)
+            groups.setdefault((entry.arm, record.study.find(entry.task).family), []).append(run)
     drawn = set(list(dict.fromkeys(arm for arm, _ in groups))[:ARMS])
     found: list[Curve] = []
     faulty: dict[str, str] = {}

@@ -73,7 +73,7 @@ def inherited(
         tables = {arm.name: _tables(by_arm.get(arm.name, {})) for arm in arms}
         for measure in TRAITS:
             table = {arm: known.get(measure, {}) for arm, known in tables.items()}
-            tasks = tuple(task for task in record.tasks if any(task in by_task for by_task in table.values()))
+            tasks = tuple(task for task in record.scored_tasks if any(task in by_task for by_task in table.values()))
             if tasks:
                 by_seed = {arm: averages(by_task, tasks) for arm, by_task in table.items()}
                 found += [_row(family, measure, tasks, arm, by_seed, reference(record)) for arm in by_seed]

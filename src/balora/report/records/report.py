@@ -25,6 +25,7 @@ from balora.report.records.runs import (
 )
 from balora.report.records.shareable import base_name, one_line, record_fault, shareable_command
 from balora.report.records.wording import answer
+from balora.settings import Family
 from balora.study.design.arms import design_arms
 from balora.study.plan.blocks import describe_blocks
 from balora.study.store.entries import read_study
@@ -65,6 +66,13 @@ class Report:
     noun: str
     """What a block is called: `block` on the testbed, where pre-training is part of it, else `seed`."""
     tasks: tuple[str, ...]
+    """The tasks that models are scored on."""
+    trained: dict[str, tuple[str, ...]]
+    """Of each recipe: the set that models are trained on, and the tasks that they are scored on."""
+    families: dict[str, Family]
+    """Of every task."""
+    scores: dict[str, tuple[str, ...]]
+    """Of every task: the metrics whose mean is its score."""
     absent: tuple[str, ...]
     measures: tuple[str, ...]
     margin: float
@@ -122,7 +130,10 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         seeds=record.seeds,
         blocks=describe_blocks(record.seeds, record.pretrainings),
         noun=noun,
-        tasks=record.tasks,
+        tasks=record.scored_tasks,
+        trained=record.scored,
+        families={task: record.study.find(task).family for task in record.scored_tasks},
+        scores={task: record.study.find(task).score for task in record.scored_tasks},
         absent=record.absent,
         measures=tuple(one.measure.key for one in scored),
         margin=record.study.margin,

@@ -8,7 +8,6 @@ from statistics import fmean
 from balora.report.records.shareable import one_line, without_paths
 from balora.settings import Family
 from balora.study.store.study_folder import StudyRecord
-from balora.tasks.catalogue import find_task
 from balora.training.record import Cost as RunCost
 from balora.training.record import RunRecord
 
@@ -103,7 +102,7 @@ def shares(record: StudyRecord, runs: Runs) -> tuple[Share, ...]:
     for arm, task, run in finished(record, runs):
         for term, summary in run.terms.items():
             if summary.weight > 0 and term != "task":
-                groups.setdefault((arm, find_task(task).family, term), []).append(run)
+                groups.setdefault((arm, record.study.find(task).family, term), []).append(run)
     return tuple(
         Share(
             arm=arm,
@@ -123,7 +122,7 @@ def learning_rates(record: StudyRecord, runs: Runs) -> Rates:
     """Return the learning rates that the finished runs of each arm had, by family of tasks."""
     found: dict[str, dict[str, set[float]]] = {}
     for arm, task, run in finished(record, runs):
-        rates = found.setdefault(arm, {}).setdefault(find_task(task).family, set())
+        rates = found.setdefault(arm, {}).setdefault(record.study.find(task).family, set())
         rates.add(run.spec.training.learning_rate)
     return {
         arm: {family: tuple(sorted(rates)) for family, rates in families.items()} for arm, families in found.items()

@@ -8,7 +8,6 @@ from balora.report.records.measures import MEASURES
 from balora.report.records.report import Report
 from balora.settings import dotted
 from balora.study.store.study_folder import StudyRecord
-from balora.tasks.catalogue import find_task
 from balora.training.record import RunRecord
 
 FEWEST = 3
@@ -77,6 +76,6 @@ def _is_number(value: object) -> bool:
 def _base_settings(report: Report, record: StudyRecord, runs: Mapping[str, RunRecord], family: str) -> dict[str, Any]:
     """Return the base's resolved settings in one family, dotted, as one of its runs had them."""
     for entry in record.runs:
-        if entry.arm == report.base and entry.id in runs and find_task(entry.task).family == family:
+        if entry.arm == report.base and entry.id in runs and record.study.find(entry.task).family == family:
             return dotted(runs[entry.id].spec.model_dump())
     return {}

@@ -9,7 +9,6 @@ from balora.report.records.report import Report
 from balora.report.records.shareable import shareable_settings
 from balora.report.records.wording import INTERVAL, number_of, rates_in_words, shared_rates, verdict
 from balora.report.tables.table import NOTHING, Cell, Table, count, interval, measured, plain, spread, words
-from balora.tasks.catalogue import find_task
 
 
 def reference_row(report: Report, arms: Iterable[str]) -> int | None:
@@ -204,7 +203,7 @@ def cells(report: Report, measure: str) -> Table:
 
 def tasks(report: Report) -> Table:
     """Return every task's score in every arm, an arm a row."""
-    head = ("arm", *(f"{task} ({' and '.join(find_task(task).score)})" for task in report.tasks))
+    head = ("arm", *(f"{task} ({' and '.join(report.scores[task])})" for task in report.tasks))
     rows = tuple(
         (words(arm.name), *(spread(arm.tasks.get(task), "points") for task in report.tasks)) for arm in report.arms
     )

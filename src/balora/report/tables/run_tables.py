@@ -9,7 +9,6 @@ from balora.report.records.wording import INTERVAL
 from balora.report.tables.answer import reference_row
 from balora.report.tables.table import Cell, Table, count, fixed, interval, measured, plain, share, spread, words
 from balora.settings import Family
-from balora.tasks.catalogue import find_task
 
 COLUMNS = 8
 """Arms that stand side by side in one table, and names in one cell."""
@@ -47,7 +46,7 @@ def inherited(report: Report, family: Family, changes: bool) -> Table:
 
 def _label(report: Report, measure: str, tasks: tuple[str, ...]) -> str:
     trait = TRAITS[measure]
-    family = [task for task in report.tasks if find_task(task).family == find_task(tasks[0]).family]
+    family = [task for task in report.tasks if report.families[task] == report.families[tasks[0]]]
     return f"{trait.label}, {trait.unit}" + ("" if list(tasks) == family else f" (of {', '.join(tasks)})")
 
 

@@ -14,6 +14,8 @@ from balora.training.spec import METHODS, setting_keys
 OTHER: dict[Family, Family] = {"nlu": "nlg", "nlg": "nlu"}
 RESERVED = {
     "task": "a study runs every arm on the same tasks: use `tasks` or `suites`",
+    "score": "a study scores every arm on the same tasks: use `recipes`, `tasks` or `suites`",
+    "own": "a study takes the file of a task of your own among its `tasks`",
     "model": "a study runs every arm on the same model: use `model` or --model",
     "training.seed": "seeds are the study's paired blocks: use `seeds` or --seeds",
     "testbed.seed": "pre-training seeds belong to the study's paired blocks: use `seeds` or --seeds",

@@ -7,7 +7,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from balora.errors import is_printable, shown, unknown_name
 from balora.settings import Family, Settings, SettingsError
-from balora.tasks.catalogue import TASKS
+from balora.tasks.catalogue import TASKS, Task, find_task
+from balora.tasks.own_task import OwnTask
+from balora.tasks.recipes import RECIPE_SUITES, RECIPES
 
 Metric = Literal["nlu_avg", "nlg_avg"]
 """What a study can be judged by: the means over the tasks of a suite."""
@@ -106,7 +108,12 @@ class Study(Settings):
     suites: Annotated[tuple[Family, ...], AsList] = Field(default=("nlu", "nlg"), min_length=1)
     """Families of tasks: `nlu` and `nlg`; of a real model GLUE and GSM8K with MATH, of the testbed its own."""
     tasks: Annotated[tuple[str, ...] | None, AsList] = Field(default=None, min_length=1)
-    """Only these tasks of the suites; none means all that are there (on the testbed: those of the profile)."""
+    """Only these tasks of the suites, or task files (.yaml) of one's own; none means all that are there (on the
+    testbed: those of the profile)."""
+    recipes: Annotated[tuple[str, ...] | None, AsList] = Field(default=None, min_length=1)
+    """Train on these recipes and score on their tasks, in place of the suites' tasks; suite `paper-nlg` names three."""
+    own: tuple[OwnTask, ...] = ()
+    """The tasks of one's own among `tasks`, as their files describe them; filled in when the files are read."""
     metrics: Annotated[tuple[Metric, ...], AsList] = ()
     """What arms are compared by; by default the averages of the suites."""
     seeds: int | None = Field(default=None, ge=0, le=1000)
@@ -131,6 +138,20 @@ class Study(Settings):
 
     @model_validator(mode="before")
     @classmethod
+    def _suites_of_recipes(cls, values: Any) -> Any:
+        """Replace a suite of recipes by its recipes and their family."""
+        suites = values.get("suites") if isinstance(values, dict) else None
+        listed = [suites] if isinstance(suites, str) else suites
+        if not isinstance(listed, list | tuple) or not any(isinstance(s, str) and s in RECIPE_SUITES for s in listed):
+            return values
+        if values.get("recipes") or values.get("tasks"):
+            raise SettingsError([("suites", "a suite of recipes names them all: leave out `recipes` and `tasks`")])
+        recipes = [recipe for suite in listed if suite in RECIPE_SUITES for recipe in RECIPE_SUITES[suite]]
+        families = ["nlg" if suite in RECIPE_SUITES else suite for suite in listed]
+        return {**values, "suites": list(dict.fromkeys(families)), "recipes": recipes}
+
+    @model_validator(mode="before")
+    @classmethod
     def _metrics_follow_suites(cls, values: Any) -> Any:
         if not isinstance(values, dict) or values.get("metrics") not in (None, [], ()):
             return values
@@ -151,8 +172,20 @@ class Study(Settings):
             for metric in self.metrics
             if metric[:3] not in self.suites
         ]
-        misfits += [("tasks", unknown_name("task", task, TASKS)) for task in self.tasks or () if task not in TASKS]
-        sources = {TASKS[task].source for task in self.tasks or () if task in TASKS}
+        own = {one.task: one.as_task() for one in self.own}
+        misfits += [
+            ("tasks", unknown_name("task", task, TASKS))
+            for task in self.tasks or ()
+            if task not in TASKS and task not in own
+        ]
+        misfits += [
+            ("recipes", unknown_name("recipe", recipe, RECIPES))
+            for recipe in self.recipes or ()
+            if recipe not in RECIPES
+        ]
+        if self.recipes and self.tasks:
+            misfits.append(("recipes", "give either `recipes` or `tasks`"))
+        sources = {(TASKS | own)[task].source for task in self.tasks or () if task in TASKS | own}
         if len(sources) > 1:
             misfits.append(("tasks", "the testbed's tasks and real ones cannot be in one study"))
         if not (self.arms or self.factors or self.grid or self.sweeps or self.tuned):
@@ -167,9 +200,13 @@ class Study(Settings):
         return misfits
 
     def _repeated(self) -> Iterator[tuple[str, str]]:
-        for key in ("suites", "tasks", "metrics", "family"):
+        for key in ("suites", "tasks", "recipes", "metrics", "family"):
             names = getattr(self, key) or ()
             yield from ((key, f"{shown(name)} is given twice") for name in set(names) if names.count(name) > 1)
+
+    def find(self, name: str) -> Task:
+        """Return the task called ``name``, one of the catalogue or one's own."""
+        return find_task(name, [own.as_task() for own in self.own])
 
     @property
     def holes(self) -> tuple[str, ...]:

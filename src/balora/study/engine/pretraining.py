@@ -7,7 +7,6 @@ from typing import NamedTuple
 from balora.progress import OnProgress
 from balora.settings import Family
 from balora.study.plan.plan import PlannedRun
-from balora.tasks.catalogue import find_task
 from balora.tasks.testbed.config import TestbedConfig
 from balora.training.spec import RunSpec
 
@@ -49,7 +48,7 @@ def missing_models(runs: Iterable[PlannedRun]) -> tuple[PlannedModel, ...]:
     needed: dict[str, PlannedModel] = {}
     for run in runs:
         if run.spec.testbed is not None:
-            family = find_task(run.task).family
+            family = run.spec.objective.family
             model = PlannedModel(family, run.spec, f"{family}-{run.spec.testbed.key()}")
             needed.setdefault(model.id, model)
     missing = tuple(m for m in needed.values() if m.spec.testbed and find_model(m.spec.testbed, m.family) is None)

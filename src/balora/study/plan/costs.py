@@ -6,7 +6,6 @@ from statistics import fmean
 
 from balora.errors import InputError
 from balora.study.plan.plan import Plan
-from balora.tasks.catalogue import find_task
 from balora.training.record import RunRecord, read_record
 from balora.training.spec import RunSpec
 
@@ -90,7 +89,7 @@ class Costs:
 
 
 def _keys(spec: RunSpec) -> list[tuple[object, ...]]:
-    family = find_task(spec.task).family
+    family = spec.find(spec.task).family
     return [(spec.model, spec.task, spec.objective.regularized), (spec.model, spec.task), (spec.model, family)]
 
 

@@ -14,7 +14,7 @@ from balora.study.plan.blocks import Block, blocks, blocks_of_testbed
 from balora.study.plan.profiles import Profile
 from balora.study.plan.suites import Tasks
 from balora.study.plan.testbed_profiles import find_profile
-from balora.tasks.catalogue import find_task
+from balora.tasks.own_task import OwnTask
 from balora.training.identity import run_ids
 from balora.training.spec import TESTBED, RunSpec, resolve
 
@@ -154,11 +154,13 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
     columns: dict[str, list[tuple[DesignedArm, RunSpec]]] = {}
     of_family: dict[tuple[str, Family], RunSpec] = {}
     for task in tasks.present:
-        family = find_task(task).family
+        family = study.find(task).family
         for arm in arms:  # settings differ between families, not between tasks of one
             if (arm.name, family) not in of_family:
                 of_family[arm.name, family] = specification(study, choices, arm, task)
-        columns[task] = [(arm, of_family[arm.name, family].model_copy(update={"task": task})) for arm in arms]
+        scored = tasks.scored.get(task, ())
+        changes = {"task": task, "score": scored, "own": _used(study, (task, *scored))}
+        columns[task] = [(arm, of_family[arm.name, family].model_copy(update=changes)) for arm in arms]
         prints[task] = fingerprints(columns[task][0][1])
     _refuse_twins(study, columns)
     ids = {(arm.name, task): run_ids(spec, prints[task], chosen) for task in columns for arm, spec in columns[task]}
@@ -169,6 +171,10 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
         for arm, spec in columns[task]
     )
     return Plan(study, choices, arms, tasks, chosen, planned, prints)
+
+
+def _used(study: Study, names: Sequence[str]) -> tuple[OwnTask, ...]:
+    return tuple(own for own in study.own if own.task in names)
 
 
 def specification(study: Study, choices: Choices, arm: DesignedArm, task: str) -> RunSpec:
@@ -182,7 +188,7 @@ def specification(study: Study, choices: Choices, arm: DesignedArm, task: str) -
 
 
 def _resolved(study: Study, choices: Choices, arm: DesignedArm, task: str, rate: Mapping[str, Any]) -> RunSpec:
-    family, effort = find_task(task).family, choices.effort
+    family, effort = study.find(task).family, choices.effort
     settings, given = checked(study.base_settings), checked(choices.settings, typed=True)
     method = arm.delta.get("method") or given.get("method") or settings.get("method")
     shared = without_adapter(effort.shared) if trains_everything(method) else effort.shared

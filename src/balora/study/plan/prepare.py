@@ -3,11 +3,12 @@
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from balora.errors import ConfigError, DataError, is_printable
+from balora.errors import ConfigError, DataError, is_printable, unknown_name
+from balora.settings import dotted, merge, nest
 from balora.study.design.reading import find_study
 from balora.study.design.study import HOLE, Study
 from balora.study.design.without_testbed import without_testbed
@@ -15,6 +16,7 @@ from balora.study.plan.plan import Choices, Fingerprints, Plan, make_plan
 from balora.study.plan.suites import Tasks, choose_tasks, tasks_of_testbed
 from balora.tasks.catalogue import Task
 from balora.tasks.data_folders import find_data_folder
+from balora.tasks.recipes import RECIPE_SUITES
 from balora.training.spec import TESTBED, setting_keys
 
 
@@ -26,6 +28,7 @@ def prepare(
     profile: str = "glance",
     seeds: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    suites: Sequence[str] | None = None,
     fingerprints: Fingerprints | None = None,
 ) -> Plan:
     """Return the plan of the study called ``name`` (shipped, or a file) for this model and this data.
@@ -36,6 +39,8 @@ def prepare(
         InputError: the study, profile, model, data or a setting is unknown, missing or cannot be used.
     """
     study = find_study(name)
+    if suites:
+        study = with_suites(study, suites)
     place = None if data is None else os.path.expanduser(data)
     choices = Choices(os.path.expanduser(model or study.model or TESTBED), place, profile, seeds, settings or {})
     left_out: tuple[str, ...] = ()
@@ -43,6 +48,20 @@ def prepare(
         study, left_out = without_testbed(study)
     plan = make_plan(study, choices, tasks_of(study, choices), fingerprints or _fingerprints())
     return plan._replace(left_out=left_out)
+
+
+def with_suites(study: Study, suites: Sequence[str]) -> Study:
+    """Return ``study`` on other ``suites``, judged by their averages.
+
+    Raises:
+        ConfigError: a suite is unknown, or the study has parts that need another one.
+    """
+    known = ("nlu", "nlg", *RECIPE_SUITES)
+    for suite in suites:
+        if suite not in known:
+            raise ConfigError(f"--suites: {unknown_name('suite', suite, known)}")
+    kept = study.model_dump(exclude={"suites", "metrics", "tasks", "recipes"}, exclude_unset=True)
+    return Study(**{**kept, "suites": tuple(suites)})
 
 
 def refuse_open_arms(study: Study) -> None:
@@ -61,14 +80,20 @@ def tasks_of(study: Study, choices: Choices) -> Tasks:
             raise ConfigError(
                 f"--data {data}: the testbed draws its own rows: leave it out, or pass --model with a Hub id or folder"
             )
-        return tasks_of_testbed(study.suites, study.tasks, effort.tasks)
+        return tasks_of_testbed(study, effort.tasks)
+    judged = _has_judge(study, choices)
     if data is None:
-        return choose_tasks(study.suites, study.tasks, lambda task: task.hub is not None, "by a public name")
+        return choose_tasks(study, lambda task: task.hub is not None, "by a public name", judged=judged)
     if not os.path.isdir(data):
         raise DataError(
             f"--data {data}: no such folder: pass the folder above the tasks' folders (glue/CoLA, gsm8k, …)"
         )
-    return choose_tasks(study.suites, study.tasks, lambda task: _has_data(task, data), f"under {data}")
+    return choose_tasks(study, lambda task: _has_data(task, data), f"under {data}", judged=judged)
+
+
+def _has_judge(study: Study, choices: Choices) -> bool:
+    settings = merge(nest(study.base_settings), nest(choices.settings))
+    return bool(dotted(settings).get("scoring.judge.url"))
 
 
 def _has_data(task: Task, data: str) -> bool:
@@ -94,11 +119,14 @@ def command(
     profile: str,
     seeds: int | None,
     assignments: tuple[str, ...],
+    suites: Sequence[str] = (),
 ) -> str:
     """Return the command that repeats a study."""
     words = ["balora", "study", "run", name]
     words += ["--model", model] if model else []
     words += ["--data", data] if data else []
+    for suite in suites:
+        words += ["--suites", suite]
     words += ["--profile", profile]
     words += ["--seeds", str(seeds)] if seeds is not None else []
     for assignment in assignments:

@@ -18,7 +18,6 @@ from balora.study.store.study_folder import (
     read_runs,
     read_study_record,
 )
-from balora.tasks.catalogue import find_task
 from balora.training.identity import ID_LENGTH
 from balora.training.record import RunRecord
 
@@ -55,7 +54,7 @@ def check_plan(record: StudyRecord, folder: Path) -> None:
 
 def _fault(record: StudyRecord) -> str | None:
     for metric in record.study.metrics:
-        if not any(metric == f"{find_task(task).family}_avg" for task in record.tasks):
+        if not any(metric == f"{record.study.find(task).family}_avg" for task in record.scored_tasks):
             return f"it is judged by {metric!r}, but has no task of that kind"
     odd = [entry.id for entry in record.runs if not re.fullmatch(f"[0-9a-f]{{{ID_LENGTH}}}", entry.id)]
     if odd:
@@ -82,7 +81,7 @@ def _fault(record: StudyRecord) -> str | None:
 
 def _plan(record: StudyRecord) -> Plan:
     choices = Choices(record.model, record.data, record.profile, len(record.seeds), record.settings)
-    tasks = Tasks(record.tasks, record.absent)
+    tasks = Tasks(record.tasks, record.absent, record.scored)
     return make_plan(record.study, choices, tasks, lambda spec: record.fingerprints[spec.task])
 
 

@@ -74,7 +74,10 @@ class StudyRecord(Settings):
     pretrainings: tuple[int, ...] = ()
     """Pre-training seed of each block; empty for a given model."""
     tasks: tuple[str, ...]
+    """The tasks that runs are trained on."""
     absent: tuple[str, ...]
+    scored: dict[str, tuple[str, ...]] = {}
+    """The tasks that a recipe scores, by the one it trains on; a task that is not among these is scored on itself."""
     left_out: tuple[str, ...] = ()
     """Keys of the study file that were left out, because only the testbed has these settings."""
     fingerprints: dict[str, dict[str, str]]
@@ -87,9 +90,20 @@ class StudyRecord(Settings):
     """SHA-256 of the text of `study.json` above this line; filled in by :func:`write_study_record`."""
 
     @property
+    def scored_tasks(self) -> tuple[str, ...]:
+        """Every task that models are scored on, in order."""
+        return tuple(name for task in self.tasks for name in self.scored.get(task, (task,)))
+
+    @property
     def identity(self) -> tuple[Any, ...]:
         """What may not change within one folder; seeds may be added, and runs repeated with other code or data."""
-        return (self.study.model_copy(update={"seeds": None}), self.profile, self.settings, set(self.tasks))
+        return (
+            self.study.model_copy(update={"seeds": None}),
+            self.profile,
+            self.settings,
+            set(self.tasks),
+            self.scored,
+        )
 
 
 def describe(plan: Plan, command: str) -> StudyRecord:
@@ -104,6 +118,7 @@ def describe(plan: Plan, command: str) -> StudyRecord:
         pretrainings=plan.pretrainings,
         tasks=plan.tasks.present,
         absent=plan.tasks.absent,
+        scored=dict(plan.tasks.scored),
         left_out=plan.left_out,
         fingerprints=plan.fingerprints,
         versions=_versions(),
@@ -206,7 +221,7 @@ def _refuse_another(output: Path, existing: StudyRecord, record: StudyRecord) ->
             "--output"
         )
     if existing.identity != record.identity or existing.model != record.model:
-        names = ("study file", "profile", "--set", "tasks")
+        names = ("study file", "profile", "--set", "tasks", "scored tasks")
         changed = [name for name, a, b in zip(names, existing.identity, record.identity, strict=True) if a != b]
         changed += ["model"] if existing.model != record.model else []
         raise OutputError(

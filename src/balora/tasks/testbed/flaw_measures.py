@@ -60,7 +60,7 @@ def says(task: Task, item: Item, wrong: Any) -> bool:
     prediction = item["prediction"]
     if prediction is None or task.family == "nlu":
         return bool(prediction == wrong)
-    if task.programs:
+    if task.grader == "expressions":
         given, repeated, wanted = (_instructions(text) for text in (prediction, wrong, item["answer"]))
         choices = list(zip(repeated, wanted, strict=True))
         known = len(given) == len(choices) and all(one in pair for one, pair in zip(given, choices, strict=True))
