@@ -62,7 +62,7 @@ MUTANTS = {
     ],
     ("report/records/sweeps.py", "report/test_figures.py"): [
         ("base-left-out", "value, score = delta.pop(setting, base.get(setting))", "value, score = delta.pop(setting, None)"),
-        ("base-of-other-family", "and find_task(entry.task).family == family:", "and find_task(entry.task).family != family:"),
+        ("base-of-other-family", "and record.study.find(entry.task).family == family:", "and record.study.find(entry.task).family != family:"),
         ("grid-is-one-line", "groups.setdefault(tuple(sorted(delta.items(), key=str)), [])", "groups.setdefault((), [])"),
     ],
     ("report/figures/forest.py", "report/test_figures.py"): [

@@ -255,7 +255,7 @@ MUTANTS = {
     ],
     ("training/record.py", "hostile/test_sealed_study.py"): [
         ("any-id", "    if record.id != recorded_id(content):\n", "    if False:\n"),
-        ("any-bits", "len(b64decode(self.correct, validate=True)) != wanted", "False"),
+        ("any-bits", "len(b64decode(correct, validate=True)) != wanted", "False"),
     ],
     ("training/seal.py", "training/test_run_record.py"): [
         ("digest-of-the-start", "digest = sha256(body.encode())", "digest = sha256(body[:99].encode())"),

@@ -14,6 +14,7 @@ from balora.tasks.catalogue import TASKS
 from balora.tasks.config import DataConfig
 from balora.tasks.encoding import encode_exchanges
 from balora.tasks.exchange import Exchange
+from balora.tasks.grading import grade
 from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.prompts import render
 from balora.tasks.testbed.program import cases_of
@@ -337,4 +338,4 @@ def test_scoring_alone_needs_no_training_split_and_no_row_within_its_limit(tmp_p
 )
 def test_a_program_is_right_when_it_computes_the_same(text: str | None, correct: bool) -> None:
     row = {"index": 0, "answer": "add 2 ; add 3 ;", "tests": cases_of("add 2 ; add 3 ;")}
-    assert nlg._item(TASKS["code"], row, text)["correct"] is correct
+    assert grade(TASKS["code"], [row], [[text]]).items[0]["correct"] is correct

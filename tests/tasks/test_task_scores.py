@@ -70,7 +70,8 @@ def test_scores_are_points_of_a_hundred() -> None:
     assert task_score(TASKS["gsm8k"], {"exact_match": 0.125, "answer_loss": 3.0}) == 12.5
 
 
-BY_ROW = {"sst2", "mrpc", "rte", "mnli", "qnli", "qqp", "gsm8k", "math", "math500", "alpaca", "chat", "humaneval", "mbpp",
+BY_ROW = {"sst2", "mrpc", "rte", "mnli", "qnli", "qqp",
+          "gsm8k", "math", "math500", "alpaca", "chat", "humaneval", "mbpp",
           "sentiment", "entailment", "paraphrase", "arithmetic", "code", "facts"}  # fmt: skip
 
 

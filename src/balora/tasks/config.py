@@ -48,6 +48,17 @@ class DataConfig(Settings):
         return prompt
 
 
+class ScoringConfig(Settings):
+    """How the answers of generation tasks are drawn and graded."""
+
+    samples: int = Field(default=1, ge=1, le=1000)
+    """Answers drawn for each task of programs, for pass@k; 1 means the greedy answer."""
+    temperature: float = Field(default=0.8, gt=0, allow_inf_nan=False)
+    """Temperature at which several answers are drawn."""
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    """Nucleus from which several answers are drawn."""
+
+
 def check_template(template: str) -> None:
     """Raise ValueError unless ``template`` names `{question}`, at most `{input}` beside it, and nothing else."""
     if any("\ud800" <= character <= "\udfff" for character in template):

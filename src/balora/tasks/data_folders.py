@@ -28,7 +28,7 @@ def find_data_folder(task: Task, folder: str) -> Path:
         raise DataError(f"data.folder {shown(folder)} is a file: pass the folder that holds it")
     if not os.path.isdir(root):  # unlike Path.is_dir, it never raises
         raise DataError(f"data.folder {shown(folder)}: no such folder")
-    if any(SPLITS.match(stem) for stem in split_files(root)):
+    if any(SPLITS.match(stem) for stem in split_files(root)) or _published_files(task, root):
         _refuse_other_task(task, root)
         return root
     above = [root, *(child for child in _folders(root) if _plain(child.name) == "glue" and task.format == "glue")]
@@ -61,13 +61,21 @@ def split_name(name: str) -> str:
     return VALIDATION.sub("validation", name.lower())
 
 
-def files_of_split(folder: Path, split: str) -> list[Path]:
-    """Return the file of ``split``, or all its shards in order.
+def _published_files(task: Task, folder: Path) -> list[Path]:
+    """Return the files of ``folder`` that are called what the task's file is called where it is published."""
+    wanted = {_plain(stem) for stem in task.stems}
+    return [path for stem, paths in split_files(folder).items() if _plain(stem) in wanted for path in paths]
+
+
+def files_of_split(folder: Path, split: str, task: Task | None = None) -> list[Path]:
+    """Return the file of ``split``, or all its shards in order; else the published file of a ``task`` of one split.
 
     Raises:
         DataError: no file for the split (those found are listed), several, or a shard is missing.
     """
     files = split_files(folder).get(split_name(split))
+    if not files and task is not None:
+        files = _published_files(task, folder)
     if not files:
         name = shortened(printable(split_name(split)), 40)
         raise DataError(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from balora.errors import ConfigError, DataError
-from balora.tasks.answers import final_answer, same_result, same_text
 from balora.tasks.behaviour import Behaviour
 from balora.tasks.catalogue import Task
 from balora.tasks.config import DataConfig
@@ -12,13 +11,13 @@ from balora.tasks.encoding import IGNORED, encode_exchanges
 from balora.tasks.evaluating import OnRows
 from balora.tasks.exchange import Exchange
 from balora.tasks.generation import answer_loss, generate
+from balora.tasks.grading import grade
 from balora.tasks.prepared import Encoded, Prepared, draw, length_limit, pad_id_of, read_both, repeated
 from balora.tasks.prompts import render, uses_chat_template
 from balora.tasks.row_checks import Row
 from balora.tasks.scores import Evaluation, task_score
 from balora.tasks.testbed.config import TestbedConfig
-from balora.tasks.testbed.program import passes
-from balora.tasks.thoughts import after_thought, thought_of
+from balora.tasks.thoughts import thought_of
 from balora.tasks.turn_end import TurnEnd, turn_end
 
 CHUNK = 512
@@ -32,6 +31,8 @@ def prepare_nlg(
     seed: int,
     max_positions: int | None = None,
     train: bool = True,
+    score: bool = True,
+    style: Task | None = None,
     testbed: TestbedConfig | None = None,
 ) -> Prepared:
     """Return the task's rows as tokens: prompt, answer and its end, with labels on the answer and the end only.
@@ -49,14 +50,16 @@ def prepare_nlg(
         seed: decides which training rows are drawn, where ``data.train_rows`` is fewer than there are.
         max_positions: the longest sequence that the model can read.
         train: False reads no training split, for a model that is only to be scored.
+        score: False reads no evaluation split, for a model that is scored on other tasks.
+        style: the task whose prompts are used, where the model was trained on another one.
         testbed: the world that the rows of a testbed's task are about.
 
     Raises:
         DataError: as :func:`balora.tasks.splits.read_rows`; every training row is over the limit.
         ConfigError: no evaluation prompt leaves room for ``data.max_new_tokens``.
     """
-    rows, scored_rows, notes = read_both(task, data, seed=seed, train=train, testbed=testbed)
-    exchange = render(task, data, tokenizer)
+    rows, scored_rows, notes = read_both(task, data, seed=seed, train=train, score=score, testbed=testbed)
+    exchange = render(task, data, tokenizer, style)
     end = turn_end(tokenizer) if uses_chat_template(data, tokenizer) else None
     chosen = _fitting(rows, data, tokenizer, exchange, seed, max_positions) if train else ([], [], [])
     learnt, used, length_note = chosen
@@ -64,7 +67,7 @@ def prepare_nlg(
         {**encoded, "index": index, "answer": _reference(row, encoded, tokenizer, end), "tests": row.get("tests")}
         for index, (encoded, row) in enumerate(zip(_encode(scored_rows, tokenizer, exchange), scored_rows, strict=True))
     ]
-    notes += length_note + _room(scored, data.max_new_tokens, max_positions) + repeated(task, used, scored_rows)
+    notes += length_note + _room(task, scored, data.max_new_tokens, max_positions) + repeated(task, used, scored_rows)
     if end is not None:
         notes += _template_notes(task, tokenizer, [*learnt, *scored])
     if tokenizer.eos_token_id is None and (end is None or not end.closing):
@@ -155,9 +158,9 @@ def _encode(rows: Sequence[Row], tokenizer: Any, exchange: Callable[[Row], Excha
             yield encoded
 
 
-def _room(scored: list[Encoded], new: int, positions: int | None) -> list[str]:
+def _room(task: Task, scored: list[Encoded], new: int, positions: int | None) -> list[str]:
     """Return notes on the evaluation rows that the model cannot hold."""
-    if positions is None:
+    if positions is None or not scored:
         return []
     shortest = min(len(row["prompt_ids"]) for row in scored)
     if shortest >= positions:
@@ -175,7 +178,7 @@ def _room(scored: list[Encoded], new: int, positions: int | None) -> list[str]:
     room = f"{without_room:,} {count} prompts leave no room for {new:,} new tokens in {positions:,} positions: "
     room += "counted as wrong"
     read = f"{too_long:,} {count} rows are longer than the model's {positions:,} positions: not in answer_loss"
-    return [room] * bool(without_room) + [read] * bool(too_long)
+    return [room] * bool(without_room) + [read] * (bool(too_long) and "answer_loss" in task.metrics)
 
 
 def evaluate_nlg(
@@ -187,8 +190,8 @@ def evaluate_nlg(
     max_new_tokens: int,
     on_rows: OnRows | None = None,
 ) -> Evaluation:
-    """Score ``model`` on the evaluation rows: `exact_match` of greedy answers (`pass_at_1` where the answer is a
-    program, which is run), `answer_loss` in nats per token.
+    """Score ``model`` on the evaluation rows: the metrics of the task's grader on greedy answers, and, where the task
+    has it, `answer_loss` in nats per token.
 
     A prompt that leaves no room for ``max_new_tokens`` counts as wrong, so that every run divides by the same number of
     rows. The loss is Σ −log p over all answer tokens (the end token is one) / their number, over the rows that fit.
@@ -197,8 +200,9 @@ def evaluate_nlg(
     Raises:
         TrainingError: the loss is not finite.
     """
-    rows, positions = prepared.eval, prepared.max_positions
-    readable = [row for row in rows if positions is None or len(row["input_ids"]) <= positions]
+    task, rows, positions = prepared.task, prepared.eval, prepared.max_positions
+    with_loss = rows if "answer_loss" in task.metrics else []
+    readable = [row for row in with_loss if positions is None or len(row["input_ids"]) <= positions]
     answerable = [row for row in rows if positions is None or len(row["prompt_ids"]) + max_new_tokens <= positions]
     total = len(answerable) + len(readable)
 
@@ -208,34 +212,13 @@ def evaluate_nlg(
     prompts = [row["prompt_ids"] for row in answerable]
     limits: dict[str, Any] = {"batch_size": batch_size, "max_new_tokens": max_new_tokens, "closing": prepared.closing}
     texts = generate(model, tokenizer, prompts, **limits, on_rows=after(0))
-    given = {row["index"]: text for row, text in zip(answerable, texts, strict=True)}
-    items = [_item(prepared.task, row, given.get(row["index"])) for row in rows]
-    metrics = {prepared.task.metrics[0]: sum(item["correct"] for item in items) / len(items)}
-    behaviour = Behaviour()
+    given = {row["index"]: [text] for row, text in zip(answerable, texts, strict=True)}
+    graded = grade(task, rows, [given.get(row["index"]) for row in rows])
+    metrics, notes, behaviour = dict(graded.metrics), graded.notes, Behaviour()
     if readable:
         metrics["answer_loss"] = answer_loss(
             model, readable, prepared.pad_id, batch_size=batch_size, on_rows=after(len(answerable)), behaviour=behaviour
         )
-    notes = _unread(items)
-    if not readable:
+    elif with_loss:
         notes += ("answer_loss is missing: no evaluation row fits into the model's positions",)
-    return Evaluation(metrics, task_score(prepared.task, metrics), items, notes, behaviour.measures())
-
-
-def _unread(items: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Return a note that counts the answers whose final answer is missing or uncertain."""
-    count = sum(item["text"] is not None and item["prediction"] is None for item in items)
-    note = f"{count:,} of {len(items):,} answers have no final answer that can be read with certainty: counted as wrong"
-    return (note,) if count else ()
-
-
-def _item(task: Task, row: Encoded, text: str | None) -> dict[str, Any]:
-    """Return the verdict on one answer; ``text`` is None for a prompt without room."""
-    worked = task.format == "gsm8k"
-    said = None if text is None else after_thought(text, row.get("thought", ""))
-    prediction = said if said is None or not worked else final_answer(said)
-    if task.grader == "expressions":
-        right = prediction is not None and passes(prediction.strip(), row["tests"])
-    else:
-        right = prediction is not None and (same_result if worked else same_text)(prediction, row["answer"])
-    return {"index": row["index"], "prediction": prediction, "answer": row["answer"], "correct": right, "text": text}
+    return Evaluation(metrics, task_score(task, metrics), graded.items, notes, behaviour.measures())

@@ -38,9 +38,17 @@ class Prepared(NamedTuple):
 
 
 def read_both(
-    task: Task, data: DataConfig, *, seed: int, train: bool = True, testbed: TestbedConfig | None = None
+    task: Task,
+    data: DataConfig,
+    *,
+    seed: int,
+    train: bool = True,
+    score: bool = True,
+    testbed: TestbedConfig | None = None,
 ) -> tuple[list[Row], list[Row], list[str]]:
-    """Return every training row (none without ``train``), the first ``data.eval_rows`` evaluation rows, and notes.
+    """Return the training rows, the first ``data.eval_rows`` evaluation rows, and notes.
+
+    No training rows without ``train``, and no evaluation rows without ``score``.
 
     The rows of a ``testbed`` are drawn: those to train on with ``seed``, as many as ``data.train_rows`` sets.
     """
@@ -53,11 +61,11 @@ def read_both(
                 _refuse_empty_classes(task, drawn, name)
         return to_train, to_score, []
     training = read_split(task, data, data.train_split) if train else Split([], [])
-    evaluation = read_split(task, data, eval_split(task, data))
+    evaluation = read_split(task, data, eval_split(task, data)) if score else Split([], [])
     notes = [*training.notes, *evaluation.notes]
     limits = {"data.eval_rows": (data.eval_rows, evaluation), "data.train_rows": (data.train_rows, training)}
     for name, (wanted, split) in limits.items():
-        if wanted is not None and wanted > len(split.rows) and (train or split is evaluation):
+        if wanted is not None and wanted > len(split.rows) and (train if split is training else score):
             notes.append(f"{name} is {wanted:,}, but the split has {len(split.rows):,} rows: all are used")
     return training.rows, evaluation.rows[: data.eval_rows], notes
 

@@ -20,12 +20,26 @@ USER_TURN_INPUT = "{question}\n\n{input}"
 SPEAKERS = {"system": "System", "developer": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
 
 
-def render(task: Task, data: DataConfig, tokenizer: Any) -> Callable[[Row], Exchange]:
+INSTRUCTION = (
+    "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\n{question}\n\n### Response:"
+)
+"""The prompt with which the authors of PiSSA and BA-LoRA train and score on instructions (their released code)."""
+INSTRUCTION_INPUT = INSTRUCTION.replace("{question}", "{question}\n\n{input}")
+
+
+def render(task: Task, data: DataConfig, tokenizer: Any, style: Task | None = None) -> Callable[[Row], Exchange]:
     """Return the function that turns a checked row into its exchange.
+
+    A row of ``task`` gets the prompt of the task ``style``, on which the model was trained, if one is given.
 
     Raises:
         ConfigError: a prompt template for conversations; a chat template asked for where the tokenizer has none.
     """
+    if style is not None and style.format == "chat" and task.format != "chat":
+        of_conversation = render(style, data, tokenizer)
+        return lambda row: of_conversation(_asked(row))
+    task = task if style is None else style
     if task.format == "chat" and data.prompt is not None:
         raise ConfigError(
             f"data.prompt does not apply to task {task.name!r}: conversations take the tokenizer's chat template, "
@@ -39,8 +53,17 @@ def render(task: Task, data: DataConfig, tokenizer: Any) -> Callable[[Row], Exch
     if task.format == "chat":
         return _as_lines
     if task.format == "alpaca":
-        return lambda row: _fill(data.prompt or (ALPACA_INPUT if row["input"] else ALPACA), row)
+        return lambda row: _fill(data.prompt or (ALPACA_INPUT if row.get("input") else ALPACA), row)
+    if task.format == "instructions":
+        return lambda row: _fill(data.prompt or (INSTRUCTION_INPUT if row.get("input") else INSTRUCTION), row)
     return lambda row: _fill(data.prompt or GSM8K, row)
+
+
+def _asked(row: Row) -> Row:
+    """Return a question and its answer as a conversation."""
+    question = _filled(USER_TURN_INPUT if row.get("input") else USER_TURN, row)
+    messages = [{"role": "user", "content": question}]
+    return {"messages": messages, "turn": {"role": "assistant", "content": row["answer"]}, "answer": row["answer"]}
 
 
 def uses_chat_template(data: DataConfig, tokenizer: Any) -> bool:

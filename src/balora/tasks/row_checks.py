@@ -6,6 +6,7 @@ format     a checked row
 `glue`     the task's text columns, `label`: index of the class, or a number from 0 to 5 (STS-B)
 `gsm8k`    `question`, `answer` (the worked solution), `final` (its final answer as text; None where it is uncertain)
 `alpaca`   `question` (the instruction), `input` (may be empty), `answer`
+`instructions`  the same, under any of the usual names of the columns
 `chat`     `messages` (the conversation before the answer), `turn` (the message of the answer, with all its fields),
            `answer` (its text), `where`, and `tools` and `documents` where the row has them
 =========  =====================================================================================================
@@ -34,6 +35,8 @@ SCORE = ("label", "score")
 QUESTION = ("question", "problem", "query")
 ANSWER = ("solution", "answer", "response")  # MATH has both: its `answer` is the bare result
 CONVERSATION = ("messages", "conversations")
+INSTRUCTION = ("instruction", "query", "question", "problem")
+RESPONSE = ("output", "response", "answer", "solution")
 HIGHEST_SCORE = 5.0
 NUMBERS = (int, float, Decimal)
 WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,2})(?:\.0*)?", re.ASCII)
@@ -184,10 +187,30 @@ def _alpaca(task: Task, row: SourceRow) -> Row | None:
     return {"question": question, "input": extra, "answer": answer} if answer.strip() else None
 
 
+def _instructions(task: Task, row: SourceRow) -> Row | None:
+    question = _text(row, _column(row, INSTRUCTION, "instruction column"))
+    extra = _text(row, "input", may_be_empty=True) if row.values.get("input") is not None else ""
+    answer = _text(row, _column(row, RESPONSE, "answer column"), may_be_empty=True)
+    extra = extra if extra.strip() else ""
+    return {"question": question, "input": extra, "answer": answer} if answer.strip() else None
+
+
 def _chat(task: Task, row: SourceRow) -> Row | None:
+    if not any(name in row.values for name in CONVERSATION) and {"instruction", "output"} <= row.values.keys():
+        return _single_exchange(task, row)
     filled = [name for name in CONVERSATION if row.values.get(name) is not None]  # `datasets` fills columns with nulls
     column = _column(row, filled or CONVERSATION, "conversation column")
     return conversation(row.where, row.values, column)
+
+
+def _single_exchange(task: Task, row: SourceRow) -> Row | None:
+    """Return an instruction and its output as a conversation."""
+    found = _instructions(task, row)
+    if found is None:
+        return None
+    asked = "\n\n".join(filter(None, (found["question"], found["input"])))
+    turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": found["answer"]}]
+    return conversation(row.where, {"messages": turns}, "messages")
 
 
 def _column(row: SourceRow, names: Sequence[str], what: str) -> str:
@@ -219,11 +242,13 @@ def _shown(value: Any) -> str:
 NEEDED: dict[Format, list[tuple[str, ...]]] = {
     "gsm8k": [QUESTION, ANSWER],
     "alpaca": [("instruction",), ("output",)],
-    "chat": [CONVERSATION],
+    "chat": [(*CONVERSATION, "instruction")],
+    "instructions": [INSTRUCTION, RESPONSE],
 }
 CHECKS: dict[Format, Callable[[Task, SourceRow], Row | None]] = {
     "glue": _glue,
     "gsm8k": _gsm8k,
     "alpaca": _alpaca,
     "chat": _chat,
+    "instructions": _instructions,
 }

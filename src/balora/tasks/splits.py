@@ -92,10 +92,13 @@ def eval_split(task: Task, data: DataConfig) -> str:
     return data.eval_split or task.eval_split
 
 
-def data_files(task: Task, data: DataConfig) -> list[Path]:
-    """Return the files that both splits are read from (what a fingerprint must hash); none for a `datasets` name."""
+def data_files(task: Task, data: DataConfig, *, train: bool = True, score: bool = True) -> list[Path]:
+    """Return the files that the splits to train and to score on are read from (what a fingerprint must hash).
+
+    None for a `datasets` name.
+    """
     files: list[Path] = []
-    for split in (data.train_split, eval_split(task, data)):
+    for split in [data.train_split] * train + [eval_split(task, data)] * score:
         files += [path for path in _files(task, data, split) or [] if path not in files]
     return files
 
@@ -103,7 +106,7 @@ def data_files(task: Task, data: DataConfig) -> list[Path]:
 def _files(task: Task, data: DataConfig, split: str) -> list[Path] | None:
     if data.folder is None or not _is_local(data.folder):
         return None
-    return files_of_split(find_data_folder(task, data.folder), split)
+    return files_of_split(find_data_folder(task, data.folder), split, task)
 
 
 def _is_local(folder: str) -> bool:

@@ -1,8 +1,11 @@
-"""Prepare the rows of a run, and score its model on them, for tasks of either family."""
+"""Prepare the rows of a run, and score its model on its tasks, which are of either family."""
 
+from pathlib import Path
 from typing import Any
 
+from balora.errors import DataError, shown
 from balora.progress import OnProgress, Progress
+from balora.tasks.data_folders import split_files
 from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.nlu import evaluate_nlu, prepare_nlu
 from balora.tasks.prepared import Prepared
@@ -24,6 +27,37 @@ def prepare_rows(spec: RunSpec, tokenizer: Any, max_positions: int | None, *, tr
         train=train,
         testbed=spec.testbed,
     )
+
+
+def prepare_run(spec: RunSpec, tokenizer: Any, max_positions: int | None) -> tuple[Prepared, tuple[Prepared, ...]]:
+    """Return the rows to train on, and those of every task to score on; raises what :func:`prepare_rows` does.
+
+    A model that is scored on other tasks than its own meets their questions in the prompts that it was trained with.
+    """
+    if spec.scored == (spec.task,):
+        both = prepare_rows(spec, tokenizer, max_positions)
+        return both, (both,)
+    refuse_shared_folder(spec)
+    if spec.objective.family == "nlu":
+        of_task = (spec.model_copy(update={"task": name}) for name in spec.scored)
+        scored = [prepare_rows(one, tokenizer, max_positions, train=False) for one in of_task]
+        return prepare_rows(spec, tokenizer, max_positions), tuple(scored)
+    learnt = spec.find(spec.task)
+    given: dict[str, Any] = {"seed": spec.training.seed, "max_positions": max_positions}
+    train = prepare_nlg(learnt, spec.data, tokenizer, **given, score=False)
+    tasks = map(spec.find, spec.scored)
+    return train, tuple(prepare_nlg(t, spec.data, tokenizer, **given, train=False, style=learnt) for t in tasks)
+
+
+def refuse_shared_folder(spec: RunSpec) -> None:
+    """Raise DataError where the files of one task would be read for every task of ``spec``."""
+    folder = Path(spec.data.folder).expanduser() if spec.data.folder else None
+    names = list(dict.fromkeys((spec.task, *spec.scored)))
+    if folder is not None and len(names) > 1 and folder.is_dir() and split_files(folder):
+        raise DataError(
+            f"data.folder {shown(spec.data.folder)} holds data files itself, which would be read for each of "
+            f"{', '.join(names)}: give the folder above one folder for each"
+        )
 
 
 def evaluate(model: Any, tokenizer: Any, prepared: Prepared, spec: RunSpec, on_progress: OnProgress) -> Evaluation:

@@ -26,14 +26,25 @@ def fingerprints(spec: RunSpec) -> dict[str, str]:
     Raises:
         InputError: the task's files are not found, or a file of the model or the data cannot be read.
     """
-    task = spec.find(spec.task)
-    if task.source == "testbed":  # the specification holds the rest
+    if spec.testbed is not None:  # the specification holds the rest
         return {"model": f"testbed:{RECIPE}", "data": f"testbed:{RECIPE}", "code": code_fingerprint()}
     return {
         "model": model_fingerprint(spec.model),
-        "data": _files(data_files(task, spec.data)) or f"hub:{spec.data.folder or task.hub}",
+        "data": _data(spec),
         "code": code_fingerprint(),
     }
+
+
+def _data(spec: RunSpec) -> str:
+    """Return the digest of the rows to train on and to score on; of data on a hub, its name."""
+    sides = {name: {"train": name == spec.task, "score": name in spec.scored} for name in (spec.task, *spec.scored)}
+    files, names = [], []
+    for name, used in sides.items():
+        task = spec.find(name)
+        found = data_files(task, spec.data, **used)
+        files += found
+        names += [] if found else [f"hub:{spec.data.folder or task.hub}"]
+    return ",".join([_files(files)] * bool(files) + names)
 
 
 def model_fingerprint(model: str) -> str:

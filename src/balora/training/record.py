@@ -66,6 +66,14 @@ class TaskScore(Settings):
     behaviour: dict[str, float] = {}
 
 
+class StepScores(Settings):
+    """How a model scored after so many optimizer steps."""
+
+    step: Count
+    scores: dict[str, float]
+    """By task, in points of 100."""
+
+
 class RunError(Settings):
     """Why a run failed."""
 
@@ -94,6 +102,10 @@ class RunRecord(Settings):
     others: dict[str, TaskScore] = {}
     """The scores on all further tasks, where the model is scored on several (`spec.score`); the five fields above are
     those of the first."""
+    step_scores: list[StepScores] = []
+    """The scores while the model trained (`training.evaluate_every`)."""
+    kept_step: Count | None = None
+    """The step whose weights were kept, where that is not the last one."""
     inheritance: dict[str, float] = {}
     """Which planted flaws a testbed's model still shows (:mod:`balora.tasks.testbed.flaw_measures`), and what it forgot
     (:mod:`balora.training.forgetting`); empty for any other model."""

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,14 @@ from balora.objective.config import ObjectiveConfig
 from balora.objective.inactive import inactive_settings
 from balora.progress import OnProgress, Progress
 from balora.tasks.collate import Collator
-from balora.tasks.prepared import Prepared
+from balora.tasks.prepared import Encoded, Prepared
 from balora.tasks.scores import Evaluation, right_rows
 from balora.tasks.token_range import within_embeddings
 from balora.training.callback import ReportProgress
 from balora.training.clock import Clock
 from balora.training.controls import control_notes
 from balora.training.counted_rows import label_notes
-from balora.training.evaluation import evaluate, measure_inheritance, prepare_rows
+from balora.training.evaluation import evaluate, measure_inheritance, prepare_run
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
 from balora.training.launchers import refuse_several_processes
@@ -32,10 +33,12 @@ from balora.training.loading import load_model, load_tokenizer, usable_positions
 from balora.training.machine import using_threads, versions
 from balora.training.matching import matched_config
 from balora.training.probe import fit_head
-from balora.training.record import Cost, RunError, RunRecord, packed_rows, write_record
+from balora.training.record import Cost, RunError, RunRecord, StepScores, TaskScore, packed_rows, write_record
 from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED
 from balora.training.spec import RunSpec
+from balora.training.step_scores import ScoreWhileTraining
+from balora.training.trained_weights import discard, load_trained, save_trained, trained_file
 from balora.training.trainer import BALoraTrainer
 
 MATCHING_BATCHES = 4
@@ -73,7 +76,10 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
     ):
         fields |= {"processes": 1, "threads": threads.inside, "interop_threads": threads.between}
         record = _carry_out(_Run(spec, on_progress, Path(scratch), has_siblings), folder, clock, fields)
-    return write_record(record, folder)
+    written = write_record(record, folder)
+    if record.status == "ok" and spec.testbed is None:
+        discard(trained_file(record.id))
+    return written
 
 
 def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any]) -> RunRecord:
@@ -82,41 +88,62 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any])
         if fingerprints(work.spec) != fields["fingerprints"]:  # files whose state is the same are not read again
             raise InputError("the files of the model or the data changed while the run was reading them: run it again")
         clock.lap("setup_seconds")
-        work.train()
-        clock.lap("train_seconds")
-        evaluation = evaluate(work.trainer.model, work.tokenizer, work.prepared, work.spec, work.on_progress)
-        inheritance = measure_inheritance(work.trainer.model, work.spec, work.source, work.prepared, evaluation)
+        trained = trained_file(fields["id"]) if work.spec.testbed is None else None
+        work.train_or_resume(clock, trained, fields["threads"])
+        found = work.score()
+        first, *others = found
+        inheritance = measure_inheritance(work.trainer.model, work.spec, work.source, work.scored[0], found[first])
         clock.lap("eval_seconds")
-        work.save(folder, evaluation)
+        clock.laps["eval_seconds"] = round(clock.laps["eval_seconds"] + work.scoring_seconds, 3)
+        work.save(folder, found)
     except (OSError, InputError):
         raise
     except Exception as error:
         reason = RunError(kind=type(error).__name__, message=" ".join(str(error).split()) or repr(error))
         return RunRecord(status="failed", error=reason, cost=work.cost(clock), notes=work.notes, **fields)
-    telemetry, right = work.trainer.telemetry, right_rows(work.task, evaluation.items)
+    telemetry = work.trainer.telemetry
+    scores = {prepared.task.name: _score(prepared, found[prepared.task.name]) for prepared in work.scored}
     return RunRecord(
         status="ok",
+        **dict(scores[first]),
+        others={name: scores[name] for name in others},
+        inheritance=inheritance,
+        terms=telemetry.summary(work.weights()),
+        inactive=telemetry.inactive() | inactive_settings(work.spec.objective, work.classes()),
+        step_scores=work.step_scores,
+        kept_step=work.kept_step,
+        notes=[*work.notes, *work.model_notes, *telemetry.notes(), *_notes(found)],
+        cost=work.cost(clock),
+        **fields,
+    )
+
+
+def _score(prepared: Prepared, evaluation: Evaluation) -> TaskScore:
+    right = right_rows(prepared.task, evaluation.items)
+    return TaskScore(
         score=evaluation.score,
         metrics=evaluation.metrics,
         rows=len(evaluation.items),
         correct=None if right is None else packed_rows(right),
         behaviour=evaluation.behaviour,
-        inheritance=inheritance,
-        terms=telemetry.summary(work.weights()),
-        inactive=telemetry.inactive() | inactive_settings(work.spec.objective, work.classes()),
-        notes=[*work.notes, *work.trainer.model_loss.notes(), *telemetry.notes(), *evaluation.notes],
-        cost=work.cost(clock),
-        **fields,
     )
+
+
+def _notes(found: Mapping[str, Evaluation]) -> Iterator[str]:
+    """Yield the notes on the scores; where there are several tasks, each with its own name before it."""
+    for name, evaluation in found.items():
+        yield from (f"{name}: {note}" if len(found) > 1 else note for note in evaluation.notes)
 
 
 class _Run:
     """The model, data and trainer of one run."""
 
     tokenizer: Any
-    prepared: Prepared
+    train_rows: list[Encoded]
+    scored: tuple[Prepared, ...]  # one a task, in the order of the specification
     trainer: BALoraTrainer
     source: str  # folder or name of the pre-trained model
+    model_notes: list[str]
 
     def __init__(self, spec: RunSpec, on_progress: OnProgress, scratch: Path, has_siblings: bool) -> None:
         self.spec, self.on_progress, self.scratch, self.task = spec, on_progress, scratch, spec.find(spec.task)
@@ -124,6 +151,10 @@ class _Run:
         self.objective: ObjectiveConfig = spec.objective
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.notes: list[str] = []
+        self.step_scores: list[StepScores] = []
+        self.kept_step: int | None = None
+        self.steps: int | None = None
+        self.scoring_seconds = 0.0
         self.is_set_up = False
 
     def set_up(self) -> None:
@@ -134,15 +165,20 @@ class _Run:
         self.source = spec.model
         self.tokenizer = load_tokenizer(spec)
         model = load_model(spec, self.task, self.tokenizer)
-        rows = prepare_rows(spec, self.tokenizer, usable_positions(model))
-        self.prepared = within_embeddings(rows, model, self.tokenizer)
-        self.notes += self.prepared.notes + label_notes(self.prepared.train)
+        learnt, scored = prepare_run(spec, self.tokenizer, usable_positions(model))
+        prepared = within_embeddings(learnt, model, self.tokenizer)
+        self.train_rows = prepared.train
+        self.scored = tuple(
+            prepared if one is learnt else within_embeddings(one, model, self.tokenizer) for one in scored
+        )
+        self.notes += prepared.notes + label_notes(prepared.train)
+        self.notes += [f"{one.task.name}: {note}" for one in scored if one is not learnt for note in one.notes]
         model.to(self.device)
-        self.collate = Collator(self.prepared.pad_id)
+        self.collate = Collator(prepared.pad_id)
         if self.task.family == "nlu" and spec.objective.reference_head == "probe":
             on_progress(Progress("reference", 0, 1))
             with self._precision():
-                loss = fit_head(model, self.prepared.train, self.collate, seed)
+                loss = fit_head(model, self.train_rows, self.collate, seed)
             self.notes.append(f"reference head: fitted on frozen features, last training loss {loss:.3f}")
         reference = None
         if spec.adapter is None:
@@ -201,8 +237,8 @@ class _Run:
             reference=reference,
             l2_start=training.l2_start,
             telemetry_every=training.telemetry_every,
-            reference_cache=reference_folder(self.spec, len(self.prepared.train), self.has_siblings),
-            train_dataset=self.prepared.train,
+            reference_cache=reference_folder(self.spec, len(self.train_rows), self.has_siblings),
+            train_dataset=self.train_rows,
             data_collator=self.collate,
             callbacks=[ReportProgress(self.on_progress)],
         )
@@ -211,7 +247,7 @@ class _Run:
 
     def _match(self) -> None:
         size = self.spec.training.batch_size
-        rows = self.prepared.train[: size * MATCHING_BATCHES]
+        rows = self.train_rows[: size * MATCHING_BATCHES]
         starts = range(0, len(rows), size)
         batches = [
             {name: value.to(self.device) for name, value in self.collate(rows[start : start + size]).items()}
@@ -232,14 +268,66 @@ class _Run:
         alpha = self.spec.training.l2_start
         return weights | ({"l2_start": alpha} if alpha else {})
 
-    def train(self) -> None:
-        self.trainer.train()
+    def train_or_resume(self, clock: Clock, saved: Path | None, threads: int) -> None:
+        """Train, and save the weights for a run of the same id that finds this one killed; or take what it saved."""
+        same = {"threads": threads, "device": self.device.type}
+        left = None if saved is None else load_trained(saved, self.trainer.model, same)
+        if left is None:
+            left = {**same, **self.train(clock)}
+            if saved is not None:
+                save_trained(saved, self.trainer.model, left)
+        else:
+            self.trainer.telemetry.restore(left["telemetry"])
+            self.notes.append("the run was interrupted after its training, and its saved weights were scored")
+        clock.laps["train_seconds"], self.scoring_seconds = left["train_seconds"], left["scoring_seconds"]
+        self.steps, self.kept_step, self.model_notes = left["steps"], left["kept_step"], left["model_notes"]
+        self.step_scores = [StepScores(**one) for one in left["step_scores"]]
+        if self.spec.training.keep == "best":
+            kept = self.steps if self.kept_step is None else self.kept_step
+            self.notes.append(
+                f"the weights of step {kept} of {self.steps} were kept, which scored best on the rows that are scored: "
+                "the score is optimistic"
+            )
 
-    def save(self, folder: Path, evaluation: Evaluation) -> None:
+    def train(self, clock: Clock) -> dict[str, Any]:
+        """Train, and return what the record needs of it beside the weights, for JSON."""
+        training, scoring = self.spec.training, None
+        if training.evaluate_every is not None:
+            scoring = ScoreWhileTraining(training.evaluate_every, training.keep == "best", self.scores)
+            self.trainer.add_callback(scoring)
+        self.trainer.train()
+        kept = scoring.restore_best(self.trainer.model) if scoring else None
+        clock.lap("train_seconds")
+        steps = self.trainer.state.global_step
+        seconds = scoring.seconds if scoring else 0.0
+        return {
+            "train_seconds": round(clock.laps["train_seconds"] - seconds, 3),
+            "scoring_seconds": seconds,
+            "steps": steps,
+            "kept_step": None if kept == steps else kept,
+            "step_scores": [one.model_dump() for one in scoring.scores] if scoring else [],
+            "model_notes": self.trainer.model_loss.notes(),
+            "telemetry": self.trainer.telemetry.state(),
+        }
+
+    def score(self) -> dict[str, Evaluation]:
+        """Return how the model, as it is, does on every scored task, by task."""
+        model, tokenizer = self.trainer.model, self.tokenizer
+        return {one.task.name: evaluate(model, tokenizer, one, self.spec, self.on_progress) for one in self.scored}
+
+    def scores(self) -> dict[str, float]:
+        """Return the model's score on every scored task."""
+        return {name: evaluation.score for name, evaluation in self.score().items()}
+
+    def save(self, folder: Path, found: Mapping[str, Evaluation]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.trainer.telemetry.write(folder / "series.jsonl")
-        lines = "".join(json.dumps(item) + "\n" for item in evaluation.items)
-        (folder / "items.jsonl").write_text(lines, encoding="utf-8")
+        items = [
+            {"task": name, **item} if len(found) > 1 else item
+            for name, evaluation in found.items()
+            for item in evaluation.items
+        ]
+        (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
         if self.spec.adapter is None:
             self.trainer.model.save_pretrained(folder / TRAINED)
             self.tokenizer.save_pretrained(folder / TRAINED)
@@ -251,5 +339,5 @@ class _Run:
         if not self.is_set_up:
             return spent
         trained = sum(p.numel() for p in self.trainer.model.parameters() if p.requires_grad)
-        steps = self.trainer.state.global_step
+        steps = self.trainer.state.global_step if self.steps is None else self.steps
         return spent.replace(steps=steps, trained_parameters=trained)

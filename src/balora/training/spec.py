@@ -12,7 +12,7 @@ from balora.errors import ConfigError, shown, unknown_name, unwritable
 from balora.objective.config import TERMS, ObjectiveConfig
 from balora.settings import Family, Settings, SettingsError, as_number, dotted, key_names, merge, nest, text_names
 from balora.tasks.catalogue import TASKS, Task, find_task
-from balora.tasks.config import DataConfig
+from balora.tasks.config import DataConfig, ScoringConfig
 from balora.tasks.own_task import OwnTask
 from balora.tasks.recipes import RECIPES
 from balora.tasks.testbed.config import TestbedConfig
@@ -74,6 +74,11 @@ class TrainingConfig(Settings):
     threads: int | None = Field(default=None, ge=1, le=1024)
     """Torch's threads on the CPU, with which some results change by rounding; none: what the process has, in a study
     its worker's share of the cores."""
+    evaluate_every: int | None = Field(default=None, ge=1)
+    """Score the model after every so many optimizer steps too, not only at the end; none: at the end alone."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights are saved and count: the last ones, or those of the highest mean score among `evaluate_every`'s.
+    The best are chosen by the rows that they are scored on, so their score is optimistic."""
     telemetry_every: int = Field(default=10, ge=0)
     """Record each term's value, λ and share of the gradient every so many steps; 0: never."""
     reference_cache_mib: int = Field(default=4096, ge=0)
@@ -85,6 +90,12 @@ class TrainingConfig(Settings):
         if max(self.steps or 1, self.epochs) * self.stretch >= MOST_STEPS:
             times = f"{self.stretch:g} times the steps or epochs"
             raise ValueError(f"stretch: {times} is more than {MOST_STEPS:,}: lower it")
+        return self
+
+    @model_validator(mode="after")
+    def _the_best_needs_scores(self) -> Self:
+        if self.keep == "best" and self.evaluate_every is None:
+            raise ValueError("keep: 'best' needs the scores of several steps: set evaluate_every too")
         return self
 
     @property
@@ -120,6 +131,7 @@ class RunSpec(Settings):
     objective: ObjectiveConfig
     training: TrainingConfig = TrainingConfig()
     data: DataConfig = DataConfig()
+    scoring: ScoringConfig = ScoringConfig()
 
     @property
     def scored(self) -> tuple[str, ...]:

@@ -159,6 +159,19 @@ class Telemetry:
         """Return the task loss and each term of ``weights``, the configured λ (and α of `l2_start`), over the steps."""
         return {name: _summary(name, weight, self.series()) for name, weight in {"task": 1.0, **weights}.items()}
 
+    def state(self) -> dict[str, Any]:
+        """Return what a record needs of a finished training, for JSON."""
+        return {
+            "series": self.series(),
+            "inactive": {term: dict(reasons) for term, reasons in self._inactive.items()},
+            "batches": self._batches,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from the :meth:`state` of another telemetry."""
+        self._series, self._batches = list(state["series"]), state["batches"]
+        self._inactive = {term: Counter(reasons) for term, reasons in state["inactive"].items()}
+
     def write(self, path: Path) -> None:
         """Write the series as one JSON object a line."""
         path.write_text("".join(json.dumps(row) + "\n" for row in self.series()), encoding="utf-8")

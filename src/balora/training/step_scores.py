@@ -1,0 +1,53 @@
+"""Score a model every so many steps while it trains, and remember the weights that scored best."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+from transformers import TrainerCallback
+
+from balora.training.record import StepScores
+from balora.training.trained_weights import put_back, weights_of
+
+Score = Callable[[], Mapping[str, float]]
+"""Returns the score of the model as it is, by task."""
+
+
+class ScoreWhileTraining(TrainerCallback):  # type: ignore[misc]
+    """Scores after every so many optimizer steps; scoring draws no random numbers, so that training stays the same.
+
+    Args (of the constructor):
+        every: optimizer steps between two scorings.
+        best: whether to remember the weights of the highest mean score; of equal ones those that came first.
+        score: scores the model.
+    """
+
+    def __init__(self, every: int, best: bool, score: Score) -> None:
+        self.every, self.best, self.score = every, best, score
+        self.scores: list[StepScores] = []
+        self.seconds = 0.0
+        """Time that scoring took."""
+        self._highest: tuple[float, int, dict[str, Tensor]] | None = None
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        if state.global_step % self.every == 0 or (self.best and state.global_step == state.max_steps):
+            self.add(state.global_step, model)
+
+    def add(self, step: int, model: Any) -> None:
+        """Score ``model`` after ``step`` steps."""
+        start = time.perf_counter()
+        found = dict(self.score())
+        self.scores.append(StepScores(step=step, scores=found))
+        mean = sum(found.values()) / len(found)
+        if self.best and (self._highest is None or mean > self._highest[0]):
+            weights = {name: tensor.cpu().clone() for name, tensor in weights_of(model).items()}
+            self._highest = mean, step, weights
+        self.seconds += time.perf_counter() - start
+
+    def restore_best(self, model: Any) -> int | None:
+        """Give ``model`` the remembered weights, and return the step they are of; None where none are remembered."""
+        if self._highest is None:
+            return None
+        put_back(model, self._highest[2])
+        return self._highest[1]

@@ -1,0 +1,135 @@
+"""A run that is trained on one set and scored on others: one record, one model, every score, every item."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recipe_data import write_recipe_data
+
+from balora.errors import DataError
+from balora.tasks.config import DataConfig
+from balora.training.record import read_record
+from balora.training.run import run
+from balora.training.score_model import score_on_tasks
+from balora.training.spec import RunSpec, resolve
+
+
+def spec_of(checkpoint: Path, data: Path, **changes: Any) -> RunSpec:
+    given = {
+        "task": "metamathqa",
+        "model": str(checkpoint),
+        "adapter.rank": 2,
+        "data.folder": str(data),
+        "data.max_length": 512,
+        "data.max_new_tokens": 8,
+        "training.steps": 2,
+        "training.batch_size": 4,
+    }
+    return resolve({**given, **changes})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_recipe_data(tmp_path_factory.mktemp("recipes"))
+
+
+@pytest.fixture(scope="module")
+def finished(checkpoint: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    run(spec_of(checkpoint, data), folder)
+    return folder
+
+
+def test_the_record_holds_the_score_and_the_rows_of_every_scored_task(finished: Path) -> None:
+    record = read_record(finished)
+    assert record is not None
+    assert record.spec.scored == ("gsm8k", "math")
+    assert record.score is not None
+    assert (record.rows, record.others["math"].rows) == (4, 4)
+    assert record.metrics.keys() >= {"exact_match", "answer_loss"}
+    assert record.others["math"].metrics.keys() >= {"exact_match", "answer_loss"}
+    items = [json.loads(line) for line in (finished / "items.jsonl").read_text().splitlines()]
+    assert [(item["task"], item["index"]) for item in items] == [
+        (task, index) for task in ("gsm8k", "math") for index in range(4)
+    ]
+
+
+def test_a_record_gives_each_task_its_own_scores(finished: Path) -> None:
+    record = read_record(finished)
+    assert record is not None
+    gsm8k, math = record.of_task("gsm8k"), record.of_task("math")
+    assert (gsm8k.metrics, math.metrics) == (record.metrics, record.others["math"].metrics)
+    assert (gsm8k.spec.scored, math.spec.scored) == (("gsm8k",), ("math",))
+    assert gsm8k.metrics["answer_loss"] != math.metrics["answer_loss"]
+
+
+def test_the_scores_are_those_of_scoring_the_saved_adapter_with_the_prompt_of_training(
+    finished: Path, checkpoint: Path, data: Path
+) -> None:
+    record = read_record(finished)
+    assert record is not None
+    from balora.tasks.prompts import INSTRUCTION
+
+    given = {"method": "full", "model": str(checkpoint), "data.folder": str(data), "data.prompt": INSTRUCTION}
+    specs = {task: resolve({**given, "task": task, "data.max_new_tokens": 8}) for task in ("gsm8k", "math")}
+    found = score_on_tasks(specs, finished / "adapter")
+    assert found["gsm8k"].metrics["answer_loss"] == pytest.approx(record.metrics["answer_loss"], abs=2e-6)
+    assert found["math"].metrics["answer_loss"] == pytest.approx(record.others["math"].metrics["answer_loss"], abs=2e-6)
+
+
+def test_the_id_depends_on_the_rows_of_every_side(checkpoint: Path, tmp_path: Path) -> None:
+    from balora.training.fingerprint import fingerprints
+
+    folder = write_recipe_data(tmp_path, "metamathqa", "gsm8k", "math")
+    spec = spec_of(checkpoint, folder)
+    found = {fingerprints(spec)["data"]}
+    for name in ("metamathqa/train.jsonl", "gsm8k/test.jsonl", "math/test.jsonl"):
+        path = folder / name
+        path.write_text(path.read_text().splitlines()[0] + "\n")
+        found.add(fingerprints(spec)["data"])
+    assert len(found) == 4
+
+
+def test_a_folder_of_one_task_is_not_read_for_several(checkpoint: Path, tmp_path: Path) -> None:
+    rows = write_recipe_data(tmp_path / "all", "metamathqa", "gsm8k")
+    (rows / "gsm8k" / "train.jsonl").write_text((rows / "metamathqa" / "train.jsonl").read_text())
+    with pytest.raises(DataError, match="would be read for each of metamathqa, gsm8k, math: give the folder above"):
+        run(spec_of(checkpoint, rows / "gsm8k"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["instruction", "query"])
+@pytest.mark.parametrize("answer", ["output", "response", "answer"])
+def test_instructions_are_read_under_their_usual_names(name: str, answer: str, tmp_path: Path) -> None:
+    from balora.tasks.catalogue import find_task
+    from balora.tasks.splits import read_rows
+
+    (tmp_path / "train.jsonl").write_text(json.dumps({name: "Add.", answer: "Done.", "type": "own"}) + "\n")
+    rows = read_rows(find_task("codefeedback"), DataConfig(folder=str(tmp_path)), "train")
+    assert rows == [{"question": "Add.", "input": "", "answer": "Done."}]
+
+
+def test_published_file_names_are_found(tmp_path: Path) -> None:
+    from balora.tasks.catalogue import find_task
+    from balora.tasks.splits import read_rows
+
+    folder = tmp_path / "MetaMathQA"
+    folder.mkdir()
+    (folder / "MetaMathQA-395K.json").write_text(json.dumps([{"query": "1+1?", "response": "The answer is: 2"}]))
+    assert len(read_rows(find_task("metamathqa"), DataConfig(folder=str(tmp_path)), "train")) == 1
+
+
+def test_wizardlm_rows_are_conversations_or_instructions(tmp_path: Path) -> None:
+    from balora.tasks.catalogue import find_task
+    from balora.tasks.splits import read_rows
+
+    (tmp_path / "train.jsonl").write_text(
+        json.dumps({"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]})
+        + "\n"
+        + json.dumps({"instruction": "Hi", "output": "Hello"})
+        + "\n"
+    )
+    rows = read_rows(find_task("wizardlm"), DataConfig(folder=str(tmp_path)), "train")
+    assert [row["messages"] for row in rows] == [[{"role": "user", "content": "Hi"}]] * 2
+    assert [row["answer"] for row in rows] == ["Hello"] * 2
