@@ -25,8 +25,9 @@ MAY_IMPORT = {
     "maths": {"errors"},
     "objective": GROUND | {"maths"},
     "adapters": GROUND | {"maths"},
-    "tasks": GROUND,
-    "training": GROUND | {"maths", "objective", "adapters", "tasks"},
+    "sandbox": {"errors", "settings"},
+    "tasks": GROUND | {"sandbox"},
+    "training": GROUND | {"sandbox", "maths", "objective", "adapters", "tasks"},
     "statistics": set(),
     "study": set(),
     "study.design": GROUND | RUNS,
@@ -42,7 +43,7 @@ MAY_IMPORT = {
     "report.page": GROUND | {"report.records", "report.tables", "report.figures"},
     "report.watch": GROUND | RUNS | {"study.store", "study.engine", "statistics"}
     | {"report.records", "report.tables", "report.page"},
-    "cli": GROUND | RUNS | {"diagnosis", "statistics", "study", "importing", "report"},
+    "cli": GROUND | RUNS | {"sandbox", "diagnosis", "statistics", "study", "importing", "report"},
 }  # fmt: skip
 """What each room, and each storey of a room that has storeys, may import besides itself. Naming another room allows all
 of its storeys; naming one's own (`report` in `report.figures`) allows the files that stand in none."""

@@ -53,6 +53,10 @@ class TrainingError(BaloraError):
     """A run failed; the message names the step and what went wrong."""
 
 
+class SandboxError(BaloraError):
+    """The sandbox for generated programs broke down; the message says how. A program that fails is no such error."""
+
+
 def is_printable(character: str) -> bool:
     """Return whether a character shows itself and acts on nothing: no control, no half of a pair, no line separator.
 
