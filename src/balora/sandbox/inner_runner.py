@@ -34,30 +34,40 @@ def main() -> None:
     report, receive, leave, number = os.write, os.read, os._exit, os.getpid
     own = number()
     report(channel, b"ready\n")
-    failure = _run(job["parts"])
+    passed, error = _run(job["parts"])
     for stream in (sys.stdout, sys.stderr):
         with suppress(BaseException):
             stream.flush()
     if number() == own:  # a process that the program forked reports nothing
-        report(channel, b"error " + failure.encode("ascii", "replace") if failure else receive(channel, 64))
-    leave(1 if failure else 0)
+        report(channel, receive(channel, 64) if passed else b"error " + error.encode("ascii", "replace"))
+    leave(0 if passed else 1)
 
 
-def _run(parts: list[str]) -> str:
-    """Execute the parts in one module that is not `__main__`; return the name of the exception that ended one."""
+def _run(parts: list[str]) -> tuple[bool, str]:
+    """Execute the parts in one module that is not `__main__`.
+
+    Returns:
+        Whether all ran to their end, and the name of the exception that ended one.
+    """
     module = types.ModuleType("program")
     sys.modules["program"] = module
+    execute, names = exec, module.__dict__  # the program may replace the built-in function
     try:
-        for number, part in enumerate(parts, 1):
-            name = f"<part {number}>"
-            linecache.cache[name] = (len(part), None, part.splitlines(True), name)
-            # `optimize=0`: asserts count whatever the interpreter's flags are
-            exec(compile(part, name, "exec", flags=0, dont_inherit=True, optimize=0), module.__dict__)
+        for code in [_compiled(number, part) for number, part in enumerate(parts, 1)]:
+            execute(code, names)
     except BaseException as error:
         with suppress(BaseException):
             traceback.print_exc(limit=-4)
-        return type(error).__name__
-    return ""
+        return False, type(error).__name__
+    return True, ""
+
+
+def _compiled(number: int, part: str) -> types.CodeType:
+    """Compile one part; asserts count whatever the interpreter's flags are (`optimize=0`)."""
+    name = f"<part {number}>"
+    linecache.cache[name] = (len(part), None, part.splitlines(True), name)
+    code: types.CodeType = compile(part, name, "exec", flags=0, dont_inherit=True, optimize=0)
+    return code
 
 
 def _limit(limits: dict[str, Any]) -> None:

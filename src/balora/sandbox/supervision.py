@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import select
 import selectors
 import signal
 import socket
@@ -25,7 +26,8 @@ class Ended(NamedTuple):
     """How a supervised process ended."""
 
     killed: str
-    """Why the supervisor ended it: `timeout`, `memory`, `output`, `start` (never ready), `stopped`; empty if not."""
+    """Why the supervisor ended it: `timeout`, `memory`, `output`, `start` (never ready), `stopped`; empty if not. A
+    program that has written too much counts as ended for it, even if it came to its end first."""
     returncode: int
     ready: bool
     """Whether the interpreter inside came to the program."""
@@ -86,6 +88,7 @@ class Supervisor:
         while self._read(0):  # what was written before the end
             pass
         self.selector.close()
+        killed = killed or ("output" if self._too_much() else "")
         words = bytes(self.received[self.channel.own.fileno()])
         return Ended(
             killed, self.process.returncode, words.startswith(b"ready\n"), self.channel.passed(words),
@@ -100,7 +103,7 @@ class Supervisor:
             now = time.monotonic()
             if not ready and self.received[self.channel.own.fileno()]:
                 start, ready = now, True
-            if any(len(self.received[pipe]) > self.limits.output_bytes for pipe in (self.out, self.err)):
+            if self._too_much():
                 return "output"
             if now - start > (self.limits.wall_seconds if ready else START_SECONDS):
                 return "timeout" if ready else "start"
@@ -111,6 +114,9 @@ class Supervisor:
                 if tree_memory(self._first_process()) > self.limits.memory_bytes:
                     return "memory"
         return ""
+
+    def _too_much(self) -> bool:
+        return any(len(self.received[pipe]) > self.limits.output_bytes for pipe in (self.out, self.err))
 
     def _read(self, seconds: float) -> bool:
         """Read what has arrived, at most one byte over each limit; return whether something had."""
@@ -144,14 +150,23 @@ class Supervisor:
     def _end_tree(self) -> None:
         """End every process of the tree, and wait until that is done.
 
-        With the first process of a sandbox, the system ends all others before our own child sees its end.
+        With the first process of a sandbox the system ends all others. Our own child may end a moment before it.
         """
         first = self._first_process()
-        if self.process.poll() is None and first != self.process.pid:
-            with suppress(OSError):
-                os.kill(first, signal.SIGKILL)
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(10)
-        with suppress(OSError):  # the group: in a plain process, what it has left behind
+        if first != self.process.pid:
+            _end_first(first, kill=self.process.poll() is None)
+        with suppress(OSError):  # the group: in a plain process, what the program has left behind
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def _end_first(number: int, *, kill: bool) -> None:
+    """Wait for the end of the first process of a sandbox, at most ten seconds; ``kill`` it before."""
+    with suppress(OSError):  # it has ended
+        descriptor = os.pidfd_open(number)
+        try:
+            if kill:
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            select.select([descriptor], [], [], 10)
+        finally:
+            os.close(descriptor)

@@ -1,7 +1,7 @@
 """Generate greedy answers in batches, and compute the loss of given answers; row by row as if alone."""
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,12 +29,14 @@ def generate(
     max_new_tokens: int,
     on_rows: OnRows | None = None,
     closing: str = "",
+    choose: Callable[[Sequence[int]], Any] | None = None,
 ) -> list[str]:
     """Return the greedy continuation of every prompt, in the order given, up to the first end token, without it.
 
     End tokens are those of :func:`end_tokens`; ``closing``, a text that ends an answer too, is cut off in the same way.
     Prompts of like length share a batch, padded at the left. Sampling, penalties and other habits that the model's own
-    `generation_config` may hold play no part.
+    `generation_config` may hold play no part. ``choose`` returns, for the positions of the prompts of a batch, a logits
+    processor that comes before the greedy choice (:func:`balora.tasks.sampling.generate_samples` draws with one).
 
     Raises:
         ModelError: as :func:`end_tokens`.
@@ -50,7 +52,8 @@ def generate(
         for positions in batches_by_length([len(prompt) for prompt in prompts], batch_size):
             ids, mask = left_padded([prompts[position] for position in positions], pad)
             inputs = {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
-            output = base.generate(**inputs, generation_config=config, **stop)
+            chosen = {"logits_processor": [choose(positions)]} if choose else {}
+            output = base.generate(**inputs, generation_config=config, **stop, **chosen)
             for position, tokens in zip(positions, output[:, ids.shape[1] :].tolist(), strict=True):
                 texts[position] = _text(tokens, tokenizer, ends, closing)
             if on_rows is not None:
