@@ -182,7 +182,7 @@ def test_a_fork_bomb_ends_at_the_limit(sandbox: Sandbox, tight: Limits) -> None:
         "    except OSError:\n"
         "        pass\n"
     )  # fmt: skip
-    outcome = run_program(bomb, sandbox=sandbox, limits=tight.replace(wall_seconds=3))
+    outcome = run_program(bomb, sandbox=sandbox, limits=tight.replace(wall_seconds=1))
     assert outcome.status == "timeout"
     counted = (
         "import os, time\ncount = 0\n"
@@ -215,17 +215,14 @@ def test_endless_output_is_cut_off(sandbox: Sandbox, stream: str) -> None:
     assert run_program(f"import sys\nsys.{stream}.write('x' * 99_999)", sandbox=sandbox, limits=limits).status == "ok"
 
 
-def test_endless_loops_and_endless_sleep_end_at_the_limits(sandbox: Sandbox) -> None:
-    limits = Limits(cpu_seconds=1, wall_seconds=5)
+def test_endless_loops_and_endless_sleep_end_at_the_limits(sandbox: Sandbox, tight: Limits) -> None:
     ignoring = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
     catching = "while True:\n    try:\n        while True: pass\n    except BaseException:\n        pass"
     sleeping = "import time, signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\ntime.sleep(99)"
-    outcomes = run_programs(
-        ["while True: pass", catching, ignoring, sleeping], sandbox=sandbox, limits=limits, workers=4
-    )
-    loop, caught, ignored, slept = (outcome.status for outcome in outcomes)
-    assert (loop, caught, slept) == ("timeout", "timeout", "timeout")
-    assert ignored in ("failed", "timeout")  # killed one second of processor time later
+    by_cpu = run_programs(["while True: pass", catching, ignoring], sandbox=sandbox, limits=tight, workers=3)
+    assert [outcome.status for outcome in by_cpu[:2]] == ["timeout", "timeout"]
+    assert by_cpu[2].status in ("failed", "timeout")  # killed one second of processor time later
+    assert run_program(sleeping, sandbox=sandbox, limits=Limits(wall_seconds=0.5)).status == "timeout"
 
 
 def test_large_allocations_fail(sandbox: Sandbox) -> None:
@@ -298,7 +295,7 @@ def test_tracing_reaches_the_sandbox_alone(sandbox: Sandbox) -> None:
         sandbox,
     )
     stops_the_first_process = "import ctypes\nassert ctypes.CDLL(None).ptrace(16, 1, 0, 0) == -1"
-    run_program(stops_the_first_process, sandbox=sandbox, limits=Limits(wall_seconds=3))  # returns
+    run_program(stops_the_first_process, sandbox=sandbox, limits=Limits(wall_seconds=0.5))  # returns
     assert run_program("pass", sandbox=sandbox).status == "ok"
 
 

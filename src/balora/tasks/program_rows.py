@@ -74,7 +74,7 @@ def check_mbpp(row: SourceRow) -> Row:
         raise DataError(f"{row.where}: test_list is empty: leave the row out, or write at least one assert")
     return {
         "question": MBPP_QUESTION.format(text=text.strip(), tests="\n".join(tests)), "answer": code, "prompt": "",
-        "tests": ["\n".join(setup), *tests] if setup else tests, "entry_point": tested_name(tests, code),
+        "tests": ["\n".join(setup), *tests] if setup else tests, "entry_point": find_entry_point(tests, code),
         "name": _name(row),
     }  # fmt: skip
 
@@ -104,7 +104,7 @@ def own_tests(where: str, column: str, value: Any) -> list[str]:
     return tests
 
 
-def tested_name(tests: Sequence[str], code: str) -> str:
+def find_entry_point(tests: Sequence[str], code: str) -> str:
     """Return what the tests call: the first called name that ``code`` defines; empty if there is none."""
     defined = set(DEFINED.findall(code))
     return next((name for test in tests for name in CALLED.findall(test) if name in defined), "")
