@@ -12,7 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "balora"
 MOST_LINES = 400
 
 GROUND = {"errors", "settings", "regular_files", "yaml_document", "processes", "folders", "progress"}
-RUNS = {"maths", "objective", "adapters", "tasks", "training"}
+RUNS = {"sandbox", "judging", "maths", "objective", "adapters", "tasks", "training"}
 MAY_IMPORT = {
     "errors": set(),
     "settings": {"errors"},
@@ -26,8 +26,9 @@ MAY_IMPORT = {
     "objective": GROUND | {"maths"},
     "adapters": GROUND | {"maths"},
     "sandbox": {"errors", "settings"},
-    "tasks": GROUND | {"sandbox"},
-    "training": GROUND | {"sandbox", "maths", "objective", "adapters", "tasks"},
+    "judging": GROUND,
+    "tasks": GROUND | {"sandbox", "judging"},
+    "training": GROUND | {"sandbox", "judging", "maths", "objective", "adapters", "tasks"},
     "statistics": set(),
     "study": set(),
     "study.design": GROUND | RUNS,

@@ -24,7 +24,7 @@ Fault = Callable[["Handler"], None]
 
 def rate(body: dict[str, Any]) -> str:
     """Return a judgement whose rating, from 1 to 10 in halves, is a hash of the prompt; `[[C]]` for a comparison."""
-    prompt = body["messages"][-1]["content"]
+    prompt = "\n".join(message["content"] for message in body["messages"])
     if "[[A]]" in prompt:
         return "Both are alike. [[C]]"
     step = int(hashlib.sha256(prompt.encode()).hexdigest(), 16) % 19

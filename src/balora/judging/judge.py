@@ -75,7 +75,7 @@ class Judge:
         Args:
             prompts: what to ask.
             read: returns the verdict in a reply, or raises :class:`balora.judging.ratings.UnusableReplyError`.
-            on_done: called after each judgement.
+            on_done: called once for all that were in the cache, and after each other judgement.
 
         Raises:
             ConfigError: the key in the environment cannot be a key; the `judge` extra is not installed.
@@ -127,6 +127,8 @@ class Judge:
         bodies = [self.body(prompt) for prompt in prompts]
         found = {place: known for place, body in enumerate(bodies) if (known := self._known(body, read)) is not None}
         counts = {"cached": len(found)}
+        if found:
+            on_done(len(found), len(prompts))
         if len(found) < len(bodies):  # else neither a server nor its client is needed
             async with _client_class()(self.config) as client:
                 requests = _Requests(client, Pauses(self._clock), self.config.retries)
@@ -225,9 +227,15 @@ def _has_key(variable: str) -> bool:
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
     """Run ``work`` to its end, also where an event loop is running already, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _loop_is_running():
         return asyncio.run(work)
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

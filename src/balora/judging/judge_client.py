@@ -6,6 +6,7 @@ than two minutes that a server asks for, and its retries could not be counted: s
 
 import asyncio
 import json
+import logging
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -23,12 +24,16 @@ from balora.judging.request_error import RequestError
 
 MOST_BYTES = 4 * 2**20
 """Most bytes of a response; the longest judgement has some ten thousand."""
-SENT_HEADERS = ("accept", "connection", "content-length", "content-type", "host", "user-agent")
+RAW = "x-stainless-raw-response"
+"""Header by which OpenAI's client remembers that the raw content was asked for."""
+SENT_HEADERS = ("accept", "connection", "content-length", "content-type", "host", "user-agent", RAW)
 """All that a server is sent beside the key: neither the organisation nor headers for OpenAI in the environment."""
 AGAIN = (408, 409, 425, 429)
 """Statuses of 4xx that a later request may not meet; every 5xx is such a one."""
 USED_UP = ("insufficient_quota", "billing_hard_limit_reached")
 """Codes of a status 429 that no waiting cures."""
+WIRE_LOG = logging.getLogger("httpcore2")
+"""It logs a response's headers, where a server could repeat the key, at level DEBUG: not while a client is open."""
 SHORTEST_SECRET = 8
 """Fewest characters of a key that is a secret; local servers are given words such as EMPTY."""
 
@@ -54,9 +59,12 @@ class JudgeClient:
         self._openai = openai.AsyncOpenAI(base_url=config.url, api_key="none", max_retries=0, http_client=http)
 
     async def __aenter__(self) -> Self:
+        self._level = WIRE_LOG.level
+        WIRE_LOG.setLevel(max(self._level, logging.INFO))
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        WIRE_LOG.setLevel(self._level)
         await self._openai.close()
 
     async def complete(self, body: Mapping[str, Any]) -> Reply:
@@ -97,7 +105,7 @@ class JudgeClient:
         except openai.APIStatusError as error:
             raise self._status_fault(error) from None
         except openai.APIConnectionError as error:
-            raise RequestError(f"no connection ({self.clean(_root(error))})", "unreachable") from None
+            raise RequestError(f"the connection failed ({self.clean(_root(error))})", "unreachable") from None
 
     def _status_fault(self, error: openai.APIStatusError) -> RequestError:
         status, headers = error.status_code, error.response.headers
@@ -167,8 +175,9 @@ def _root(error: BaseException) -> str:
     """Return what the system said at the bottom of a chain of errors."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text or type(error).__name__
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)
+    return str(error) or type(error).__name__
 
 
 class _TooLargeError(Exception):

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from balora.judging.judge import Judge, Judgement, OnDone
 from balora.judging.judge_cost import JudgeCost
-from balora.judging.judge_prompts import pair_prompt
+from balora.judging.judge_prompts import Prompt, pair_prompt
 from balora.judging.questions import Question
 from balora.judging.ratings import Verdict, read_verdict
 from balora.judging.single_grading import Answers, complete_answers, mean, missing_notes
@@ -57,8 +57,8 @@ def compare_pairs(
         )
         for turn in range(1, turns + 1)
     ]
-    prompts = [pair_prompt(judge.templates, question, a, b) for _, question, _, a, b in pairs]
-    prompts += [pair_prompt(judge.templates, question, b, a) for _, question, _, a, b in pairs]
+    prompts = [_prompt(judge, question, turn, a, b) for _, question, turn, a, b in pairs]
+    prompts += [_prompt(judge, question, turn, b, a) for _, question, turn, a, b in pairs]
     judgements, cost = judge.ask(prompts, read_verdict, on_done)
     items = [
         {"index": index, "question_id": question.question_id, "category": question.category, "turn": turn,
@@ -68,6 +68,10 @@ def compare_pairs(
     return Compared(
         items, _metrics(items), tuple(missing_notes(items, "compared", "the shares are of the others")), cost
     )
+
+
+def _prompt(judge: Judge, question: Question, turn: int, first: tuple[str, ...], second: tuple[str, ...]) -> Prompt:
+    return pair_prompt(judge.templates, question.turns[:turn], first, second, question.references(turn))
 
 
 def _verdict(in_order: Judgement[Verdict], swapped: Judgement[Verdict]) -> dict[str, Any]:

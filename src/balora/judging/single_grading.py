@@ -29,6 +29,14 @@ class Judged(NamedTuple):
     cost: JudgeCost
 
 
+class Exchange(NamedTuple):
+    """A question, a model's answer, and the reference answer that the judge compares it with, if there is one."""
+
+    question: str
+    answer: str
+    reference: str | None = None
+
+
 def judge_answers(
     questions: Sequence[Question], answers: Answers, judge: Judge, on_done: OnDone | None = None
 ) -> Judged:
@@ -50,7 +58,7 @@ def judge_answers(
     turns = judge.config.turns
     given = complete_answers(questions, answers, turns)
     prompts = [
-        single_prompt(judge.templates, question, texts[:turn])
+        single_prompt(judge.templates, question.turns[:turn], texts[:turn], question.references(turn))
         for question, texts in zip(questions, given, strict=True)
         for turn in range(1, turns + 1)
     ]
@@ -61,6 +69,23 @@ def judge_answers(
         for index, question in enumerate(questions)
     ]
     return Judged(items, _metrics(by_question, turns), tuple(_notes(judge, questions, answers, items, cost)), cost)
+
+
+def rate_exchanges(
+    exchanges: Sequence[Exchange], judge: Judge, on_done: OnDone | None = None
+) -> tuple[list[Judgement[float]], JudgeCost]:
+    """Rate answers to any questions from 1 to 10, as those to MT-Bench are: for tasks of one's own.
+
+    Raises:
+        ConfigError: as :meth:`Judge.ask`.
+    """
+    prompts = [
+        single_prompt(
+            judge.templates, (one.question,), (one.answer,), None if one.reference is None else (one.reference,)
+        )
+        for one in exchanges
+    ]
+    return judge.ask(prompts, read_rating, on_done)
 
 
 def complete_answers(questions: Sequence[Question], answers: Answers, turns: int) -> list[tuple[str, ...]]:
