@@ -57,7 +57,7 @@ MUTANTS = {
         ("held-out-flawed", "documents(config.clean(), family", "documents(config, family"),
         ("held-out-is-trained-on", 'stream="held-out"', 'stream="train"'),
     ],
-    ("tasks/nlg.py", "tasks/test_nlg_tasks.py"): [
+    ("tasks/grading.py", "tasks/test_nlg_tasks.py"): [
         ("programs-compared-as-text", 'passes(prediction.strip(), row["tests"])', 'prediction.strip() == row["answer"]'),
     ],
     ("study/plan/plan.py", "study/test_testbed_plan.py"): [

@@ -41,6 +41,8 @@ class Task(NamedTuple):
     """Where its rows come from: files (or a `datasets` name), or drawn by the testbed."""
     grader: Grader = "labels"
     """How answers are graded."""
+    scale: float = 100.0
+    """What the mean of the score metrics is multiplied by, to be in points of 100."""
     trained: bool = True
     """Whether it has rows to train on."""
     stems: tuple[str, ...] = ()
@@ -94,7 +96,8 @@ def _benchmark(
     hub: tuple[str, str | None],
     split: str = "test",
 ) -> Task:
-    return Task(name, "nlg", name, aliases, (metric,), (metric,), eval_split=split, hub=hub, grader=grader,
+    scale = 10.0 if grader == "judge" else 100.0  # a judge rates from 1 to 10
+    return Task(name, "nlg", name, aliases, (metric,), (metric,), eval_split=split, hub=hub, grader=grader, scale=scale,
                 trained=False, stems=stems)  # fmt: skip
 
 

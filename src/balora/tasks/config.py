@@ -1,10 +1,12 @@
 """Define the settings of a task's data; torch-free."""
 
 from string import Formatter
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from balora.errors import shown, unknown_name
+from balora.judging.config import JudgeConfig
 from balora.settings import Settings
 
 PLACEHOLDERS = ("question", "input")
@@ -57,6 +59,18 @@ class ScoringConfig(Settings):
     """Temperature at which several answers are drawn."""
     top_p: float = Field(default=0.95, gt=0, le=1)
     """Nucleus from which several answers are drawn."""
+    pass_at: tuple[int, ...] = (1,)
+    """Which pass@k are reported of programs; none may be above `samples`. The score is pass@1."""
+    judge: JudgeConfig | None = None
+    """Who judges the answers to MT-Bench; without a judge it is left out."""
+
+    @model_validator(mode="after")
+    def _k_are_samples(self) -> Self:
+        if 1 not in self.pass_at or not all(1 <= k <= self.samples for k in self.pass_at):
+            raise ValueError(
+                f"pass_at: must hold 1, and numbers up to scoring.samples = {self.samples}, got {list(self.pass_at)}"
+            )
+        return self
 
 
 def check_template(template: str) -> None:

@@ -24,6 +24,10 @@ BYTE_ORDER_MARKS = (
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 
+Row = dict[str, Any]
+"""One checked row."""
+
+
 class SourceRow(NamedTuple):
     """One row as found."""
 

@@ -3,8 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from balora.judging.judge import Judge
+from balora.judging.single_grading import judge_answers
+from balora.sandbox.run_programs import Sandbox
 from balora.tasks.answers import final_answer, same_result, same_text
 from balora.tasks.catalogue import Grader, Task
+from balora.tasks.config import ScoringConfig
+from balora.tasks.programs import grade_programs
 from balora.tasks.testbed.program import passes
 from balora.tasks.thoughts import after_thought
 
@@ -21,13 +26,54 @@ class Graded(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def grade(task: Task, rows: Rows, answers: Answers) -> Graded:
-    """Return the verdict on the first answer to every row, and the share of right ones."""
+class Tools(NamedTuple):
+    """What some graders need beside the texts."""
+
+    scoring: ScoringConfig = ScoringConfig()
+    sandbox: Sandbox | None = None
+    """Where generated programs run."""
+    judge: Judge | None = None
+    seed: int = 0
+    """Of drawn answers."""
+
+    def drawing(self) -> dict[str, Any]:
+        """Return how answers are drawn, as :func:`balora.tasks.sampling.generate_samples` takes it."""
+        scoring = self.scoring
+        return {
+            "samples": scoring.samples,
+            "temperature": scoring.temperature,
+            "top_p": scoring.top_p,
+            "seed": self.seed,
+        }
+
+
+PLAIN = Tools()
+"""Enough for every task without programs and judge."""
+
+
+def grade(task: Task, rows: Rows, answers: Answers, tools: Tools = PLAIN) -> Graded:
+    """Return the verdicts on the answers to every row, and the metrics that follow from them."""
+    said = [_without_thought(row, given) for row, given in zip(rows, answers, strict=True)]
+    if task.grader == "programs":
+        assert tools.sandbox is not None, "programs need a sandbox"
+        return Graded(*grade_programs(rows, said, sandbox=tools.sandbox, ks=tools.scoring.pass_at))
+    if task.grader == "judge":
+        assert tools.judge is not None, "MT-Bench needs a judge"
+        judged = judge_answers([row["asked"] for row in rows], said, tools.judge)
+        return Graded(judged.items, judged.metrics, judged.notes)
+    firsts = [(given[0], own[0]) if given and own else (None, None) for given, own in zip(answers, said, strict=True)]
+    return _share_of_right(task, rows, firsts)
+
+
+def _without_thought(row: dict[str, Any], given: Sequence[str] | None) -> list[str] | None:
+    return None if given is None else [after_thought(text, row.get("thought", "")) for text in given]
+
+
+def _share_of_right(task: Task, rows: Rows, firsts: Sequence[tuple[str | None, str | None]]) -> Graded:
+    """Return the verdict on the first answer to every row, given with and without a thought, and the share of right."""
     right = RULES[task.grader]
     items = []
-    for row, given in zip(rows, answers, strict=True):
-        text = None if given is None else given[0]
-        said = None if text is None else after_thought(text, row.get("thought", ""))
+    for row, (text, said) in zip(rows, firsts, strict=True):
         prediction = said if said is None or task.grader != "final_answer" else final_answer(said)
         correct = prediction is not None and right(prediction, row)
         items.append(

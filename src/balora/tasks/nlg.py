@@ -10,11 +10,12 @@ from balora.tasks.config import DataConfig
 from balora.tasks.encoding import IGNORED, encode_exchanges
 from balora.tasks.evaluating import OnRows
 from balora.tasks.exchange import Exchange
-from balora.tasks.generation import answer_loss, generate
-from balora.tasks.grading import grade
+from balora.tasks.generation import answer_loss
+from balora.tasks.grading import PLAIN, Tools, grade
 from balora.tasks.prepared import Encoded, Prepared, draw, length_limit, pad_id_of, read_both, repeated
 from balora.tasks.prompts import render, uses_chat_template
 from balora.tasks.row_checks import Row
+from balora.tasks.sampling import generate_samples
 from balora.tasks.scores import Evaluation, task_score
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.thoughts import thought_of
@@ -64,7 +65,7 @@ def prepare_nlg(
     chosen = _fitting(rows, data, tokenizer, exchange, seed, max_positions) if train else ([], [], [])
     learnt, used, length_note = chosen
     scored = [
-        {**encoded, "index": index, "answer": _reference(row, encoded, tokenizer, end), "tests": row.get("tests")}
+        {**encoded, "index": index, "answer": _reference(row, encoded, tokenizer, end), **_graded_by(row)}
         for index, (encoded, row) in enumerate(zip(_encode(scored_rows, tokenizer, exchange), scored_rows, strict=True))
     ]
     notes += length_note + _room(task, scored, data.max_new_tokens, max_positions) + repeated(task, used, scored_rows)
@@ -81,6 +82,11 @@ def prepare_nlg(
     truth = [row["tags"] for row in scored_rows if "tags" in row]
     closing = end.closing.strip() if end is not None and end.token is None else ""
     return Prepared(task, learnt, scored, pad_id_of(tokenizer), max_positions, notes, truth, closing)
+
+
+def _graded_by(row: Row) -> Row:
+    """Return what a grader needs of a row beside its answer."""
+    return {name: row[name] for name in ("tests", "prompt", "entry_point", "asked") if name in row}
 
 
 def _reference(row: Row, encoded: Encoded, tokenizer: Any, end: TurnEnd | None) -> str:
@@ -189,13 +195,14 @@ def evaluate_nlg(
     batch_size: int,
     max_new_tokens: int,
     on_rows: OnRows | None = None,
+    tools: Tools = PLAIN,
 ) -> Evaluation:
     """Score ``model`` on the evaluation rows: the metrics of the task's grader on greedy answers, and, where the task
     has it, `answer_loss` in nats per token.
 
     A prompt that leaves no room for ``max_new_tokens`` counts as wrong, so that every run divides by the same number of
     rows. The loss is Σ −log p over all answer tokens (the end token is one) / their number, over the rows that fit.
-    ``on_rows`` counts a row twice: for its answer and for its loss.
+    ``on_rows`` counts a row twice: for its answer and for its loss. ``tools`` are what programs and a judge need.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -211,9 +218,10 @@ def evaluate_nlg(
 
     prompts = [row["prompt_ids"] for row in answerable]
     limits: dict[str, Any] = {"batch_size": batch_size, "max_new_tokens": max_new_tokens, "closing": prepared.closing}
-    texts = generate(model, tokenizer, prompts, **limits, on_rows=after(0))
-    given = {row["index"]: [text] for row, text in zip(answerable, texts, strict=True)}
-    graded = grade(task, rows, [given.get(row["index"]) for row in rows])
+    drawing = tools.drawing() if task.grader == "programs" else {}
+    texts = generate_samples(model, tokenizer, prompts, **limits, **drawing, on_rows=after(0))
+    given = {row["index"]: answers for row, answers in zip(answerable, texts, strict=True)}
+    graded = grade(task, rows, [given.get(row["index"]) for row in rows], tools)
     metrics, notes, behaviour = dict(graded.metrics), graded.notes, Behaviour()
     if readable:
         metrics["answer_loss"] = answer_loss(

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from balora.errors import DataError, printable, shortened, shown
-from balora.tasks.files import SourceRow
-from balora.tasks.row_checks import Row
+from balora.tasks.files import Row, SourceRow
 
 COLUMNS = {
     "HumanEval": ("task_id", "prompt", "canonical_solution", "test", "entry_point"),

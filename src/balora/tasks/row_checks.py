@@ -7,6 +7,8 @@ format     a checked row
 `gsm8k`    `question`, `answer` (the worked solution), `final` (its final answer as text; None where it is uncertain)
 `alpaca`   `question` (the instruction), `input` (may be empty), `answer`
 `instructions`  the same, under any of the usual names of the columns
+`humaneval`, `mbpp`  see :mod:`balora.tasks.program_rows`
+`mt_bench` `question` (of the first turn), `answer` (empty: there is none), `asked` (the whole question)
 `chat`     `messages` (the conversation before the answer), `turn` (the message of the answer, with all its fields),
            `answer` (its text), `where`, and `tools` and `documents` where the row has them
 =========  =====================================================================================================
@@ -19,14 +21,16 @@ from decimal import Decimal
 from typing import Any
 
 from balora.errors import DataError, printable, shortened, shown
+from balora.judging.questions import as_question
 from balora.tasks.answers import gold_answer
 from balora.tasks.catalogue import Format, Task
 from balora.tasks.conversations import conversation
 from balora.tasks.delimited import plain_name
-from balora.tasks.files import SourceRow
+from balora.tasks.files import Row, SourceRow
 from balora.tasks.parquet import ClassValue
+from balora.tasks.program_rows import check_humaneval, check_mbpp
 
-Row = dict[str, Any]
+__all__ = ["Row", "check_row", "class_names_note", "class_of", "needed_columns"]
 
 FIRST_TEXT = ("sentence1", "sentence", "#1 String")
 SECOND_TEXT = ("sentence2", "#2 String")
@@ -203,6 +207,11 @@ def _chat(task: Task, row: SourceRow) -> Row | None:
     return conversation(row.where, row.values, column)
 
 
+def _mt_bench(task: Task, row: SourceRow) -> Row:
+    question = as_question(row.values, row.where)
+    return {"question": question.turns[0], "answer": "", "asked": question}
+
+
 def _single_exchange(task: Task, row: SourceRow) -> Row | None:
     """Return an instruction and its output as a conversation."""
     found = _instructions(task, row)
@@ -244,6 +253,9 @@ NEEDED: dict[Format, list[tuple[str, ...]]] = {
     "alpaca": [("instruction",), ("output",)],
     "chat": [(*CONVERSATION, "instruction")],
     "instructions": [INSTRUCTION, RESPONSE],
+    "humaneval": [("prompt",), ("canonical_solution",), ("test",), ("entry_point",)],
+    "mbpp": [("text", "prompt"), ("code",), ("test_list",)],
+    "mt_bench": [("turns", "prompt"), ("category",)],
 }
 CHECKS: dict[Format, Callable[[Task, SourceRow], Row | None]] = {
     "glue": _glue,
@@ -251,4 +263,7 @@ CHECKS: dict[Format, Callable[[Task, SourceRow], Row | None]] = {
     "alpaca": _alpaca,
     "chat": _chat,
     "instructions": _instructions,
+    "humaneval": lambda task, row: check_humaneval(row),
+    "mbpp": lambda task, row: check_mbpp(row),
+    "mt_bench": _mt_bench,
 }

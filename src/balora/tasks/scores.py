@@ -40,7 +40,7 @@ def nlu_metrics(task: Task, predictions: Numbers, labels: Numbers) -> tuple[dict
 
 def task_score(task: Task, metrics: Mapping[str, float]) -> float:
     """Return the mean of the task's score metrics, in points of 100."""
-    return 100.0 * sum(metrics[name] for name in task.score) / len(task.score)
+    return task.scale * sum(metrics[name] for name in task.score) / len(task.score)
 
 
 def right_rows(task: Task, items: Sequence[Mapping[str, Any]]) -> list[bool] | None:

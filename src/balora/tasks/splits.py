@@ -11,6 +11,7 @@ from balora.tasks.config import DataConfig
 from balora.tasks.data_folders import files_of_split, find_data_folder, split_name
 from balora.tasks.files import Broken, SourceRow, read_file
 from balora.tasks.parquet import with_name
+from balora.tasks.program_rows import mbpp_test_rows
 from balora.tasks.row_checks import Row, check_row, class_names_note, needed_columns
 
 COLA_COLUMNS = ("source", "label", "star", "sentence")
@@ -62,6 +63,9 @@ def read_split(task: Task, data: DataConfig, split: str) -> Split:
             f"{split}: {len(checked) - len(filled)} of {len(checked)} rows have an empty answer and were left out"
         )
     rows = [row for _, row in filled]
+    if task.format == "mbpp":
+        rows, left_out = mbpp_test_rows(rows)
+        notes += left_out
     unread = [where for where, row in filled if row.get("final", "") is None]
     if unread:
         scored = split_name(split) == split_name(eval_split(task, data))

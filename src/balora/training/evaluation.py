@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from balora.errors import DataError, shown
+from balora.errors import ConfigError, DataError, shown
+from balora.judging.judge import Judge
 from balora.progress import OnProgress, Progress
+from balora.sandbox.availability import find_sandbox
 from balora.tasks.data_folders import split_files
+from balora.tasks.grading import PLAIN, Tools
 from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.nlu import evaluate_nlu, prepare_nlu
 from balora.tasks.prepared import Prepared
@@ -60,7 +63,33 @@ def refuse_shared_folder(spec: RunSpec) -> None:
         )
 
 
-def evaluate(model: Any, tokenizer: Any, prepared: Prepared, spec: RunSpec, on_progress: OnProgress) -> Evaluation:
+def open_tools(spec: RunSpec) -> Tools:
+    """Return what the graders of the scored tasks need: a sandbox for programs, a judge for MT-Bench.
+
+    Raises:
+        ConfigError: there is no sandbox that works here, no judge was given, or the judge cannot be reached.
+    """
+    graders = {spec.find(name).grader for name in spec.scored}
+    scoring = spec.scoring
+    if "judge" in graders and scoring.judge is None:
+        raise ConfigError(
+            "MT-Bench needs a judge: set scoring.judge.url and scoring.judge.model (docs/judging.md), or leave it out"
+        )
+    sandbox = find_sandbox(spec.unsafe_local_execution) if "programs" in graders else None
+    judge = Judge(scoring.judge) if "judge" in graders and scoring.judge is not None else None
+    if judge is not None:
+        judge.check()
+    return Tools(scoring, sandbox, judge, spec.training.seed)
+
+
+def evaluate(
+    model: Any,
+    tokenizer: Any,
+    prepared: Prepared,
+    spec: RunSpec,
+    on_progress: OnProgress,
+    tools: Tools = PLAIN,
+) -> Evaluation:
     """Score ``model`` on the evaluation rows; raises what :func:`evaluate_nlu` and :func:`evaluate_nlg` do."""
 
     def on_rows(done: int, total: int) -> None:
@@ -71,7 +100,8 @@ def evaluate(model: Any, tokenizer: Any, prepared: Prepared, spec: RunSpec, on_p
         result = evaluate_nlu(model, prepared, batch_size=size, on_rows=on_rows)
     else:
         new = spec.data.max_new_tokens
-        result = evaluate_nlg(model, tokenizer, prepared, batch_size=size, max_new_tokens=new, on_rows=on_rows)
+        given: dict[str, Any] = {"batch_size": size, "max_new_tokens": new, "on_rows": on_rows, "tools": tools}
+        result = evaluate_nlg(model, tokenizer, prepared, **given)
     return _with_tags(result, prepared)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from balora.judging.config import ONLY_COSTS
 from balora.tasks.own_task import placeless
 from balora.training.spec import RunSpec
 
@@ -27,8 +28,16 @@ def payload(spec: RunSpec, fingerprints: dict[str, str], processes: int = 1) -> 
     return _text(settings, fingerprints, processes)
 
 
+def _without_costs(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings without those of a judge that only decide where and how patiently it is asked."""
+    scoring = dict(settings.get("scoring", {}))
+    if scoring.get("judge"):
+        scoring["judge"] = {name: value for name, value in scoring["judge"].items() if name not in ONLY_COSTS}
+    return {**settings, "scoring": scoring}
+
+
 def _text(settings: Mapping[str, Any], fingerprints: Mapping[str, str], processes: int) -> str:
-    settings = {**settings, "own": [placeless(own) for own in settings.get("own", ())]}
+    settings = {**_without_costs(settings), "own": [placeless(own) for own in settings.get("own", ())]}
     several = [{"processes": processes}] if processes > 1 else []
     return json.dumps([FORMAT, settings, fingerprints, *several], sort_keys=True)
 

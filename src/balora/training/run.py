@@ -18,6 +18,7 @@ from balora.objective.config import ObjectiveConfig
 from balora.objective.inactive import inactive_settings
 from balora.progress import OnProgress, Progress
 from balora.tasks.collate import Collator
+from balora.tasks.grading import Tools
 from balora.tasks.prepared import Encoded, Prepared
 from balora.tasks.scores import Evaluation, right_rows
 from balora.tasks.token_range import within_embeddings
@@ -25,7 +26,7 @@ from balora.training.callback import ReportProgress
 from balora.training.clock import Clock
 from balora.training.controls import control_notes
 from balora.training.counted_rows import label_notes
-from balora.training.evaluation import evaluate, measure_inheritance, prepare_run
+from balora.training.evaluation import evaluate, measure_inheritance, open_tools, prepare_run
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
 from balora.training.launchers import refuse_several_processes
@@ -65,6 +66,7 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
     started = datetime.now(UTC).isoformat(timespec="seconds")
     refuse_several_processes("a run")
     claim_output(folder, kind="run")
+    tools = open_tools(spec)
     inputs = fingerprints(spec)
     fields: dict[str, Any] = {"id": run_id(spec, inputs), "spec": spec, "fingerprints": inputs, "started": started}
     fields["versions"] = versions()
@@ -75,7 +77,7 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
         tempfile.TemporaryDirectory(prefix="balora-") as scratch,  # the Trainer insists on a folder
     ):
         fields |= {"processes": 1, "threads": threads.inside, "interop_threads": threads.between}
-        record = _carry_out(_Run(spec, on_progress, Path(scratch), has_siblings), folder, clock, fields)
+        record = _carry_out(_Run(spec, tools, on_progress, Path(scratch), has_siblings), folder, clock, fields)
     written = write_record(record, folder)
     if record.status == "ok" and spec.testbed is None:
         discard(trained_file(record.id))
@@ -145,8 +147,9 @@ class _Run:
     source: str  # folder or name of the pre-trained model
     model_notes: list[str]
 
-    def __init__(self, spec: RunSpec, on_progress: OnProgress, scratch: Path, has_siblings: bool) -> None:
+    def __init__(self, spec: RunSpec, tools: Tools, on_progress: OnProgress, scratch: Path, has_siblings: bool) -> None:
         self.spec, self.on_progress, self.scratch, self.task = spec, on_progress, scratch, spec.find(spec.task)
+        self.tools = tools
         self.has_siblings = has_siblings
         self.objective: ObjectiveConfig = spec.objective
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -312,8 +315,8 @@ class _Run:
 
     def score(self) -> dict[str, Evaluation]:
         """Return how the model, as it is, does on every scored task, by task."""
-        model, tokenizer = self.trainer.model, self.tokenizer
-        return {one.task.name: evaluate(model, tokenizer, one, self.spec, self.on_progress) for one in self.scored}
+        given = self.spec, self.on_progress, self.tools
+        return {one.task.name: evaluate(self.trainer.model, self.tokenizer, one, *given) for one in self.scored}
 
     def scores(self) -> dict[str, float]:
         """Return the model's score on every scored task."""

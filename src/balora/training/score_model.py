@@ -38,14 +38,16 @@ def score_on_tasks(
     Raises:
         InputError, TrainingError: as :func:`score_model`, for any of the tasks.
     """
-    from balora.training.evaluation import evaluate, prepare_rows
+    from balora.training.evaluation import evaluate, open_tools, prepare_rows, refuse_shared_folder
 
     report = on_progress or (lambda progress: None)
     if adapter is not None:
         for spec in specs.values():
             check_adapter(adapter, spec.find(spec.task))
     models, ready = _OneModel(adapter), dict[str, tuple[RunSpec, Prepared]]()
+    tools = {name: open_tools(spec) for name, spec in specs.items()}
     for name, spec in specs.items():
+        refuse_shared_folder(spec.model_copy(update={"score": tuple(specs)}))
         report(Progress("load", 0, 1))
         spec = with_model_folder(spec, report)
         model, tokenizer = models.of(spec)
@@ -54,7 +56,7 @@ def score_on_tasks(
     results = {}
     for name, (spec, prepared) in ready.items():
         model, tokenizer = models.of(spec)
-        result = evaluate(model, tokenizer, prepared, spec, report)
+        result = evaluate(model, tokenizer, prepared, spec, report, tools[name])
         results[name] = result._replace(notes=(*prepared.notes, *result.notes))
     return results
 

@@ -126,6 +126,8 @@ class RunSpec(Settings):
     """What the testbed's models were pre-trained on; with model `testbed`, and only then."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model; refused by default."""
+    unsafe_local_execution: bool = False
+    """Run generated programs in a plain process, where there is no sandbox; refused by default."""
     adapter: AdapterConfig | None
     """The adapter, or none for full fine-tuning."""
     objective: ObjectiveConfig

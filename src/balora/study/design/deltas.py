@@ -22,9 +22,14 @@ RESERVED = {
     "data.folder": "a study reads all its data from one place: use --data",
 }
 """Settings that an arm may not change because they belong to the whole study, and where to set them."""
-TRUST = "trust_remote_code"
-UNTRUSTED = "a file cannot allow Python code that comes with a model: if you trust the model, pass --trust-remote-code"
-"""Why a study or a config file may not switch :data:`TRUST` on: whoever wrote it is not who runs it."""
+TYPED_ONLY = {
+    "trust_remote_code": "a file cannot allow Python code that comes with a model: if you trust the model, pass "
+    "--trust-remote-code",
+    "unsafe_local_execution": "a file cannot allow generated programs to run without a sandbox: if you accept that they "
+    "can do what you can, pass --unsafe-local-execution",
+}
+"""Switches that only the command line may turn on, and why no study or config file may: whoever wrote it is not who
+runs it."""
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,8 +85,9 @@ def checked(settings: Mapping[str, Any], *, typed: bool = False) -> dict[str, An
         ConfigError: a key is unknown or reserved, or a single value stands where a group of settings belongs.
     """
     nested = nest(settings)
-    if not typed and nested.get(TRUST, False) is not False:
-        raise ConfigError(f"{TRUST}: {UNTRUSTED}")
+    for switch, why in TYPED_ONLY.items():
+        if not typed and nested.get(switch, False) is not False:
+            raise ConfigError(f"{switch}: {why}")
     known = setting_keys()
     for key, value in dotted(nested).items():
         if key in RESERVED:
