@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "judging": GROUND,
     "tasks": GROUND | {"sandbox", "judging"},
     "training": GROUND | {"sandbox", "judging", "maths", "objective", "adapters", "tasks"},
+    "harness": GROUND | RUNS,
     "statistics": set(),
     "study": set(),
     "study.design": GROUND | RUNS,
@@ -44,7 +45,7 @@ MAY_IMPORT = {
     "report.page": GROUND | {"report.records", "report.tables", "report.figures"},
     "report.watch": GROUND | RUNS | {"study.store", "study.engine", "statistics"}
     | {"report.records", "report.tables", "report.page"},
-    "cli": GROUND | RUNS | {"sandbox", "diagnosis", "statistics", "study", "importing", "report"},
+    "cli": GROUND | RUNS | {"sandbox", "diagnosis", "statistics", "study", "importing", "report", "harness"},
 }  # fmt: skip
 """What each room, and each storey of a room that has storeys, may import besides itself. Naming another room allows all
 of its storeys; naming one's own (`report` in `report.figures`) allows the files that stand in none."""

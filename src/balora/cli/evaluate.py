@@ -10,7 +10,8 @@ def evaluate(
     model: Annotated[
         str, typer.Option(help="Hub id or folder of the model (with --adapter: of its base model), or `testbed`.")
     ],
-    task: Annotated[list[str], typer.Option(help="Task to score, e.g. cola; repeatable.")],
+    task: Annotated[list[str] | None, typer.Option(help="Task to score, e.g. cola; repeatable.")] = None,
+    tasks: Annotated[str | None, typer.Option(help="Several tasks, separated by commas.")] = None,
     data: Annotated[str | None, typer.Option(help="Folder that contains the tasks' files or folders.")] = None,
     adapter: Annotated[
         Path | None, typer.Option(help="Folder of a PEFT adapter, e.g. `adapter` in a run's folder.")
@@ -19,20 +20,69 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. data.eval_rows=200; repeatable."),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="New file to write the scores to, as JSON.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="New file to write the scores to, as JSON; with --harness a new folder, which is required."),
+    ] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Allow Python code that comes with the model.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    harness: Annotated[
+        str | None,
+        typer.Option(help="`lm-eval`: score tasks of lm-evaluation-harness. --model may be the folder of a run."),
+    ] = None,
+    include_path: Annotated[
+        Path | None, typer.Option(help="With --harness: folder with task definitions of your own (YAML).")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="With --harness: rows to score of each task.")] = None,
+    num_fewshot: Annotated[int | None, typer.Option(help="With --harness: examples in front of a question.")] = None,
 ) -> None:
     """Score a model or an adapter on one or several tasks."""
-    from balora.cli.assignments import gather, remote_code_warning
-    from balora.cli.output import claim_file, json_text, write_file
+    from balora.cli.evaluate_harness import evaluate_with_harness, refuse_without_harness
+    from balora.errors import ConfigError
     from balora.training.launchers import refuse_several_processes
 
     refuse_several_processes("balora evaluate")
+    names = list(dict.fromkeys([*(task or []), *(name.strip() for name in (tasks or "").split(",") if name.strip())]))
+    if not names:
+        raise ConfigError("balora evaluate needs a task: pass --task NAME, or --tasks NAME,NAME")
+    if harness is not None:
+        evaluate_with_harness(
+            harness,
+            model=model,
+            adapter=adapter,
+            tasks=names,
+            data=data,
+            assignments=assignments or [],
+            include_path=include_path,
+            limit=limit,
+            num_fewshot=num_fewshot,
+            output=output,
+            trust_remote_code=trust_remote_code,
+            as_json=as_json,
+        )
+        return
+    refuse_without_harness(include_path, limit, num_fewshot)
+    _evaluate(model, names, data, adapter, assignments or [], output, trust_remote_code, as_json)
+
+
+def _evaluate(
+    model: str,
+    names: list[str],
+    data: str | None,
+    adapter: Path | None,
+    assignments: list[str],
+    output: Path | None,
+    trust_remote_code: bool,
+    as_json: bool,
+) -> None:
+    """Score the tasks called ``names`` with balora's own evaluator."""
+    from balora.cli.assignments import gather, remote_code_warning
+    from balora.cli.output import claim_file, json_text, write_file
+
     options = {"method": "full", "model": model, "data.folder": data, "trust_remote_code": trust_remote_code or None}
-    specs = {name: gather(None, {**options, "task": name}, assignments or []) for name in task}
+    specs = {name: gather(None, {**options, "task": name}, assignments) for name in names}
     if any(spec.trust_remote_code for spec in specs.values()):
         typer.echo(remote_code_warning(model), err=True)
     if output is not None:

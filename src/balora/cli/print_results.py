@@ -9,10 +9,14 @@ from rich.table import Table
 
 from balora.cli.output import print_json
 from balora.errors import printable
+from balora.harness.harness_record import ITEMS, OWN_FILES, RECORD, HarnessScores
 from balora.tasks.catalogue import find_task
 from balora.tasks.scores import Evaluation, suite_average
 from balora.training.record import RunRecord
 from balora.training.run_in_folder import RUN_FILES
+
+HARNESS_FILES = {RECORD: "record", ITEMS: "every scored row", OWN_FILES: "lm-eval's own files"}
+"""What `balora evaluate --harness lm-eval` leaves in its folder."""
 
 
 def print_run(record: RunRecord, folder: Path, *, as_json: bool, done_before: bool) -> None:
@@ -79,6 +83,24 @@ def print_scores(document: Mapping[str, Any], written: Path | None, *, as_json: 
     notes = [(name, note) for name, result in document["tasks"].items() for note in result["notes"]]
     _print_lines(console, [f"note on {name}: {note}" for name, note in notes])
     _print_lines(console, [f"written to {written}"] if written is not None else [])
+
+
+def print_harness_scores(record: HarnessScores, folder: Path, *, as_json: bool) -> None:
+    """Print the metrics of each task with the harness' standard errors, as JSON or as a table."""
+    if as_json:
+        print_json({**record.model_dump(mode="json"), "folder": str(folder)})
+        return
+    console = _console()
+    rows = [
+        [name, metric, _number(value), f"± {_number(scores.stderr.get(metric))}", f"{scores.rows:,}"]
+        for name, scores in record.tasks.items()
+        for metric, value in scores.metrics.items()
+    ]
+    rows += [[name, key, _number(value), "", ""] for name, of in record.groups.items() for key, value in of.items()]
+    console.print(_table(rows, ("task", "metric,filter", "value>", "standard error", "rows>")))
+    notes = [f"note on {name}: {note}" for name, scores in record.tasks.items() for note in scores.notes]
+    _print_lines(console, [*notes, *(f"note: {note}" for note in record.notes)])
+    _print_lines(console, [f"{what + ':':<22}{folder / name}" for name, what in HARNESS_FILES.items()])
 
 
 def _console() -> Console:

@@ -98,7 +98,7 @@ def _merge(record: RunRecord, spec: RunSpec, adapter: Path, work: Path, on_progr
         _refuse_other_recipe(record)
         spec = with_model_folder(spec, on_progress)
     else:
-        _refuse_other_files(record, spec.model)
+        refuse_other_files(record, spec.model)
     check_adapter(adapter, task)
     tokenizer = load_tokenizer(spec)
     adapted = apply_adapter(load_model(spec, task, tokenizer), adapter)
@@ -106,7 +106,8 @@ def _merge(record: RunRecord, spec: RunSpec, adapter: Path, work: Path, on_progr
         export_merged(adapted, work, tokenizer)
 
 
-def _refuse_other_files(record: RunRecord, model: str) -> None:
+def refuse_other_files(record: RunRecord, model: str) -> None:
+    """Raise ModelError if ``model`` is a folder with other files than the base that the run was trained on."""
     known = record.fingerprints.get("model")
     if known and Path(model).is_dir() and known != model_fingerprint(model):
         raise ModelError(

@@ -10,6 +10,7 @@ from balora.tasks.splits import data_files
 from balora.tasks.testbed.config import RECIPE
 from balora.training.code_digest import code_fingerprint
 from balora.training.model_folder import model_files
+from balora.training.saved_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from balora.training.spec import RunSpec
 
 BLOCK = 2**20
@@ -57,6 +58,15 @@ def model_fingerprint(model: str) -> str:
     if not folder.is_dir():
         return f"hub:{model}"
     return _files(model_files(folder), folder)
+
+
+def adapter_fingerprint(folder: Path) -> str:
+    """Return the digest of the configuration and the weights of the adapter in ``folder``.
+
+    Raises:
+        InputError: one of the two cannot be read.
+    """
+    return _files([folder / ADAPTER_CONFIG, folder / ADAPTER_WEIGHTS], folder)
 
 
 def _files(paths: list[Path], root: Path | None = None) -> str:
