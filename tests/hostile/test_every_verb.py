@@ -13,6 +13,7 @@ from balora.cli.app import app
 PATH = object()
 """Stands for the path under attack."""
 TESTBED = ("--model", "testbed", "--task", "sentiment")
+HARNESS = ("evaluate", "--harness", "lm-eval", "--tasks", "hellaswag")
 READ: dict[str, tuple[object, ...]] = {
     "train --model": ("train", "--model", PATH, "--task", "cola", "--data", "data", "--output", "out"),
     "train --config": ("train", "--config", PATH, *TESTBED, "--output", "out"),
@@ -20,6 +21,8 @@ READ: dict[str, tuple[object, ...]] = {
     "evaluate --model": ("evaluate", "--model", PATH, "--task", "cola", "--data", "data", "--output", "scores.json"),
     "evaluate --data": ("evaluate", "--model", "model", "--task", "cola", "--data", PATH, "--output", "scores.json"),
     "evaluate --adapter": ("evaluate", "--model", "model", "--task", "cola", "--data", "data", "--adapter", PATH),
+    "evaluate --include-path": (*HARNESS, "--model", "model", "--include-path", PATH, "--output", "out"),
+    "evaluate --harness --adapter": (*HARNESS, "--model", "model", "--adapter", PATH, "--output", "out"),
     "export": ("export", PATH, "--output", "out"),
     "study run": ("study", "run", PATH, "--output", "out"),
     "study run --reuse": ("study", "run", "terms", "--profile", "glance", "--output", "out", "--reuse", PATH),
@@ -35,6 +38,7 @@ WRITTEN: dict[str, tuple[object, ...]] = {
     "study run --output": ("study", "run", "terms", "--profile", "glance", "--output", PATH),
     "study import --output": ("study", "import", "plan.md", "--output", PATH),
     "evaluate --output": ("evaluate", "--model", "model", "--task", "cola", "--data", "data", "--output", PATH),
+    "evaluate --harness --output": (*HARNESS, "--model", "model", "--output", PATH),
     "export --output": ("export", "run", "--output", PATH),
 }
 OTHERS: dict[str, tuple[object, ...]] = {

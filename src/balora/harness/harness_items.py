@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from balora.errors import TrainingError
+from balora.errors import TrainingError, shown
 
 RIGHT_OR_WRONG = frozenset({"acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "pass@1"})
 """The harness' metrics that are 1 for a right row and 0 for a wrong one."""
@@ -36,9 +36,7 @@ def main_metric(samples: Sequence[Mapping[str, Any]], aggregations: Mapping[str,
     return None
 
 
-def task_items(
-    task: str, samples: Sequence[Mapping[str, Any]], output_type: str | None, metric: Metric | None
-) -> list[dict[str, Any]]:
+def task_items(task: str, samples: Sequence[Mapping[str, Any]], metric: Metric | None) -> list[dict[str, Any]]:
     """Return one item for each row of ``task``, in the order of the rows.
 
     An item has `task`, `index` (the harness' `doc_id`), `correct` or `score` (the value of ``metric``, if there is
@@ -53,7 +51,7 @@ def task_items(
         item = rows.setdefault(sample["doc_id"], {})
         if not item:
             item |= {"task": task, "index": sample["doc_id"]}
-            item |= _verdict(sample, metric) | _outcome(task, sample, output_type) | {"metrics": {}}
+            item |= _verdict(sample, metric) | _outcome(task, sample) | {"metrics": {}}
             item |= {name: sample[name] for name in HASHES if name in sample}
         item["metrics"] |= {f"{name},{sample['filter']}": _plain(sample[name]) for name in sample["metrics"]}
     return [rows[index] for index in sorted(rows)]
@@ -68,27 +66,36 @@ def _verdict(sample: Mapping[str, Any], metric: Metric | None) -> dict[str, Any]
     return {"score": value}
 
 
-def _outcome(task: str, sample: Mapping[str, Any], output_type: str | None) -> dict[str, Any]:
+def _outcome(task: str, sample: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the model said, in the same terms as the target, and what that is read from."""
-    answer = _plain(sample["target"])
-    if output_type == "generate_until":
+    answer, responses = _plain(sample["target"]), sample["filtered_resps"]
+    if not all(map(_is_loglikelihood, responses)):
         text = sample["resps"][0][0] if sample["resps"] and sample["resps"][0] else None
-        return {"prediction": _plain(sample["filtered_resps"][0]), "answer": answer, "text": _plain(text)}
-    if output_type not in ("multiple_choice", "loglikelihood"):
-        return {"prediction": None, "answer": answer}
-    values = [float(likelihood) for likelihood, _ in sample["filtered_resps"]]
+        said = {"prediction": responses[0], "text": text} if isinstance(text, str) else {"prediction": None}
+        return {key: _plain(value) for key, value in said.items()} | {"answer": answer}
+    values = [float(likelihood) for likelihood, _ in responses]
     if not all(map(math.isfinite, values)):
         raise TrainingError(
-            f"task {task!r}, row {sample['doc_id']}: the model gives a loglikelihood that is not finite: it overflows "
-            "or holds damaged numbers"
+            f"task {shown(task)}, row {sample['doc_id']}: the model gives a loglikelihood that is not finite: it "
+            "overflows or holds damaged numbers"
         )
-    if output_type == "loglikelihood":
-        return {"prediction": bool(sample["filtered_resps"][0][1]), "answer": answer, "loglikelihoods": values}
+    return {"prediction": _choice(sample, values, answer), "answer": answer, "loglikelihoods": values}
+
+
+def _is_loglikelihood(response: Any) -> bool:
+    """Return whether a response is (loglikelihood, whether greedy decoding would give it), and no text."""
+    pair = isinstance(response, tuple | list) and len(response) == 2
+    return pair and isinstance(response[0], float) and isinstance(response[1], bool)
+
+
+def _choice(sample: Mapping[str, Any], values: list[float], answer: Any) -> Any:
+    """Return the likeliest choice: its text where the target is a text, else its number; of a single one, whether
+    greedy decoding would give it."""
+    if len(values) == 1:
+        return bool(sample["filtered_resps"][0][1])
     choices = values[: len(values) // 2] if "acc_mutual_info" in sample["metrics"] else values
     chosen = max(range(len(choices)), key=choices.__getitem__)  # the first of equal ones, as numpy's argmax
-    if isinstance(answer, str):  # such a task names the right choice, and not its number
-        return {"prediction": str(sample["arguments"][chosen][1]).strip(), "answer": answer, "loglikelihoods": values}
-    return {"prediction": chosen, "answer": answer, "loglikelihoods": values}
+    return str(sample["arguments"][chosen][1]).strip() if isinstance(answer, str) else chosen
 
 
 def _is_number(value: Any) -> bool:

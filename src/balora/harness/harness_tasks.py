@@ -1,6 +1,6 @@
 """Find tasks by name in lm-evaluation-harness or in a folder of one's own, and load them with their data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,9 @@ def load_tasks(config: HarnessConfig, log: HarnessLog) -> list[Any]:
     """Return the harness' objects for the tasks and groups of ``config``, their data read and their first row tried.
 
     Raises:
-        ConfigError: no such folder, or no such task there or in the harness.
-        DataError: a definition is broken or needs code that is not trusted; its data cannot be read; a task would run
-            generated programs.
+        ConfigError: there is no such task, or no task at all in the folder of one's own.
+        DataError: a definition is broken; its data cannot be read; a task would run generated programs.
     """
-    if config.include_path is not None:
-        _check_folder(config.include_path, config.trust_remote_code)
     manager = _manager(config, log)
     for name in config.tasks:
         if name not in manager.task_index:
@@ -47,9 +44,19 @@ def _manager(config: HarnessConfig, log: HarnessLog) -> Any:
                 f"--include-path {config.include_path}: no task definition there (a file *.yaml with the key `task`): "
                 "give the folder that holds them"
             )
-        if set(config.tasks) <= set(own.all_subtasks):
+        if all(_is_complete(name, own.task_index) for name in config.tasks):
             return own
     return tasks.TaskManager(include_path=None if config.include_path is None else str(config.include_path))
+
+
+def _is_complete(name: Any, index: Mapping[str, Any], above: frozenset[str] = frozenset()) -> bool:
+    """Return whether ``index`` alone defines a task, or a group with all of its members; a tag may go beyond it."""
+    entry = index.get(name) if isinstance(name, str) and name not in above else None
+    if entry is None or entry.kind.name == "TAG":
+        return False
+    members = (entry.cfg or {}).get("task") if entry.kind.name == "GROUP" else None
+    names = [one.get("task", one.get("group")) if isinstance(one, Mapping) else one for one in members or ()]
+    return all(_is_complete(one, index, above | {name}) for one in names)
 
 
 def _unknown(name: str, manager: Any, include_path: Path | None) -> str:
@@ -97,15 +104,19 @@ def _unsafe(name: str) -> str:
     )
 
 
-def _check_folder(folder: Path, trusted: bool) -> None:
-    """Refuse a folder that is missing, and Python code in its definitions unless it is trusted."""
+def check_definitions(folder: Path, *, trusted: bool) -> None:
+    """Check the task definitions in ``folder`` before the harness reads them.
+
+    Raises:
+        ConfigError: no such folder.
+        DataError: a definition is no regular file, too large or no YAML; or it calls Python functions, which are not
+            ``trusted``.
+    """
     if not folder.is_dir():
         raise ConfigError(f"--include-path {folder}: no such folder: give the folder that holds the task definitions")
-    if trusted:
-        return
     for path in sorted(folder.rglob("*.yaml")):
-        for file in _with_included(path, set()):
-            if _names_function(file):
+        for file, content in _with_included(path, set()):
+            if not trusted and _names_function(content):
                 raise DataError(
                     f"task definition {file} calls Python functions (`!function`), which would run: pass "
                     "--trust-remote-code if you trust that code"
@@ -132,28 +143,26 @@ def _read(path: Path) -> Any:
         raise DataError(f"task definition {path}: is no YAML: {_one_line(str(error))}") from None
 
 
-def _with_included(path: Path, seen: set[Path]) -> Iterator[Path]:
-    """Yield a definition and those that it includes, but for the harness' own."""
+def _with_included(path: Path, seen: set[Path]) -> Iterator[tuple[Path, Any]]:
+    """Yield a definition and those that it includes, each with its content, but for the harness' own."""
     path = path.resolve()
     spec = find_spec(PACKAGE)
     own = [Path(place).resolve() for place in (spec.submodule_search_locations or ())] if spec else []
     if path in seen or any(path.is_relative_to(place) for place in own):
         return
     seen.add(path)
-    yield path
     content = _read(path)
+    yield path, content
     included = content.get("include", []) if isinstance(content, dict) else []
     for name in included if isinstance(included, list) else [included]:
         yield from _with_included(path.parent / str(name), seen)
 
 
-def _names_function(path: Path) -> bool:
-    def within(value: Any) -> bool:
-        if isinstance(value, dict):
-            return any(map(within, value.values()))
-        return any(map(within, value)) if isinstance(value, list) else isinstance(value, _Function)
-
-    return within(_read(path))
+def _names_function(value: Any) -> bool:
+    """Return whether a function is named anywhere in the content of a definition."""
+    if isinstance(value, dict):
+        return any(map(_names_function, value.values()))
+    return any(map(_names_function, value)) if isinstance(value, list) else isinstance(value, _Function)
 
 
 def _reason(error: BaseException) -> str:

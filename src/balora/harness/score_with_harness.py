@@ -9,15 +9,14 @@ from jinja2 import TemplateError
 from balora.errors import DataError, OutputError, printable, shortened, shown
 from balora.folders import claim_output, staged
 from balora.harness.config import SEEDS, HarnessConfig
-from balora.harness.harness_items import main_metric, task_items
+from balora.harness.harness_items import Metric, main_metric, task_items
 from balora.harness.harness_record import ITEMS, OWN_FILES, RECORD, HarnessScores
 from balora.harness.harness_results import scores_record
-from balora.harness.harness_tasks import load_tasks
+from balora.harness.harness_tasks import check_definitions, load_tasks
 from balora.harness.lm_eval_library import harness_module, require_lm_eval
 from balora.harness.quiet_harness import HarnessLog, quiet_harness
-from balora.harness.scored_model import Source, load_scored_model, model_name, resolve_source
+from balora.harness.scored_model import Source, load_scored_model, model_name, resolve_source, spec_to_load
 from balora.progress import OnProgress, Progress
-from balora.tasks.catalogue import find_task
 
 OF_DEFINITIONS = (AssertionError, IndexError, KeyError, TypeError, ValueError, TemplateError)
 """What the harness raises where a task's definition, its rows and the model do not fit each other."""
@@ -38,25 +37,21 @@ def score_with_harness(config: HarnessConfig, output: Path, *, on_progress: OnPr
     report = on_progress or (lambda progress: None)
     version = require_lm_eval()
     claim_output(output, kind="evaluation")
+    if config.include_path is not None:
+        check_definitions(config.include_path, trusted=config.trust_remote_code)
     source = resolve_source(config)
-    if source.adapter is not None:
-        from balora.training.score_model import check_adapter
-
-        check_adapter(source.adapter, find_task("gsm8k")._replace(name=config.tasks[0]))
+    spec = spec_to_load(source, config)
     with quiet_harness(report, trusted=config.trust_remote_code) as log:
         report(Progress("load", 0, 1))
         tasks = load_tasks(config, log)
-        model, tokenizer = load_scored_model(source, config.tasks[0], trust_remote_code=config.trust_remote_code)
+        model, tokenizer = load_scored_model(source, spec, config.tasks[0])
         results = _evaluate(config, model, tokenizer, tasks)
-        samples = results.pop("samples")
-        objects = {task.task_name: task for task in _leaves(tasks)}
-        main = {name: main_metric(rows, objects[name].aggregation()) for name, rows in samples.items()}
-        kinds = {name: results["configs"].get(name, {}).get("output_type") for name in samples}
-        items = [item for name, rows in samples.items() for item in task_items(name, rows, kinds[name], main[name])]
+        metrics, samples = _main_metrics(results, tasks), results.pop("samples")
+        items = [item for name, rows in samples.items() for item in task_items(name, rows, metrics[name])]
         with staged(output) as work:
             _write_items(work / ITEMS, items)
             _save_own_files(results, samples, source, work / OWN_FILES, log)
-            record = scores_record(config, source, results, main, model, version, log.notes())
+            record = scores_record(config, source, results, metrics, model, version, log.notes())
             (work / RECORD).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return record
 
@@ -86,6 +81,11 @@ def _evaluate(config: HarnessConfig, model: Any, tokenizer: Any, tasks: list[Any
             f"({type(error).__name__}: {_one_line(str(error))}): compare the task's definition, its rows and the model"
         ) from error
     return results
+
+
+def _main_metrics(results: dict[str, Any], tasks: list[Any]) -> dict[str, Metric | None]:
+    aggregations = {task.task_name: task.aggregation() for task in _leaves(tasks)}
+    return {name: main_metric(rows, aggregations[name]) for name, rows in results["samples"].items()}
 
 
 def _leaves(tasks: list[Any]) -> list[Any]:

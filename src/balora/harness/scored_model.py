@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 
 from balora.errors import AdapterError, InputError, ModelError, shown
 from balora.harness.config import HarnessConfig
-from balora.tasks.catalogue import find_task
+from balora.tasks.catalogue import Task, find_task
 from balora.tasks.prepared import pad_id_of
 from balora.training.export_run import finished_run, refuse_other_files
+from balora.training.loading import load_config
 from balora.training.record import RunRecord, check_files
 from balora.training.saved_files import ADAPTER, ADAPTER_CONFIG, TRAINED
-from balora.training.score_model import load_model_to_score
+from balora.training.score_model import check_adapter, load_model_to_score
 from balora.training.spec import TESTBED, RunSpec, resolve
 
 RUN = "run.json"
@@ -68,15 +69,32 @@ def _testbed(what: str) -> str:
     return f"{what} has a vocabulary and tasks of its own, which the harness does not know: leave --harness out"
 
 
-def load_scored_model(source: Source, task: str, *, trust_remote_code: bool) -> tuple[Any, Any]:
+def spec_to_load(source: Source, config: HarnessConfig) -> RunSpec:
+    """Return the specification that ``source`` is loaded by, after a look at the small files of model and adapter.
+
+    Raises:
+        ModelError, AdapterError: one of them cannot be used.
+    """
+    trusted = config.trust_remote_code
+    spec = resolve({"model": source.model, "task": STAND_IN, "method": "full", "trust_remote_code": trusted})
+    if source.adapter is not None:
+        check_adapter(source.adapter, _named(config.tasks[0]))
+    load_config(spec)
+    return spec
+
+
+def _named(task: str) -> Task:
+    """Return a generation task called ``task``, for error texts."""
+    return find_task(STAND_IN)._replace(name=task)
+
+
+def load_scored_model(source: Source, spec: RunSpec, task: str) -> tuple[Any, Any]:
     """Return the model, on the device where runs are, and its tokenizer, with a padding token.
 
     Raises:
         ModelError, AdapterError: as :func:`load_model_to_score`; or the adapter is in the offset form.
     """
-    settings = {"model": source.model, "task": STAND_IN, "method": "full", "trust_remote_code": trust_remote_code}
-    spec: RunSpec = resolve(settings)
-    model, tokenizer = load_model_to_score(spec, find_task(STAND_IN)._replace(name=task), source.adapter)
+    model, tokenizer = load_model_to_score(spec, _named(task), source.adapter)
     if source.adapter is not None:
         from balora.adapters.stored_offset import holds_offset_form
 
