@@ -63,6 +63,8 @@ def _evaluate(config: HarnessConfig, model: Any, tokenizer: Any, tasks: list[Any
         wrapped = harness_module("models.huggingface").HFLM(
             pretrained=model, tokenizer=tokenizer, backend="causal", batch_size=config.batch_size
         )
+        for task in _leaves(tasks):
+            _require_room(task, wrapped.max_length)
         results: dict[str, Any] = harness_module("evaluator").simple_evaluate(
             model=wrapped,
             tasks=tasks,
@@ -75,6 +77,8 @@ def _evaluate(config: HarnessConfig, model: Any, tokenizer: Any, tasks: list[Any
             log_samples=True,
             **SEEDS,
         )
+    except DataError:
+        raise
     except OF_DEFINITIONS as error:
         raise DataError(
             f"lm-eval cannot score {', '.join(map(shown, config.tasks))} with this model "
@@ -91,6 +95,17 @@ def _main_metrics(results: dict[str, Any], tasks: list[Any]) -> dict[str, Metric
 def _leaves(tasks: list[Any]) -> list[Any]:
     """Return the single tasks among tasks and groups."""
     return [leaf for one in tasks for leaf in (one.get_all_tasks() if hasattr(one, "get_all_tasks") else [one])]
+
+
+def _require_room(task: Any, positions: int) -> None:
+    """Raise DataError if the answers of ``task`` alone would fill the model's positions."""
+    if task.get_config("output_type") == "generate_until":
+        normalised = harness_module("models.utils").normalize_gen_kwargs(task.get_config("generation_kwargs") or {})
+        if (new := normalised["max_gen_toks"]) >= positions:
+            raise DataError(
+                f"task {shown(task.task_name)} generates up to {new:,} tokens, but the model has {positions:,} "
+                "positions: lower max_gen_toks in the task's definition, or take a model with more"
+            )
 
 
 def _samples(task: Any) -> bool:
