@@ -1,9 +1,11 @@
 """`balora evaluate`: score a model, or an adapter on its base, on tasks."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from balora.cli.switches import UNSAFE_LOCAL_EXECUTION
 
 
 def evaluate(
@@ -27,6 +29,7 @@ def evaluate(
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Allow Python code that comes with the model.")
     ] = False,
+    unsafe_local_execution: UNSAFE_LOCAL_EXECUTION = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     harness: Annotated[
         str | None,
@@ -64,27 +67,34 @@ def evaluate(
         )
         return
     refuse_without_harness(include_path, limit, num_fewshot)
-    _evaluate(model, names, data, adapter, assignments or [], output, trust_remote_code, as_json)
+    options = {
+        "method": "full",
+        "model": model,
+        "data.folder": data,
+        "trust_remote_code": trust_remote_code or None,
+        "unsafe_local_execution": unsafe_local_execution or None,
+    }
+    _evaluate(model, names, adapter, options, assignments or [], output, as_json)
 
 
 def _evaluate(
     model: str,
     names: list[str],
-    data: str | None,
     adapter: Path | None,
+    options: dict[str, Any],
     assignments: list[str],
     output: Path | None,
-    trust_remote_code: bool,
     as_json: bool,
 ) -> None:
     """Score the tasks called ``names`` with balora's own evaluator."""
-    from balora.cli.assignments import gather, remote_code_warning
+    from balora.cli.assignments import UNSAFE_WARNING, gather, remote_code_warning
     from balora.cli.output import claim_file, json_text, write_file
 
-    options = {"method": "full", "model": model, "data.folder": data, "trust_remote_code": trust_remote_code or None}
     specs = {name: gather(None, {**options, "task": name}, assignments) for name in names}
     if any(spec.trust_remote_code for spec in specs.values()):
         typer.echo(remote_code_warning(model), err=True)
+    if any(spec.unsafe_local_execution for spec in specs.values()):
+        typer.echo(UNSAFE_WARNING, err=True)
     if output is not None:
         claim_file(output)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from balora.cli.switches import UNSAFE_LOCAL_EXECUTION
+
 if TYPE_CHECKING:
     from balora.study.plan.plan import Plan
 
@@ -70,6 +72,7 @@ def plan(
         list[Path] | None, typer.Option(help="Output folder of an earlier study, to estimate costs from; repeatable.")
     ] = None,
     trust_remote_code: TRUST_REMOTE_CODE = False,
+    unsafe_local_execution: UNSAFE_LOCAL_EXECUTION = False,
     as_json: JSON = False,
 ) -> None:
     """Print every run of a study, in order, without starting any."""
@@ -77,9 +80,9 @@ def plan(
     from balora.study.plan.costs import Costs, past_runs
     from balora.study.plan.prepare import prepare
 
-    settings = _settings(_typed(assignments, trust_remote_code))
+    settings = _settings(_typed(assignments, trust_remote_code, unsafe_local_execution))
     planned = prepare(study, model=model, data=data, profile=profile, seeds=seeds, suites=suites, settings=settings)
-    _warn_of_remote_code(planned)
+    _warn(planned)
     _print(describe_plan(planned, Costs(past_runs(past or []))), plan_text, as_json)
 
 
@@ -106,6 +109,7 @@ def run(
         typer.Option(help="Output folder of another study whose finished runs are reused where identical; repeatable."),
     ] = None,
     trust_remote_code: TRUST_REMOTE_CODE = False,
+    unsafe_local_execution: UNSAFE_LOCAL_EXECUTION = False,
     as_json: JSON = False,
 ) -> None:
     """Run a study, skipping finished runs, and print its report."""
@@ -116,13 +120,15 @@ def run(
     from balora.study.engine.pool import local_pool
     from balora.study.plan.prepare import command, prepare, refuse_open_arms
     from balora.training.launchers import refuse_several_processes
+    from balora.training.tools import check_tools
 
     refuse_several_processes("balora study run")
-    given = _typed(assignments, trust_remote_code)
+    given = _typed(assignments, trust_remote_code, unsafe_local_execution)
     where: dict[str, Any] = {"model": model, "data": data, "profile": profile, "seeds": seeds, "suites": suites}
     planned = prepare(study, **where, settings=_settings(given))
     refuse_open_arms(planned.study)
-    _warn_of_remote_code(planned)
+    _warn(planned)
+    check_tools(run.column for run in planned.runs[: len(planned.arms) * len(planned.tasks.present)])
     repeat = command(study, output, **{**where, "suites": suites or ()}, assignments=given)
     try:
         with show_progress() as watcher:
@@ -144,9 +150,10 @@ def run(
         raise typer.Exit(1)
 
 
-def _typed(assignments: list[str] | None, trust_remote_code: bool) -> tuple[str, ...]:
-    """Return the assignments as they were typed; the flag is one more, which the study's record then holds."""
-    return (*(assignments or ()), *(["trust_remote_code=true"] if trust_remote_code else ()))
+def _typed(assignments: list[str] | None, trust_remote_code: bool, unsafe_local_execution: bool) -> tuple[str, ...]:
+    """Return the assignments as they were typed; each switch is one more, which the study's record then holds."""
+    switches = {"trust_remote_code": trust_remote_code, "unsafe_local_execution": unsafe_local_execution}
+    return (*(assignments or ()), *(f"{name}=true" for name, on in switches.items() if on))
 
 
 def _settings(assignments: tuple[str, ...]) -> dict[str, Any]:
@@ -155,11 +162,13 @@ def _settings(assignments: tuple[str, ...]) -> dict[str, Any]:
     return parse_assignments(assignments)
 
 
-def _warn_of_remote_code(planned: "Plan") -> None:
-    from balora.cli.assignments import remote_code_warning
+def _warn(planned: "Plan") -> None:
+    from balora.cli.assignments import UNSAFE_WARNING, remote_code_warning
 
     if any(run.column.trust_remote_code for run in planned.runs):
         print(remote_code_warning(planned.choices.model), file=sys.stderr)
+    if any(run.column.unsafe_local_execution for run in planned.runs):
+        print(UNSAFE_WARNING, file=sys.stderr)
 
 
 def _print(content: Any, draw: Callable[[Any], str], as_json: bool) -> None:

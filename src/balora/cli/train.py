@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+from balora.cli.switches import UNSAFE_LOCAL_EXECUTION
+
 
 def train(
     output: Annotated[Path, typer.Option(help="Folder for the run's record, scores and adapter; new or empty.")],
     model: Annotated[str | None, typer.Option(help="Hub id or folder of the pre-trained model, or `testbed`.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="Task to train and score, e.g. cola or gsm8k; on the testbed e.g. facts.")
+        str | None,
+        typer.Option(help="Task to train and score, e.g. cola, or metamathqa; on the testbed e.g. facts."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Folder that contains the task's files or folder.")] = None,
     method: Annotated[
@@ -24,10 +27,11 @@ def train(
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Allow Python code that comes with the model.")
     ] = False,
+    unsafe_local_execution: UNSAFE_LOCAL_EXECUTION = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Fine-tune one model on one task with one method, score it, and save its record and adapter."""
-    from balora.cli.assignments import gather, remote_code_warning
+    from balora.cli.assignments import UNSAFE_WARNING, gather, remote_code_warning
     from balora.training.launchers import refuse_several_processes
 
     refuse_several_processes("balora train")
@@ -37,10 +41,13 @@ def train(
         "method": method,
         "data.folder": data,
         "trust_remote_code": trust_remote_code or None,
+        "unsafe_local_execution": unsafe_local_execution or None,
     }
     spec = gather(config, options, assignments or [])
     if spec.trust_remote_code:
         typer.echo(remote_code_warning(spec.model), err=True)
+    if spec.unsafe_local_execution:
+        typer.echo(UNSAFE_WARNING, err=True)
 
     from balora.cli.print_results import print_run
     from balora.cli.progress_bar import show_progress

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from balora.errors import ConfigError, DataError, shown
-from balora.judging.judge import Judge
+from balora.errors import DataError, shown
 from balora.progress import OnProgress, Progress
-from balora.sandbox.availability import find_sandbox
 from balora.tasks.data_folders import split_files
 from balora.tasks.grading import PLAIN, Tools
 from balora.tasks.nlg import evaluate_nlg, prepare_nlg
@@ -61,25 +59,6 @@ def refuse_shared_folder(spec: RunSpec) -> None:
             f"data.folder {shown(spec.data.folder)} holds data files itself, which would be read for each of "
             f"{', '.join(names)}: give the folder above one folder for each"
         )
-
-
-def open_tools(spec: RunSpec) -> Tools:
-    """Return what the graders of the scored tasks need: a sandbox for programs, a judge for MT-Bench.
-
-    Raises:
-        ConfigError: there is no sandbox that works here, no judge was given, or the judge cannot be reached.
-    """
-    graders = {spec.find(name).grader for name in spec.scored}
-    scoring = spec.scoring
-    if "judge" in graders and scoring.judge is None:
-        raise ConfigError(
-            "MT-Bench needs a judge: set scoring.judge.url and scoring.judge.model (docs/judging.md), or leave it out"
-        )
-    sandbox = find_sandbox(spec.unsafe_local_execution) if "programs" in graders else None
-    judge = Judge(scoring.judge) if "judge" in graders and scoring.judge is not None else None
-    if judge is not None:
-        judge.check()
-    return Tools(scoring, sandbox, judge, spec.training.seed)
 
 
 def evaluate(

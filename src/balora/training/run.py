@@ -26,7 +26,7 @@ from balora.training.callback import ReportProgress
 from balora.training.clock import Clock
 from balora.training.controls import control_notes
 from balora.training.counted_rows import label_notes
-from balora.training.evaluation import evaluate, measure_inheritance, open_tools, prepare_run
+from balora.training.evaluation import evaluate, measure_inheritance, prepare_run
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
 from balora.training.launchers import refuse_several_processes
@@ -39,6 +39,7 @@ from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED
 from balora.training.spec import RunSpec
 from balora.training.step_scores import ScoreWhileTraining
+from balora.training.tools import open_tools
 from balora.training.trained_weights import discard, load_trained, save_trained, trained_file
 from balora.training.trainer import BALoraTrainer
 

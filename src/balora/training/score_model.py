@@ -38,7 +38,8 @@ def score_on_tasks(
     Raises:
         InputError, TrainingError: as :func:`score_model`, for any of the tasks.
     """
-    from balora.training.evaluation import evaluate, open_tools, prepare_rows, refuse_shared_folder
+    from balora.training.evaluation import evaluate, prepare_rows, refuse_shared_folder
+    from balora.training.tools import open_tools
 
     report = on_progress or (lambda progress: None)
     if adapter is not None:

@@ -25,8 +25,8 @@ RESERVED = {
 TYPED_ONLY = {
     "trust_remote_code": "a file cannot allow Python code that comes with a model: if you trust the model, pass "
     "--trust-remote-code",
-    "unsafe_local_execution": "a file cannot allow generated programs to run without a sandbox: if you accept that they "
-    "can do what you can, pass --unsafe-local-execution",
+    "unsafe_local_execution": "a file cannot allow generated programs to run without a sandbox: if you accept that "
+    "they can do what you can, pass --unsafe-local-execution",
 }
 """Switches that only the command line may turn on, and why no study or config file may: whoever wrote it is not who
 runs it."""
