@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from recipe_data import write_recipe_data
 
-from balora.errors import DataError
+from balora.errors import ConfigError, DataError
 from balora.tasks.config import DataConfig
 from balora.training.record import read_record
 from balora.training.run import run
@@ -133,3 +133,46 @@ def test_wizardlm_rows_are_conversations_or_instructions(tmp_path: Path) -> None
     rows = read_rows(find_task("wizardlm"), DataConfig(folder=str(tmp_path)), "train")
     assert [row["messages"] for row in rows] == [[{"role": "user", "content": "Hi"}]] * 2
     assert [row["answer"] for row in rows] == ["Hello"] * 2
+
+
+def test_programs_are_scored_in_a_sandbox_and_their_answers_drawn_for_pass_at_k(
+    checkpoint: Path, data: Path, tmp_path: Path
+) -> None:
+    changes = {"scoring.samples": 2, "scoring.pass_at": [1, 2], "training.steps": 1, "data.max_new_tokens": 4}
+    record = run(spec_of(checkpoint, data, task="codefeedback", **changes), tmp_path / "run")
+    assert record.spec.scored == ("humaneval", "mbpp")
+    assert record.metrics.keys() == {"pass_at_1", "pass_at_2"}
+    assert (record.rows, record.others["mbpp"].rows) == (3, 3)
+    assert any(note.startswith("humaneval: programs ran in bubblewrap") for note in record.notes)
+
+
+def test_a_missing_sandbox_is_an_error_before_training(
+    checkpoint: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(ConfigError, match="bubblewrap .* is not installed: install it"):
+        run(spec_of(checkpoint, data, task="codefeedback"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scoring.pass_at": [1, 5]}, r"pass_at: must hold 1, and numbers up to scoring\.samples = 1, got \[1, 5\]"),
+        ({"score": ["gsm8k", "gsm8k"]}, "score: names a task twice"),
+        ({"score": ["metamathqa"]}, "score: task 'metamathqa' has no rows to score a model on"),
+        ({"score": ["cola"]}, "a model trained on 'metamathqa' cannot be scored on 'cola'"),
+        ({"score": ["gsm8"]}, "unknown task 'gsm8'"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve({"task": "metamathqa", "model": "m", **settings})
+
+
+def test_the_file_of_another_benchmark_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    folder = write_recipe_data(tmp_path / "data", "codefeedback", "mbpp")
+    (folder / "humaneval").mkdir()
+    (folder / "humaneval" / "HumanEval.jsonl").write_text((folder / "mbpp" / "mbpp.jsonl").read_text())
+    with pytest.raises(DataError, match="MBPP"):
+        run(spec_of(checkpoint, folder, task="codefeedback"), tmp_path / "run")

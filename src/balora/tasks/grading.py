@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from balora.errors import TrainingError
 from balora.judging.judge import Judge
 from balora.judging.single_grading import judge_answers
 from balora.sandbox.run_programs import Sandbox
@@ -36,6 +37,11 @@ class Tools(NamedTuple):
     seed: int = 0
     """Of drawn answers."""
 
+    @property
+    def turns(self) -> int:
+        """How many turns of a question the judge wants answered."""
+        return 1 if self.scoring.judge is None else self.scoring.judge.turns
+
     def drawing(self) -> dict[str, Any]:
         """Return how answers are drawn, as :func:`balora.tasks.sampling.generate_samples` takes it."""
         scoring = self.scoring
@@ -60,7 +66,12 @@ def grade(task: Task, rows: Rows, answers: Answers, tools: Tools = PLAIN) -> Gra
     if task.grader == "judge":
         assert tools.judge is not None, "MT-Bench needs a judge"
         judged = judge_answers([row["asked"] for row in rows], said, tools.judge)
-        return Graded(judged.items, judged.metrics, judged.notes)
+        if task.metrics[0] not in judged.metrics:
+            raise TrainingError(f"no answer could be judged, so there is no score: {judged.items[0]['missing']}")
+        spent = judged.cost
+        cost = f"the judge was asked {spent.requests:,} times ({spent.cached:,} judgements came from the cache), "
+        cost += f"{spent.prompt_tokens:,} tokens in and {spent.completion_tokens:,} out"
+        return Graded(judged.items, judged.metrics, (*judged.notes, cost))
     firsts = [(given[0], own[0]) if given and own else (None, None) for given, own in zip(answers, said, strict=True)]
     return _share_of_right(task, rows, firsts)
 

@@ -1,16 +1,16 @@
 """Prepare and score generation tasks: answers learnt after prompts, scored by exact match and by their loss."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from balora.errors import ConfigError, DataError
 from balora.tasks.behaviour import Behaviour
-from balora.tasks.catalogue import Task
+from balora.tasks.catalogue import Task, find_task
 from balora.tasks.config import DataConfig
 from balora.tasks.encoding import IGNORED, encode_exchanges
 from balora.tasks.evaluating import OnRows
 from balora.tasks.exchange import Exchange
-from balora.tasks.generation import answer_loss
+from balora.tasks.generation import answer_loss, generate
 from balora.tasks.grading import PLAIN, Tools, grade
 from balora.tasks.prepared import Encoded, Prepared, draw, length_limit, pad_id_of, read_both, repeated
 from balora.tasks.prompts import render, uses_chat_template
@@ -18,7 +18,7 @@ from balora.tasks.row_checks import Row
 from balora.tasks.sampling import generate_samples
 from balora.tasks.scores import Evaluation, task_score
 from balora.tasks.testbed.config import TestbedConfig
-from balora.tasks.thoughts import thought_of
+from balora.tasks.thoughts import after_thought, thought_of
 from balora.tasks.turn_end import TurnEnd, turn_end
 
 CHUNK = 512
@@ -81,7 +81,22 @@ def prepare_nlg(
             row.pop(name, None)
     truth = [row["tags"] for row in scored_rows if "tags" in row]
     closing = end.closing.strip() if end is not None and end.token is None else ""
-    return Prepared(task, learnt, scored, pad_id_of(tokenizer), max_positions, notes, truth, closing)
+    asks_twice = _follow_up(data, tokenizer) if task.grader == "judge" else None
+    return Prepared(task, learnt, scored, pad_id_of(tokenizer), max_positions, notes, truth, asks_twice, closing)
+
+
+def _follow_up(data: DataConfig, tokenizer: Any) -> Callable[[str, str, str], list[int]]:
+    """Return the function that encodes a second question after the answer to a first one, as a conversation."""
+    exchange = render(find_task("chat"), data.model_copy(update={"prompt": None}), tokenizer)
+
+    def encoded(first: str, answer: str, second: str) -> list[int]:
+        turns = [("user", first), ("assistant", answer), ("user", second)]
+        messages = [{"role": role, "content": text} for role, text in turns]
+        row = {"messages": messages, "turn": {"role": "assistant", "content": ""}, "answer": ""}
+        prompt: list[int] = encode_exchanges([exchange(row)], tokenizer)[0]["prompt_ids"]
+        return prompt
+
+    return encoded
 
 
 def _graded_by(row: Row) -> Row:
@@ -221,6 +236,8 @@ def evaluate_nlg(
     drawing = tools.drawing() if task.grader == "programs" else {}
     texts = generate_samples(model, tokenizer, prompts, **limits, **drawing, on_rows=after(0))
     given = {row["index"]: answers for row, answers in zip(answerable, texts, strict=True)}
+    if prepared.follow_up is not None and tools.turns == 2:
+        given = _second_turns(model, tokenizer, prepared, given, limits)
     graded = grade(task, rows, [given.get(row["index"]) for row in rows], tools)
     metrics, notes, behaviour = dict(graded.metrics), graded.notes, Behaviour()
     if readable:
@@ -230,3 +247,20 @@ def evaluate_nlg(
     elif with_loss:
         notes += ("answer_loss is missing: no evaluation row fits into the model's positions",)
     return Evaluation(metrics, task_score(task, metrics), graded.items, notes, behaviour.measures())
+
+
+def _second_turns(
+    model: Any, tokenizer: Any, prepared: Prepared, given: Mapping[int, list[str]], limits: Mapping[str, Any]
+) -> dict[int, list[str]]:
+    """Return both answers to every question whose second prompt leaves room; the others are without answers."""
+    assert prepared.follow_up is not None
+    prompts: dict[int, list[int]] = {}
+    for row in prepared.eval:
+        if row["index"] in given:
+            first, second = row["asked"].turns
+            answer = after_thought(given[row["index"]][0], row.get("thought", "")).strip()
+            prompt = prepared.follow_up(first, answer, second)
+            if prepared.max_positions is None or len(prompt) + limits["max_new_tokens"] <= prepared.max_positions:
+                prompts[row["index"]] = prompt
+    texts = generate(model, tokenizer, list(prompts.values()), **limits)
+    return {index: [given[index][0], text] for index, text in zip(prompts, texts, strict=True)}

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from balora.errors import ConfigError
@@ -33,6 +33,9 @@ class Prepared(NamedTuple):
     """What was left out, truncated or found twice."""
     truth: list[dict[str, Any]] = []
     """Of a testbed: the ground truth about every evaluation row (:func:`balora.tasks.testbed.rows_nlu.tags`)."""
+    follow_up: Callable[[str, str, str], list[int]] | None = None
+    """Of a task that asks twice: returns the tokens of a prompt from the first question, the answer to it, and the
+    second question."""
     closing: str = ""
     """The text with which the chat template closes an answer, where that is no token: generation stops there."""
 
