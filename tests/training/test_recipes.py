@@ -150,7 +150,7 @@ def test_a_missing_sandbox_is_an_error_before_training(
     checkpoint: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(ConfigError, match="bubblewrap .* is not installed: install it"):
+    with pytest.raises(ConfigError, match=r"bubblewrap .* is not installed: install it"):
         run(spec_of(checkpoint, data, task="codefeedback"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
