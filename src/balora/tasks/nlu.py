@@ -47,7 +47,7 @@ def prepare_nlu(
     limit, limit_name = length_limit(data, max_positions, special + 1)
     encoded = []
     for split, chosen in (("training", used), ("evaluation", scored)):
-        tokens, cut = _encode(task, chosen, tokenizer, limit)
+        tokens, cut = encode_rows(task, chosen, tokenizer, limit)
         encoded.append(tokens)
         if cut:
             notes.append(f"{cut:,} of {len(chosen):,} {split} rows are longer than {limit_name} and were truncated")
@@ -56,7 +56,7 @@ def prepare_nlu(
     return Prepared(task, encoded[0], encoded[1], pad_id_of(tokenizer), max_positions, notes, truth)
 
 
-def _encode(task: Task, rows: Sequence[Row], tokenizer: Any, limit: int) -> tuple[list[Encoded], int]:
+def encode_rows(task: Task, rows: Sequence[Row], tokenizer: Any, limit: int) -> tuple[list[Encoded], int]:
     """Return the rows as tokens, none longer than ``limit``, and how many had to be cut."""
     if not rows:
         return [], 0
