@@ -13,6 +13,7 @@ MOST_LINES = 400
 
 GROUND = {"errors", "settings", "regular_files", "yaml_document", "processes", "folders", "progress"}
 RUNS = {"sandbox", "judging", "maths", "objective", "adapters", "tasks", "training"}
+RUNS = {"maths", "objective", "adapters", "tasks", "measures", "training"}
 MAY_IMPORT = {
     "errors": set(),
     "settings": {"errors"},
@@ -28,8 +29,9 @@ MAY_IMPORT = {
     "sandbox": {"errors", "settings"},
     "judging": GROUND,
     "tasks": GROUND | {"sandbox", "judging"},
-    "training": GROUND | {"sandbox", "judging", "maths", "objective", "adapters", "tasks"},
+    "training": GROUND | {"sandbox", "judging", "maths", "objective", "adapters", "tasks", "measures"},
     "harness": GROUND | RUNS,
+    "measures": GROUND | {"tasks"},
     "statistics": set(),
     "study": set(),
     "study.design": GROUND | RUNS,
