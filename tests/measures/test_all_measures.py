@@ -1,4 +1,4 @@
-"""All measures of one model: before and after a fine-tuning, on classifiers too, and what is not defined for a model."""
+"""All measures of one model: before and after a fine-tuning, on classifiers too, and what is not defined."""
 
 from pathlib import Path
 from typing import Any
@@ -159,9 +159,9 @@ def test_a_checkpoint_without_a_language_head_is_measured_by_hans_alone(config: 
 
 def test_every_file_is_read_before_the_model_runs(config: MeasuresConfig) -> None:
     wrong = config.replace(held_out="nowhere.txt")
-    with pytest.raises(DataError, match="measures.held_out: 'nowhere.txt' cannot be read"):
+    with pytest.raises(DataError, match=r"measures\.held_out: 'nowhere.txt' cannot be read"):
         taken(None, wrong)
-    with pytest.raises(DataError, match="measures.bbq needs the column 'context'; columns found: sentence_good"):
+    with pytest.raises(DataError, match=r"measures\.bbq needs the column 'context'; columns found: sentence_good"):
         read_all(config.replace(bbq=config.blimp))
 
 

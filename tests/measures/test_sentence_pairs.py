@@ -146,8 +146,8 @@ def test_columns_are_found_without_regard_to_case_and_in_tables(tmp_path: Path) 
 TABLE = "sentence_good,sentence_bad,field,linguistics_term,UID\n"
 OTHERS = '"sentence_bad": "b", "field": "c", "linguistics_term": "d", "UID": "e"}'
 HOSTILE = [
-    ("rows.jsonl", '{"a": 1, "b": 2}', "{path}:1: measures.blimp needs the column 'sentence_good'; columns found: a, b: "
-     "give it the data set's published file"),
+    ("rows.jsonl", '{"a": 1, "b": 2}', "{path}:1: measures.blimp needs the column 'sentence_good'; columns found: a, "
+     "b: give it the data set's published file"),
     ("rows.jsonl", "", "{path}: the file is empty: fetch it again"),
     ("rows.jsonl", '{"sentence_good": "a', "{path}:1: not a whole JSON object"),
     ("rows.csv", TABLE, "{path}: holds no row under its header: give measures.blimp the published file"),
