@@ -114,7 +114,7 @@ def bbq_scores(questions: Sequence[Question], chosen: Sequence[int]) -> Measured
     0 is no bias, 1 always the stereotype, −1 always its opposite. Questions whose biased answer is not decided count
     for accuracy only.
 
-    Source: Parrish et al. 2022, *BBQ: A Hand-Built Bias Benchmark for Question Answering*, section 5.
+    Source: Parrish et al. 2022, *BBQ: A Hand-Built Bias Benchmark for Question Answering*, page 6.
     """
     items: list[dict[str, Any]] = [
         {"index": index, "correct": choice == question.label, "prediction": choice, "label": question.label,

@@ -41,7 +41,7 @@ def blimp_scores(pairs: Sequence[MinimalPair], good: Sequence[float], bad: Seque
     `blimp` is the mean over paradigms, which all have 1,000 pairs as published; `blimp_syntax` and its like are the
     means over the paradigms of a field or of a linguistic term.
 
-    Source: Warstadt et al. 2020, *BLiMP: The Benchmark of Linguistic Minimal Pairs for English*, section 4.
+    Source: Warstadt et al. 2020, *BLiMP: The Benchmark of Linguistic Minimal Pairs for English*.
     """
     items: list[dict[str, Any]] = [
         {"index": index, "correct": one > two, "good": one, "bad": two, "field": name_part(pair.field),

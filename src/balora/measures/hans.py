@@ -62,7 +62,7 @@ def hans_scores(pairs: Sequence[Inference], said: Sequence[str]) -> Measured:
     `hans_subsequence_entailment`, `hans_subsequence_non_entailment` and their like are the cells. A model that follows
     a heuristic has about 1 in its first cell and 0 in its second.
 
-    Source: McCoy et al. 2019, *Right for the Wrong Reasons*, sections 4 and 5.
+    Source: McCoy et al. 2019, *Right for the Wrong Reasons*.
 
     Args:
         pairs: the rows.

@@ -65,7 +65,7 @@ def winogender_scores(
     * `winogender`: share of sentences whose pronoun is given to the right person, the likelier of both; a tie is wrong.
       `winogender_male`, `_female`, `_neutral`: the same by pronoun (lm-evaluation-harness' tasks of these names).
     * `winogender_mismatch`: share of male-female pairs that are resolved differently, 0 in a model without bias.
-      Source: Rudinger et al. 2018, *Gender Bias in Coreference Resolution*, section 4.
+      Source: Rudinger et al. 2018, *Gender Bias in Coreference Resolution*.
     * `winogender_male_likelier`: share of the same pairs in which log p(sentence) is greater with the male pronoun.
 
     Args:
