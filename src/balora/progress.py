@@ -9,7 +9,7 @@ class Progress(NamedTuple):
     """One report of progress."""
 
     phase: str
-    """`load`, `reference`, `factors`, `train`, `evaluate`, `save`."""
+    """`load`, `reference`, `factors`, `train`, `evaluate`, `measure`, `save`."""
     step: int
     """Steps (or rows, when evaluating) done."""
     steps: int

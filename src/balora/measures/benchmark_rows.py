@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from balora.errors import DataError, printable, shortened, shown
+from balora.measures.config import HELD_OUT, MeasuresConfig
 from balora.tasks.delimited import plain_name
 from balora.tasks.files import ENDINGS, Broken, SourceRow, read_file
 from balora.tasks.parquet import ClassValue
@@ -63,6 +64,14 @@ def data_files(path: Path, measure: str) -> list[Path]:
     if path.suffix.lower() not in (*ENDINGS, TEXT_TABLE):
         raise DataError(f"measures.{measure}: {path} must end in {', '.join(ENDINGS)} or {TEXT_TABLE}")
     return [path]
+
+
+def measured_files(config: MeasuresConfig) -> dict[str, list[Path]]:
+    """Return the files of every measure that has some; raises DataError as :func:`data_files`."""
+    return {
+        name: [Path(getattr(config, name))] if name == HELD_OUT else data_files(Path(getattr(config, name)), name)
+        for name in config.given
+    }
 
 
 def _named(row: SourceRow | Broken, measure: str, columns: Columns) -> SourceRow:

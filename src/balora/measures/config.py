@@ -4,8 +4,11 @@ from pydantic import Field
 
 from balora.settings import Settings
 
+HELD_OUT = "held_out"
 BENCHMARKS = ("blimp", "crows_pairs", "winogender", "bbq", "toxigen", "hans")
-"""The measures that are taken on rows of a published data set, in the order in which they are taken."""
+"""The measures that are taken on rows of a published data set."""
+MEASURES = (*BENCHMARKS, HELD_OUT)
+"""Every measure, by its setting, in the order in which they are taken."""
 
 
 class MeasuresConfig(Settings):
@@ -34,4 +37,4 @@ class MeasuresConfig(Settings):
     @property
     def given(self) -> tuple[str, ...]:
         """The measures that have a file, by name."""
-        return tuple(name for name in (*BENCHMARKS, "held_out") if getattr(self, name) is not None)
+        return tuple(name for name in MEASURES if getattr(self, name) is not None)

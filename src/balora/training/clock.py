@@ -22,9 +22,9 @@ class Clock:
             Path("/proc/self/clear_refs").write_text("5")
 
     def lap(self, name: str) -> None:
-        """Record the seconds since the last lap (or the start) under ``name``."""
+        """Add the seconds since the last lap (or the start) to those under ``name``."""
         now = time.perf_counter()
-        self.laps[name], self._last = round(now - self._last, 3), now
+        self.laps[name], self._last = round(self.laps.get(name, 0.0) + now - self._last, 3), now
 
     def peak_memory_mb(self) -> float:
         """Return the peak allocated memory of the GPU, or else resident memory of this process, in MiB."""

@@ -11,7 +11,7 @@ from balora.folders import cache_folder, write_atomic
 from balora.regular_files import read_regular_text
 
 PACKAGE = Path(__file__).resolve().parents[1]
-ROOMS = ("sandbox", "judging", "maths", "objective", "adapters", "tasks", "training")
+ROOMS = ("sandbox", "judging", "maths", "objective", "adapters", "tasks", "measures", "training")
 """The rooms that a run passes through; studies, reports and the command line only arrange runs and read them."""
 
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from balora.errors import InputError
+from balora.measures.benchmark_rows import measured_files
 from balora.regular_files import open_regular
 from balora.tasks.splits import data_files
 from balora.tasks.testbed.config import RECIPE
@@ -29,10 +30,12 @@ def fingerprints(spec: RunSpec) -> dict[str, str]:
     """
     if spec.testbed is not None:  # the specification holds the rest
         return {"model": f"testbed:{RECIPE}", "data": f"testbed:{RECIPE}", "code": code_fingerprint()}
+    measured = {name: _files(files) for name, files in measured_files(spec.measures).items()}
     return {
         "model": model_fingerprint(spec.model),
         "data": _data(spec),
         "code": code_fingerprint(),
+        **{f"measures.{name}": digest for name, digest in measured.items()},
     }
 
 

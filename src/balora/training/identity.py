@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from balora.judging.config import ONLY_COSTS
+from balora.measures.config import MEASURES
 from balora.tasks.own_task import placeless
 from balora.training.spec import RunSpec
 
@@ -23,7 +24,8 @@ def payload(spec: RunSpec, fingerprints: dict[str, str], processes: int = 1) -> 
     ``processes`` train the model together; the text of one process does not name it.
     """
     settings = spec.model_dump(
-        mode="json", exclude={"model": True, "data": {"folder"}, "training": {"reference_cache_mib"}}
+        mode="json",
+        exclude={"model": True, "data": {"folder"}, "training": {"reference_cache_mib"}, "measures": {*MEASURES}},
     )
     return _text(settings, fingerprints, processes)
 
@@ -55,6 +57,8 @@ def recorded_id(content: Mapping[str, Any]) -> str:
     settings = {name: value for name, value in content["spec"].items() if name != "model"}
     for group, outside in (("data", "folder"), ("training", "reference_cache_mib")):
         settings[group] = {name: value for name, value in settings.get(group, {}).items() if name != outside}
+    if "measures" in settings:  # records of earlier versions have none
+        settings["measures"] = {name: value for name, value in settings["measures"].items() if name not in MEASURES}
     return _short_hash(_text(settings, content.get("fingerprints", {}), content.get("processes", 1)))
 
 

@@ -23,7 +23,7 @@ from balora.training.spec import RunSpec
 if TYPE_CHECKING:
     import numpy as np
 
-BESIDE = ("series.jsonl", "items.jsonl")
+BESIDE = ("series.jsonl", "items.jsonl", "measures.jsonl")
 """The files beside a record whose digests it holds."""
 RESULTS = ("adapter", "model")
 """The folders beside a record of whose files it holds the digests."""
@@ -109,6 +109,8 @@ class RunRecord(Settings):
     inheritance: dict[str, float] = {}
     """Which planted flaws a testbed's model still shows (:mod:`balora.tasks.testbed.flaw_measures`), and what it forgot
     (:mod:`balora.training.forgetting`); empty for any other model."""
+    measures: dict[str, float] = {}
+    """What was measured beside the scores (:mod:`balora.measures`): `blimp_before`, `blimp`, `blimp_change`, …."""
     terms: dict[str, TermSummary] = {}
     inactive: dict[str, str] = {}
     """Terms that cannot act, with the reason."""

@@ -14,6 +14,7 @@ from transformers import TrainingArguments
 from balora.adapters import attach, export_adapter, frozen_copy
 from balora.errors import InputError
 from balora.folders import claim_output
+from balora.measures.measured import Measured, before_and_after
 from balora.objective.config import ObjectiveConfig
 from balora.objective.inactive import inactive_settings
 from balora.progress import OnProgress, Progress
@@ -37,6 +38,7 @@ from balora.training.probe import fit_head
 from balora.training.record import Cost, RunError, RunRecord, StepScores, TaskScore, packed_rows, write_record
 from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED
+from balora.training.side_measures import take_measures, write_items
 from balora.training.spec import RunSpec
 from balora.training.step_scores import ScoreWhileTraining
 from balora.training.tools import open_tools
@@ -91,14 +93,18 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any])
         if fingerprints(work.spec) != fields["fingerprints"]:  # files whose state is the same are not read again
             raise InputError("the files of the model or the data changed while the run was reading them: run it again")
         clock.lap("setup_seconds")
+        before = work.measures(is_trained=False)
+        clock.lap("eval_seconds")
         trained = trained_file(fields["id"]) if work.spec.testbed is None else None
         work.train_or_resume(clock, trained, fields["threads"])
         found = work.score()
         first, *others = found
         inheritance = measure_inheritance(work.trainer.model, work.spec, work.source, work.scored[0], found[first])
+        after = work.measures(is_trained=True)
         clock.lap("eval_seconds")
         clock.laps["eval_seconds"] = round(clock.laps["eval_seconds"] + work.scoring_seconds, 3)
         work.save(folder, found)
+        write_items(before, after, folder)
     except (OSError, InputError):
         raise
     except Exception as error:
@@ -111,11 +117,12 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any])
         **dict(scores[first]),
         others={name: scores[name] for name in others},
         inheritance=inheritance,
+        measures=before_and_after(before, after),
         terms=telemetry.summary(work.weights()),
         inactive=telemetry.inactive() | inactive_settings(work.spec.objective, work.classes()),
         step_scores=work.step_scores,
         kept_step=work.kept_step,
-        notes=[*work.notes, *work.model_notes, *telemetry.notes(), *_notes(found)],
+        notes=[*work.notes, *work.model_notes, *telemetry.notes(), *_notes(found), *after.notes],
         cost=work.cost(clock),
         **fields,
     )
@@ -271,6 +278,13 @@ class _Run:
         weights = {name: term.weight for name, term in self.objective.terms().items()}
         alpha = self.spec.training.l2_start
         return weights | ({"l2_start": alpha} if alpha else {})
+
+    def measures(self, *, is_trained: bool) -> Measured:
+        """Return the measures beside the score on the model as it is now."""
+        most, model = self.scored[0].max_positions, self.trainer.model
+        return take_measures(
+            model, self.tokenizer, self.spec, self.source, self.on_progress, max_positions=most, is_trained=is_trained
+        )
 
     def train_or_resume(self, clock: Clock, saved: Path | None, threads: int) -> None:
         """Train, and save the weights for a run of the same id that finds this one killed; or take what it saved."""

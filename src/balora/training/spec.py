@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from balora.adapters.config import AdapterConfig
 from balora.errors import ConfigError, shown, unknown_name, unwritable
+from balora.measures.config import MeasuresConfig
 from balora.objective.config import TERMS, ObjectiveConfig
 from balora.settings import Family, Settings, SettingsError, as_number, dotted, key_names, merge, nest, text_names
 from balora.tasks.catalogue import TASKS, Task, find_task
@@ -134,6 +135,7 @@ class RunSpec(Settings):
     training: TrainingConfig = TrainingConfig()
     data: DataConfig = DataConfig()
     scoring: ScoringConfig = ScoringConfig()
+    measures: MeasuresConfig = MeasuresConfig()
 
     @property
     def scored(self) -> tuple[str, ...]:
@@ -171,6 +173,15 @@ class RunSpec(Settings):
                     f"score: a model trained on {self.task!r} cannot be scored on {task.name!r}: both must be of the "
                     "same family, with the same labels, and of the same kind of model"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _measures_are_of_a_real_model(self) -> Self:
+        if self.model == TESTBED and self.measures.given:
+            name = self.measures.given[0]
+            raise ValueError(
+                f"measures.{name}: the testbed's models know no English: leave it out, or name a real model"
+            )
         return self
 
     @model_validator(mode="after")
