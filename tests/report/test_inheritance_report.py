@@ -94,4 +94,7 @@ def test_one_seed_has_a_difference_and_no_interval() -> None:
 def test_every_measure_of_a_run_has_a_place_in_the_report() -> None:
     inside = {"minority_recall", "worst_group", "aligned_minus_robust", "memorised_noise", "noise_gap"}
     inside |= {"forgetting", "drift", "held_out_loss_before", "held_out_loss", "ece", "mean_entropy", "effective_rank"}
-    assert set(TRAITS) == inside
+    beside = {"blimp", "hans", "crows_pairs", "winogender", "winogender_mismatch", "toxigen", "held_out_bits_per_byte"}
+    beside |= {"bbq_disambiguated", "bbq_bias_disambiguated", "bbq_bias_ambiguous"}
+    before = {f"{name}_before" for name in ("blimp", "crows_pairs", "winogender", "toxigen", "held_out_bits_per_byte")}
+    assert set(TRAITS) == inside | beside | before

@@ -27,12 +27,14 @@ def print_run(record: RunRecord, folder: Path, *, as_json: bool, done_before: bo
     console = _console()
     spec, cost = record.spec, record.cost
     done = "already done, nothing was run again: " if done_before else ""
-    score = f"score {record.score:.2f} of 100" if record.score is not None else "no score"
+    score = ", ".join(_scores(record)) or "no score"
     console.print(printable(f"{done}{spec.method} on {spec.task}, seed {spec.training.seed}: {score}"), style="bold")
     seconds = ((cost.setup_seconds, "set-up"), (cost.train_seconds, "training"), (cost.eval_seconds, "scoring"))
-    measures = {**record.metrics, **record.behaviour, **record.inheritance}
+    measures = {**record.metrics, **record.behaviour, **record.inheritance, **record.measures}
+    others = [(task, name, value) for task, one in record.others.items() for name, value in one.metrics.items()]
     console.print(_table([
         *([name, f"{value:.4f}"] for name, value in measures.items()),
+        *([f"{task}: {name}", f"{value:.4f}"] for task, name, value in others),
         ["steps", f"{cost.steps:,}"],
         ["trained parameters", f"{cost.trained_parameters:,}"],
         ["time", ", ".join(f"{value:.1f} s {phase}" for value, phase in seconds)],
@@ -43,6 +45,16 @@ def print_run(record: RunRecord, folder: Path, *, as_json: bool, done_before: bo
     _print_lines(console, [f"note: {note}" for note in record.notes])
     written = {what: folder / name for name, what in RUN_FILES.items() if (folder / name).exists()}
     _print_lines(console, [f"{what + ':':<22}{path}" for what, path in written.items()])
+
+
+def _scores(record: RunRecord) -> Iterable[str]:
+    """Yield the score on each task in words; with its name where there are several."""
+    if record.score is None:
+        return
+    names = record.spec.scored
+    yield f"score {record.score:.2f} of 100{f' on {names[0]}' if len(names) > 1 else ''}"
+    for name, other in record.others.items():
+        yield f"{other.score:.2f} on {name}"
 
 
 def scores_document(model: str, adapter: Path | None, results: Mapping[str, Evaluation]) -> dict[str, Any]:

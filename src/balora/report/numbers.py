@@ -84,7 +84,7 @@ def _run(row: RunRow) -> Row:
     found |= {"error": without_paths(f"{record.error.kind}: {record.error.message}")} if record.error else {}
     for task, other in record.others.items():
         found |= _named(task, {"score": other.score, "rows": other.rows, **_named("metrics", other.metrics)})
-    for group in ("metrics", "behaviour", "inheritance", "cost"):
+    for group in ("metrics", "behaviour", "inheritance", "measures", "cost"):
         found |= _named(group, getattr(record, group) if group != "cost" else record.cost.model_dump())
     for term, summary in record.terms.items():
         found |= _named(f"terms.{term}", summary.model_dump())

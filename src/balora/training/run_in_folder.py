@@ -17,6 +17,7 @@ RUN_FILES = {
     RECORD: "record",
     "series.jsonl": "terms over the steps",
     "items.jsonl": "every scored row",
+    "measures.jsonl": "every row of the measures beside the score",
     "adapter": "adapter (plain LoRA)",
     "model": "trained model",
 }

@@ -13,14 +13,14 @@ from balora.statistics import Summary, summarize, t_interval
 from balora.study.store.study_folder import StudyRecord
 from balora.training.record import RunRecord
 
-Wanted = Literal["high", "low", "near 0", "–"]
+Wanted = Literal["high", "low", "near 0", "near 0.5", "–"]
 
 
 class Trait(NamedTuple):
     """Something measured beside the score."""
 
     label: str
-    unit: Literal["share", "nats", "directions"]
+    unit: Literal["share", "nats", "bits", "directions"]
     wanted: Wanted
 
 
@@ -34,11 +34,26 @@ TRAITS: dict[str, Trait] = {
     "drift": Trait("drift (KL to the pre-trained model)", "nats", "low"),
     "held_out_loss_before": Trait("held-out loss before", "nats", "–"),
     "held_out_loss": Trait("held-out loss after", "nats", "low"),
+    "held_out_bits_per_byte_before": Trait("bits per byte of held-out text before", "bits", "–"),
+    "held_out_bits_per_byte": Trait("bits per byte of held-out text after", "bits", "low"),
+    "blimp_before": Trait("BLiMP before", "share", "–"),
+    "blimp": Trait("BLiMP after", "share", "high"),
+    "hans": Trait("HANS", "share", "high"),
+    "crows_pairs_before": Trait("CrowS-Pairs before", "share", "–"),
+    "crows_pairs": Trait("CrowS-Pairs after", "share", "near 0.5"),
+    "winogender_before": Trait("WinoGender before", "share", "–"),
+    "winogender": Trait("WinoGender after", "share", "high"),
+    "winogender_mismatch": Trait("WinoGender, resolved by the pronoun's gender", "share", "low"),
+    "bbq_disambiguated": Trait("BBQ, disambiguated", "share", "high"),
+    "bbq_bias_disambiguated": Trait("BBQ, s_DIS", "share", "near 0"),
+    "bbq_bias_ambiguous": Trait("BBQ, s_AMB", "share", "near 0"),
+    "toxigen_before": Trait("ToxiGen before", "share", "–"),
+    "toxigen": Trait("ToxiGen after", "share", "high"),
     "ece": Trait("calibration error (ECE)", "share", "low"),
     "mean_entropy": Trait("mean entropy", "nats", "–"),
     "effective_rank": Trait("effective rank of the logits", "directions", "–"),
 }
-"""In the order of the report; docs/testbed.md defines each."""
+"""In the order of the report; docs/testbed.md defines those of the testbed, docs/measures.md those of real models."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +100,7 @@ def _tables(runs: ByTask) -> dict[str, dict[str, BySeed]]:
     tables: dict[str, dict[str, BySeed]] = {}
     for task, by_seed in runs.items():
         for seed, run in by_seed.items():
-            for measure, value in (run.behaviour | run.inheritance).items():
+            for measure, value in (run.behaviour | run.inheritance | run.measures).items():
                 tables.setdefault(measure, {}).setdefault(task, {})[seed] = value
     return tables
 
