@@ -1,5 +1,6 @@
 """Describe the shipped studies and a plan, as records and as text, for `study list` and `study plan`; torch-free."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +80,8 @@ class PlanList:
     pretrainings: tuple[int, ...]
     """Pre-training seed of each block; none for a given model."""
     tasks: tuple[str, ...]
+    scored: dict[str, tuple[str, ...]]
+    """The tasks that a recipe scores, by the one it trains on."""
     absent: tuple[str, ...]
     arms: tuple[PlanArm, ...]
     distinct: int
@@ -139,6 +142,7 @@ def describe_plan(plan: Plan, costs: Costs) -> PlanList:
         seeds=plan.seeds,
         pretrainings=plan.pretrainings,
         tasks=plan.tasks.present,
+        scored=dict(plan.tasks.scored),
         absent=plan.tasks.absent,
         arms=tuple(
             PlanArm(arm.name, arm.method, dotted(arm.delta), rates[arm.name], seconds.get(arm.name))
@@ -164,6 +168,10 @@ def _rates(plan: Plan) -> dict[str, dict[str, tuple[float, ...]]]:
     }
 
 
+def _with_scored(task: str, scored: Mapping[str, tuple[str, ...]]) -> str:
+    return f"{task} → {' + '.join(scored[task])}" if task in scored else task
+
+
 def plan_text(content: PlanList) -> str:
     """Return the plan for people: the design first, then one line a run."""
     shared = len(content.runs) - content.distinct
@@ -173,7 +181,7 @@ def plan_text(content: PlanList) -> str:
         f"model    {content.model}",
         f"profile  {content.profile}",
         f"{'blocks' if content.pretrainings else 'seeds '}   {describe_blocks(content.seeds, content.pretrainings)}",
-        f"tasks    {', '.join(content.tasks)}"
+        f"tasks    {', '.join(_with_scored(task, content.scored) for task in content.tasks)}"
         + (f"   not found: {', '.join(content.absent)}" if content.absent else ""),
         f"runs     {content.distinct}{sharing}",
     ]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from balora.report.records.arm_rows import ArmRow
-from balora.report.records.measures import MEASURES
+from balora.report.records.measures import JUDGED, MEASURES
 from balora.report.records.shareable import base_name
 from balora.report.records.wording import listed, number_of
 from balora.statistics import design_warning, smallest_p
@@ -37,7 +37,11 @@ def cautions(
         yield f"Left out, because only the testbed has these settings: {', '.join(record.left_out)}."
     if record.absent:
         place = f"under {base_name(record.data)}" if record.data else "by name"
-        yield f"Not found {place}, and so not in the averages: {', '.join(record.absent)}."
+        found = [task for task in record.absent if task not in JUDGED]
+        if found:
+            yield f"Not found {place}, and so not in the averages: {', '.join(found)}."
+        if len(found) < len(record.absent):
+            yield f"MT-Bench is not in the averages: no judge was given, or its questions were not found {place}."
     yield from _versions(runs)
     yield from _threads(runs)
 

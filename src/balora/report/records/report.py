@@ -73,6 +73,8 @@ class Report:
     """Of every task."""
     scores: dict[str, tuple[str, ...]]
     """Of every task: the metrics whose mean is its score."""
+    averaged: dict[str, tuple[str, ...]]
+    """By measure: the tasks that it is the mean over."""
     absent: tuple[str, ...]
     measures: tuple[str, ...]
     margin: float
@@ -134,6 +136,7 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         trained=record.scored,
         families={task: record.study.find(task).family for task in record.scored_tasks},
         scores={task: record.study.find(task).score for task in record.scored_tasks},
+        averaged={one.measure.key: one.tasks for one in scored},
         absent=record.absent,
         measures=tuple(one.measure.key for one in scored),
         margin=record.study.margin,

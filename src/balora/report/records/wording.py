@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from balora.report.records.measures import MEASURES, Measure
 from balora.statistics import CONFIDENCE, LEVEL, Comparison, Verdict
 
-DECIMALS = {"points": 2, "nats/token": 4, "share": 3, "nats": 3, "bits": 3, "directions": 2, "sd": 2}
+DECIMALS = {"points": 2, "mixed points": 2, "nats/token": 4, "share": 3, "nats": 3, "bits": 3, "directions": 2, "sd": 2}
 INTERVAL = f"{100 * CONFIDENCE:g} % interval"
 CANNOT_TELL = "cannot tell"
 VERDICTS: dict[Verdict, tuple[str, str]] = {

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from balora.report.records.arm_rows import ArmRow
 from balora.report.records.comparisons import BOTH, Difference, Effect
-from balora.report.records.measures import MEASURES, Measure
+from balora.report.records.measures import JUDGED, MEASURES, Measure
 from balora.report.records.report import Report
 from balora.report.records.shareable import shareable_settings
 from balora.report.records.wording import INTERVAL, number_of, rates_in_words, shared_rates, verdict
@@ -39,9 +39,27 @@ def arms(report: Report) -> Table:
     if "nlg_answer_loss" in report.measures:
         note += " Answer loss (secondary) on the reference answers, the lower the better."
     note += f" All arms with {shared}." if shared else ""
+    note += "".join(f" {sentence}" for sentence in _averaged(report))
     caption = f"Arms: mean ± standard deviation over {report.noun}s"
     strong = reference_row(report, [arm.name for arm in report.arms])
     return Table("arms", caption, head, rows, texts=2, note=note, strong=strong)
+
+
+def _averaged(report: Report) -> Iterable[str]:
+    """Yield what was trained on, and what each average holds, where a recipe trains on one set and scores others."""
+    for train, scored in report.trained.items():
+        yield f"Trained on {train}, scored on {' and '.join(scored)}."
+    if report.trained:
+        for key, tasks in report.averaged.items():
+            yield f"{MEASURES[key].label}: the mean over {', '.join(tasks)}{_mt_bench(MEASURES[key], tasks)}."
+
+
+def _mt_bench(measure: Measure, tasks: Sequence[str]) -> str:
+    if not JUDGED & set(tasks):
+        return ""
+    return ", MT-Bench's rating of 1 to 10 counted " + (
+        "× 10" if measure.judged == 1 else "as it is, as the paper does"
+    )
 
 
 def _blocks(arm: ArmRow, measures: list[Measure]) -> Cell:

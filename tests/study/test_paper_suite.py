@@ -1,0 +1,81 @@
+"""The suite `paper-nlg`: three recipes, five benchmarks, one NLG Avg; on a real checkpoint and local rows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.judging.loopback_judge import loopback_judge
+from tests.training.recipe_data import write_recipe_data
+from typer.testing import CliRunner
+
+from balora.cli import app
+from balora.errors import ConfigError
+from balora.report.records.report import read_report
+from balora.study.plan.prepare import prepare
+
+BENCHMARKS = ("gsm8k", "math", "humaneval", "mbpp", "mt_bench")
+JUDGE = {"scoring.judge.url": "http://127.0.0.1:9/v1", "scoring.judge.model": "loopback"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_recipe_data(tmp_path_factory.mktemp("recipes"))
+
+
+def plan(data: Path, **changes: Any) -> Any:
+    given = {"model": "a/model", "data": str(data), "seeds": 2, "suites": ["paper-nlg"], "settings": JUDGE}
+    return prepare("pissa-initialization", **{**given, **changes}, fingerprints=lambda spec: {"data": spec.task})
+
+
+def test_every_arm_is_trained_once_a_recipe_and_scored_on_five_benchmarks(data: Path) -> None:
+    found = plan(data)
+    assert found.study.suites == ("nlg",)
+    assert found.study.metrics == ("nlg_avg",)
+    assert found.tasks.present == ("metamathqa", "codefeedback", "wizardlm")
+    assert tuple(name for task in found.tasks.present for name in found.tasks.scored[task]) == BENCHMARKS
+    assert len(found.runs) == 4 * 3 * 2
+    assert {run.spec.scored for run in found.runs if run.task == "codefeedback"} == {("humaneval", "mbpp")}
+
+
+def test_without_a_judge_mt_bench_is_left_out_and_named(data: Path) -> None:
+    found = plan(data, settings={})
+    assert found.tasks.present == ("metamathqa", "codefeedback")
+    assert found.tasks.absent == ("wizardlm", "mt_bench")
+
+
+def test_an_unknown_suite_and_the_testbed_are_refused(data: Path) -> None:
+    with pytest.raises(ConfigError, match="--suites: unknown suite 'paper'"):
+        plan(data, suites=["paper"])
+    with pytest.raises(ConfigError, match="recipes: math, code, chat cannot run on the testbed"):
+        prepare("pissa-initialization", suites=["paper-nlg"])
+
+
+@pytest.mark.slow
+def test_a_study_of_the_suite_ends_in_an_average_of_five_tasks(checkpoint: Path, data: Path, tmp_path: Path) -> None:
+    output = tmp_path / "study"
+    with loopback_judge() as url:
+        arguments = ["study", "run", "pissa-initialization", "--suites", "paper-nlg", "--model", str(checkpoint)]
+        arguments += ["--data", str(data), "--profile", "glance", "--output", str(output)]
+        arguments += ["--set", f"scoring.judge.url={url}", "--set", "scoring.judge.model=loopback"]
+        arguments += ["--set", "data.max_new_tokens=32", "--set", "data.max_length=512"]
+        result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    report = read_report(output)
+    assert report.tasks == BENCHMARKS
+    assert report.averaged == {
+        "nlg_avg": BENCHMARKS,
+        "nlg_avg_paper": BENCHMARKS,
+        "nlg_answer_loss": ("gsm8k", "math"),
+    }
+    assert report.counts.ok == report.counts.planned == 4 * 3 * 3
+    for arm in report.arms:
+        points = {task: arm.tasks[task].mean or 0.0 for task in BENCHMARKS}
+        assert points["mt_bench"] >= 10
+        assert arm.averages["nlg_avg"].mean == pytest.approx(sum(points.values()) / 5)
+        paper = sum(points[task] for task in BENCHMARKS[:4]) + points["mt_bench"] / 10
+        assert arm.averages["nlg_avg_paper"].mean == pytest.approx(paper / 5)
+    text = (output / "report.md").read_text()
+    assert "NLG Avg (paper): the mean over gsm8k, math, humaneval, mbpp, mt_bench, MT-Bench's rating of 1 to 10" in text
+    record = json.loads((output / "study.json").read_text())
+    assert record["scored"]["wizardlm"] == ["mt_bench"]
