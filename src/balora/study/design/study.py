@@ -138,8 +138,17 @@ class Study(Settings):
 
     @model_validator(mode="before")
     @classmethod
+    def _metrics_follow_suites(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("metrics") not in (None, [], ()):
+            return values
+        suites = values.get("suites", ("nlu", "nlg"))
+        listed = [suites] if isinstance(suites, str) else suites if isinstance(suites, list | tuple) else ()
+        return {**values, "metrics": [f"{suite}_avg" for suite in listed if suite in ("nlu", "nlg")]}
+
+    @model_validator(mode="before")
+    @classmethod
     def _suites_of_recipes(cls, values: Any) -> Any:
-        """Replace a suite of recipes by its recipes and their family."""
+        """Replace a suite of recipes by its recipes and their family; runs before the validator above it."""
         suites = values.get("suites") if isinstance(values, dict) else None
         listed = [suites] if isinstance(suites, str) else suites
         if not isinstance(listed, list | tuple) or not any(isinstance(s, str) and s in RECIPE_SUITES for s in listed):
@@ -149,15 +158,6 @@ class Study(Settings):
         recipes = [recipe for suite in listed if suite in RECIPE_SUITES for recipe in RECIPE_SUITES[suite]]
         families = ["nlg" if suite in RECIPE_SUITES else suite for suite in listed]
         return {**values, "suites": list(dict.fromkeys(families)), "recipes": recipes}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _metrics_follow_suites(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or values.get("metrics") not in (None, [], ()):
-            return values
-        suites = values.get("suites", ("nlu", "nlg"))
-        listed = [suites] if isinstance(suites, str) else suites if isinstance(suites, list | tuple) else ()
-        return {**values, "metrics": [f"{suite}_avg" for suite in listed if suite in ("nlu", "nlg")]}
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
