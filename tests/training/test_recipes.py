@@ -91,6 +91,17 @@ def test_the_id_depends_on_the_rows_of_every_side(checkpoint: Path, tmp_path: Pa
     assert len(found) == 4
 
 
+def test_questions_that_are_also_trained_on_are_counted(checkpoint: Path, tmp_path: Path) -> None:
+    folder = write_recipe_data(tmp_path / "data", "metamathqa", "gsm8k")
+    learnt = folder / "metamathqa" / "train.jsonl"
+    question = json.loads((folder / "gsm8k" / "test.jsonl").read_text().splitlines()[0])["question"]
+    learnt.write_text(
+        learnt.read_text() + json.dumps({"query": f" {question}\n", "response": "The answer is: 2"}) + "\n"
+    )
+    record = run(spec_of(checkpoint, folder, score=["gsm8k"], **{"training.steps": 1}), tmp_path / "run")
+    assert "gsm8k: 1 of 4 evaluation rows have a question that is also trained on" in record.notes
+
+
 def test_a_folder_of_one_task_is_not_read_for_several(checkpoint: Path, tmp_path: Path) -> None:
     rows = write_recipe_data(tmp_path / "all", "metamathqa", "gsm8k")
     (rows / "gsm8k" / "train.jsonl").write_text((rows / "metamathqa" / "train.jsonl").read_text())

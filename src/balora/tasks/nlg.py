@@ -1,6 +1,6 @@
 """Prepare and score generation tasks: answers learnt after prompts, scored by exact match and by their loss."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from balora.errors import ConfigError, DataError
@@ -12,7 +12,17 @@ from balora.tasks.evaluating import OnRows
 from balora.tasks.exchange import Exchange
 from balora.tasks.generation import answer_loss, generate
 from balora.tasks.grading import PLAIN, Tools, grade
-from balora.tasks.prepared import Encoded, Prepared, draw, length_limit, pad_id_of, read_both, repeated
+from balora.tasks.prepared import (
+    Encoded,
+    Prepared,
+    draw,
+    length_limit,
+    pad_id_of,
+    question_of,
+    read_both,
+    repeated,
+    seen_in_training,
+)
 from balora.tasks.prompts import render, uses_chat_template
 from balora.tasks.row_checks import Row
 from balora.tasks.sampling import generate_samples
@@ -34,6 +44,7 @@ def prepare_nlg(
     train: bool = True,
     score: bool = True,
     style: Task | None = None,
+    learnt_questions: Collection[str] = (),
     testbed: TestbedConfig | None = None,
 ) -> Prepared:
     """Return the task's rows as tokens: prompt, answer and its end, with labels on the answer and the end only.
@@ -53,6 +64,7 @@ def prepare_nlg(
         train: False reads no training split, for a model that is only to be scored.
         score: False reads no evaluation split, for a model that is scored on other tasks.
         style: the task whose prompts are used, where the model was trained on another one.
+        learnt_questions: what that other one asked.
         testbed: the world that the rows of a testbed's task are about.
 
     Raises:
@@ -69,6 +81,7 @@ def prepare_nlg(
         for index, (encoded, row) in enumerate(zip(_encode(scored_rows, tokenizer, exchange), scored_rows, strict=True))
     ]
     notes += length_note + _room(task, scored, data.max_new_tokens, max_positions) + repeated(task, used, scored_rows)
+    notes += seen_in_training(learnt_questions, scored_rows)
     if end is not None:
         notes += _template_notes(task, tokenizer, [*learnt, *scored])
     if tokenizer.eos_token_id is None and (end is None or not end.closing):
@@ -82,7 +95,8 @@ def prepare_nlg(
     truth = [row["tags"] for row in scored_rows if "tags" in row]
     closing = end.closing.strip() if end is not None and end.token is None else ""
     asks_twice = _follow_up(data, tokenizer) if task.grader == "judge" else None
-    return Prepared(task, learnt, scored, pad_id_of(tokenizer), max_positions, notes, truth, asks_twice, closing)
+    asked = frozenset() if score else frozenset(map(question_of, used))
+    return Prepared(task, learnt, scored, pad_id_of(tokenizer), max_positions, notes, truth, asked, asks_twice, closing)
 
 
 def _follow_up(data: DataConfig, tokenizer: Any) -> Callable[[str, str, str], list[int]]:

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from balora.errors import ConfigError
@@ -33,6 +33,8 @@ class Prepared(NamedTuple):
     """What was left out, truncated or found twice."""
     truth: list[dict[str, Any]] = []
     """Of a testbed: the ground truth about every evaluation row (:func:`balora.tasks.testbed.rows_nlu.tags`)."""
+    questions: frozenset[str] = frozenset()
+    """Of a set that is only trained on: what its rows ask."""
     follow_up: Callable[[str, str, str], list[int]] | None = None
     """Of a task that asks twice: returns the tokens of a prompt from the first question, the answer to it, and the
     second question."""
@@ -112,6 +114,19 @@ def repeated(task: Task, train: Sequence[Row], scored: Sequence[Row]) -> list[st
     return notes + (
         [f"{seen:,} of {len(scored):,} evaluation rows have a text that is also trained on"] if seen else []
     )
+
+
+def question_of(row: Row) -> str:
+    """Return what a row of a generation task asks: its question, or what the user said last."""
+    if "messages" in row:
+        return next((turn.get("content", "") for turn in reversed(row["messages"]) if turn["role"] == "user"), "")
+    return "\n\n".join(filter(None, (row["question"].strip(), row.get("input", "").strip())))
+
+
+def seen_in_training(learnt: Collection[str], scored: Sequence[Row]) -> list[str]:
+    """Return a note on the evaluation rows whose question is among those ``learnt`` from another data set."""
+    count = sum(question_of(row) in learnt for row in scored)
+    return [f"{count:,} of {len(scored):,} evaluation rows have a question that is also trained on"] if count else []
 
 
 def _input_text(row: Row) -> str:

@@ -46,8 +46,8 @@ def prepare_run(spec: RunSpec, tokenizer: Any, max_positions: int | None) -> tup
     learnt = spec.find(spec.task)
     given: dict[str, Any] = {"seed": spec.training.seed, "max_positions": max_positions}
     train = prepare_nlg(learnt, spec.data, tokenizer, **given, score=False)
-    tasks = map(spec.find, spec.scored)
-    return train, tuple(prepare_nlg(t, spec.data, tokenizer, **given, train=False, style=learnt) for t in tasks)
+    given |= {"train": False, "style": learnt, "learnt_questions": train.questions}
+    return train, tuple(prepare_nlg(spec.find(name), spec.data, tokenizer, **given) for name in spec.scored)
 
 
 def refuse_shared_folder(spec: RunSpec) -> None:
