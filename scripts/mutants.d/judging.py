@@ -32,7 +32,7 @@ MUTANTS = {
         ("no-limit", "pause = min(LONGEST, FIRST", "pause = max(FIRST, FIRST"),
         ("no-jitter", "pause * self._random.uniform(0.5, 1)", "pause"),
         ("shortest-wait-holds", "max(self._not_before, self._clock.now() + seconds)", "self._clock.now() + seconds"),
-        ("wait-ignored", "if left > 0:", "if False:"),
+        ("wait-ignored", "self._clock.now()) > 0:", "self._clock.now()) > 1e9:"),
         ("date-from-this-clock", "(now or datetime.now(UTC))", "datetime.now(UTC)"),
     ],
     ("judging/judgement_cache.py", "judging/test_judgement_cache.py"): [

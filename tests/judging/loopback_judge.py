@@ -92,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
         """Send JSON, or text as it is."""
         text = content if isinstance(content, str) else json.dumps(content)
-        raw = text.encode()
+        raw = text.encode("utf-8", "surrogateescape")
         self.send_response(status)
         kind = "text/html" if isinstance(content, str) else "application/json"
         for name, value in {"Content-Type": kind, "Content-Length": str(len(raw)), **(headers or {})}.items():

@@ -118,6 +118,20 @@ def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(
     assert server.bodies == []
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("HTTP_PROXY", "no://me:proxy-secret@host"), ("ALL_PROXY", "socks5://me:proxy-secret@127.0.0.1:9"),
+     ("HTTP_PROXY", "http://me:proxy-secret@host:port")],
+)  # fmt: skip
+def test_a_proxy_that_cannot_be_used_is_reported_without_its_password(
+    tmp_path: Path, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError, match="HTTP_PROXY, HTTPS_PROXY and ALL_PROXY") as refused:
+        judge("http://judge.invalid/v1", tmp_path, retries=0).check()
+    assert "proxy-secret" not in str(refused.value)
+
+
 @pytest.mark.parametrize("code", [301, 302, 307, 308])
 def test_a_redirect_is_not_followed(tmp_path: Path, code: int) -> None:
     with judge_server() as other:

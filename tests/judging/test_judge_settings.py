@@ -36,6 +36,8 @@ def test_a_slash_at_the_end_of_the_address_changes_nothing() -> None:
         ({"url": "http://host:99999/v1"}, "not an address"),
         ({"url": "http://host/a b"}, "must be an http(s) address"),
         ({"url": "http://host/\x1b[2J"}, "must be an http(s) address"),
+        ({"url": "http://\u202ehost/v1"}, "must be an http(s) address"),
+        ({"url": "http://host/" + "a" * 500}, "url"),
         ({"url": "http://host\\@evil/v1"}, "must be an http(s) address"),
         ({"url": "http://me:sk-secret@host/v1"}, "url: holds a user name, a query or a fragment"),
         ({"url": "http://host/v1?api-key=sk-secret"}, "url: holds a user name, a query or a fragment"),

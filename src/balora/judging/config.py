@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from balora.errors import shown, unwritable
+from balora.errors import shown
 from balora.settings import Settings
 
 PromptsName = Literal["balora-1", "fastchat"]
@@ -17,7 +17,7 @@ PromptsName = Literal["balora-1", "fastchat"]
 class JudgeConfig(Settings):
     """Which model judges answers, how it is asked, and how patiently."""
 
-    url: str
+    url: str = Field(max_length=500)
     """Base address of an OpenAI-compatible server, up to and with its version: `http://127.0.0.1:8000/v1`."""
     model: str = Field(min_length=1)
     """Name of the judge as the server knows it. Judgements are cached by it: give two models two names."""
@@ -50,7 +50,7 @@ class JudgeConfig(Settings):
             host, _ = parts.hostname, parts.port
         except ValueError as error:
             raise ValueError(f"not an address ({error}): write one such as http://127.0.0.1:8000/v1") from None
-        if unwritable(url) or re.search(r"\s|\\", url) or parts.scheme not in ("http", "https") or not host:
+        if not re.fullmatch(r"[!-\[\]-~]+", url) or parts.scheme not in ("http", "https") or not host:
             raise ValueError(f"must be an http(s) address such as http://127.0.0.1:8000/v1, got {shown(url)}")
         if parts.username is not None or parts.password is not None or "?" in url or "#" in url:
             raise ValueError(

@@ -26,6 +26,8 @@ MOST_BYTES = 4 * 2**20
 """Most bytes of a response; the longest judgement has some ten thousand."""
 RAW = "x-stainless-raw-response"
 """Header by which OpenAI's client remembers that the raw content was asked for."""
+LONGEST_TEXT = 200_000
+"""Most characters of a judgement, which a run's items hold whole."""
 SENT_HEADERS = ("accept", "connection", "content-length", "content-type", "host", "user-agent", RAW)
 """All that a server is sent beside the key: neither the organisation nor headers for OpenAI in the environment."""
 AGAIN = (408, 409, 425, 429)
@@ -50,13 +52,19 @@ class JudgeClient:
         self._key = SecretStr(read_key(config.key_variable))
         # A proxy in the environment is for other hosts. A redirect is never followed: the key and the answers would go
         # to a host that nobody named.
-        http = openai.DefaultAsyncHttpxClient(
-            trust_env=not is_loopback(config.url),
-            follow_redirects=False,
-            timeout=config.timeout,
-            event_hooks={"request": [self._send_only_what_is_needed], "response": [_bound]},
-        )
-        self._openai = openai.AsyncOpenAI(base_url=config.url, api_key="none", max_retries=0, http_client=http)
+        try:
+            http = openai.DefaultAsyncHttpxClient(
+                trust_env=not is_loopback(config.url),
+                follow_redirects=False,
+                timeout=config.timeout,
+                event_hooks={"request": [self._send_only_what_is_needed], "response": [_bound]},
+            )
+            self._openai = openai.AsyncOpenAI(base_url=config.url, api_key="none", max_retries=0, http_client=http)
+        except (ValueError, ImportError, httpx2.InvalidURL) as error:  # its text may hold the password of a proxy
+            raise ConfigError(
+                f"the judge at {config.url}: no client can be made for it ({type(error).__name__}): check judge.url, "
+                "and HTTP_PROXY, HTTPS_PROXY and ALL_PROXY in the environment"
+            ) from None
 
     async def __aenter__(self) -> Self:
         self._level = WIRE_LOG.level
@@ -101,7 +109,7 @@ class JudgeClient:
         except _TooLargeError:
             raise RequestError(f"the reply is larger than {MOST_BYTES // 2**20} MiB", "reply") from None
         except _EncodedError as error:
-            raise RequestError(f"the reply is compressed ({shown(str(error), 40)})", "reply") from None
+            raise RequestError(f"the reply is compressed ({shown(self.clean(str(error)), 40)})", "reply") from None
         except openai.APIStatusError as error:
             raise self._status_fault(error) from None
         except openai.APIConnectionError as error:
@@ -160,6 +168,8 @@ def read_reply(content: bytes, clean: Any) -> Reply:
         text = choice["message"]["content"]
     except (KeyError, IndexError, TypeError):
         raise RequestError("the reply is no chat completion: it has no choices[0].message.content", "reply") from None
+    if isinstance(text, str) and len(text) > LONGEST_TEXT:
+        raise RequestError(f"the reply has {len(text):,} characters, more than {LONGEST_TEXT:,}", "reply")
     usage = completion.get("usage")
     counts = [_count(usage, name) for name in ("prompt_tokens", "completion_tokens")]
     return Reply(clean(text) if isinstance(text, str) else "", counts[0], counts[1],

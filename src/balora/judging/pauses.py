@@ -53,8 +53,7 @@ class Pauses:
 
     async def until_allowed(self) -> None:
         """Wait until a request may begin."""
-        left = self._not_before - self._clock.now()
-        if left > 0:
+        while (left := self._not_before - self._clock.now()) > 0:  # others may ask to wait meanwhile
             await self._clock.sleep(left)
 
 
