@@ -43,7 +43,7 @@ MUTANTS = {
         ("links-followed", "LARGEST, links=False)", "LARGEST)"),
         ("torn-entries", "write_atomic(path, body", "path.write_bytes(body"),
     ],
-    ("judging/judge_client.py", "judging/test_judge.py judging/test_judge_secrets.py"): [
+    ("judging/judge_client.py", "judging/test_judge_secrets.py judging/test_judge.py"): [
         ("redirects-followed", "follow_redirects=False", "follow_redirects=True"),
         ("proxy-for-loopback", "trust_env=not is_loopback(config.url)", "trust_env=True"),
         ("no-proxy-at-all", "trust_env=not is_loopback(config.url)", "trust_env=False"),

@@ -314,6 +314,11 @@ def test_check_says_at_once_that_a_server_cannot_be_reached(tmp_path: Path) -> N
     assert clock.slept == []
 
 
+def test_https_to_a_server_without_it_is_reported_as_what_it_is(tmp_path: Path) -> None:
+    with loopback_judge() as url, pytest.raises(ConfigError, match=r"the connection failed \(.*SSL"):
+        judge(url.replace("http:", "https:"), tmp_path).check()
+
+
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openai", None)
     monkeypatch.delitem(sys.modules, "balora.judging.judge_client")

@@ -9,7 +9,9 @@ import json
 import logging
 import os
 import re
+import ssl
 from collections.abc import AsyncIterator, Mapping
+from functools import cache
 from typing import Any, Self
 
 import httpx2
@@ -57,6 +59,7 @@ class JudgeClient:
                 trust_env=not is_loopback(config.url),
                 follow_redirects=False,
                 timeout=config.timeout,
+                verify=_certificates(),
                 event_hooks={"request": [self._send_only_what_is_needed], "response": [_bound]},
             )
             self._openai = openai.AsyncOpenAI(base_url=config.url, api_key="none", max_retries=0, http_client=http)
@@ -138,6 +141,12 @@ class JudgeClient:
             request.headers["Authorization"] = f"Bearer {key}"
 
 
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Return the certificates to trust; reading them takes 40 ms of CPU time, so once a process."""
+    return httpx2.create_ssl_context()
+
+
 def read_key(variable: str) -> str:
     """Return the key in an environment variable; nothing where it is not set.
 
@@ -185,7 +194,7 @@ def _root(error: BaseException) -> str:
     """Return what the system said at the bottom of a chain of errors."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
-    if isinstance(error, OSError) and error.errno is not None:
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno is not None:
         return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)
     return str(error) or type(error).__name__
 
