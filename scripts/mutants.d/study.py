@@ -118,7 +118,7 @@ MUTANTS = {
         ("shared-runs-twice", "for run in plan.distinct:", "for run in plan.runs:"),
     ],
     ("study/design/deltas.py", "hostile/test_remote_code.py"): [
-        ("code-allowed-by-a-file", "if not typed and nested.get(switch, False) is not False:", "if False:"),
-        ("code-allowed-by-a-word", "nested.get(switch, False) is not False:", "nested.get(switch, False) is True:"),
+        ("code-allowed-by-a-file", "    if not typed:\n        refuse_untyped(nested)", "    if False:\n        pass"),
+        ("code-allowed-by-a-word", "given.get(key, False) is not False", "given.get(key, False) is True"),
     ],
 }

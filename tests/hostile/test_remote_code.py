@@ -251,3 +251,24 @@ def test_the_warning_shows_no_control_characters():
     ended = run_verb("evaluate", "--model", "./no\x1b[31mone", "--task", "cola", ASK)
     assert ended.code == 2
     assert "\x1b" not in ended.err
+
+
+OTHER_GRANTS = {
+    "unsafe_local_execution": ("true", "a file cannot allow generated programs to run without a sandbox"),
+    "scoring.judge.url": ("http://elsewhere.example/v1", "a file cannot name the server that answers, and the key"),
+    "scoring.judge.key_variable": ("CLOUD_API_KEY", "a file cannot name the variable whose content is sent"),
+}
+
+
+@pytest.mark.parametrize("key", OTHER_GRANTS)
+def test_nor_can_a_file_send_answers_elsewhere_or_leave_the_sandbox(tmp_path, key):
+    value, message = OTHER_GRANTS[key]
+    for name, line in {
+        "base": f"base: {{method: lora, {key}: '{value}'}}",
+        "grid": f"grid: {{{key}: ['{value}']}}",
+    }.items():
+        (tmp_path / f"{name}.yaml").write_text(study_text("somebody/model", line), encoding="utf-8")
+        refused(["study", "plan", tmp_path / f"{name}.yaml"], key, message, watched=tmp_path)
+    path = tmp_path / "run.yaml"
+    path.write_text(f"method: lora\n{key}: '{value}'\n", encoding="utf-8")
+    refused(train("somebody/model", tmp_path, tmp_path / "out", "--config", path), f"{path}:2:", key, message)

@@ -8,7 +8,7 @@ from typing import Any
 from balora.errors import ConfigError, printable, shortened, shown
 from balora.regular_files import SETTINGS_BYTES, read_regular_text
 from balora.settings import SettingsError, merge, nest
-from balora.study.design.deltas import TYPED_ONLY
+from balora.study.design.deltas import refuse_untyped
 from balora.training.spec import RunSpec, resolve, text_keys
 from balora.yaml_document import Document, UnreadableError, parse, read_value
 
@@ -26,10 +26,8 @@ def gather(config: Path | None, options: Mapping[str, Any], assignments: Sequenc
     given = {key: value for key, value in options.items() if value is not None}
     typed = merge(nest(given), parse_assignments(assignments))
     filed = nest(document.content)
-    for switch, why in TYPED_ONLY.items():
-        if switch not in typed and filed.get(switch, False) is not False:
-            raise ConfigError(_located(switch, why, document, config, typed))
     try:
+        refuse_untyped(filed, typed)
         return resolve(merge(filed, typed))
     except SettingsError as error:
         lines = [_located(key, text, document, config, typed) for key, text in error.faults]

@@ -4,11 +4,12 @@ An arm's delta comes last, so that no setting of the whole study can undo the di
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from balora.errors import ConfigError, printable, shortened, shown
 from balora.objective.config import TERMS
-from balora.settings import OTHER_NAMES, Family, dotted, merge, nest, unknown_key
+from balora.settings import OTHER_NAMES, Family, SettingsError, dotted, merge, nest, unknown_key
 from balora.training.spec import METHODS, setting_keys
 
 OTHER: dict[Family, Family] = {"nlu": "nlg", "nlg": "nlu"}
@@ -27,9 +28,13 @@ TYPED_ONLY = {
     "--trust-remote-code",
     "unsafe_local_execution": "a file cannot allow generated programs to run without a sandbox: if you accept that "
     "they can do what you can, pass --unsafe-local-execution",
+    "scoring.judge.url": "a file cannot name the server that answers, and the key, are sent to: pass "
+    "--set scoring.judge.url=…",
+    "scoring.judge.key_variable": "a file cannot name the variable whose content is sent as the key: pass "
+    "--set scoring.judge.key_variable=…",
 }
-"""Switches that only the command line may turn on, and why no study or config file may: whoever wrote it is not who
-runs it."""
+"""Settings that only the command line may give, and why no study or config file may: whoever wrote it is not who runs
+it."""
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +83,18 @@ def for_family(settings: Mapping[str, Any], family: Family) -> dict[str, Any]:
     return {**settings, "objective": objective} if objective else dict(settings)
 
 
+def refuse_untyped(filed: Mapping[str, Any], typed: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Refuse nested settings of a file that only the command line may give, unless it gives them too.
+
+    Raises:
+        SettingsError: names the first.
+    """
+    given, above = dotted(filed), dotted(typed)
+    for key, why in TYPED_ONLY.items():
+        if given.get(key, False) is not False and key not in above:
+            raise SettingsError([(key, why)])
+
+
 def checked(settings: Mapping[str, Any], *, typed: bool = False) -> dict[str, Any]:
     """Return ``settings`` nested; those not ``typed`` on the command line stand in a file, which allows no remote code.
 
@@ -85,9 +102,8 @@ def checked(settings: Mapping[str, Any], *, typed: bool = False) -> dict[str, An
         ConfigError: a key is unknown or reserved, or a single value stands where a group of settings belongs.
     """
     nested = nest(settings)
-    for switch, why in TYPED_ONLY.items():
-        if not typed and nested.get(switch, False) is not False:
-            raise ConfigError(f"{switch}: {why}")
+    if not typed:
+        refuse_untyped(nested)
     known = setting_keys()
     for key, value in dotted(nested).items():
         if key in RESERVED:
