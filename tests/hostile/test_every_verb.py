@@ -21,6 +21,7 @@ READ: dict[str, tuple[object, ...]] = {
     "evaluate --model": ("evaluate", "--model", PATH, "--task", "cola", "--data", "data", "--output", "scores.json"),
     "evaluate --data": ("evaluate", "--model", "model", "--task", "cola", "--data", PATH, "--output", "scores.json"),
     "evaluate --adapter": ("evaluate", "--model", "model", "--task", "cola", "--data", "data", "--adapter", PATH),
+    "evaluate --harness --model": (*HARNESS, "--model", PATH, "--output", "out"),
     "evaluate --include-path": (*HARNESS, "--model", "model", "--include-path", PATH, "--output", "out"),
     "evaluate --harness --adapter": (*HARNESS, "--model", "model", "--adapter", PATH, "--output", "out"),
     "export": ("export", PATH, "--output", "out"),
