@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
@@ -70,7 +71,7 @@ def quiet_harness(on_progress: OnProgress, *, trusted: bool) -> Iterator[Harness
         stack.enter_context(_collecting(log))
         for module in ("api.model", "api.task", "models.huggingface"):
             stack.enter_context(patch.object(harness_module(module), "tqdm", _bars(on_progress)))
-        stack.enter_context(patch("tqdm.tqdm", _bars(lambda progress: None)))  # of resampled standard errors
+        stack.enter_context(patch("tqdm.tqdm", _silent_tqdm()))  # of resampled standard errors
         # it would print "fatal: not a git repository" where the user works outside of one
         stack.enter_context(patch.object(harness_module("evaluator"), "get_git_commit_hash", lambda: None))
         if not trusted:
@@ -129,6 +130,16 @@ def _bars(on_progress: OnProgress) -> Any:
         return _Bar(rows, total or 0, on_progress if reports else None)
 
     return make
+
+
+def _silent_tqdm() -> type:
+    """Return a tqdm that prints nothing; a class, since modules that are imported meanwhile may extend it."""
+    usual = import_module("tqdm.std").tqdm
+
+    def begin(bar: Any, *given: Any, **named: Any) -> None:
+        usual.__init__(bar, *given, **{**named, "disable": True})
+
+    return type("Silent", (usual,), {"__init__": begin})
 
 
 class _Bar:
