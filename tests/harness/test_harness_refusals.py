@@ -39,6 +39,7 @@ OPTIONS = {
     "no task": (("evaluate", "--harness", "lm-eval", "--model", "m", "--tasks", " , "), ("needs a task", "--tasks")),
     "no output": (HARNESS, ("--output FOLDER",)),
     "data": ((*HARNESS, "--output", "out", "--data", "d"), ("--data 'd'", "--include-path")),
+    "programs": ((*HARNESS, "--output", "out", "--unsafe-local-execution"), ("--unsafe-local-execution does not act",)),
     "a setting": (
         (*HARNESS, "--output", "out", "--set", "data.eval_rows=3"),
         ("'data.eval_rows' does not act", "only training.eval_batch_size does"),

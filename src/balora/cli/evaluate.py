@@ -63,6 +63,7 @@ def evaluate(
             num_fewshot=num_fewshot,
             output=output,
             trust_remote_code=trust_remote_code,
+            unsafe_local_execution=unsafe_local_execution,
             as_json=as_json,
         )
         return

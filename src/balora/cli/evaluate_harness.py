@@ -32,6 +32,7 @@ def evaluate_with_harness(
     num_fewshot: int | None,
     output: Path | None,
     trust_remote_code: bool,
+    unsafe_local_execution: bool,
     as_json: bool,
 ) -> None:
     """Score with the harness and print the scores; raises what :func:`score_with_harness` does."""
@@ -45,6 +46,10 @@ def evaluate_with_harness(
         raise ConfigError(
             f"--data {shown(data)}: the harness reads the data that its tasks name: leave --data out, and define tasks "
             "on files of your own with --include-path"
+        )
+    if unsafe_local_execution:
+        raise ConfigError(
+            "--unsafe-local-execution does not act with --harness lm-eval, whose tasks that run programs are refused"
         )
     if output is None:
         raise ConfigError(
