@@ -27,7 +27,7 @@ $(error make study takes a model together with its data, `make study MODEL=FOLDE
 endif
 endif
 
-.PHONY: help study test test-slow bench calibration check mutants package constraints browser sandbox
+.PHONY: help study test test-slow test-lm-eval bench calibration check mutants package constraints browser sandbox
 .DEFAULT_GOAL := help
 
 help:  ## show this list of commands
@@ -46,6 +46,10 @@ test: $(VENV)/.ready-test  ## run all tests except the slow ones
 
 test-slow: $(VENV)/.ready-test  ## run the tests that take minutes
 	$(BIN)/pytest -q -m slow $(ARGS)
+
+test-lm-eval: $(VENV)/.ready-test  ## install lm-evaluation-harness and run the tests that need it
+	$(INSTALL) --no-build-isolation --editable ".[lm-eval]"
+	$(BIN)/pytest -q tests/harness tests/measures $(ARGS)
 
 bench: $(VENV)/.ready-test  ## measure speed and memory as ratios, for docs/performance.md
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "processes": set(),
     "folders": {"errors", "regular_files", "processes"},
     "progress": set(),
-    "diagnosis": {"errors"},
+    "diagnosis": {"errors", "sandbox"},
     "maths": {"errors"},
     "objective": GROUND | {"maths"},
     "adapters": GROUND | {"maths"},

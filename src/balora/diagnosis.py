@@ -28,10 +28,14 @@ TESTED = {
 }
 """Required packages, with the versions that the tests run with (constraints.txt)."""
 
-MODULES = {"scikit-learn": "sklearn"}
+MODULES = {"scikit-learn": "sklearn", "rouge-score": "rouge_score", "lm-eval": "lm_eval"}
 
 OPTIONAL = {
     "trl": "BALoraSFTTrainer: pip install 'balora[trl]'",
+    "openai": "a judge for MT-Bench: pip install 'balora[judge]'",
+    "sacrebleu": "the score chrF of own tasks: pip install 'balora[text-scores]'",
+    "rouge-score": "the score ROUGE-L of own tasks: pip install 'balora[text-scores]'",
+    "lm-eval": "balora evaluate --harness lm-eval: pip install 'balora[lm-eval]'",
 }
 """Packages that some of the code uses and most of it does not need."""
 HUB = "https://huggingface.co"
@@ -164,8 +168,20 @@ def _placement() -> Iterator[Check]:
         yield Check("training", "ok", f"one run uses {device}, in {precision}")
     except Exception as error:
         yield Check("training", "broken", f"cannot run: torch is not usable ({type(error).__name__})")
+    yield _sandbox()
     yield Check("studies", "ok", f"several runs at a time with --workers; use at most {_cores()} on this machine")
     yield _hub()
+
+
+def _sandbox() -> Check:
+    """Find out where programs that a model writes would run."""
+    from balora.errors import ConfigError
+    from balora.sandbox.availability import find_sandbox
+
+    try:
+        return Check("programs", "ok", f"HumanEval and MBPP run in {find_sandbox().description}")
+    except ConfigError as error:
+        return Check("programs", "note", printable(shortened(str(error))))
 
 
 def _hub() -> Check:
