@@ -129,7 +129,8 @@ MUTANTS = {
     ("tasks/scores.py", "tasks/test_task_scores.py"): [
         ("correlations-are-shares", "task.score[0] not in SHARES", "False"),
         ("means-of-two-are-shares", "len(task.score) != 1", "False"),
-        ("programs-forgotten", '"exact_match", "pass_at_1")', '"exact_match")'),
+        ("programs-forgotten", '"pass_at_1": "correct", ', ""),
+        ("strict-verdict-for-math", '"math_verify": "verified"', '"math_verify": "correct"'),
     ],
     ("adapters/attachment.py", "adapters/test_adapter_dropout.py"): [
         ("dropout-lost", "lora_dropout=config.dropout", "lora_dropout=0.0"),

@@ -299,6 +299,19 @@ def test_exact_match_counts_prompts_without_room_as_wrong(tmp_path: Path, monkey
     assert result.score == 50.0
 
 
+def test_math_is_scored_by_math_verify_beside_exact_match(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [gsm("a", "so \\boxed{(x-2)(x+2)}"), gsm("b", "so \\boxed{\\frac{1}{2}}"), gsm("c", "\\boxed{3}")]
+    prepared = prepare_nlg(TASKS["math"], write(tmp_path, rows), llama_like(), seed=0)
+    monkeypatch.setattr(nlg, "generate", lambda *_, **__: ["\\boxed{x^2-4}", "#### 0.5", "\\boxed{4}"])
+    monkeypatch.setattr(nlg, "answer_loss", lambda *_, **__: 1.0)
+    result = evaluate_nlg(None, None, prepared, batch_size=2, max_new_tokens=4)
+    assert [item["correct"] for item in result.items] == [False, True, False]
+    assert [item["verified"] for item in result.items] == [True, True, False]
+    assert result.metrics == {"exact_match": 1 / 3, "math_verify": 2 / 3, "answer_loss": 1.0}
+    assert result.score == 100 * (2 / 3)
+    assert result.notes == ()
+
+
 def test_free_text_is_matched_as_normalised_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write(tmp_path, [{"instruction": "a", "output": "The Cat"}, {"instruction": "b", "output": "4"}])
     prepared = prepare_nlg(TASKS["alpaca"], data, llama_like(), seed=0)

@@ -78,13 +78,20 @@ BY_ROW = {"sst2", "mrpc", "rte", "mnli", "qnli", "qqp",
 @pytest.mark.parametrize("name", TASKS)
 def test_right_rows_are_given_where_their_share_is_the_score(name: str) -> None:
     task = TASKS[name]
-    items = [{"correct": guess == label} for guess, label in zip(PREDICTIONS, LABELS, strict=True)]
+    verdict = "verified" if task.score == ("math_verify",) else "correct"
+    items = [{verdict: guess == label} for guess, label in zip(PREDICTIONS, LABELS, strict=True)]
     right = right_rows(task, items)
     if name not in BY_ROW:  # correlations
         assert right is None
     else:
         assert right == [True, True, True, False, False, False, True, True]
     assert right_rows(task._replace(score=(*task.score, "f1")), items) is None
+
+
+def test_right_rows_of_math_are_the_verified_ones() -> None:
+    items = [{"correct": False, "verified": True}, {"correct": True, "verified": False}]
+    assert right_rows(TASKS["math"], items) == [True, False]
+    assert task_score(TASKS["math"], {"exact_match": 0.25, "math_verify": 0.5, "answer_loss": 1.0}) == 50.0
 
 
 def test_right_rows_give_the_score_of_understanding_to_the_last_bit() -> None:

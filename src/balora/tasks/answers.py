@@ -60,34 +60,42 @@ class Marked(NamedTuple):
     """None where it cannot be read whole."""
     end: int
     """Where the text after it starts, in which a number may stand where the mark has none."""
+    written: str | None = None
+    """The answer as it was written, with its box; None where it was cut off or nothing is there."""
 
 
 def final_answer(text: str) -> str | None:
     """Return the normalised final answer of a model's output, or None where none can be read with certainty."""
-    text = _before_the_next_question(_said_aloud(text.replace("\r\n", "\n")))
-    marked = _last_marked(text)
+    text = counted_text(text)
+    marked = last_marked(text)
     if marked is None:
-        return _bare(text) or last_number(STEP.sub("", text))
+        return bare_formula(text) or last_number(STEP.sub("", text))
     return marked.answer or last_number(text[marked.end :])
 
 
 def gold_answer(solution: str) -> str | None:
     """Return the normalised final answer of a gold solution, or None where none can be read with certainty."""
-    solution = _said_aloud(solution.replace("\r\n", "\n"))
-    marked = _last_marked(solution)
+    solution = said_aloud(solution)
+    marked = last_marked(solution)
     if marked is not None:
         return marked.answer
     lines = [line for line in solution.splitlines() if line.strip()]
-    return _bare(solution) or only_number(lines[-1].rpartition("=")[2]) if lines else None
+    return bare_formula(solution) or only_number(lines[-1].rpartition("=")[2]) if lines else None
 
 
-def _said_aloud(text: str) -> str:
+def counted_text(text: str) -> str:
+    """Return the part of a model's output that counts: what follows the last thought, up to a further question."""
+    return _before_the_next_question(said_aloud(text))
+
+
+def said_aloud(text: str) -> str:
     """Return what follows the end of the last thought; a box or "the answer is" within a thought marks nothing."""
+    text = text.replace("\r\n", "\n")
     ends = [match.end() for match in THOUGHT_END.finditer(text)]
     return text[ends[-1] :] if ends and text[ends[-1] :].strip() else text
 
 
-def _bare(text: str) -> str | None:
+def bare_formula(text: str) -> str | None:
     """Return a text that is nothing but a formula, as the answers of some data sets are; no sum that is to be done."""
     text = text.strip()
     prose = "\n" in text or WORD.search(COMMAND.sub("", text)) or MARKS.search(text)
@@ -152,12 +160,12 @@ def _units_agree(left: str, right: str) -> bool:
 def _before_the_next_question(text: str) -> str:
     """Return the text up to a further question that follows a marked answer: the model missed its end."""
     for match in islice(NEXT_QUESTION.finditer(text), MOST_QUESTIONS):
-        if _last_marked(text[: match.start()]) is not None:
+        if last_marked(text[: match.start()]) is not None:
             return text[: match.start()]
     return text
 
 
-def _last_marked(text: str) -> Marked | None:
+def last_marked(text: str) -> Marked | None:
     """Return what the last `####` or box marks; without any, the last "the answer is"."""
     said = None
     for match in list(MARKS.finditer(text))[: -MOST_MARKS - 1 : -1]:
@@ -176,10 +184,10 @@ def _hashes(text: str, match: re.Match[str]) -> Iterator[Marked]:
     if not line.strip(BARE):
         yield _below(text, end)
     elif number := read_number(line, comma_decimals=True):
-        yield Marked(_of_number(number), end)
+        yield Marked(_of_number(number), end, line)
     elif NOT_BLANK.search(text, end) is None or not HEADING.match(line.lstrip()):
-        whole = line.strip()[:1].isdigit() or len(line.split()) <= MOST_WORDS or not _is_prose(line)
-        yield Marked(_of_text(line) or None if whole else None, end)
+        whole = line.strip()[:1].isdigit() or len(line.split()) <= MOST_WORDS or not is_prose(line)
+        yield Marked(_of_text(line) or None if whole else None, end, line)
 
 
 def _title(text: str, match: re.Match[str]) -> Iterator[Marked]:
@@ -193,7 +201,7 @@ def _box(text: str, match: re.Match[str]) -> Iterator[Marked]:
     if content is None:
         yield Marked(None, end)
     elif content.strip():
-        yield Marked(normalise_result(content) or None, end)
+        yield Marked(normalise_result(content) or None, end, f"\\boxed{{{content}}}")
 
 
 def _said(text: str, match: re.Match[str]) -> Iterator[Marked]:
@@ -208,11 +216,11 @@ def _said(text: str, match: re.Match[str]) -> Iterator[Marked]:
     after = match.end() + (stop.end() if stop else len(line))
     short = match["colon"] is not None and len(said.split()) <= MOST_WORDS and not NOT_BLANK.search(text, after)
     if number := read_number(said):
-        yield Marked(_of_number(number), after)
-    elif short or not _is_prose(said):
-        yield Marked(_of_text(said) or None, after)
+        yield Marked(_of_number(number), after, said)
+    elif short or not is_prose(said):
+        yield Marked(_of_text(said) or None, after, said)
     elif re.search(r"\d", said):
-        yield Marked(None if HEDGED.search(said) else only_number(said), after)
+        yield Marked(None if HEDGED.search(said) else only_number(said), after, said)
 
 
 READ = {"hashes": _hashes, "box": _box, "said": _said, "title": _title}
@@ -228,8 +236,9 @@ def _line(text: str, start: int) -> tuple[str, int]:
 def _below(text: str, start: int) -> Marked:
     """Return the number that the next line with text is."""
     first = NOT_BLANK.search(text, start)
-    number = read_number(_line(text, first.start())[0], comma_decimals=True) if first else None
-    return Marked(_of_number(number) if number else None, start)
+    line = _line(text, first.start())[0] if first else ""
+    number = read_number(line, comma_decimals=True)
+    return Marked(_of_number(number) if number else None, start, line or None)
 
 
 def _in_braces(text: str, start: int) -> tuple[str | None, int]:
@@ -245,6 +254,6 @@ def _in_braces(text: str, start: int) -> tuple[str | None, int]:
     return None, len(text)
 
 
-def _is_prose(text: str) -> bool:
+def is_prose(text: str) -> bool:
     """Return whether a text has words of a language beside formulas."""
     return NATURAL_WORD.search(COMMAND.sub("", text)) is not None

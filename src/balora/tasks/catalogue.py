@@ -25,7 +25,7 @@ class Task(NamedTuple):
     aliases: tuple[str, ...]
     """Folder names under which the task's files are found, besides its name (case does not matter)."""
     metrics: tuple[str, ...]
-    """Every reported metric; the first is the task's score in NLU Avg or NLG Avg unless `score` lists several."""
+    """Every reported metric; the first is the task's score in NLU Avg or NLG Avg unless `score` names others."""
     score: tuple[str, ...]
     """The metrics whose mean is the task's score."""
     text: tuple[str, ...] = ()
@@ -82,6 +82,11 @@ def _answers(name: str, format: Format, *, aliases: tuple[str, ...] = (), split:
     return Task(name, "nlg", format, aliases, metrics, metrics[:1], eval_split=split, grader=grader, **known)
 
 
+def _formulas(name: str, **known: Any) -> Task:
+    metrics = ("exact_match", "math_verify", "answer_loss")
+    return _answers(name, "gsm8k", **known)._replace(metrics=metrics, score=("math_verify",))
+
+
 def _training_set(name: str, format: Format, hub: str, stem: str, *aliases: str) -> Task:
     names = (hub.rpartition("/")[2], *aliases)
     return Task(name, "nlg", format, names, (), (), hub=(hub, None), stems=(stem,))
@@ -130,8 +135,8 @@ TASKS: dict[str, Task] = {
             broken_rows=True,
         ),
         _answers("gsm8k", "gsm8k", hub=("openai/gsm8k", "main")),
-        _answers("math", "gsm8k", aliases=("MATH",), hub=("DigitalLearningGmbH/MATH-lighteval", None)),
-        _answers("math500", "gsm8k", aliases=("MATH-500",), hub=("HuggingFaceH4/MATH-500", None), trained=False),
+        _formulas("math", aliases=("MATH",), hub=("DigitalLearningGmbH/MATH-lighteval", None)),
+        _formulas("math500", aliases=("MATH-500",), hub=("HuggingFaceH4/MATH-500", None), trained=False),
         _answers("alpaca", "alpaca", split="validation"),
         _answers("chat", "chat", split="validation"),
         _training_set("metamathqa", "instructions", "meta-math/MetaMathQA", "MetaMathQA-395K"),

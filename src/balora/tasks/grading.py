@@ -10,6 +10,7 @@ from balora.sandbox.run_programs import Sandbox
 from balora.tasks.answers import final_answer, same_result, same_text
 from balora.tasks.catalogue import Grader, Task
 from balora.tasks.config import ScoringConfig
+from balora.tasks.math_grading import grade_math
 from balora.tasks.programs import grade_programs
 from balora.tasks.testbed.program import passes
 from balora.tasks.thoughts import after_thought
@@ -73,7 +74,8 @@ def grade(task: Task, rows: Rows, answers: Answers, tools: Tools = PLAIN) -> Gra
         cost += f"{spent.prompt_tokens:,} tokens in and {spent.completion_tokens:,} out"
         return Graded(judged.items, judged.metrics, (*judged.notes, cost))
     firsts = [(given[0], own[0]) if given and own else (None, None) for given, own in zip(answers, said, strict=True)]
-    return _share_of_right(task, rows, firsts)
+    graded = _share_of_right(task, rows, firsts)
+    return _with_math_verify(graded, rows) if "math_verify" in task.metrics else graded
 
 
 def _without_thought(row: dict[str, Any], given: Sequence[str] | None) -> list[str] | None:
@@ -91,6 +93,13 @@ def _share_of_right(task: Task, rows: Rows, firsts: Sequence[tuple[str | None, s
             {"index": row["index"], "prediction": prediction, "answer": row["answer"], "correct": correct, "text": text}
         )
     return Graded(items, {task.metrics[0]: sum(item["correct"] for item in items) / len(items)}, _unread(items))
+
+
+def _with_math_verify(graded: Graded, rows: Rows) -> Graded:
+    """Add math-verify's verdict on every answer, and the share of those that it accepts."""
+    verified = grade_math(graded.items, rows)
+    metrics = {**graded.metrics, "math_verify": verified.math_verify}
+    return Graded(verified.items, metrics, (*graded.notes, *verified.notes))
 
 
 RULES: dict[Grader, Callable[[str, dict[str, Any]], bool]] = {

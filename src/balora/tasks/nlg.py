@@ -77,7 +77,7 @@ def prepare_nlg(
     chosen = _fitting(rows, data, tokenizer, exchange, seed, max_positions) if train else ([], [], [])
     learnt, used, length_note = chosen
     scored = [
-        {**encoded, "index": index, "answer": _reference(row, encoded, tokenizer, end), **_graded_by(row)}
+        {**encoded, "index": index, "answer": _reference(row, encoded, tokenizer, end), **_graded_by(task, row)}
         for index, (encoded, row) in enumerate(zip(_encode(scored_rows, tokenizer, exchange), scored_rows, strict=True))
     ]
     notes += length_note + _room(task, scored, data.max_new_tokens, max_positions) + repeated(task, used, scored_rows)
@@ -113,9 +113,10 @@ def _follow_up(data: DataConfig, tokenizer: Any) -> Callable[[str, str, str], li
     return encoded
 
 
-def _graded_by(row: Row) -> Row:
+def _graded_by(task: Task, row: Row) -> Row:
     """Return what a grader needs of a row beside its answer."""
-    return {name: row[name] for name in ("tests", "prompt", "entry_point", "asked") if name in row}
+    solution = {"solution": row["answer"]} if "math_verify" in task.metrics else {}
+    return {name: row[name] for name in ("tests", "prompt", "entry_point", "asked") if name in row} | solution
 
 
 def _reference(row: Row, encoded: Encoded, tokenizer: Any, end: TurnEnd | None) -> str:

@@ -9,8 +9,8 @@ from balora.errors import InputError
 from balora.tasks.catalogue import Task
 
 Numbers = Sequence[float]
-SHARES = ("accuracy", "exact_match", "pass_at_1")
-"""The metrics that are the share of right rows, and nothing else."""
+SHARES = {"accuracy": "correct", "exact_match": "correct", "pass_at_1": "correct", "math_verify": "verified"}
+"""The metrics that are the share of right rows, and nothing else, with the field of an item that holds the verdict."""
 
 
 class Evaluation(NamedTuple):
@@ -21,7 +21,8 @@ class Evaluation(NamedTuple):
     score: float
     """What NLU Avg or NLG Avg takes: the mean of the task's score metrics, in points of 100."""
     items: list[dict[str, Any]]
-    """One per evaluation row, in the file's order: `index`, `prediction`, `label` or `answer`, `correct` or `score`."""
+    """One per evaluation row, in the file's order: `index`, `prediction`, `label` or `answer`, `correct` or `score`;
+    `verified` where math-verify compares answers."""
     notes: tuple[str, ...] = ()
     """Metrics that were undefined, rows that could not be scored."""
     behaviour: dict[str, float] = {}
@@ -47,7 +48,7 @@ def right_rows(task: Task, items: Sequence[Mapping[str, Any]]) -> list[bool] | N
     """Return which rows were right where the task's score is 100 times their share; None for any other score."""
     if len(task.score) != 1 or task.score[0] not in SHARES:
         return None
-    return [bool(item["correct"]) for item in items]
+    return [bool(item[SHARES[task.score[0]]]) for item in items]
 
 
 def suite_average(scores: Mapping[str, float]) -> float:
