@@ -9,9 +9,9 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "sklearn", "scipy", "pandas")
 LIGHT = ("study", "statistics", "importing", "report", "cli", "judging", "objective/config", "adapters/config",
-         "tasks/config", "tasks/catalogue", "tasks/testbed/config", "measures/config", "measures/measured",
-         "training/spec", "training/record", "training/identity", "training/tools",
-         "harness/config", "harness/harness_record")  # fmt: skip
+         "tasks/config", "tasks/catalogue", "tasks/testbed/config", "tasks/score_registry", "tasks/math_grading",
+         "measures/config", "measures/measured", "training/spec", "training/record", "training/identity",
+         "training/tools", "harness/config", "harness/harness_record")  # fmt: skip
 """Rooms and files that work on settings, plans, records and reports, and so need no model."""
 
 

@@ -45,8 +45,30 @@ MUTANTS = {
         ("limit-off-by-one", "len(written) > MOST_WRITTEN", "len(written) >= MOST_WRITTEN"),
     ],
     ("tasks/math_worker.py", "hostile/test_hostile_formulas.py"): [
-        ("timer-runs-on", "signal.setitimer(signal.ITIMER_PROF, 0)", "pass"),
         ("no-timer", "signal.setitimer(signal.ITIMER_PROF, SECONDS)", "pass"),
+    ],
+    ("tasks/label_scores.py", "tasks/test_score_registry.py"): [
+        ("weighted-f1", 'average="macro"', 'average="weighted"'),
+        ("macro-over-labels", 'average="micro"', 'average="macro"'),
+        ("one-column", "width = 2 + max", "width = 1 + max"),
+        ("jaccard", "2 * len(given & truth) / (len(given) + len(truth))", "len(given & truth) / len(given | truth)"),
+        ("nothing-is-wrong", "if given or truth else 1.0", "if given or truth else 0.0"),
+    ],
+    ("tasks/text_scores.py", "tasks/test_score_registry.py"): [
+        ("contained-in-the-reference", "normalise_text(reference) in normalise_text(prediction)", "normalise_text(prediction) in normalise_text(reference)"),
+        ("gold-read-as-output", "gold = gold_answer(reference)", "gold = final_answer(reference)"),
+        ("recall", '["rougeL"].fmeasure', '["rougeL"].recall'),
+        ("stemmed", "use_stemmer=False", "use_stemmer=True"),
+        ("points-of-sentences", "sentence_score(prediction, [reference]).score) / 100", "sentence_score(prediction, [reference]).score)"),
+        ("points-of-a-corpus", "[list(references)]).score) / 100", "[list(references)]).score)"),
+    ],
+    ("tasks/score_registry.py", "tasks/test_score_registry.py"): [
+        ("chrf-is-the-mean", "sentence_chrf,\n        corpus_chrf, package", "sentence_chrf,\n        None, package"),
+        ("undefined-is-nan", "return Scored(\n            0.0, items", "return Scored(\n            value, items"),
+        ("none-is-a-word", '"" if prediction is None else prediction', "str(prediction)"),
+        ("families-mixed", "SCORES[name].family == family", "True"),
+        ("package-not-checked", "find_spec(score.package) is None", "False"),
+        ("ranks-forgotten", 'whole=METRICS["spearman"]', 'whole=METRICS["pearson"]'),
     ],
     ("tasks/row_checks.py", "tasks/test_data_rows.py hostile/test_tables.py hostile/test_data_values.py"): [
         ("python-reads-scores", "PLAIN_DECIMAL.fullmatch(value.strip()) is not None", 'value.strip() != "" and value.strip().replace("_", "").isdigit()'),

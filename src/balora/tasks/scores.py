@@ -32,7 +32,7 @@ class Evaluation(NamedTuple):
 def nlu_metrics(task: Task, predictions: Numbers, labels: Numbers) -> tuple[dict[str, float], tuple[str, ...]]:
     """Return the task's metrics (by scikit-learn and scipy), and a note for each that is undefined and counts as 0."""
     results = {name: METRICS[name](predictions, labels) for name in task.metrics}
-    reason = _constant(predictions, labels)
+    reason = constant_values(predictions, labels)
     notes = tuple(
         f"{name} is undefined{reason} and counts as 0" for name, value in results.items() if math.isnan(value)
     )
@@ -58,7 +58,8 @@ def suite_average(scores: Mapping[str, float]) -> float:
     return sum(scores.values()) / len(scores)
 
 
-def _constant(predictions: Numbers, labels: Numbers) -> str:
+def constant_values(predictions: Numbers, labels: Numbers) -> str:
+    """Return, in brackets, which of the two is the same in all rows; nothing where neither is."""
     for what, values in (("labels", labels), ("predictions", predictions)):
         if len(set(values)) == 1:
             return f" (all {len(values)} {what} are {values[0]:g})"
@@ -68,7 +69,7 @@ def _constant(predictions: Numbers, labels: Numbers) -> str:
 def _matthews(predictions: Numbers, labels: Numbers) -> float:
     from sklearn.metrics import matthews_corrcoef
 
-    if _constant(predictions, labels):
+    if constant_values(predictions, labels):
         return math.nan
     return float(matthews_corrcoef(labels, predictions))
 
@@ -99,7 +100,7 @@ def _spearman(predictions: Numbers, labels: Numbers) -> float:
 
 
 def _correlation(function: Callable[..., Any], predictions: Numbers, labels: Numbers) -> float:
-    if _constant(predictions, labels):
+    if constant_values(predictions, labels):
         return math.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nearly constant predictions: the value is what it is
