@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.engine import engine_rows
+from benchmarks.grading import grading_rows
 from benchmarks.growth import growth_rows
 from benchmarks.instrument import instrument_rows
 from benchmarks.matrix import matrix_rows
@@ -115,6 +116,11 @@ def instrument() -> list[Row]:
     return [Row(*row) for row in instrument_rows()]
 
 
+def grading() -> list[Row]:
+    """Measure the seconds of grading all of GSM8K's test set, and MATH-500 (half a minute)."""
+    return [Row(*row) for row in grading_rows()]
+
+
 def pissa() -> list[Row]:
     """Measure exact PiSSA factors against the full decomposition, and a sweep over ranks from the cache (minutes)."""
     return [Row(*row) for row in (*exact_rows(), *sweep_rows())]
@@ -129,7 +135,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     function.__name__: function
     for function in (
         step_time, classification_time, offset_time, step_memory, start_up,
-        objective, others, matrix, growth, reference, pissa, engine, instrument,
+        objective, others, matrix, growth, reference, pissa, engine, instrument, grading,
     )
 }  # fmt: skip
 
