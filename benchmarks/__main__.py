@@ -117,7 +117,7 @@ def instrument() -> list[Row]:
 
 
 def grading() -> list[Row]:
-    """Measure the seconds of grading all of GSM8K's test set, and MATH-500 (half a minute)."""
+    """Measure the computing time of grading all of GSM8K's test set, and MATH-500 (half a minute)."""
     return [Row(*row) for row in grading_rows()]
 
 

@@ -132,8 +132,14 @@ def test_the_part_of_an_output_that_counts_is_that_of_exact_match() -> None:
 
 def test_items_hold_both_verdicts_and_a_note_counts_what_could_not_be_compared() -> None:
     rows = [{"solution": f"so {boxed(gold)}."} for gold in ("\\frac{1}{2}", "x+1", "3", "4")]
-    rows += [{"solution": boxed("5"), "thought": "<think>\n\n</think>"}]
-    texts = ["\\boxed{0.5}", "\\boxed{1+x}", None, boxed("4" * MOST_WRITTEN), "<think>\n\n</think>The answer is 5"]
+    rows += [{"solution": boxed("5"), "thought": "<reason>\n</reason>"}]
+    texts = [
+        "\\boxed{0.5}",
+        "\\boxed{1+x}",
+        None,
+        boxed("4" * MOST_WRITTEN),
+        "<reason>\\boxed{4}?</reason>The answer is 5",
+    ]
     items = [{"index": index, "text": text, "correct": index == 0} for index, text in enumerate(texts)]
     graded = grade_math(items, rows)
     assert [item["verified"] for item in graded.items] == [True, True, False, False, True]
