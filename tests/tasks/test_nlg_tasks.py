@@ -302,7 +302,8 @@ def test_exact_match_counts_prompts_without_room_as_wrong(tmp_path: Path, monkey
 def test_math_is_scored_by_math_verify_beside_exact_match(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [gsm("a", "so \\boxed{(x-2)(x+2)}"), gsm("b", "so \\boxed{\\frac{1}{2}}"), gsm("c", "\\boxed{3}")]
     prepared = prepare_nlg(TASKS["math"], write(tmp_path, rows), llama_like(), seed=0)
-    monkeypatch.setattr(nlg, "generate", lambda *_, **__: ["\\boxed{x^2-4}", "#### 0.5", "\\boxed{4}"])
+    given = ["\\boxed{x^2-4}", "#### 0.5", "\\boxed{4}"]
+    monkeypatch.setattr(nlg, "generate_samples", lambda *_, **__: [[text] for text in given])
     monkeypatch.setattr(nlg, "answer_loss", lambda *_, **__: 1.0)
     result = evaluate_nlg(None, None, prepared, batch_size=2, max_new_tokens=4)
     assert [item["correct"] for item in result.items] == [False, True, False]
