@@ -132,7 +132,7 @@ def test_only_what_the_code_imports_is_offered() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in Path(doctor.__file__).parent.rglob("*.py"))
     for package in doctor.OPTIONAL:
         module = doctor.MODULES.get(package, package)
-        used = rf"^\s*(from|import) {module}\b|import_module\(f?\"{module}\b|LIBRARY = \"{module}\""
+        used = rf"^\s*(from|import) {module}\b|import_module\(f?\"{module}\b|PACKAGE = \"{module}\""
         assert re.search(used, source, re.M), f"nothing uses {package}"
     assert {check.about for check in examine()} & {"ray", "triton"} == set()
 

@@ -49,7 +49,7 @@ def test_a_call_is_right_when_the_model_writes_it_as_the_template_does(
     for split in ("train", "validation"):
         (tmp_path / f"{split}.json").write_text(json.dumps([{"messages": [USER, calling("")]}] * 2))
     prepared = prepare_nlg(TASKS["chat"], DataConfig(folder=str(tmp_path)), tokenizer, seed=0)
-    monkeypatch.setattr(nlg, "generate", lambda *_, **__: ["<call>get_weather</call>", "get_weather"])
+    monkeypatch.setattr(nlg, "generate_samples", lambda *_, **__: [["<call>get_weather</call>"], ["get_weather"]])
     monkeypatch.setattr(nlg, "answer_loss", lambda *_, **__: 1.0)
     items = evaluate_nlg(None, None, prepared, batch_size=2, max_new_tokens=4).items
     assert [item["correct"] for item in items] == [True, False]

@@ -229,7 +229,7 @@ def test_a_file_without_one_certain_gold_solution_is_refused(tmp_path: Path) -> 
 def test_outputs_that_cannot_be_read_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"index": i, "answer": "5", "input_ids": [1, 2], "prompt_ids": [1], "tests": None} for i in range(3)]
     prepared = Prepared(TASKS["gsm8k"], [], rows, 0, None, [])
-    monkeypatch.setattr(nlg, "generate", lambda *_, **__: ["#### 5", "It is 3 or 5:30", "I do not know"])
+    monkeypatch.setattr(nlg, "generate_samples", lambda *_, **__: [["#### 5"], ["It is 3 or 5:30"], ["I do not know"]])
     monkeypatch.setattr(nlg, "answer_loss", lambda *_, **__: 1.0)
     result = nlg.evaluate_nlg(None, None, prepared, batch_size=2, max_new_tokens=4)
     assert [item["correct"] for item in result.items] == [True, False, False]

@@ -288,7 +288,9 @@ def test_exact_match_counts_prompts_without_room_as_wrong(tmp_path: Path, monkey
     data = write(tmp_path, rows).replace(prompt="Q:{question}", max_new_tokens=15)
     prepared = prepare_nlg(TASKS["gsm8k"], data, llama_like(), seed=0, max_positions=20)
     given = iter([" so\n#### 4.00", "it is 6", "#### 6\nQ: next? #### 9"])
-    monkeypatch.setattr(nlg, "generate", lambda model, tokenizer, prompts, **_: [next(given) for _ in prompts])
+    monkeypatch.setattr(
+        nlg, "generate_samples", lambda model, tokenizer, prompts, **_: [[next(given)] for _ in prompts]
+    )
     monkeypatch.setattr(nlg, "answer_loss", lambda model, rows, pad_id, **_: float(len(rows)))
     result = evaluate_nlg(None, None, prepared, batch_size=2, max_new_tokens=15)
     # the three short prompts fill 5 + 15 = 20 positions to the last
@@ -316,7 +318,7 @@ def test_math_is_scored_by_math_verify_beside_exact_match(tmp_path: Path, monkey
 def test_free_text_is_matched_as_normalised_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write(tmp_path, [{"instruction": "a", "output": "The Cat"}, {"instruction": "b", "output": "4"}])
     prepared = prepare_nlg(TASKS["alpaca"], data, llama_like(), seed=0)
-    monkeypatch.setattr(nlg, "generate", lambda *_, **__: [" the  cat\n", "it is 4"])
+    monkeypatch.setattr(nlg, "generate_samples", lambda *_, **__: [[" the  cat\n"], ["it is 4"]])
     monkeypatch.setattr(nlg, "answer_loss", lambda *_, **__: 1.0)
     result = evaluate_nlg(None, None, prepared, batch_size=2, max_new_tokens=4)
     assert [item["correct"] for item in result.items] == [True, False]
@@ -325,7 +327,7 @@ def test_free_text_is_matched_as_normalised_text(tmp_path: Path, monkeypatch: py
 def test_a_loss_over_no_row_is_missing_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write(tmp_path, [gsm("a", "4")], [gsm("a", "4 " * 20)]).replace(prompt="Q:{question}")
     prepared = prepare_nlg(TASKS["gsm8k"], data, llama_like(), seed=0, max_positions=12)
-    monkeypatch.setattr(nlg, "generate", lambda *_, **__: ["4"])
+    monkeypatch.setattr(nlg, "generate_samples", lambda *_, **__: [["4"]])
     result = evaluate_nlg(None, None, prepared, batch_size=2, max_new_tokens=4)
     assert result.metrics == {"exact_match": 1.0}
     assert result.notes == ("answer_loss is missing: no evaluation row fits into the model's positions",)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-PACKAGES = ("balora", "torch", "transformers", "peft", "accelerate")
+PACKAGES = ("balora", "torch", "transformers", "peft", "accelerate", "math-verify")
 
 
 @cache
