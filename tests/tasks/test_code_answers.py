@@ -70,7 +70,8 @@ def test_a_whole_function_runs_after_the_prompt_whose_helpers_it_may_use() -> No
 
 
 def test_without_a_prompt_the_answer_is_the_program() -> None:
-    assert program_of("```python\nx = 1\n```") == ("x = 1\n",)
+    for language in ("python", "Python", "py", "python3 title=x", ""):
+        assert program_of(f"```{language}\nx = 1\n```") == ("x = 1\n",)
     assert program_of("[BEGIN]\nx = 1\n[DONE]\nnext task") == ("\nx = 1\n",)
     assert program_of("Text.\nimport math\n\ndef f():\n    return 1\nThat is it.", entry_point="f") == (
         "import math\n\ndef f():\n    return 1",

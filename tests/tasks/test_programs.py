@@ -55,7 +55,8 @@ def test_every_test_of_a_row_counts(sandbox: Sandbox) -> None:
 
 
 def test_samples_give_the_unbiased_pass_at_k(sandbox: Sandbox) -> None:
-    answers = [[WRONG, RIGHT, RIGHT, BROKEN], [BROKEN] * 4, [RIGHT] * 4, None]
+    leaves = "import os\nos._exit(0)"
+    answers = [[WRONG, RIGHT, RIGHT, leaves], [BROKEN] * 4, [RIGHT] * 4, None]
     result = graded(answers, sandbox, ks=(1, 2, 4))
     assert [item["passed"] for item in result.items] == [2, 0, 4, 0]
     assert [item["correct"] for item in result.items] == [False, False, True, False]

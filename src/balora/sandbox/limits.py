@@ -10,7 +10,7 @@ MIB = 2**20
 class Limits(Settings):
     """What one program, with every process that it starts, may use before it is ended."""
 
-    cpu_seconds: int = Field(default=10, ge=1, le=3600)
+    cpu_seconds: int = Field(default=15, ge=1, le=3600)
     """Seconds of processor time of each process."""
     wall_seconds: float = Field(default=60, gt=0, le=7200)
     """Seconds from the start of the program to its end; it ends programs that wait."""
