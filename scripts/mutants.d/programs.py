@@ -60,7 +60,6 @@ MUTANTS = {
     ],
     ("sandbox/supervision.py", "sandbox/test_run_programs.py sandbox/test_forged_passes.py"): [
         ("any-last-word-passes", 'received == b"ready\\n" + self._token', 'received.startswith(b"ready\\n") and len(received) > 6'),
-        ("output-counts-while-running-only", 'killed = killed or ("output" if self._too_much() else "")', "pass"),
         ("errors-names-any-text", 'return name if name.isidentifier() else ""', "return name"),
     ],
     ("sandbox/commands.py", "sandbox/test_escapes.py"): [

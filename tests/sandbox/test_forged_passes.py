@@ -28,6 +28,8 @@ FORGERIES = {
     "hook of exceptions": "import sys\nsys.excepthook = lambda *a: None\ndef answer(): return 0",
     "no debugging": "__debug__ if False else None\nimport sys\ndef answer(): return 0",
     "prints what passes": "print('ready')\nprint('ok')\nprint('passed')\ndef answer(): return 0",
+    "writes to every descriptor": "import os\nfor number in range(3, 64):\n    try:\n"
+    "        os.write(number, b'passed')\n    except OSError:\n        pass\nos._exit(0)",
     "the tests are commented out": "def answer(): return 0\nif False:\n    '''",
     "line goes on": "def answer(): return 0\nx = 1 \\",
     "generator": "def answer():\n    yield 42",
