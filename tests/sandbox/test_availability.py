@@ -62,9 +62,17 @@ def test_a_working_sandbox_names_itself(sandbox: Sandbox) -> None:
 def test_the_systems_python_goes_first() -> None:
     found = find_interpreter()
     if Path("/usr/bin/python3").exists():
-        assert found.path == Path("/usr/bin/python3")
+        assert found.path == Path("/usr/bin/python3").resolve()
         assert found.folder is None
     assert tuple(map(int, found.version.split("."))) >= interpreter.OLDEST
+
+
+def test_a_system_python_that_is_a_link_out_of_usr_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interpreter, "_others_can_read", lambda folder: True)
+    (tmp_path / "python3").symlink_to(sys.executable)
+    assert find_interpreter([tmp_path / "python3"]) == find_interpreter([])
 
 
 def test_without_the_systems_python_balora_shows_its_own_installation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,13 @@ def command_lines() -> str:
         except OSError:
             continue
     return "\n".join(lines)
+
+
+def end_all_with(word: str) -> None:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if word in path.read_bytes().decode(errors="replace"):
+                os.kill(int(path.parent.name), signal.SIGKILL)
 
 
 def until(met: object, seconds: float = 60) -> bool:
@@ -117,8 +125,9 @@ def test_programs_end_when_balora_is_killed(either: Sandbox) -> None:
     inner = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import time; time.sleep(300)  # {word}'])"
     script = (
         "from balora.sandbox.availability import find_sandbox\n"
+        "from balora.sandbox.limits import Limits\n"
         "from balora.sandbox.run_programs import run_program\n"
-        f"run_program({inner!r}, sandbox=find_sandbox({either.kind == 'local'}))\n"
+        f"run_program({inner!r}, sandbox=find_sandbox({either.kind == 'local'}), limits=Limits(processes=4096))\n"
     )
     with subprocess.Popen([sys.executable, "-c", script]) as balora:
         marked = f"time.sleep(300)  # {word}\0"
@@ -126,11 +135,8 @@ def test_programs_end_when_balora_is_killed(either: Sandbox) -> None:
         balora.send_signal(signal.SIGKILL)
     if either.kind == "bubblewrap":
         assert until(lambda: marked not in command_lines())
-    else:  # no promise for what a plain process has started, but the process itself ends
-        for path in Path("/proc").glob("[0-9]*"):
-            if marked in (path / "cmdline").read_bytes().decode(errors="replace"):
-                os.kill(int(path.name), signal.SIGKILL)
-                break
+    else:  # no promise for what a plain process has started
+        end_all_with(marked)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can act as another user")

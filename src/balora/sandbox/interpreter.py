@@ -39,12 +39,12 @@ def find_interpreter(system: Sequence[Path] = SYSTEM) -> Interpreter:
         ConfigError: the base installation is the root folder or a home, which must not be shown; or this is root, and
             other users, as which root runs programs, cannot read it.
     """
-    for path in system:
-        version = _version(path)
+    for path in (name.resolve() for name in system):  # a link may lead through /etc, which the sandbox has not
+        version = _version(path) if path.is_relative_to("/usr") else None
         if version is not None and tuple(map(int, version.split("."))) >= OLDEST:
             return Interpreter(path, version, None)
     folder = Path(sys.base_prefix).resolve()
-    if folder in (Path("/"), Path("/home"), Path.home()):
+    if folder in (Path("/"), Path("/home"), Path(os.path.expanduser("~"))):
         raise ConfigError(
             f"the Python that runs balora is installed in {folder}, which must not be shown to generated programs: "
             f"{INSTALL}"

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Event
 from typing import Literal, NamedTuple
 
@@ -152,7 +152,17 @@ def _private_folder(user: int | None) -> Iterator[str]:
             os.chown(folder, user, user)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _delete(folder)
+
+
+def _delete(folder: str) -> None:
+    """Delete a folder, also one that holds folders which its own user may not read; links are never followed."""
+    for above, names, _ in os.walk(folder):
+        for path in (os.path.join(above, name) for name in names):
+            if not os.path.islink(path):
+                with suppress(OSError):
+                    os.chmod(path, 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(command: list[str], passed: list[int], folder: str, user: int | None) -> subprocess.Popen[bytes]:
