@@ -129,10 +129,12 @@ def test_programs_end_when_balora_is_killed(either: Sandbox) -> None:
         "from balora.sandbox.run_programs import run_program\n"
         f"run_program({inner!r}, sandbox=find_sandbox({either.kind == 'local'}), limits=Limits(processes=4096))\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script]) as balora:
-        marked = f"time.sleep(300)  # {word}\0"
-        assert until(lambda: marked in command_lines())
-        balora.send_signal(signal.SIGKILL)
+    marked = f"time.sleep(300)  # {word}\0"
+    with tempfile.TemporaryDirectory() as place:  # a killed balora leaves the folder of a plain process behind
+        os.chmod(place, 0o755)
+        with subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "TMPDIR": place}) as balora:
+            assert until(lambda: marked in command_lines())
+            balora.send_signal(signal.SIGKILL)
     if either.kind == "bubblewrap":
         assert until(lambda: marked not in command_lines())
     else:  # no promise for what a plain process has started

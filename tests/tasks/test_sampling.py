@@ -9,7 +9,7 @@ from transformers.generation.logits_process import TemperatureLogitsWarper, TopP
 
 from balora.errors import ConfigError
 from balora.tasks.generation import generate
-from balora.tasks.sampling import drawn, generate_samples, uniforms
+from balora.tasks.sampling import Draw, drawn, generate_samples, uniforms
 
 PROMPTS = [[5], [7, 8, 9, 10, 11, 12, 13], [3, 4]]
 GIVEN: dict[str, Any] = {"batch_size": 4, "max_new_tokens": 6}
@@ -84,6 +84,12 @@ def test_draws_at_the_edges_are_tokens_that_are_kept() -> None:
     scores = torch.tensor([[0.0, -torch.inf, 1.0]])
     assert drawn(scores, torch.tensor([0.0], dtype=torch.float64), 1.0, 1.0).item() == 2
     assert drawn(scores, torch.tensor([1.0], dtype=torch.float64), 1.0, 1.0).item() == 0
+
+
+def test_every_token_takes_the_next_number() -> None:
+    draw = Draw(torch.tensor([[0.01, 0.99], [0.99, 0.01]], dtype=torch.float64), 1.0, 1.0)
+    scores = torch.tensor([[2.0, 1.0, 0.0]]).expand(2, -1)
+    assert [draw(scores, scores).argmax(dim=1).tolist() for _ in range(2)] == [[0, 2], [2, 0]]
 
 
 def test_uniform_numbers_differ_between_seeds_prompts_and_samples() -> None:
