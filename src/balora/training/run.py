@@ -14,6 +14,7 @@ from transformers import TrainingArguments
 from balora.adapters import attach, export_adapter, frozen_copy
 from balora.errors import InputError
 from balora.folders import claim_output
+from balora.measures.all_measures import read_all
 from balora.measures.measured import Measured, before_and_after
 from balora.objective.config import ObjectiveConfig
 from balora.objective.inactive import inactive_settings
@@ -71,6 +72,7 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
     claim_output(folder, kind="run")
     tools = open_tools(spec)
     inputs = fingerprints(spec)
+    read_all(spec.measures)  # a wrong file is refused before the model is loaded
     fields: dict[str, Any] = {"id": run_id(spec, inputs), "spec": spec, "fingerprints": inputs, "started": started}
     fields["versions"] = versions()
     clock = Clock()
