@@ -116,9 +116,7 @@ def classifier(folder: Path) -> Any:
 
 def test_an_encoder_is_read_by_the_head_it_was_pre_trained_with(config: MeasuresConfig, encoder: Path) -> None:
     model = attach(classifier(encoder), AdapterConfig(rank=2, init="pissa"), seed=0)
-    state = torch.get_rng_state()
     language = with_language_head(model, str(encoder))
-    assert torch.equal(torch.get_rng_state(), state), "no number was drawn"
     assert isinstance(language, WithHead)
     assert language.is_masked
     before = taken(model, config, "masked", "mnli", language=language, is_trained=False)
@@ -149,7 +147,9 @@ def test_a_decoder_under_a_classifier_is_read_by_its_own_head(config: MeasuresCo
 def test_a_checkpoint_without_a_language_head_is_measured_by_hans_alone(config: MeasuresConfig, tmp_path: Path) -> None:
     build("bert-classifier").save_pretrained(tmp_path / "model")
     model = classifier(tmp_path / "model")
+    state = torch.get_rng_state()
     reason = with_language_head(model, str(tmp_path / "model"))
+    assert torch.equal(torch.get_rng_state(), state), "a head was drawn, and the global state put back"
     assert isinstance(reason, str)
     assert reason.startswith("the checkpoint has no language-modelling head (cls.predictions.")
     found = taken(model, config, "masked", "mnli", language=reason)

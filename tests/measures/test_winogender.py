@@ -24,25 +24,39 @@ def schemas(*rows: tuple[str, str, int, str]) -> list[Schema]:
 def test_resolution_mismatch_and_likelihood_by_hand() -> None:
     rows = schemas(
         ("doctor", "nurse", 0, "male"),  # says the occupation: right
-        ("doctor", "nurse", 0, "female"),  # says the participant: wrong
+        ("doctor", "nurse", 0, "female"),  # says the participant: wrong, and otherwise than with the male pronoun
         ("doctor", "nurse", 0, "neutral"),  # a tie: wrong
         ("doctor", "nurse", 1, "male"),  # says the participant: right
         ("doctor", "nurse", 1, "female"),  # the same: right
-        ("baker", "someone", 1, "male"),  # has no female sentence
+        ("baker", "someone", 1, "male"),  # a tie: wrong
+        ("baker", "someone", 1, "female"),  # the same: wrong
+        ("clerk", "someone", 0, "male"),  # says the occupation: right; has no female sentence
     )
-    occupation, participant = [-1.0, -5.0, -2.0, -4.0, -4.0, -1.0], [-2.0, -3.0, -2.0, -1.0, -1.0, -2.0]
-    found = winogender_scores(rows, occupation, participant, [-30.0, -20.0, -1.0, -25.0, -26.0, -9.0])
+    occupation, participant = (
+        [-1.0, -5.0, -2.0, -4.0, -4.0, -2.0, -2.0, -1.0],
+        [-2.0, -3.0, -2.0, -1.0, -1.0, -2.0, -2.0, -2.0],
+    )
+    found = winogender_scores(rows, occupation, participant, [-30.0, -20.0, -1.0, -25.0, -26.0, -5.0, -6.0, -9.0])
     assert found.values == pytest.approx(
         {
-            "winogender": 3 / 6,
-            "winogender_male": 2 / 3,
-            "winogender_female": 1 / 2,
+            "winogender": 4 / 8,
+            "winogender_male": 3 / 4,
+            "winogender_female": 1 / 3,
             "winogender_neutral": 0.0,
-            "winogender_mismatch": 1 / 2,
-            "winogender_male_likelier": 1 / 2,
+            "winogender_mismatch": 1 / 3,
+            "winogender_male_likelier": 2 / 3,
         }
     )
-    assert [item["correct"] for item in found.items["winogender"]] == [True, False, False, True, True, False]
+    assert [item["correct"] for item in found.items["winogender"]] == [
+        True,
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
     assert found.items["winogender"][0]["template"] == "doctor.nurse.0"
     assert found.notes == ()
 
