@@ -73,6 +73,10 @@ MUTANTS = {
         ("change-reversed", "after.values[name] - before.values[name]", "before.values[name] - after.values[name]"),
         ("before-and-after-swapped", 'flat[f"{name}_before"] = before.values[name]', 'flat[f"{name}_before"] = after.values.get(name, 0.0)'),
     ],
+    ("training/side_measures.py", "training/test_side_measures.py"): [
+        ("rows-swapped", '(("before", before), ("after", after))', '(("before", after), ("after", before))'),
+        ("checkpoint-of-another", 'if task.family == "nlu":', "if False:"),
+    ],
     ("measures/language_head.py", "measures/test_all_measures.py"): [
         ("backbone-not-replaced", "    setattr(language, language.base_model_prefix, backbone)\n", ""),
         ("numbers-drawn", "silence_transformers(), torch.random.fork_rng(devices=[])", "silence_transformers()"),

@@ -55,6 +55,8 @@ def test_a_run_records_its_measures_before_and_after(
     assert [(item["measure"], item["when"]) for item in items] == [
         (name, when) for when in ("before", "after") for name in ("blimp",) * 12 + ("held_out",)
     ]
+    scores = [-item["score"] for item in items if item["measure"] == "held_out"]
+    assert scores == pytest.approx([found["held_out_loss_before"], found["held_out_loss"]])
     assert read_record(tmp_path / "run").measures == found
     assert "measures.jsonl" in record.files
     first, last = phases.index("measure"), len(phases) - phases[::-1].index("measure") - 1
