@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "study.store": GROUND | RUNS | {"study.design", "study.plan"},
     "study.engine": GROUND | RUNS | {"statistics", "study.design", "study.plan", "study.store"},
     "importing": GROUND | RUNS | {"study.design"},
+    "comparing": GROUND | RUNS | {"statistics", "study.store", "report"},
     "report": GROUND | RUNS | {"statistics", "study.design", "study.store"}
     | {"report.records", "report.tables", "report.figures", "report.page"},
     "report.records": GROUND | RUNS | {"statistics", "study.design", "study.plan", "study.store"},
@@ -47,7 +48,7 @@ MAY_IMPORT = {
     "report.page": GROUND | {"report.records", "report.tables", "report.figures"},
     "report.watch": GROUND | RUNS | {"study.store", "study.engine", "statistics"}
     | {"report.records", "report.tables", "report.page"},
-    "cli": GROUND | RUNS | {"sandbox", "diagnosis", "statistics", "study", "importing", "report", "harness"},
+    "cli": GROUND | RUNS | {"sandbox", "diagnosis", "statistics", "study", "importing", "report", "harness", "comparing"},
 }  # fmt: skip
 """What each room, and each storey of a room that has storeys, may import besides itself. Naming another room allows all
 of its storeys; naming one's own (`report` in `report.figures`) allows the files that stand in none."""
