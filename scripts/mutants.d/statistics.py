@@ -5,14 +5,14 @@
 MUTANTS = {
     ("statistics/paired.py", "statistics/test_statistics.py"): [
         ("sd-over-n", "sd = float(np.std(values, ddof=1))", "sd = float(np.std(values))"),
-        ("t-of-n", "stdtrit(n - 1, (1 + confidence) / 2)", "stdtrit(n, (1 + confidence) / 2)"),
-        ("normal-for-t", "stdtrit(n - 1, (1 + confidence) / 2)", "1.96"),
+        ("t-of-n", "critical(n - 1, (1 - confidence) / 2)", "critical(n, (1 - confidence) / 2)"),
+        ("normal-for-t", "critical(n - 1, (1 - confidence) / 2)", "1.96"),
         ("one-sided-flips", "np.abs(sums) >= abs(values.sum()) - tolerance", "sums >= values.sum() - tolerance"),
         ("no-tolerance", "abs(values.sum()) - tolerance", "abs(values.sum())"),
         ("observed-not-counted", "(extreme + 1) / (len(sums) + 1)", "extreme / len(sums)"),
         ("smallest-p-one-sided", "2.0 ** (1 - n)", "2.0 ** -n"),
         ("sampled-p-too-small", "if n <= EXACT_UP_TO else 1 / (SAMPLED + 1)", ""),
-        ("sampled-signs-of-the-first-blocks", "_all_sums(values[start : start + BITS])", "_all_sums(values[:BITS])"),
+        ("sampled-signs-of-the-first-blocks", "all_sums(values[start : start + BITS])", "all_sums(values[:BITS])"),
         ("sampled-signs-never-minus", "0, 2**width, SAMPLED", "0, 2, SAMPLED"),
     ],
     ("statistics/family.py", "statistics/test_statistics_power.py"): [
@@ -23,9 +23,9 @@ MUTANTS = {
         ("one-block-too-few", "smallest_p(n) * max(family, 1) <= LEVEL)", "smallest_p(n + 1) * max(family, 1) <= LEVEL)"),
     ],
     ("statistics/power.py", "statistics/test_statistics_power.py"): [
-        ("central-t", "nctdtr(degrees, noncentrality, critical))", "nctdtr(degrees, 0.0, critical - noncentrality))"),
-        ("one-sided-power", "critical = float(stdtrit(degrees, 1 - level / 2))", "critical = float(stdtrit(degrees, 1 - level))"),
-        ("half-the-tail", "(0.0 if isnan(far) else far)", "0.0"),
+        ("central-t", "above(beyond, degrees, noncentrality)", "above(beyond - noncentrality, degrees)"),
+        ("one-sided-power", "beyond = critical(degrees, level / 2)", "beyond = critical(degrees, level)"),
+        ("half-the-tail", " + above(beyond, degrees, -noncentrality)", ""),
         ("degrees-n", "return _power(n - 1, abs(effect) * sqrt(n), level)", "return _power(n, abs(effect) * sqrt(n), level)"),
         ("detectable-per-block", "_noncentrality(n - 1, level) * sd / sqrt(n)", "_noncentrality(n - 1, level) * sd"),
         ("needed-by-the-normal", "while n <= LARGE and power(n, size / sd, level) < POWER", "while False"),

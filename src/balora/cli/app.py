@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from balora.cli.compare import compare
 from balora.cli.doctor import doctor
 from balora.cli.evaluate import evaluate
 from balora.cli.export import export
@@ -48,6 +49,7 @@ app.command(
 app.command(epilog=EXAMPLE.format("balora evaluate --model MODEL --adapter runs/cola/adapter --task cola --data DATA"))(
     evaluate
 )
+app.command(epilog=EXAMPLE.format("balora compare base=logs/base ours=logs/ours --output comparison"))(compare)
 app.command(epilog=EXAMPLE.format("balora export runs/cola --output lora"))(export)
 study.command(epilog=EXAMPLE.format("balora study report runs/pissa --all --to paper"))(report)
 study.command(epilog=EXAMPLE.format("balora study watch runs/pissa"))(watch)

@@ -1,14 +1,13 @@
 """Read the sample logs of lm-evaluation-harness (`--log_samples`): `samples_<task>_<time>.jsonl` or their folder."""
 
 import json
-import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from balora.comparing.score_table import ItemScore, Key, SystemScores, collected
+from balora.comparing.score_table import ItemScore, Key, SystemScores, collected, finite
 from balora.errors import DataError, shown, unknown_name
 from balora.regular_files import RECORD_BYTES, open_regular, read_regular
 
@@ -61,10 +60,10 @@ def read_lm_eval_samples(path: Path, metrics: Sequence[str] = ()) -> SystemScore
         scores |= collected(
             [(where, *_scored(where, log.task, sample, one.metric)) for where, sample in rows], str(path)
         )
-        others = dict.fromkeys(label for _, sample in samples for label in _labels(sample) if label != one)
+        others = [label for label in _all_labels(samples) if label != one]
         if others:
             also = ", ".join(other.label for other in others)
-            notes.append(f"{log.task}: compared by {one.label}; the log also holds {also}")
+            notes.append(f"{log.task or path.name}: compared by {one.label}; the log also holds {also}")
     labels = {task: one.label for task, one in chosen.items()}
     return SystemScores(str(path), str(path), scores, labels, _direction(logs, chosen), tuple(notes))
 
@@ -105,21 +104,22 @@ def _logs(path: Path) -> tuple[list[Log], list[str]]:
 
 def _log(path: Path) -> Log:
     match = NAME.fullmatch(path.name)
-    return Log(path, match["task"], match["time"]) if match else Log(path, path.stem, "")
+    return Log(path, match["task"], match["time"]) if match else Log(path, "", "")
 
 
 def _samples(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield where each sample stands, and its fields without the document, the arguments and the answers."""
+    name = path.name
     try:
         with open(open_regular(path), "rb") as file:
             for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield f"{path.name}:{number}", _fields(f"{path}:{number}", line)
+                if not line.isspace():
+                    yield f"{name}:{number}", _fields(path, number, line)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def _fields(where: str, line: bytes) -> dict[str, Any]:
+def _fields(path: Path, number: int, line: bytes) -> dict[str, Any]:
     """Return the fields of one sample that say what it is and how it was scored.
 
     The harness writes them before and after everything else, which takes ten times as long to read as they do. A
@@ -127,12 +127,12 @@ def _fields(where: str, line: bytes) -> dict[str, Any]:
     escaped there.
     """
     if line.startswith(HEAD) and line.count(HEAD) == 1 and line.count(TAIL) == 1:
-        number = line[len(HEAD) : line.find(b",")]
         with suppress(ValueError):
-            fields = {"doc_id": int(number), **json.loads(b"{" + line[line.find(TAIL) + 2 :])}
+            fields: dict[str, Any] = json.loads("{" + line[line.find(TAIL) + 2 :].decode())
             if "metrics" in fields:
+                fields["doc_id"] = int(line[len(HEAD) : line.find(b",")])
                 return fields
-    return _whole(where, line)
+    return _whole(f"{path}:{number}", line)
 
 
 def _whole(where: str, line: bytes) -> dict[str, Any]:
@@ -149,6 +149,13 @@ def _whole(where: str, line: bytes) -> dict[str, Any]:
     return {name: value for name, value in sample.items() if name not in ("doc", "arguments", "resps")}
 
 
+def _all_labels(samples: Sequence[tuple[str, dict[str, Any]]]) -> list[Chosen]:
+    """Return every metric with every filter, in order of first appearance."""
+    kinds = dict.fromkeys((str(sample["metrics"]), str(sample["filter"])) for _, sample in samples)
+    firsts = {(str(sample["metrics"]), str(sample["filter"])): sample for _, sample in reversed(samples)}
+    return list(dict.fromkeys(label for kind in kinds for label in _labels(firsts[kind])))
+
+
 def _labels(sample: dict[str, Any]) -> list[Chosen]:
     names = sample["metrics"]
     return [Chosen(str(name), str(sample["filter"])) for name in names] if isinstance(names, list) else []
@@ -157,7 +164,7 @@ def _labels(sample: dict[str, Any]) -> list[Chosen]:
 def _choice(log: Log, samples: Sequence[tuple[str, dict[str, Any]]], metrics: Sequence[str]) -> Chosen:
     if not samples:
         raise DataError(f"{log.path}: holds no sample: {AGAIN}")
-    there = dict.fromkeys(label for _, sample in samples for label in _labels(sample))
+    there = _all_labels(samples)
     if not there:
         raise DataError(f"{log.path}: its samples name no metric: {AGAIN}")
     for wanted in metrics:
@@ -167,19 +174,20 @@ def _choice(log: Log, samples: Sequence[tuple[str, dict[str, Any]]], metrics: Se
     if metrics:
         known = {one.metric: 0 for one in there} | {one.label: 0 for one in there}
         raise DataError(f"{log.path}: {unknown_name('metric', metrics[0], known)}: pass one of them with --metric")
-    return next(iter(there))
+    return there[0]
 
 
 def _scored(where: str, task: str, sample: dict[str, Any], metric: str) -> tuple[Key, ItemScore]:
-    value = sample.get(metric)
-    if type(value) not in (bool, int, float) or not math.isfinite(value):
+    value = finite(sample.get(metric))
+    if value is None:
+        labels = ", ".join(label.label for label in _labels(sample))
         raise DataError(
-            f"{where}: metric {metric!r} is {shown(value)}, not one finite number for the item: choose another with "
-            f"--metric (it has {', '.join(label.label for label in _labels(sample))})"
+            f"{where}: metric {shown(metric)} is {shown(sample.get(metric))}, not one finite number for the item: choose "
+            f"another with --metric (it has {labels})"
         )
-    content = f"{sample.get('doc_hash', '')}{sample.get('target_hash', '')}"
+    content = ("document", f"{sample.get('doc_hash', '')}{sample.get('target_hash', '')}")
     key = Key(task, str(sample["doc_id"]))
-    return key, ItemScore(float(value), content=content, prompt=str(sample.get("prompt_hash", "")))
+    return key, ItemScore(value, content=content, prompt=str(sample.get("prompt_hash", "")))
 
 
 def _direction(logs: Sequence[Log], chosen: dict[str, Chosen]) -> bool | None:
@@ -193,7 +201,9 @@ def _direction(logs: Sequence[Log], chosen: dict[str, Chosen]) -> bool | None:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
     if len(found) > 1:
-        raise DataError(f"{logs[0].path.parent}: in some of its tasks the higher score is better and in others the lower "
-                        "one: choose with --metric scores of one kind")  # fmt: skip
+        raise DataError(
+            f"{logs[0].path.parent}: the higher score is better in some of its tasks and the lower one in others: "
+            "choose scores of one kind with --metric or --task"
+        )
     known = next(iter(found), None)
     return known if isinstance(known, bool) else None

@@ -22,8 +22,8 @@ class ItemScore(NamedTuple):
     score: float
     cluster: str = ""
     """What the item belongs together with (a passage, a subject); empty where every item stands alone."""
-    content: str = ""
-    """Hash of the item and its target, where the source has one: items with the same key must agree in it."""
+    content: tuple[str, str] = ("", "")
+    """What tells that two items are the same one, and its value: a hash of the document, the right answer."""
     prompt: str = ""
     """Hash of the prompt, where the source has one."""
 
@@ -96,3 +96,14 @@ def described(key: Key) -> str:
     """Return a key in words: `'17' of task 'gsm8k', seed '3'`."""
     task = f" of task {shown(key.task)}" if key.task else ""
     return f"{shown(key.item)}{task}{f', seed {shown(key.seed)}' if key.seed else ''}"
+
+
+def finite(value: object) -> float | None:
+    """Return a score as a number; None for anything but true, false and finite numbers."""
+    if not isinstance(value, bool | int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if number - number == 0 else None

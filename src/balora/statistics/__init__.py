@@ -1,5 +1,6 @@
 """Compute statistics of paired differences: intervals, exact tests, corrections, power, factorials; no torch."""
 
+from balora.statistics.estimate import Estimate, estimate, judge_family
 from balora.statistics.factorial import Contrast, Levels, contrast_values, contrasts
 from balora.statistics.family import design_warning, fewest_blocks, holm
 from balora.statistics.hierarchy import joint_interval
@@ -14,6 +15,7 @@ from balora.statistics.paired import (
 )
 from balora.statistics.power import detectable, hedges, needed, power
 from balora.statistics.selection import leave_one_out, widening
+from balora.statistics.sign_test import SignTest, binomial_p, sign_test
 from balora.statistics.verdict import Comparison, Paired, Verdict, compare, compare_family
 
 __all__ = [
@@ -21,24 +23,30 @@ __all__ = [
     "LEVEL",
     "Comparison",
     "Contrast",
+    "Estimate",
     "Levels",
     "Paired",
+    "SignTest",
     "Summary",
     "Verdict",
+    "binomial_p",
     "compare",
     "compare_family",
     "contrast_values",
     "contrasts",
     "design_warning",
     "detectable",
+    "estimate",
     "fewest_blocks",
     "hedges",
     "holm",
     "joint_interval",
+    "judge_family",
     "leave_one_out",
     "needed",
     "power",
     "sign_flip_p",
+    "sign_test",
     "smallest_p",
     "summarize",
     "t_interval",

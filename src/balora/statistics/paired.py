@@ -1,4 +1,4 @@
-"""Compute mean, t-interval and exact sign-flip p of paired differences; numpy and scipy, no torch.
+"""Compute mean, t-interval and exact sign-flip p of paired differences; numpy alone.
 
 Seeds are blocks: two arms with one seed saw the same rows in the same order, so only differences within a seed are
 compared.
@@ -10,6 +10,8 @@ from functools import lru_cache
 from math import sqrt
 
 import numpy as np
+
+from balora.statistics.student import above, critical
 
 CONFIDENCE = 0.95
 LEVEL = 0.05
@@ -51,19 +53,15 @@ def t_interval(
     values: Sequence[float], confidence: float = CONFIDENCE, *, widening: float = 1.0
 ) -> tuple[float, float]:
     """Return mean ± t·sd/√n (times ``widening``) with n − 1 degrees of freedom; ``values`` are at least two."""
-    from scipy.special import stdtrit
-
     n, mean = len(values), float(np.mean(values))
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * deviation(values) / sqrt(n) * widening
+    half = critical(n - 1, (1 - confidence) / 2) * deviation(values) / sqrt(n) * widening
     return mean - half, mean + half
 
 
 def t_p(values: Sequence[float], widening: float = 1.0) -> float:
     """Return the two-sided p of the t-test whose interval is :func:`t_interval`'s."""
-    from scipy.special import stdtr
-
     n, error = len(values), deviation(values) / sqrt(len(values)) * widening
-    return 2 * float(stdtr(n - 1, -abs(float(np.mean(values))) / error)) if error else 0.0
+    return 2 * above(abs(float(np.mean(values))) / error, n - 1) if error else 0.0
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
@@ -75,13 +73,14 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     values = np.asarray(differences, dtype=np.float64)
     exact = len(values) <= EXACT_UP_TO
     # a pattern and its opposite are equally extreme: the first sign may stay
-    sums = values[0] + _all_sums(values[1:]) if exact else _sampled_sums(values)
+    sums = values[0] + all_sums(values[1:]) if exact else _sampled_sums(values)
     tolerance = 1e-12 * np.abs(values).sum()
     extreme = int(np.count_nonzero(np.abs(sums) >= abs(values.sum()) - tolerance))
     return extreme / len(sums) if exact else (extreme + 1) / (len(sums) + 1)
 
 
-def _all_sums(values: np.ndarray) -> np.ndarray:
+def all_sums(values: np.ndarray) -> np.ndarray:
+    """Return the sum of ``values`` under every pattern of signs."""
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate((sums + value, sums - value))
@@ -92,7 +91,7 @@ def _sampled_sums(values: np.ndarray) -> np.ndarray:
     """Return the sums of sampled patterns: eight signs at a time, as one random byte that a table is read with."""
     sums = np.zeros(SAMPLED)
     for start, byte in zip(range(0, len(values), BITS), _sampled_bytes(len(values)), strict=True):
-        sums += _all_sums(values[start : start + BITS]).take(byte, mode="clip")  # bounds are known
+        sums += all_sums(values[start : start + BITS]).take(byte, mode="clip")  # bounds are known
     return sums
 
 

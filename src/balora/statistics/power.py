@@ -1,17 +1,20 @@
-"""Compute the power of the paired t-test, the blocks it needs, and the standardised effect; scipy.special alone.
+"""Compute the power of the paired t-test, the blocks it needs, and the standardised effect.
 
 A difference of δ with standard deviation σ over n blocks gives t a noncentral distribution with n − 1 degrees of
 freedom and noncentrality δ·√n/σ.
 """
 
 from functools import lru_cache
-from math import ceil, exp, isnan, lgamma, log, sqrt
+from math import ceil, exp, lgamma, log, sqrt
+from statistics import NormalDist
 
 from balora.statistics.paired import LEVEL
+from balora.statistics.student import above, critical
 
 POWER = 0.8
 """The chance of finding a true difference that a design should have."""
 HALVINGS = 60
+NORMAL = NormalDist()
 
 
 def power(n: int, effect: float, level: float = LEVEL) -> float:
@@ -20,12 +23,8 @@ def power(n: int, effect: float, level: float = LEVEL) -> float:
 
 
 def _power(degrees: int, noncentrality: float, level: float) -> float:
-    from scipy.special import nctdtr, stdtrit
-
-    critical = float(stdtrit(degrees, 1 - level / 2))
-    # scipy's nctdtr returns nan for a far tail that is 0 to every digit
-    far = float(nctdtr(degrees, noncentrality, -critical))
-    return 1.0 - float(nctdtr(degrees, noncentrality, critical)) + (0.0 if isnan(far) else far)
+    beyond = critical(degrees, level / 2)
+    return above(beyond, degrees, noncentrality) + above(beyond, degrees, -noncentrality)
 
 
 def detectable(n: int, sd: float, level: float = LEVEL) -> float:
@@ -39,6 +38,8 @@ def _noncentrality(degrees: int, level: float) -> float:
     while _power(degrees, high, level) < POWER:
         high *= 2
     for _ in range(HALVINGS):
+        if high - low <= 1e-12 * high:
+            break
         middle = (low + high) / 2
         low, high = (middle, high) if _power(degrees, middle, level) < POWER else (low, middle)
     return high
@@ -49,9 +50,7 @@ def needed(size: float, sd: float, level: float = LEVEL) -> int:
 
     Upwards from the normal approximation, ((z₁₋α/₂ + z₀.₈)·sd/size)², which is never more than the t-test needs.
     """
-    from scipy.special import ndtri
-
-    n = max(2, ceil((float(ndtri(1 - level / 2) + ndtri(POWER)) * sd / size) ** 2))
+    n = max(2, ceil(((NORMAL.inv_cdf(1 - level / 2) + NORMAL.inv_cdf(POWER)) * sd / size) ** 2))
     while n <= LARGE and power(n, size / sd, level) < POWER:
         n += 1
     return n

@@ -102,7 +102,7 @@ def _comparison(paired: Paired, p: float | None, adjusted: float | None, family:
     if p is None:
         return Comparison(1, mean, None, None, None, None, Verdict.ONE_SEED, family=family)
     low, high = t_interval(paired.differences, widening=paired.widening)
-    verdict = _verdict(paired, low, high, p if adjusted is None else adjusted)
+    verdict = verdict_of(paired, low, high, p if adjusted is None else adjusted)
     sd = deviation(paired.differences)
     spread = sd * paired.widening
     return Comparison(
@@ -116,13 +116,14 @@ def _comparison(paired: Paired, p: float | None, adjusted: float | None, family:
         adjusted_p=adjusted,
         effect_size=hedges(n, mean, sd),
         detectable=detectable(n, spread) if sd else None,
-        needed=_needed(n, max(paired.margin, abs(mean)), spread, family or 1, verdict),
+        needed=needed_units(n, max(paired.margin, abs(mean)), spread, family or 1, verdict),
         bound=max(abs(low), abs(high)) if verdict is Verdict.BOUNDED else None,
         family=family,
     )
 
 
-def _verdict(paired: Paired, low: float, high: float, p: float) -> Verdict:
+def verdict_of(paired: Paired, low: float, high: float, p: float) -> Verdict:
+    """Return the verdict that an interval and a p, corrected in a family, earn."""
     if not np.any(paired.differences):
         return Verdict.SAME
     if p <= LEVEL and not low <= 0 <= high:
@@ -134,7 +135,7 @@ def _verdict(paired: Paired, low: float, high: float, p: float) -> Verdict:
     return Verdict.UNDECIDED
 
 
-def _needed(n: int, size: float, sd: float, family: int, verdict: Verdict) -> int | None:
+def needed_units(n: int, size: float, sd: float, family: int, verdict: Verdict) -> int | None:
     """Return how many blocks would settle it; none where no number of them reaches the family's level."""
     fewest = fewest_blocks(family)
     if fewest is None:
