@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "study.store": GROUND | RUNS | {"study.design", "study.plan"},
     "study.engine": GROUND | RUNS | {"statistics", "study.design", "study.plan", "study.store"},
     "importing": GROUND | RUNS | {"study.design"},
-    "comparing": GROUND | RUNS | {"statistics", "study.store", "report"},
+    "comparing": GROUND | RUNS | {"statistics", "study.design", "study.store", "report"},
     "report": GROUND | RUNS | {"statistics", "study.design", "study.store"}
     | {"report.records", "report.tables", "report.figures", "report.page"},
     "report.records": GROUND | RUNS | {"statistics", "study.design", "study.plan", "study.store"},

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+FILES = ("compare.md", "compare.json", "compare.html")
+
 
 class Resampled(StrEnum):
     """What an interval and a p are about: other items, or other seeds."""
@@ -19,14 +21,14 @@ def compare(
         list[str],
         typer.Argument(
             metavar="[NAME=]PATH...",
-            help="Folders of lm-eval logs, runs or studies, and files of scores (CSV, TSV, JSONL, Parquet); the first is "
-            "the one that others are compared with.",
+            help="Folders of lm-eval logs, runs or studies; files of scores (CSV, TSV, JSONL, Parquet). The others are "
+            "compared with the first.",
         ),
     ],
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="Score to compare, e.g. acc_norm or exact_match,flexible-extract; repeatable: a task is scored "
-                     "by the first that it has."),
+        typer.Option(help="Score to compare, e.g. acc_norm or exact_match,flexible-extract; repeatable: the first "
+                     "that a task has."),
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="Task to compare, of several; repeatable.")] = None,
     against: Annotated[str | None, typer.Option(help="System to compare with, instead of the first.")] = None,
@@ -38,8 +40,7 @@ def compare(
     ] = None,
     bounds: Annotated[
         tuple[float, float] | None,
-        typer.Option("--range", metavar="LOW HIGH", help="Worst and best possible score, where it is not 0 to 1 or 0 to "
-                     "100."),
+        typer.Option("--range", metavar="LOW HIGH", help="Worst and best possible score, if not 0 to 1 or 0 to 100."),
     ] = None,
     lower_is_better: Annotated[
         bool, typer.Option("--lower-is-better", help="The lower score is the better one, as of an error or a loss.")
@@ -53,13 +54,14 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:  # fmt: skip
     """Compare systems that were scored on the same items: differences, intervals, exact tests, verdicts."""
-    from balora.cli.output import print_json
+    from balora.cli.output import json_text, print_json
     from balora.comparing.compared import compare_systems
     from balora.comparing.sources import read_table
+    from balora.comparing.wording import document
     from balora.folders import claim_output
 
     if output is not None:
-        claim_output(output, kind="comparison", own=("compare.md", "compare.json", "compare.html"))
+        claim_output(output, kind="comparison", own=FILES)
     table = read_table(systems, metrics=metric or (), tasks=task or (), against=against)
     compared = compare_systems(
         table,
@@ -72,12 +74,10 @@ def compare(
     )
     written: list[Path] = []
     if output is not None:
-        from balora.comparing.saving import save_comparison
+        from balora.comparing.save_comparison import save_comparison
 
-        written = save_comparison(compared, output)
+        written = save_comparison(compared, json_text(document(compared)), output)
     if as_json:
-        from balora.comparing.wording import document
-
         print_json(document(compared))
         return
     from balora.cli.print_comparison import print_comparison

@@ -1,6 +1,7 @@
 """Print a comparison on a terminal: the answer, the systems, the differences, the tasks, notes and methods."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
@@ -23,7 +24,7 @@ def print_comparison(compared: Compared, written: Sequence[Path] = ()) -> None:
     console.print(
         _table(_strengths(compared), ("", "higher>", "lower>", "equal>", "detectable>", f"{compared.noun}s needed>"))
     )
-    _lines(console, ["", *(f"note: {note}" for note in compared.notes), *methods(compared)])
+    _lines(console, ["", *(f"note: {note}" for note in compared.notes), *islice(methods(compared), 1, 3)])
     _lines(console, [f"written to {path}" for path in written])
 
 
@@ -71,8 +72,8 @@ def _table(rows: Iterable[Sequence[str]], headings: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="")
     for heading in headings:
         is_number = heading.endswith(">")
-        justify = "right" if is_number else "left"
-        table.add_column(printable(heading.rstrip(">")), justify=justify, overflow="fold", no_wrap=is_number)
+        name = printable(heading.rstrip(">"))
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
     for row in rows:
         table.add_row(*map(printable, row))
     return table

@@ -161,8 +161,8 @@ def _chosen(table: ScoreTable, over: Over | None) -> tuple[Over, list[str]]:
     if over == "seeds" and len(seeds) < 2:
         there = f"one seed ({shown(seeds[0])})" if seeds else "no named seed"
         raise InputError(
-            f"--over seeds: the scores are of {there}: score with several seeds and name them in a column `seed`, or use "
-            "--over items"
+            f"--over seeds: the scores are of {there}: score with several seeds and name them in a column `seed`, or "
+            "use --over items"
         )
     return over or ("seeds" if len(seeds) > 1 else "items"), seeds
 

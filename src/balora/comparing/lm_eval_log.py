@@ -182,8 +182,8 @@ def _scored(where: str, task: str, sample: dict[str, Any], metric: str) -> tuple
     if value is None:
         labels = ", ".join(label.label for label in _labels(sample))
         raise DataError(
-            f"{where}: metric {shown(metric)} is {shown(sample.get(metric))}, not one finite number for the item: choose "
-            f"another with --metric (it has {labels})"
+            f"{where}: metric {shown(metric)} is {shown(sample.get(metric))}, not one finite number for the item: "
+            f"choose another with --metric (it has {labels})"
         )
     content = ("document", f"{sample.get('doc_hash', '')}{sample.get('target_hash', '')}")
     key = Key(task, str(sample["doc_id"]))

@@ -73,8 +73,8 @@ def _check_keys(first: SystemScores, other: SystemScores) -> None:
     if seeds[0] != seeds[1]:
         odd = _names(sorted(seeds[0] ^ seeds[1]))
         raise InputError(
-            f"{pair} do not have the same seeds ({odd} in one alone): leave those out, or pass --over items to compare the "
-            "mean of each item over its seeds"
+            f"{pair} do not have the same seeds ({odd} in one alone): leave those out, or pass --over items to compare "
+            "the mean of each item over its seeds"
         )
     parts = [
         f"{len(found):,} {'is' if len(found) == 1 else 'are'} only in {shown(one.name)} ({_listed(found)})"

@@ -22,7 +22,7 @@ TESTS = {
     "binomial": "exact binomial test of the {noun}s that differ, half of them expected either way (of right and wrong "
     "answers: McNemar's exact test)",
     "exact": "exact sign-flip test over all patterns of signs",
-    "sampled": "sign-flip test over {patterns:,} sampled patterns of signs (always the same ones; the observed one counts)",
+    "sampled": "sign-flip test over the observed and {patterns:,} sampled patterns of signs, always the same ones",
 }
 
 
@@ -98,13 +98,14 @@ def methods(compared: Compared) -> Iterator[str]:
         else f"Corrected p: Holm over the family of {counted(family, 'comparison')}."
     )
     yield (
-        f"Verdict: better or worse if the {INTERVAL} leaves out 0 and the corrected p is at most {LEVEL}; no difference "
-        f"larger than x if the whole interval lies within ± the margin of {compared.margin:g} points; else cannot tell."
+        f"Verdict: better or worse if the {INTERVAL} leaves out 0 and the corrected p is at most {LEVEL}; no "
+        f"difference larger than x if the whole interval lies within ± the margin of {compared.margin:g} points; else "
+        "cannot tell."
     )
     yield (
-        f"Detectable: the smallest true difference that these {noun}s find with 80 % power (t-test at {LEVEL}, two-sided, "
-        f"not corrected). Needed: the {noun}s that find a difference of the margin, or the observed one where that is "
-        f"larger, with 80 % power at {LEVEL}/{family}."
+        f"Detectable: the smallest true difference that these {noun}s find with 80 % power (t-test at {LEVEL}, "
+        f"two-sided, not corrected). Needed: the {noun}s that find a difference of the margin, or the observed one where "
+        f"that is larger, with 80 % power at {LEVEL}/{family}."
     )
 
 
@@ -114,16 +115,15 @@ def _resampled(compared: Compared) -> str:
     errors = f"{INTERVAL}: mean ± t times the standard error, {degrees.format(noun=compared.noun)}."
     if compared.over == "seeds":
         return (
-            f"{errors} Seeds are resampled, the items are taken as they are: the interval and p say what other seeds would "
-            "show on these items. The interval over seeds and items resamples both."
+            f"{errors} Seeds are resampled, the items are taken as they are: the interval and p say what other seeds "
+            "would show on these items. The interval over seeds and items resamples both."
         )
-    given = (
-        " Every item counts with its mean over its seeds, which are taken as they are." if compared.seeds > 1 else ""
-    )
+    taken = " Every item counts with its mean over its seeds, which are taken as they are."
+    given = taken if compared.seeds > 1 else ""
     if compared.noun == "cluster":
         return (
-            f"{errors} Clusters are resampled, each with all of its items: the interval and p say what other clusters would "
-            f"show, and items of one cluster may vary together.{given}"
+            f"{errors} Clusters are resampled, each with all of its items: the interval and p say what other clusters "
+            f"would show, and items of one cluster may vary together.{given}"
         )
     return f"{errors} Items are resampled: the interval and p say what other items of the same kind would show.{given}"
 

@@ -1,7 +1,7 @@
 """Render a report's sections as Markdown."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from balora.errors import printable
 from balora.report.records.report import Report
@@ -17,6 +17,14 @@ OPENING = re.compile(r"^(\d*)([.)](?=\s|$)|(?<!\d)[-+=:])")
 def draw(report: Report) -> str:
     """Return the whole report."""
     return "\n\n".join(_blocks(report)) + "\n"
+
+
+def draw_sections(title: str, opening: Sequence[str], shown: Iterable[Section]) -> str:
+    """Return a document of other sections than a report's: a title, paragraphs, and the sections."""
+    blocks = [f"# {escape(title)}", *map(paragraph, opening)]
+    for section in shown:
+        blocks += _section(section) if section.has_text else ()
+    return "\n\n".join(blocks) + "\n"
 
 
 def escape(content: str) -> str:

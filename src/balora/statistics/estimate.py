@@ -2,9 +2,10 @@
 
 The mean over T tasks counts each task once: D = Σ_t d̄_t/T. The standard error is that of Miller 2024 ("Adding Error
 Bars to Evals", arXiv:2411.00640: paired differences, clustered standard errors): U_c is the sum of the deviations from
-d̄_t within cluster c, and Var(d̄_t) = G/(G − 1)·Σ_c U_c²/n². With every item a cluster of its own this is the paired t-test's s²/n. The factor
-G/(G − 1), which the paper leaves out, is the usual small-sample correction; the interval takes Student's t with G − 1
-degrees of freedom, over several tasks with Welch's and Satterthwaite's.
+d̄_t within cluster c, and Var(d̄_t) = G/(G − 1)·Σ_c U_c²/n². With every item a cluster of its
+own this is the paired t-test's s²/n. The factor G/(G − 1), which the paper leaves out, is the usual small-sample
+correction; the interval takes Student's t with G − 1 degrees of freedom, over several tasks with Welch's and
+Satterthwaite's.
 """
 
 from collections.abc import Sequence

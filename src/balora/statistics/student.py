@@ -1,7 +1,7 @@
 """Compute tails and critical values of Student's t, central and noncentral, without scipy, whose import takes 0.6 s.
 
-T = (Z + δ)/S with Z normal and S = √(χ²_m/m) independent of it, so P(T > t) = E[Φ(δ − t·S)]. The mean over S is taken on
-the scale of log S, where its density is smooth, and falls off faster than exponentially on the right and as e^(m·u)
+T = (Z + δ)/S with Z normal and S = √(χ²_m/m) independent of it, so P(T > t) = E[Φ(δ − t·S)]. The mean over S is taken
+on the scale of log S, where its density is smooth, and falls off faster than exponentially on the right and as e^(m·u)
 on the left: there the trapezoid rule is exact to rounding with a few hundred points.
 """
 

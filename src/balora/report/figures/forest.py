@@ -29,27 +29,47 @@ class Line(NamedTuple):
     paired: Comparison
     joint: tuple[float, float] | None = None
     """The interval over blocks and test items together, where items were scored one by one."""
+    words: str = ""
+    """Its verdict in words, where they are not those of a study's report."""
+
+
+class Scale(NamedTuple):
+    """What the lines of a forest are differences in."""
+
+    label: str
+    unit: str
+    noun: str
+    """What the intervals are over: a seed, a block, an item."""
+    margin: float
+    """The smallest difference that matters, in the unit."""
+    higher_is_better: bool = True
 
 
 def forest(report: Report, measure: Measure, lines: Sequence[Line], table: Table) -> Figure | None:
     """Return the forest of ``lines`` in the unit of ``measure``; None where no line has a value."""
-    noun, margin = report.noun, measure.margin(report.margin)
+    margin = measure.margin(report.margin)
+    scale = Scale(measure.label, measure.unit, report.noun, margin, measure.higher_is_better)
+    return forest_on(scale, lines, table)
+
+
+def forest_on(scale: Scale, lines: Sequence[Line], table: Table) -> Figure | None:
+    """Return the forest of ``lines`` on a scale; None where no line has a value."""
     known = [line for line in lines if line.paired.mean is not None]
     if not known:
         return None
     labels, left_out = first([line.label for line in known], MOST, "lines")
-    rows = [_row(line, measure.unit, noun) for line in known[: len(labels)]]
+    rows = [_row(line, scale) for line in known[: len(labels)]]
     has_joint = any("joint_low" in row for row in rows)
     return Figure(
         name=table.name,
-        title=f"{measure.label}, {measure.unit}",
-        summary=_summary(measure, noun, known[: len(labels)]),
+        title=f"{scale.label}, {scale.unit}",
+        summary=_summary(scale, known[: len(labels)]),
         spec=full_spec(
             {
                 "width": WIDTH,
                 "height": {"step": STEP + LINE_STEP * max(row[LINES].count("\n", 0, SHOWN) + 1 for row in rows)},
                 "data": {"values": rows},
-                "layer": list(_layers(margin, has_joint, measure)),
+                "layer": list(_layers(scale, has_joint)),
             }
         ),
         table=table,
@@ -57,20 +77,24 @@ def forest(report: Report, measure: Measure, lines: Sequence[Line], table: Table
     )
 
 
-def _row(line: Line, unit: str, noun: str) -> Spec:
+def _row(line: Line, scale: Scale) -> Spec:
     paired = line.paired
     row: Spec = {
         LINES: wrapped(printable(line.label)),
         "mean": paired.mean,
         "tone": tone(paired.verdict),
-        "size": number(paired.mean, unit, sign=True),
-        "verdict": verdict(paired, unit, noun),
+        "size": number(paired.mean, scale.unit, sign=True),
+        "verdict": _verdict(line, scale),
     }
     if paired.low is not None:
         row |= {"low": paired.low, "high": paired.high}
     if line.joint is not None:
         row |= {"joint_low": line.joint[0], "joint_high": line.joint[1]}
     return row
+
+
+def _verdict(line: Line, scale: Scale) -> str:
+    return line.words or verdict(line.paired, scale.unit, scale.noun)
 
 
 def tone(found: Verdict) -> str:
@@ -90,9 +114,9 @@ def wrapped(label: str) -> str:
     return "\n".join(lines)
 
 
-def _layers(margin: float, has_joint: bool, measure: Measure) -> Iterator[Spec]:
-    better = "right" if measure.higher_is_better else "left"
-    title = f"difference, {measure.unit} (better to the {better})"
+def _layers(scale: Scale, has_joint: bool) -> Iterator[Spec]:
+    better = "right" if scale.higher_is_better else "left"
+    title = f"difference, {scale.unit} (better to the {better})"
     x = {"type": "quantitative", "axis": {"title": title, "tickCount": 6, "grid": True, "gridColor": GRID}}
     y = {
         "field": LINES,
@@ -101,7 +125,7 @@ def _layers(margin: float, has_joint: bool, measure: Measure) -> Iterator[Spec]:
         "axis": {"title": None, "labelExpr": rf"split(truncate(datum.label, {SHOWN}), '\n')", "grid": False},
     }
     yield {
-        "data": {"values": [{"low": -margin, "high": margin}]},
+        "data": {"values": [{"low": -scale.margin, "high": scale.margin}]},
         "mark": {"type": "rect", "color": BAND},
         "encoding": {"x": {"field": "low", **x}, "x2": {"field": "high"}},
     }
@@ -128,12 +152,12 @@ def _toned(unclear: str) -> Spec:
     return {"field": "tone", "type": "nominal", "legend": None, "scale": scale}
 
 
-def _summary(measure: Measure, noun: str, lines: Sequence[Line]) -> str:
+def _summary(scale: Scale, lines: Sequence[Line]) -> str:
     parts = []
     for line in lines[:8]:
         low, high = line.paired.low, line.paired.high
-        unit, size = measure.unit, number(line.paired.mean, measure.unit, True)
+        unit, size = scale.unit, number(line.paired.mean, scale.unit, True)
         interval = "" if low is None else f" ({number(low, unit, True)} to {number(high, unit, True)})"
-        parts.append(f"{line.label} {size}{interval}, {verdict(line.paired, unit, noun)}")
+        parts.append(f"{line.label} {size}{interval}, {_verdict(line, scale)}")
     more = f"; and {len(lines) - 8} more" if len(lines) > 8 else ""
-    return f"Differences in {measure.label} with {INTERVAL}s: {'; '.join(parts)}{more}."
+    return f"Differences in {scale.label} with {INTERVAL}s: {'; '.join(parts)}{more}."

@@ -1,18 +1,19 @@
 """Render a report's sections, with their figures, as one HTML page: no script, and nothing fetched."""
 
 from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from balora.errors import printable
-from balora.report.figures.all_figures import figures_by_section
+from balora.report.figures.all_figures import SectionFigures, figures_by_section
 from balora.report.figures.figure import Figure
 from balora.report.figures.render import svg
 from balora.report.page.inline import dark_style, inline
 from balora.report.records.dossier import Dossier
-from balora.report.tables.sections import facts, sections
+from balora.report.tables.sections import Section, facts, sections
 from balora.report.tables.table import Number, text
 
 if TYPE_CHECKING:
@@ -22,15 +23,52 @@ LIMIT = 5_000_000
 """Bytes that a page may have."""
 
 
+class Page(NamedTuple):
+    """What a page shows: texts as they are, tables and figures by section."""
+
+    study: str
+    """A line above the heading."""
+    question: str
+    """The heading."""
+    answer: str
+    facts: Sequence[str]
+    sections: Sequence[Section]
+    pictures: Mapping[str, SectionFigures]
+    """By the id of their section."""
+    versions: Mapping[str, str]
+    footer: str
+    every_row: str
+    """Where a cut table stands with all of its rows."""
+    every_number: str
+    """Where the numbers of a figure stand with all of their rows."""
+
+
 def draw(dossier: Dossier, refresh: int | None = None) -> str:
     """Return the whole page; ``refresh`` makes it load itself anew after so many seconds, while a study runs."""
+    report, pictures = dossier.report, figures_by_section(dossier)
+    page = Page(
+        report.study,
+        report.question,
+        report.answer,
+        facts(report),
+        list(sections(report)),
+        pictures,
+        report.versions,
+        footer="Rebuilt from the records of the runs by balora; `balora study report` draws it again.",
+        every_row="report.md",
+        every_number="the files of numbers (--format csv)",
+    )
+    return render(page, refresh)
+
+
+def render(page: Page, refresh: int | None = None) -> str:
+    """Return a page as one HTML file; ``refresh``: see :func:`draw`."""
     style = f"{_resource('styles.css')}@media screen and (prefers-color-scheme: dark) {{\n{dark_style()}\n}}\n"
-    pictures = figures_by_section(dossier)
     return _template().render(
-        report=dossier.report,
-        facts=facts(dossier.report),
-        sections=[one for one in sections(dossier.report) if one.has_text or one.id in pictures],
-        pictures=pictures,
+        page=page,
+        facts=page.facts,
+        sections=[one for one in page.sections if one.has_text or one.id in page.pictures],
+        pictures=page.pictures,
         style=style,
         style_hash=b64encode(sha256(style.encode()).digest()).decode(),
         refresh=refresh,
