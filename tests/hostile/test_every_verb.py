@@ -33,6 +33,8 @@ READ: dict[str, tuple[object, ...]] = {
     "study report": ("study", "report", PATH, "--all"),
     "study watch": ("study", "watch", PATH, "--once", "--page"),
     "study import": ("study", "import", PATH, "--output", "study.yaml"),
+    "compare": ("compare", "scores.csv", PATH, "--output", "out"),
+    "compare NAME=": ("compare", "two.csv", PATH),
 }
 WRITTEN: dict[str, tuple[object, ...]] = {
     "train --output": ("train", *TESTBED, "--output", PATH),
@@ -41,6 +43,7 @@ WRITTEN: dict[str, tuple[object, ...]] = {
     "evaluate --output": ("evaluate", "--model", "model", "--task", "cola", "--data", "data", "--output", PATH),
     "evaluate --harness --output": (*HARNESS, "--model", "model", "--output", PATH),
     "export --output": ("export", "run", "--output", PATH),
+    "compare --output": ("compare", "two.csv", "--output", PATH),
 }
 OTHERS: dict[str, tuple[object, ...]] = {
     "doctor": ("doctor", "--jsno"),
@@ -142,6 +145,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "model" / "config.json").write_text("{}")
     (tmp_path / "data").mkdir()
     (tmp_path / "plan.md").write_text("# Plan\n\nNo ablation here.\n")
+    (tmp_path / "scores.csv").write_text("item,score\n1,0\n2,1\n")
+    (tmp_path / "two.csv").write_text("item,system,score\n1,a,0\n2,a,1\n1,b,1\n2,b,1\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -56,8 +56,8 @@ def compare(
     """Compare systems that were scored on the same items: differences, intervals, exact tests, verdicts."""
     from balora.cli.output import json_text, print_json
     from balora.comparing.compared import compare_systems
+    from balora.comparing.comparison_words import document
     from balora.comparing.sources import read_table
-    from balora.comparing.wording import document
     from balora.folders import claim_output
 
     if output is not None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from balora.comparing.compared import Compared, PairResult
-from balora.comparing.wording import INTERVAL, answers, chance, facts, interval, methods, points
+from balora.comparing.comparison_words import INTERVAL, answers, chance, facts, interval, methods, points
 from balora.errors import printable
 
 

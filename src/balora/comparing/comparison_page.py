@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from balora.comparing.compared import Compared, PairResult, SystemMean
-from balora.comparing.wording import INTERVAL, answers, counted, facts, methods, verdict
+from balora.comparing.comparison_words import INTERVAL, answers, counted, facts, methods, verdict
 from balora.report.figures.all_figures import SectionFigures
 from balora.report.figures.figure import Figure
 from balora.report.figures.forest import Line, Scale, forest_on

@@ -68,6 +68,17 @@ def source_of(word: str) -> Source:
     return Source(name.strip(), Path(path).expanduser())
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        if not path.is_dir():
+            return False
+        next(path.iterdir(), None)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its name holds a zero byte"
+        raise InputError(f"{shown(str(path))}: cannot be read ({reason}): pass {KINDS}") from None
+    return True
+
+
 def _exists(word: str) -> bool:
     try:
         return Path(word).exists()
@@ -76,13 +87,8 @@ def _exists(word: str) -> bool:
 
 
 def _read(path: Path, metrics: Sequence[str]) -> list[SystemScores]:
-    try:
-        is_folder = path.is_dir()
-        if is_folder:
-            return _read_folder(path, metrics)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "its name holds a zero byte"
-        raise InputError(f"{shown(str(path))}: cannot be read ({reason}): pass {KINDS}") from None
+    if _is_folder(path):
+        return _read_folder(path, metrics)
     if path.name in ("run.json", "items.jsonl") and (path.parent / "run.json").is_file():
         return _read_folder(path.parent, metrics)
     if path.name == "study.json":
@@ -137,7 +143,7 @@ def _first_fields(path: Path) -> set[str]:
 def _named(read: Sequence[tuple[Source, list[SystemScores]]]) -> list[SystemScores]:
     """Return all systems under distinct names: as given, as their table calls them, or after their paths."""
     labels = _path_names([source.path for source, _ in read])
-    counts = Counter(one.name for source, systems in read for one in systems if len(systems) > 1 or not source.name)
+    counts = Counter(one.name for source, systems in read for one in systems if not source.name)
     found = []
     for (source, systems), label in zip(read, labels, strict=True):
         for one in systems:

@@ -82,6 +82,8 @@ def _error(sums: np.ndarray, sizes: np.ndarray, mean: float) -> float:
 
 def _degrees(parts: Sequence[tuple[float, int]]) -> float:
     """Return Welch's and Satterthwaite's degrees of freedom of a sum of variances; ``parts`` are (error, degrees)."""
+    if len(parts) == 1:
+        return parts[0][1]
     below = sum(part**4 / degrees for part, degrees in parts)
     return sum(part**2 for part, _ in parts) ** 2 / below if below else float(sum(degrees for _, degrees in parts))
 

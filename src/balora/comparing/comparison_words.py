@@ -104,8 +104,8 @@ def methods(compared: Compared) -> Iterator[str]:
     )
     yield (
         f"Detectable: the smallest true difference that these {noun}s find with 80 % power (t-test at {LEVEL}, "
-        f"two-sided, not corrected). Needed: the {noun}s that find a difference of the margin, or the observed one where "
-        f"that is larger, with 80 % power at {LEVEL}/{family}."
+        f"two-sided, not corrected). Needed: the {noun}s that find a difference of the margin, or the observed one "
+        f"where that is larger, with 80 % power at {LEVEL}/{family}."
     )
 
 
