@@ -11,7 +11,7 @@ from comparing_cases import log_folder, right_or_wrong, rows_of, write_csv
 sys.path.append(str(Path(__file__).resolve().parents[1] / "cli"))
 from running import run_balora
 
-HEAVY = {"torch", "transformers", "peft", "datasets", "sklearn", "scipy", "pandas", "pyarrow", "pydantic", "vl_convert"}
+HEAVY = {"torch", "transformers", "peft", "datasets", "sklearn", "scipy", "pandas", "pyarrow", "vl_convert", "yaml"}
 
 
 @pytest.fixture
