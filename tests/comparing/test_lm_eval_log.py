@@ -44,6 +44,17 @@ def test_metric_and_filter_are_chosen_by_their_names(tmp_path: Path) -> None:
         read_lm_eval_samples(path, ["exact_mach"])
 
 
+def test_a_task_that_is_not_read_needs_none_of_the_metrics(tmp_path: Path) -> None:
+    folder = log_folder(tmp_path / "out", {"boolq": [1.0, 0.0]})
+    write_log(folder / "a__model" / f"samples_gsm8k_{TIME}.jsonl", two_filters())
+    with pytest.raises(DataError, match="unknown metric 'acc'"):
+        read_lm_eval_samples(folder, ["acc"])
+    found = read_lm_eval_samples(folder, ["acc"], ["boolq"])
+    assert (found.metrics, found.notes) == ({"boolq": "acc"}, ())
+    with pytest.raises(DataError, match=r"unknown task 'bolq': did you mean 'boolq'\?"):
+        read_lm_eval_samples(folder, tasks=["bolq"])
+
+
 def test_the_newest_of_several_logs_counts_and_a_note_says_so(tmp_path: Path) -> None:
     folder = log_folder(tmp_path / "out", {"t": [0.0, 0.0]})
     later = TIME.replace("10-36", "11-02")

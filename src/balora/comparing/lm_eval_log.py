@@ -38,19 +38,20 @@ class Chosen(NamedTuple):
         return self.metric if self.filter == "none" else f"{self.metric},{self.filter}"
 
 
-def read_lm_eval_samples(path: Path, metrics: Sequence[str] = ()) -> SystemScores:
+def read_lm_eval_samples(path: Path, metrics: Sequence[str] = (), tasks: Sequence[str] = ()) -> SystemScores:
     """Return the scores in a file of samples, or in all files of samples in a folder (one model's).
 
     Args:
         path: the file, the folder that holds it beside `results_<time>.json`, or the `--output_path` above that folder.
         metrics: the metrics to take, each as `acc` or with its filter as `exact_match,flexible-extract`; a task is
             scored by the first that it has. Without them, by its own first metric and filter.
+        tasks: the tasks to read; all without any.
 
     Raises:
         DataError: it holds no samples, a line is torn, an item is there twice, or a score is no finite number.
-        InputError: a task has none of ``metrics``.
+            A task is not there, or has none of ``metrics``.
     """
-    logs, notes = _logs(path)
+    logs, notes = _logs(path, tasks)
     scores: dict[Key, ItemScore] = {}
     chosen: dict[str, Chosen] = {}
     for log in logs:
@@ -81,7 +82,7 @@ def _places(folder: Path) -> list[Path]:
     return [folder, *sorted(below for below in folder.iterdir() if below.is_dir())]
 
 
-def _logs(path: Path) -> tuple[list[Log], list[str]]:
+def _logs(path: Path, tasks: Sequence[str]) -> tuple[list[Log], list[str]]:
     """Return the newest log of every task at ``path``, in the order of their names, and what was passed over."""
     if path.is_file():
         return [_log(path)], []
@@ -93,6 +94,10 @@ def _logs(path: Path) -> tuple[list[Log], list[str]]:
     if not logs:
         raise DataError(f"{path}: holds results of lm-eval but no samples_….jsonl: {AGAIN}")
     newest = {log.task: log for log in sorted(logs, key=lambda log: log.time)}
+    for task in tasks:
+        if task not in newest:
+            raise DataError(f"{path}: {unknown_name('task', task, newest)}")
+    newest = {task: log for task, log in newest.items() if not tasks or task in tasks}
     counts = {task: sum(log.task == task for log in logs) for task in newest}
     notes = [
         f"{task}: {count} logs lie in {path}; the newest, {newest[task].path.name}, is compared"
