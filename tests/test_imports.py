@@ -11,7 +11,7 @@ HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "skle
 LIGHT = ("study", "statistics", "importing", "report", "cli", "judging", "objective/config", "adapters/config",
          "tasks/config", "tasks/catalogue", "tasks/testbed/config", "tasks/score_registry", "tasks/math_grading",
          "measures/config", "measures/measured", "training/spec", "training/record", "training/identity",
-         "training/tools", "harness/config", "harness/harness_record")  # fmt: skip
+         "training/tools", "harness/config", "harness/harness_record", "comparing")  # fmt: skip
 """Rooms and files that work on settings, plans, records and reports, and so need no model."""
 
 
