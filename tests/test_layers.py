@@ -48,7 +48,8 @@ MAY_IMPORT = {
     "report.page": GROUND | {"report.records", "report.tables", "report.figures"},
     "report.watch": GROUND | RUNS | {"study.store", "study.engine", "statistics"}
     | {"report.records", "report.tables", "report.page"},
-    "cli": GROUND | RUNS | {"sandbox", "diagnosis", "statistics", "study", "importing", "report", "harness", "comparing"},
+    "cli": GROUND | RUNS | {"sandbox", "diagnosis", "statistics", "study", "importing", "report", "harness"}
+    | {"comparing"},
 }  # fmt: skip
 """What each room, and each storey of a room that has storeys, may import besides itself. Naming another room allows all
 of its storeys; naming one's own (`report` in `report.figures`) allows the files that stand in none."""

@@ -10,12 +10,12 @@ import pytest
 
 sys.path += [str(Path(__file__).resolve().parents[1] / name) for name in ("study", "hostile")]  # stand-ins for runs
 import fakes
-from comparing_cases import log_folder, rows_of, write_csv, write_log
+from comparing_cases import log_folder, rows_of, sample, write_csv, write_log
 from sealed_study import carry_on, plan_of
 
 from balora.comparing.compared import compare_systems
 from balora.comparing.score_table import Key, SystemScores
-from balora.comparing.sources import read_table, source_of
+from balora.comparing.sources import read_path, read_table, source_of
 from balora.errors import InputError
 from balora.progress import OnProgress
 from balora.report.records.dossier import read_dossier
@@ -138,6 +138,34 @@ def test_runs_on_other_items_or_edited_ones_are_refused(tmp_path: Path) -> None:
     items.write_text(items.read_text().replace('"correct": true', '"correct": false'))
     with pytest.raises(InputError, match="was edited or damaged"):
         read_table([str(a), str(b)])
+
+
+def test_items_of_an_evaluation_with_lm_eval_pair_with_its_own_log(tmp_path: Path) -> None:
+    scores = [1.0, 0.0, 1.0]
+    log = log_folder(tmp_path / "log", {"gsm8k": scores}, "exact_match")
+    samples = [sample(i, {"exact_match": x}) for i, x in enumerate(scores)]
+    items = [
+        {
+            "task": "gsm8k",
+            "index": i,
+            "correct": x == 1,
+            "answer": "x",
+            "metrics": {"exact_match,none": x, "f1,none": 0.5},
+        }
+        | {name: samples[i][name] for name in ("doc_hash", "prompt_hash", "target_hash")}
+        for i, x in enumerate(scores)
+    ]
+    folder = tmp_path / "evaluated"
+    write_log(folder / "items.jsonl", items)
+    stated = {"metric": "exact_match,none", "higher_is_better": {"exact_match": True, "f1": False}}
+    (folder / "scores.json").write_text(json.dumps({"tasks": {"gsm8k": stated}}))
+    table = read_table([str(log), str(folder)])
+    assert table.systems[0].scores == table.systems[1].scores
+    assert table.systems[1].metrics == {"gsm8k": "exact_match"}
+    assert table.systems[1].higher_is_better is True
+    compare_systems(table)
+    (by_f1,) = read_path(folder, ["f1"])
+    assert (scores_of(by_f1), by_f1.metrics, by_f1.higher_is_better) == ([0.5] * 3, {"gsm8k": "f1"}, False)
 
 
 def test_a_failed_run_has_no_scores(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from balora.comparing.score_table import ItemScore, Key, ScoreTable, SystemScores, described
 from balora.errors import InputError, shown
 
+OURS = {"correct", "score"}
+"""What our items call whatever the task is scored by."""
 FEW = 3
 """Items that a complaint names."""
 CONTENT = (
@@ -86,17 +88,13 @@ def _check_keys(first: SystemScores, other: SystemScores) -> None:
 
 def _check_metrics(first: SystemScores, other: SystemScores) -> None:
     for task, metric in first.metrics.items():
-        if task in other.metrics and _last(other.metrics[task]) != _last(metric):
+        theirs = other.metrics.get(task, metric)
+        if theirs != metric and not OURS & {metric, theirs}:
             place = f" in task {shown(task)}" if task else ""
             raise InputError(
                 f"{shown(first.name)} is scored by {shown(metric)} and {shown(other.name)} by "
                 f"{shown(other.metrics[task])}{place}: choose one score of both with --metric"
             )
-
-
-def _last(metric: str) -> str:
-    """Return the metric's name; `correct` and `score` are what our items call whatever the task is scored by."""
-    return "" if metric in ("correct", "score") else metric
 
 
 def _other_content(a: ItemScore, b: ItemScore) -> bool:

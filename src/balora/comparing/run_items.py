@@ -1,4 +1,4 @@
-"""Read the item scores of one run of balora: `run.json` with `items.jsonl`, or a folder of items alone."""
+"""Read the item scores of a run (`run.json` with `items.jsonl`) or of an evaluation with lm-eval (`scores.json`)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,17 +8,17 @@ from typing import Any
 from balora.comparing.score_table import ItemScore, Key, SystemScores, collected, finite
 from balora.errors import DataError, InputError, shown, unknown_name
 from balora.regular_files import RECORD_BYTES, read_regular_text
-from balora.training.record import RunRecord, read_beside, read_record
+from balora.training.record import read_beside, read_record
 
-ITEMS = "items.jsonl"
+ITEMS, EVALUATION = "items.jsonl", "scores.json"
 USUAL = ("score", "correct")
 """The fields of an item that hold its score; the first that it has counts."""
-CONTENT = ("doc_hash", "answer", "label")
+CONTENT = ("answer", "label")
 """The fields by which two items are known to be the same one; the first that an item has counts."""
-NO_SCORES = ("index", "label", "prediction")
+NO_SCORES = ("index", "label", "prediction", "answer")
 
 
-def read_run(folder: Path, metrics: Sequence[str] = ()) -> SystemScores:
+def read_run(folder: Path, metrics: Sequence[str] = (), tasks: Sequence[str] = ()) -> SystemScores:
     """Return the scores of the run in ``folder``, or of the items that lie there without a record.
 
     Raises:
@@ -26,24 +26,28 @@ def read_run(folder: Path, metrics: Sequence[str] = ()) -> SystemScores:
     """
     record = read_record(folder)
     if record is None:
-        return read_items(folder / ITEMS, metrics)
+        return read_items(folder / ITEMS, metrics, tasks)
     if record.status != "ok":
         reason = f" ({record.error.kind}: {record.error.message})" if record.error else ""
         raise InputError(f"{folder}: its run {record.status}{reason}, so it has no scores: run it again")
-    return _system(folder, record, read_beside(record, folder, ITEMS), metrics)
+    task, text = record.spec.task, read_beside(record, folder, ITEMS)
+    scores, fields = item_scores(text, folder / ITEMS, task, metrics=metrics)
+    notes = () if record.correct else (share_note(task, record.metrics),)
+    return SystemScores(str(folder), str(folder), scores, fields, True, notes)
 
 
 def item_scores(
-    text: str, place: Path, task: str, seed: str = "", metrics: Sequence[str] = ()
+    text: str, place: Path, task: str, seed: str = "", metrics: Sequence[str] = (), tasks: Sequence[str] = ()
 ) -> tuple[dict[Key, ItemScore], dict[str, str]]:
     """Return the scores in the text of `items.jsonl` and, by task, the field that holds them.
 
     Args:
-        text: one JSON object a line with `index`, a score, and perhaps `task`, `cluster` and `content`.
+        text: one JSON object a line with `index`, a score, and perhaps `task` and `cluster`.
         place: the file, for complaints.
         task: of items that name none.
         seed: of the run.
-        metrics: the fields to take; without them `score` or `correct`.
+        metrics: the fields to take, or metrics of lm-eval; without them `score` or `correct`.
+        tasks: the tasks to take; all without any.
 
     Raises:
         DataError: a line is torn, an item is there twice or has no score.
@@ -54,17 +58,23 @@ def item_scores(
         if line.strip():
             where = f"{place}:{number}"
             item = _item(where, line)
-            name = _field(where, item, metrics)
             key = Key(str(item.get("task", task)), str(item["index"]), seed)
-            fields.setdefault(key.task, name)
-            pairs.append((f"{place.name}:{number}", key, _score(where, item, name)))
+            if tasks and key.task not in tasks:
+                continue
+            values = _values(item)
+            name = fields.get(key.task) or fields.setdefault(key.task, _field(where, values, metrics))
+            pairs.append((f"{place.name}:{number}", key, _score(where, item, values, name)))
+    if not pairs and tasks:
+        raise DataError(
+            f"{place}: holds no item of {' or '.join(map(shown, tasks))}: leave --task out to see its tasks"
+        )
     if not pairs:
         raise DataError(f"{place}: holds no item: run it again")
     return collected(pairs, str(place)), fields
 
 
-def read_items(path: Path, metrics: Sequence[str] = ()) -> SystemScores:
-    """Return the scores in a file of items that lies there without a record, as `balora evaluate` writes it.
+def read_items(path: Path, metrics: Sequence[str] = (), tasks: Sequence[str] = ()) -> SystemScores:
+    """Return the scores in a file of items without a run's record, as `balora evaluate --harness lm-eval` writes it.
 
     Raises:
         DataError: it cannot be read, a line is torn, an item is there twice or has no score.
@@ -73,16 +83,34 @@ def read_items(path: Path, metrics: Sequence[str] = ()) -> SystemScores:
         text = read_regular_text(path, RECORD_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
-    scores, fields = item_scores(text, path, "", metrics=metrics)
+    scores, fields = item_scores(text, path, "", metrics=metrics, tasks=tasks)
+    stated = _stated(path.with_name(EVALUATION))
+    labels = {task: _label(name, stated.get(task, {})) for task, name in fields.items()}
+    directions = {_direction(label, stated.get(task, {})) for task, label in labels.items()}
     place = str(path.parent if path.name == ITEMS else path)
-    return SystemScores(place, place, scores, fields)
+    return SystemScores(place, place, scores, labels, directions.pop() if len(directions) == 1 else None)
 
 
-def _system(folder: Path, record: RunRecord, text: str, metrics: Sequence[str]) -> SystemScores:
-    task = record.spec.task
-    scores, fields = item_scores(text, folder / ITEMS, task, metrics=metrics)
-    notes = () if record.correct else (share_note(task, record.metrics),)
-    return SystemScores(str(folder), str(folder), scores, fields, True, notes)
+def _stated(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what the record of an evaluation with lm-eval states about each task; nothing where there is none."""
+    try:
+        content = json.loads(read_regular_text(path, RECORD_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    tasks = content.get("tasks") if isinstance(content, dict) else None
+    return {task: one for task, one in tasks.items() if isinstance(one, dict)} if isinstance(tasks, dict) else {}
+
+
+def _label(name: str, stated: Mapping[str, Any]) -> str:
+    """Return the metric that the field ``name`` holds, as lm-eval calls it where the record says so."""
+    metric = stated.get("metric")
+    return metric.removesuffix(",none") if name in USUAL and isinstance(metric, str) else name
+
+
+def _direction(label: str, stated: Mapping[str, Any]) -> bool | None:
+    known = stated.get("higher_is_better")
+    found = known.get(label.partition(",")[0]) if isinstance(known, dict) else None
+    return found if isinstance(found, bool) else None
 
 
 def share_note(task: str, metrics: Mapping[str, float]) -> str:
@@ -101,6 +129,16 @@ def _item(where: str, line: str) -> dict[str, Any]:
     return item
 
 
+def _values(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an item together with lm-eval's metrics, by name with and without their filter."""
+    metrics = item.get("metrics")
+    named = (
+        {str(name).removesuffix(",none"): value for name, value in metrics.items()} if isinstance(metrics, dict) else {}
+    )
+    first = {name.partition(",")[0]: value for name, value in reversed(named.items())}
+    return {**first, **named, **item}
+
+
 def _field(where: str, item: Mapping[str, Any], metrics: Sequence[str]) -> str:
     there = [name for name, value in item.items() if finite(value) is not None and name not in NO_SCORES]
     for wanted in metrics or USUAL:
@@ -111,11 +149,14 @@ def _field(where: str, item: Mapping[str, Any], metrics: Sequence[str]) -> str:
     raise DataError(f"{where}: the item has no finite 'score' or 'correct' (it has {', '.join(map(shown, item))})")
 
 
-def _score(where: str, item: Mapping[str, Any], name: str) -> ItemScore:
-    value = finite(item.get(name))
+def _score(where: str, item: Mapping[str, Any], values: Mapping[str, Any], name: str) -> ItemScore:
+    value = finite(values.get(name))
     if value is None:
         raise DataError(
-            f"{where}: {name} is {shown(item.get(name))}, not a finite number: leave the item out everywhere"
+            f"{where}: {name} is {shown(values.get(name))}, not a finite number: leave the item out everywhere"
         )
+    cluster, prompt = str(item.get("cluster", "")), str(item.get("prompt_hash", ""))
+    if "doc_hash" in item:
+        return ItemScore(value, cluster, ("document", f"{item['doc_hash']}{item.get('target_hash', '')}"), prompt)
     content = next(((kind, str(item[kind])) for kind in CONTENT if kind in item), ("", ""))
-    return ItemScore(value, str(item.get("cluster", "")), content)
+    return ItemScore(value, cluster, content, prompt)

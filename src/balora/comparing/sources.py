@@ -47,7 +47,7 @@ def read_table(
     if twice:
         raise InputError(f"{twice[0]}: was given twice: a system is compared with another one")
     with _no_collection():
-        read = [(source, _read(source.path, metrics, tasks)) for source in sources]
+        read = [(source, read_path(source.path, metrics, tasks)) for source in sources]
     systems = [_only(one, tasks) for one in _named(read)]
     if len(systems) < 2:
         raise InputError(
@@ -101,7 +101,8 @@ def _exists(word: str) -> bool:
         return False
 
 
-def _read(path: Path, metrics: Sequence[str], tasks: Sequence[str]) -> list[SystemScores]:
+def read_path(path: Path, metrics: Sequence[str] = (), tasks: Sequence[str] = ()) -> list[SystemScores]:
+    """Return the systems at ``path``, whatever kind of scores it holds; raises what the readers do."""
     if _is_folder(path):
         return _read_folder(path, metrics, tasks)
     if path.name in ("run.json", "items.jsonl") and (path.parent / "run.json").is_file():
@@ -111,7 +112,7 @@ def _read(path: Path, metrics: Sequence[str], tasks: Sequence[str]) -> list[Syst
     if path.suffix.lower() == ".json" and path.name.startswith("results_"):
         raise DataError(f"{path}: holds the averages of lm-eval, not the scores of items: pass its folder, which holds "
                         "samples_….jsonl if lm-eval ran with --log_samples")  # fmt: skip
-    return _read_file(path, metrics)
+    return _read_file(path, metrics, tasks)
 
 
 def _read_folder(path: Path, metrics: Sequence[str], tasks: Sequence[str]) -> list[SystemScores]:
@@ -122,13 +123,13 @@ def _read_folder(path: Path, metrics: Sequence[str], tasks: Sequence[str]) -> li
     if (path / "run.json").exists() or (path / "items.jsonl").exists():
         from balora.comparing.run_items import read_run
 
-        return [read_run(path, metrics)]
+        return [read_run(path, metrics, tasks)]
     if is_lm_eval_folder(path):
         return [read_lm_eval_samples(path, metrics, tasks)]
     raise InputError(f"{path}: the folder holds no scores that are known: pass {KINDS}")
 
 
-def _read_file(path: Path, metrics: Sequence[str]) -> list[SystemScores]:
+def _read_file(path: Path, metrics: Sequence[str], tasks: Sequence[str]) -> list[SystemScores]:
     from balora.comparing.score_file import FORMATS, read_score_file
 
     if path.suffix.lower() not in FORMATS:
@@ -136,11 +137,11 @@ def _read_file(path: Path, metrics: Sequence[str]) -> list[SystemScores]:
         raise InputError(f"{shown(str(path))}: {kind}: pass {KINDS}")
     fields = _first_fields(path) if path.suffix.lower() == ".jsonl" else set()
     if {"doc_id", "filter"} <= fields:
-        return [read_lm_eval_samples(path, metrics)]
+        return [read_lm_eval_samples(path, metrics, tasks)]
     if "index" in fields and "item" not in fields:
         from balora.comparing.run_items import read_items
 
-        return [read_items(path, metrics)]
+        return [read_items(path, metrics, tasks)]
     return read_score_file(path, metrics)
 
 
