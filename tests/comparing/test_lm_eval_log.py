@@ -44,6 +44,13 @@ def test_metric_and_filter_are_chosen_by_their_names(tmp_path: Path) -> None:
         read_lm_eval_samples(path, ["exact_mach"])
 
 
+def test_one_note_speaks_of_all_tasks_that_it_is_true_of(tmp_path: Path) -> None:
+    for task in "abcde":
+        write_log(tmp_path / f"samples_{task}_{TIME}.jsonl", [sample(0, {"acc": 1.0, "acc_norm": 0.0})])
+    found = read_lm_eval_samples(tmp_path)
+    assert found.notes == ("a, b, c and 2 more tasks: compared by acc; the log also holds acc_norm",)
+
+
 def test_a_task_that_is_not_read_needs_none_of_the_metrics(tmp_path: Path) -> None:
     folder = log_folder(tmp_path / "out", {"boolq": [1.0, 0.0]})
     write_log(folder / "a__model" / f"samples_gsm8k_{TIME}.jsonl", two_filters())

@@ -94,12 +94,11 @@ class _Rows:
     """The scores of all systems as arrays, in points of 100: one column a system, one row a key."""
 
     keys: list[Key]
+    places: dict[str, list[int]]
+    """Of every task the numbers of its rows."""
     points: dict[str, np.ndarray]
     clusters: np.ndarray | None
     """Number of each row's cluster, from 0 on in each task."""
-
-    def of(self, task: str) -> list[int]:
-        return [place for place, key in enumerate(self.keys) if key.task == task]
 
 
 def compare_systems(
@@ -188,36 +187,41 @@ def _averaged(system: SystemScores) -> SystemScores:
 
 def _rows(table: ScoreTable, bounds: Range) -> _Rows:
     keys = list(table.systems[0].scores)
+    places: dict[str, list[int]] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key.task, []).append(place)
     points = {
         one.name: (np.array([one.scores[key].score for key in keys]) - bounds.low) * bounds.factor
         for one in table.systems
     }
     if not table.clustered:
-        return _Rows(keys, points, None)
+        return _Rows(keys, places, points, None)
     numbers: dict[str, dict[str, int]] = {}
     clusters = []
     for key in keys:
         known = numbers.setdefault(key.task, {})
         clusters.append(known.setdefault(table.systems[0].scores[key].cluster, len(known)))
-    return _Rows(keys, points, np.array(clusters))
+    return _Rows(keys, places, points, np.array(clusters))
 
 
 def _differences(rows: _Rows, tasks: Sequence[str], system: str, against: str) -> dict[str, np.ndarray]:
-    return {task: (rows.points[system] - rows.points[against])[rows.of(task)] for task in tasks}
+    return {task: (rows.points[system] - rows.points[against])[rows.places[task]] for task in tasks}
 
 
 def _estimate(rows: _Rows, tasks: Sequence[str], system: str, against: str, over: Over) -> Estimate:
     found = _differences(rows, tasks, system, against)
     if over == "seeds":
         return estimate([np.array(list(_by_seed(rows, found).values()))])
-    return estimate(list(found.values()), None if rows.clusters is None else [rows.clusters[rows.of(t)] for t in tasks])
+    return estimate(
+        list(found.values()), None if rows.clusters is None else [rows.clusters[rows.places[t]] for t in tasks]
+    )
 
 
 def _by_seed(rows: _Rows, differences: dict[str, np.ndarray]) -> dict[str, float]:
     """Return the mean over the tasks of each seed."""
     means: dict[str, list[float]] = {}
     for task, values in differences.items():
-        seeds = np.array([rows.keys[place].seed for place in rows.of(task)])
+        seeds = np.array([rows.keys[place].seed for place in rows.places[task]])
         for seed in dict.fromkeys(seeds.tolist()):
             means.setdefault(seed, []).append(float(values[seeds == seed].mean()))
     for seed, found in means.items():
@@ -265,7 +269,7 @@ def _joint(rows: _Rows, differences: dict[str, np.ndarray]) -> tuple[float, floa
 
 def _grid(rows: _Rows, task: str, values: np.ndarray) -> np.ndarray | None:
     """Return differences of one task as seeds × items; the items of a cluster become one."""
-    places = rows.of(task)
+    places = rows.places[task]
     seeds = {seed: i for i, seed in enumerate(dict.fromkeys(rows.keys[place].seed for place in places))}
     items = {item: i for i, item in enumerate(dict.fromkeys(rows.keys[place].item for place in places))}
     if len(places) != len(seeds) * len(items):
@@ -283,12 +287,12 @@ def _grid(rows: _Rows, task: str, values: np.ndarray) -> np.ndarray | None:
 
 
 def _mean(rows: _Rows, system: SystemScores, tasks: Sequence[str]) -> SystemMean:
-    means = {task: float(rows.points[system.name][rows.of(task)].mean()) for task in tasks}
+    means = {task: float(rows.points[system.name][rows.places[task]].mean()) for task in tasks}
     return SystemMean(system.name, system.source, sum(means.values()) / len(means), means)
 
 
 def _facts(rows: _Rows, task: str, metric: str) -> TaskFacts:
-    places = rows.of(task)
+    places = rows.places[task]
     items = len({rows.keys[place].item for place in places})
     clusters = None if rows.clusters is None else len(set(rows.clusters[places].tolist()))
     return TaskFacts(task, metric, items, clusters)

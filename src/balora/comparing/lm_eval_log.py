@@ -14,6 +14,8 @@ from balora.regular_files import RECORD_BYTES, open_regular, read_regular
 NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?)\.jsonl")
 HEAD, TAIL = b'{"doc_id": ', b', "filter": '
 AGAIN = "run lm-eval again with --log_samples"
+FEW = 3
+"""Tasks that a note names."""
 LONGEST_LINE = 64 * 2**20
 """Most bytes of one sample."""
 
@@ -54,6 +56,7 @@ def read_lm_eval_samples(path: Path, metrics: Sequence[str] = (), tasks: Sequenc
     logs, notes = _logs(path, tasks)
     scores: dict[Key, ItemScore] = {}
     chosen: dict[str, Chosen] = {}
+    also: dict[tuple[str, str], list[str]] = {}
     for log in logs:
         samples = list(_samples(log.path))
         chosen[log.task] = one = _choice(log, samples, metrics)
@@ -61,12 +64,20 @@ def read_lm_eval_samples(path: Path, metrics: Sequence[str] = (), tasks: Sequenc
         scores |= collected(
             [(where, *_scored(where, log.task, sample, one.metric)) for where, sample in rows], str(path)
         )
-        others = [label for label in _all_labels(samples) if label != one]
+        others = ", ".join(label.label for label in _all_labels(samples) if label != one)
         if others:
-            also = ", ".join(other.label for other in others)
-            notes.append(f"{log.task or path.name}: compared by {one.label}; the log also holds {also}")
+            also.setdefault((one.label, others), []).append(log.task or path.name)
+    notes += [
+        f"{_few(tasks_of)}: compared by {label}; the log also holds {others}"
+        for (label, others), tasks_of in also.items()
+    ]
     labels = {task: one.label for task, one in chosen.items()}
     return SystemScores(str(path), str(path), scores, labels, _direction(logs, chosen), tuple(notes))
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - FEW:,} more tasks" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
 
 
 def is_lm_eval_folder(folder: Path) -> bool:
