@@ -11,6 +11,7 @@ from comparing_cases import log_folder, right_or_wrong, rows_of, write_csv
 from balora.comparing.compared import Compared, compare_systems
 from balora.comparing.comparison_words import document
 from balora.comparing.sources import read_table
+from balora.errors import InputError
 from balora.statistics import Verdict, joint_interval, sign_flip_p, t_interval
 
 
@@ -129,6 +130,27 @@ def test_seeds_are_resampled_as_a_studys_blocks_are(tmp_path: Path) -> None:
     assert (one.paired.low, one.paired.high) == pytest.approx(t_interval(means.tolist()))
     assert one.paired.p == pytest.approx(sign_flip_p(means.tolist()))
     assert one.joint == pytest.approx(joint_interval(means.tolist(), [differences / 100], 1))
+
+
+def test_a_seed_counts_with_the_mean_over_its_tasks(tmp_path: Path) -> None:
+    generator = np.random.default_rng(8)
+    sizes = {"small": 10, "large": 30}
+    scores = {task: (generator.random((2, 4, n)) < 0.5).astype(float) for task, n in sizes.items()}
+    rows = [
+        {"task": task, "item": i, "system": name, "score": scores[task][s, seed, i], "seed": seed}
+        for task, n in sizes.items()
+        for s, name in enumerate(("base", "ours"))
+        for seed in range(4)
+        for i in range(n)
+    ]
+    one = compared(write_csv(tmp_path / "s.csv", rows)).results[0]
+    by_task = [100 * (found[1] - found[0]) for found in scores.values()]
+    means = ((by_task[0].mean(axis=1) + by_task[1].mean(axis=1)) / 2).tolist()
+    assert (one.paired.low, one.paired.high) == pytest.approx(t_interval(means))
+    assert one.joint == pytest.approx(joint_interval(means, [found / 100 for found in by_task], 2))
+    wanting = [row for row in rows if (row["task"], row["seed"]) != ("large", 3)]
+    with pytest.raises(InputError, match="seed '3' has scores of 1 of 2 tasks: score it on all of them, leave it out"):
+        compared(write_csv(tmp_path / "s.csv", wanting))
 
 
 def test_over_items_each_item_counts_with_its_mean_over_seeds(tmp_path: Path) -> None:
