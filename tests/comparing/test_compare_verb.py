@@ -60,8 +60,9 @@ def test_several_systems_and_seeds_on_a_terminal(tmp_path: Path) -> None:
         for seed in range(6)
         for row in rows_of(dict(zip("abc", (x[seed:] + x[:seed] for x in scores), strict=True)))
     ]
-    ended = run_balora("compare", write_csv(tmp_path / "s.csv", rows), "--all-pairs")
+    ended = run_balora("compare", write_csv(tmp_path / "s.csv", rows), "--all-pairs", "--output", tmp_path / "out")
     assert ended.code == 0
+    assert (tmp_path / "out" / "compare.md").read_text().startswith("# Which of 3 systems is better than another?\n")
     assert [line.split(":")[0] for line in ended.out.splitlines()[:3]] == [
         "b compared with a", "c compared with a", "c compared with b"
     ]  # fmt: skip

@@ -46,6 +46,8 @@ def _question(compared: Compared) -> str:
     first, *others = (one.name for one in compared.systems)
     if len(others) == 1:
         return f"Is {others[0]} better than {first}?"
+    if len({one.against for one in compared.results}) > 1:
+        return f"Which of {len(others) + 1} systems is better than another?"
     return f"Which of {len(others)} systems is better than {first}?"
 
 
