@@ -56,7 +56,7 @@ MUTANTS = {
     ],
     ("comparing/lm_eval_log.py", "comparing/test_lm_eval_log.py"): [
         ("two-samples-in-a-line", "line.startswith(HEAD) and line.count(HEAD) == 1 and line.count(TAIL) == 1", "line.startswith(HEAD)"),
-        ("every-filter", 'if sample["filter"] == one.filter]', "]"),
+        ("every-filter", 'if str(sample["filter"]) == one.filter]', "]"),
         ("oldest-log", "sorted(logs, key=lambda log: log.time)}", "sorted(logs, key=lambda log: log.time, reverse=True)}"),
     ],
     ("comparing/score_table.py", "comparing/test_compare_refusals.py"): [

@@ -60,7 +60,7 @@ def read_lm_eval_samples(path: Path, metrics: Sequence[str] = (), tasks: Sequenc
     for log in logs:
         samples = list(_samples(log.path))
         chosen[log.task] = one = _choice(log, samples, metrics)
-        rows = [(where, sample) for where, sample in samples if sample["filter"] == one.filter]
+        rows = [(where, sample) for where, sample in samples if str(sample["filter"]) == one.filter]
         scores |= collected(
             [(where, *_scored(where, log.task, sample, one.metric)) for where, sample in rows], str(path)
         )
