@@ -29,7 +29,7 @@ MUTANTS = {
     ],
     ("comparing/compared.py", "comparing/test_compare_oracles.py"): [
         ("sides-swapped", "(rows.points[system] - rows.points[against])", "(rows.points[against] - rows.points[system])"),
-        ("clusters-forgotten", "None if rows.clusters is None else [rows.clusters[rows.places[t]] for t in tasks])", "None)"),
+        ("clusters-forgotten", "None if rows.clusters is None else [rows.clusters[rows.places[t]] for t in tasks]", "None"),
         ("always-all-pairs", "pairs = pairs if all_pairs else", "pairs = pairs if True else"),
         ("seeds-as-items", 'over or ("seeds" if len(seeds) > 1 else "items")', 'over or "items"'),
         ("seed-of-first-task", "return {seed: sum(found) / len(found) for seed, found in means.items()}", "return {seed: found[0] for seed, found in means.items()}"),

@@ -20,7 +20,7 @@ from balora.errors import InputError
 from balora.progress import OnProgress
 from balora.report.records.dossier import read_dossier
 from balora.study.plan.suites import Tasks
-from balora.training.record import RunRecord, packed_rows, write_record
+from balora.training.record import RunRecord, TaskScore, packed_rows, write_record
 from balora.training.spec import RunSpec, resolve
 
 TWO = {"base": [0.0, 1.0, 1.0], "ours": [1.0, 1.0, 1.0]}
@@ -127,6 +127,25 @@ def test_two_runs_are_compared_by_their_items(tmp_path: Path) -> None:
     (b / "run.json").unlink()
     table = read_table([str(a / "items.jsonl"), str(b)])
     assert scores_of(table.systems[1]) == [1, 1, 0, 1]
+
+
+def test_a_run_that_is_scored_on_several_tasks_has_them_all(tmp_path: Path) -> None:
+    folders = []
+    for name, right in (("a", [True, False]), ("b", [True, True])):
+        folder = tmp_path / name
+        items = [{"task": task, "index": i, "answer": "1", "correct": x} for task in ("gsm8k", "math")
+                 for i, x in enumerate(right)]  # fmt: skip
+        write_log(folder / "items.jsonl", items)
+        both = resolve({"method": "lora", "task": "gsm8k", "model": "m", "score": ["gsm8k", "math"]})
+        packed = packed_rows(right)
+        other = TaskScore(score=50.0, rows=2, correct=packed)
+        write_record(fakes.record_of(both, rows=2, correct=packed, others={"math": other}), folder)
+        folders.append(str(folder))
+    table = read_table(folders)
+    assert table.tasks == ["gsm8k", "math"]
+    assert scores_of(table.systems[0]) == [1, 0, 1, 0]
+    assert read_table(folders, tasks=["math"]).tasks == ["math"]
+    assert table.notes == ()
 
 
 def test_runs_on_other_items_or_edited_ones_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from balora.comparing.score_table import ItemScore, Key, SystemScores, collected, finite
 from balora.errors import DataError, InputError, shown, unknown_name
 from balora.regular_files import RECORD_BYTES, read_regular_text
-from balora.training.record import read_beside, read_record
+from balora.training.record import RunRecord, read_beside, read_record
 
 ITEMS, EVALUATION = "items.jsonl", "scores.json"
 USUAL = ("score", "correct")
@@ -30,9 +30,9 @@ def read_run(folder: Path, metrics: Sequence[str] = (), tasks: Sequence[str] = (
     if record.status != "ok":
         reason = f" ({record.error.kind}: {record.error.message})" if record.error else ""
         raise InputError(f"{folder}: its run {record.status}{reason}, so it has no scores: run it again")
-    task, text = record.spec.task, read_beside(record, folder, ITEMS)
-    scores, fields = item_scores(text, folder / ITEMS, task, metrics=metrics)
-    notes = () if record.correct else (share_note(task, record.metrics),)
+    text, first = read_beside(record, folder, ITEMS), record.spec.scored[0]
+    scores, fields = item_scores(text, folder / ITEMS, first, metrics=metrics, tasks=tasks)
+    notes = tuple(share_note(task, record.of_task(task)) for task in fields if not record.of_task(task).correct)
     return SystemScores(str(folder), str(folder), scores, fields, True, notes)
 
 
@@ -113,10 +113,10 @@ def _direction(label: str, stated: Mapping[str, Any]) -> bool | None:
     return found if isinstance(found, bool) else None
 
 
-def share_note(task: str, metrics: Mapping[str, float]) -> str:
-    """Return a note for a task whose own score has no value for a single item."""
-    names = ", ".join(metrics) or "its score"
-    return f"{task}: {names} of the whole task cannot be split by items, so the scores of single items are compared"
+def share_note(task: str, record: RunRecord) -> str:
+    """Return a note for a task whose own score is no share of right items."""
+    names = ", ".join(record.metrics) or "its score"
+    return f"{task}: its score ({names}) is no share of right items; the scores of single items are compared"
 
 
 def _item(where: str, line: str) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def _read_folder(path: Path, metrics: Sequence[str], tasks: Sequence[str]) -> li
     if (path / "study.json").exists():
         from balora.comparing.study_arms import read_study_arms
 
-        return read_study_arms(path, metrics)
+        return read_study_arms(path, metrics, tasks)
     if (path / "run.json").exists() or (path / "items.jsonl").exists():
         from balora.comparing.run_items import read_run
 
