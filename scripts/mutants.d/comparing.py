@@ -61,6 +61,8 @@ MUTANTS = {
     ],
     ("comparing/score_table.py", "comparing/test_compare_refusals.py"): [
         ("the-last-score-counts", "if len(found) < len(pairs):", "if False:"),
+    ],
+    ("comparing/score_table.py", "comparing/test_lm_eval_log.py"): [
         ("nan-passes", "return number if number - number == 0 else None", "return number"),
     ],
     ("comparing/study_arms.py", "comparing/test_score_sources.py"): [
