@@ -248,3 +248,17 @@ def test_a_study_without_a_finished_seed_is_refused(study: Path, tmp_path: Path)
     (copy / "runs").mkdir()
     with pytest.raises(InputError, match="no seed has a finished run of every arm and task: finish it with `balora st"):
         read_table([str(copy)])
+
+
+def test_grades_count_as_shares_and_math_verify_before_exact_match(tmp_path: Path) -> None:
+    for name, grade, verified in (("one", 7.5, True), ("two", 1, False)):
+        (tmp_path / name).mkdir()
+        items = [
+            {"task": "mt_bench", "index": 0, "score": grade, "ratings": [grade]},
+            {"task": "math", "index": 0, "answer": "1/2", "correct": False, "verified": verified},
+        ]
+        (tmp_path / name / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    table = read_table([str(tmp_path / "one" / "items.jsonl"), str(tmp_path / "two" / "items.jsonl")])
+    assert [sorted(scores_of(one)) for one in table.systems] == [[0.75, 1.0], [0.0, 0.1]]
+    (result,) = compare_systems(table).results
+    assert result.paired.mean == pytest.approx(-100 * (0.65 + 1) / 2)

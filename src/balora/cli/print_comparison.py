@@ -14,18 +14,31 @@ from balora.errors import printable
 
 def print_comparison(compared: Compared, written: Sequence[Path] = ()) -> None:
     """Print ``compared``, and where it was written to."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = _console()
     _lines(console, [*answers(compared), " · ".join(facts(compared)), ""])
-    console.print(_table(_means(compared), ("system", "mean>", *_task_heads(compared))))
+    _print(console, _table(_means(compared), ("system", "mean>", *_task_heads(compared))))
     console.print()
     joint = ("over seeds and items>",) if any(one.joint for one in compared.results) else ()
-    console.print(_table(_differences(compared), ("", "difference>", f"{INTERVAL}>", *joint, "p>", "corrected p>")))
+    _print(console, _table(_differences(compared), ("", "difference>", f"{INTERVAL}>", *joint, "p>", "corrected p>")))
     console.print()
-    console.print(
-        _table(_strengths(compared), ("", "higher>", "lower>", "equal>", "detectable>", f"{compared.noun}s needed>"))
-    )
+    heads = ("", "higher>", "lower>", "equal>", "detectable>", f"{compared.noun}s needed>")
+    _print(console, _table(_strengths(compared), heads))
     _lines(console, ["", *(f"note: {note}" for note in compared.notes), *islice(methods(compared), 1, 3)])
     _lines(console, [f"written to {path}" for path in written])
+
+
+def _print(console: Console, table: Table) -> None:
+    """Print a table whole: on a narrow terminal its lines run on, since a number that is cut off is another number."""
+    needed = console.measure(table, options=console.options.update(width=WIDEST)).maximum
+    _console(max(console.width, needed)).print(table)
+
+
+def _console(width: int | None = None) -> Console:
+    return Console(highlight=False, markup=False, emoji=False, width=width)
+
+
+WIDEST = 10_000
+"""More columns than a table needs."""
 
 
 MOST_TASKS = 5

@@ -11,8 +11,11 @@ from balora.regular_files import RECORD_BYTES, read_regular_text
 from balora.training.record import RunRecord, read_beside, read_record
 
 ITEMS, EVALUATION = "items.jsonl", "scores.json"
-USUAL = ("score", "correct")
-"""The fields of an item that hold its score; the first that it has counts."""
+USUAL = ("score", "verified", "correct")
+"""The fields of an item that hold its score; the first that it has counts: `verified` by math-verify before `correct` by
+exact match, as in the task's score."""
+HIGHEST_RATING = 10.0
+"""The best grade of a judge, whose items hold `ratings`: grades become shares of it, as scores of other tasks are."""
 CONTENT = ("answer", "label")
 """The fields by which two items are known to be the same one; the first that an item has counts."""
 NO_SCORES = ("index", "label", "prediction", "answer")
@@ -136,7 +139,8 @@ def _values(item: Mapping[str, Any]) -> dict[str, Any]:
         {str(name).removesuffix(",none"): value for name, value in metrics.items()} if isinstance(metrics, dict) else {}
     )
     first = {name.partition(",")[0]: value for name, value in reversed(named.items())}
-    return {**first, **named, **item}
+    grade = finite(item.get("score")) if "ratings" in item else None
+    return {**first, **named, **item, **({} if grade is None else {"score": grade / HIGHEST_RATING})}
 
 
 def _field(where: str, item: Mapping[str, Any], metrics: Sequence[str]) -> str:
