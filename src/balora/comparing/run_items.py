@@ -12,8 +12,8 @@ from balora.training.record import RunRecord, read_beside, read_record
 
 ITEMS, EVALUATION = "items.jsonl", "scores.json"
 USUAL = ("score", "verified", "correct")
-"""The fields of an item that hold its score; the first that it has counts: `verified` by math-verify before `correct` by
-exact match, as in the task's score."""
+"""The fields of an item that hold its score; the first that it has counts: `verified` by math-verify before
+`correct` by exact match, as in the task's score."""
 HIGHEST_RATING = 10.0
 """The best grade of a judge, whose items hold `ratings`: grades become shares of it, as scores of other tasks are."""
 CONTENT = ("answer", "label")
