@@ -47,6 +47,13 @@ class Task(NamedTuple):
     """Whether it has rows to train on."""
     stems: tuple[str, ...] = ()
     """Names, without ending, under which its file is published, where that is no name of a split."""
+    own: Any = None
+    """The definition of a task of one's own (:class:`balora.tasks.own_task.OwnTask`); None for the catalogue's."""
+
+    @property
+    def conversations(self) -> bool:
+        """Whether its rows are conversations."""
+        return self.format == "chat" or (self.own is not None and self.own.messages is not None)
 
     @property
     def regression(self) -> bool:

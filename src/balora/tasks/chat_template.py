@@ -13,6 +13,7 @@ from typing import Any
 from balora.errors import DataError, printable, shortened, shown
 from balora.tasks.conversations import Message, with_arguments
 from balora.tasks.exchange import Exchange
+from balora.tasks.learnt_turns import LearntTurns, learnt_turns
 from balora.tasks.row_checks import Row
 from balora.tasks.turn_end import ANSWER, MARK, QUESTION, TurnEnd, added_tokens, as_parts, turn_end, without_tail
 
@@ -45,11 +46,12 @@ class ChatTemplate:
         parts = list(map(as_parts, turns))
         return not self._shows(turns) and self._shows(parts)
 
-    def exchange(self, row: Row) -> Exchange:
+    def exchange(self, row: Row, *, all_turns: bool = False) -> Exchange:
         """Return a conversation's prompt, as generation gets it, and its answer up to the token that closes the turn.
 
         Templates may write more into the prompt for generation than before a finished answer (an empty thought, say).
-        The model gets that prompt in generation, so it is also the one that the answer is learnt after.
+        The model gets that prompt in generation, so it is also the one that the answer is learnt after. With
+        ``all_turns`` the assistant's earlier turns are learnt too.
 
         Raises:
             DataError: the template refuses the conversation, or leaves a call out; names the row.
@@ -62,7 +64,15 @@ class ChatTemplate:
         if closed and eos and answer.endswith(eos):  # the end token is added to every answer that is not closed
             answer, closed = answer.removesuffix(eos), False
         opening = self._opening(answer, prompt, before, turn, row)
-        return Exchange(prompt, answer, True, closed, opening, _leaves_out(answer, own))
+        turns = learnt_turns(self, before, prompt, row) if all_turns else LearntTurns()
+        return Exchange(prompt, answer, True, closed, opening, _leaves_out(answer, own), turns.spans, turns.missed)
+
+    def try_render(self, messages: list[Message], row: Row, **options: Any) -> str | None:
+        """Return the text that the template makes of a conversation; None if it refuses it."""
+        try:
+            return self._render(messages, row, **options)
+        except Exception:  # a template is a program: it refuses in its own ways
+            return None
 
     def _render(self, messages: list[Message], row: Row, **options: Any) -> str:
         given = {name: row[name] for name in ("tools", "documents") if name in row}

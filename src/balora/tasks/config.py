@@ -1,7 +1,7 @@
 """Define the settings of a task's data; torch-free."""
 
 from string import Formatter
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -34,6 +34,8 @@ class DataConfig(Settings):
     prompt: str | None = None
     """Template with `{question}` (and `{input}`) for NLG prompts; none means the task's own. With the tokenizer's chat
     template, it is the user's turn."""
+    turns: Literal["all", "last"] = "all"
+    """Which turns of the assistant conversations teach: all, or the last. Only the last answer is ever scored."""
     chat_template: bool | None = None
     """Whether NLG prompts take the tokenizer's chat template; none means: where it has one."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from balora.tasks.exchange import Exchange
 from balora.tasks.prepared import Encoded
+from balora.tasks.token_spans import tokens_within
 
 IGNORED = -100
 """The label of a position that teaches nothing."""
@@ -15,9 +16,10 @@ def encode_exchanges(exchanges: Sequence[Exchange], tokenizer: Any) -> list[Enco
 
     The prompt's tokens are those that the model gets in generation. The answer's are what follows them in the tokens
     of the whole text; where a token spans the border, prompt and answer are tokenised apart. The start token stands
-    once, at the front; the end token once, at the end, unless the answer ends in a token that closes the turn.
+    once, at the front; the end token once, at the end, unless the answer ends in a token that closes the turn. Of the
+    prompt, only the assistant's earlier turns have labels.
     """
-    special = {"add_special_tokens": not exchanges[0].special, "verbose": False}
+    special: dict[str, Any] = {"add_special_tokens": not exchanges[0].special, "verbose": False}
     prompts = tokenizer([exchange.prompt for exchange in exchanges], **special)["input_ids"]
     wholes = tokenizer([exchange.prompt + exchange.answer for exchange in exchanges], **special)["input_ids"]
     eos = tokenizer.eos_token_id
@@ -30,7 +32,8 @@ def encode_exchanges(exchanges: Sequence[Exchange], tokenizer: Any) -> list[Enco
         if eos is not None and not exchange.closed:
             answer = [*answer, eos]
         ids = prompt + answer
-        labels = [IGNORED] * len(prompt) + answer
+        earlier = tokens_within(exchange.prompt, prompt, exchange.earlier, tokenizer, **special)
+        labels = [token if learnt else IGNORED for token, learnt in zip(prompt, earlier, strict=True)] + answer
         encoded.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels, "prompt_ids": prompt})
     return encoded
 

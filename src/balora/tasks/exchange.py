@@ -17,3 +17,7 @@ class Exchange(NamedTuple):
     """What the template writes before the answer's own text, at the start of `answer` (an empty thought, say)."""
     incomplete: bool = False
     """Whether the template leaves out the text beside a call, or the thought, of the answer's message."""
+    earlier: tuple[tuple[int, int], ...] = ()
+    """Where the assistant's earlier turns stand in the prompt, if they are learnt too."""
+    missed: int = 0
+    """How many of these could not be found in what the chat template wrote."""

@@ -47,7 +47,8 @@ def prepare_nlg(
     learnt_questions: Collection[str] = (),
     testbed: TestbedConfig | None = None,
 ) -> Prepared:
-    """Return the task's rows as tokens: prompt, answer and its end, with labels on the answer and the end only.
+    """Return the task's rows as tokens: prompt, answer and its end, with labels on the answer and the end only, and
+    in training, unless ``data.turns`` is `last`, on the assistant's earlier turns.
 
     The end is the token with which the tokenizer's chat template closes a turn, else the tokenizer's end token.
 
@@ -73,12 +74,13 @@ def prepare_nlg(
     """
     rows, scored_rows, notes = read_both(task, data, seed=seed, train=train, score=score, testbed=testbed)
     exchange = render(task, data, tokenizer, style)
+    scoring = render(task, data.model_copy(update={"turns": "last"}), tokenizer, style)
     end = turn_end(tokenizer) if uses_chat_template(data, tokenizer) else None
     chosen = _fitting(rows, data, tokenizer, exchange, seed, max_positions) if train else ([], [], [])
     learnt, used, length_note = chosen
     scored = [
         {**encoded, "index": index, "answer": _reference(row, encoded, tokenizer, end), **_graded_by(task, row)}
-        for index, (encoded, row) in enumerate(zip(_encode(scored_rows, tokenizer, exchange), scored_rows, strict=True))
+        for index, (encoded, row) in enumerate(zip(_encode(scored_rows, tokenizer, scoring), scored_rows, strict=True))
     ]
     notes += length_note + _room(task, scored, data.max_new_tokens, max_positions) + repeated(task, used, scored_rows)
     notes += seen_in_training(learnt_questions, scored_rows)
@@ -90,7 +92,7 @@ def prepare_nlg(
         )
     for row in learnt:
         del row["prompt_ids"]
-        for name in ("thought", "incomplete"):
+        for name in ("thought", "incomplete", "missed"):
             row.pop(name, None)
     truth = [row["tags"] for row in scored_rows if "tags" in row]
     closing = end.closing.strip() if end is not None and end.token is None else ""
@@ -136,13 +138,19 @@ def _reference(row: Row, encoded: Encoded, tokenizer: Any, end: TurnEnd | None) 
 def _template_notes(task: Task, tokenizer: Any, rows: Sequence[Encoded]) -> list[str]:
     """Return notes on what the tokenizer's chat template does that the settings do not show."""
     notes = []
-    if task.format != "chat":
+    if not task.conversations:
         notes.append("prompts take the tokenizer's chat template (data.chat_template = false: they do not)")
     incomplete = sum("incomplete" in row for row in rows)
     if incomplete:
         notes.append(
             f"{incomplete:,} of {len(rows):,} rows: the chat template leaves out the text beside the call, or the "
             f"thought, of the answer"
+        )
+    missed = sum("missed" in row for row in rows)
+    if missed:
+        notes.append(
+            f"{missed:,} conversations: the chat template writes earlier turns of the assistant otherwise than their "
+            f"own, and these turns are not learnt"
         )
     if "strftime_now" in str(tokenizer.chat_template):
         notes.append("the chat template writes the date of the day into prompts: another day gives other numbers")
@@ -191,6 +199,8 @@ def _encode(rows: Sequence[Row], tokenizer: Any, exchange: Callable[[Row], Excha
                 encoded["thought"] = thought_of(made.opening, tokenizer)
             if made.incomplete:
                 encoded["incomplete"] = True
+            if made.missed:
+                encoded["missed"] = made.missed
             yield encoded
 
 

@@ -36,23 +36,26 @@ def render(task: Task, data: DataConfig, tokenizer: Any, style: Task | None = No
     Raises:
         ConfigError: a prompt template for conversations; a chat template asked for where the tokenizer has none.
     """
-    if style is not None and style.format == "chat" and task.format != "chat":
+    if style is not None and style.conversations and not task.conversations:
         of_conversation = render(style, data, tokenizer)
         return lambda row: of_conversation(_asked(row))
     task = task if style is None else style
-    if task.format == "chat" and data.prompt is not None:
+    if task.conversations and data.prompt is not None:
         raise ConfigError(
             f"data.prompt does not apply to task {task.name!r}: conversations take the tokenizer's chat template, "
             f"or 'User: …' and 'Assistant: …' lines where it has none"
         )
+    all_turns = data.turns == "all"
     if uses_chat_template(data, tokenizer):
         template = ChatTemplate(tokenizer)
-        if task.format == "chat":
-            return template.exchange
+        if task.conversations:
+            return lambda row: template.exchange(row, all_turns=all_turns)
         return lambda row: _as_conversation(template, data.prompt, row)
-    if task.format == "chat":
-        return _as_lines
-    if task.format == "alpaca":
+    if task.conversations:
+        return lambda row: _as_lines(row, all_turns)
+    if task.own is not None and task.own.prompt is not None:
+        return lambda row: _fill(data.prompt or USER_TURN, row)
+    if task.format in ("alpaca", "own"):
         return lambda row: _fill(data.prompt or (ALPACA_INPUT if row.get("input") else ALPACA), row)
     if task.format == "instructions":
         return lambda row: _fill(data.prompt or (INSTRUCTION_INPUT if row.get("input") else INSTRUCTION), row)
@@ -112,8 +115,8 @@ def _split_blank(prompt: str, answer: str) -> Exchange:
     return Exchange(stripped, blank + answer, special=False)
 
 
-def _as_lines(row: Row) -> Exchange:
-    """Write a conversation as lines that begin with the speaker.
+def _as_lines(row: Row, all_turns: bool) -> Exchange:
+    """Write a conversation as lines that begin with the speaker; the assistant's are learnt without their line end.
 
     Raises:
         DataError: it calls tools or brings tools or documents, which lines have no form for; names the row.
@@ -127,5 +130,11 @@ def _as_lines(row: Row) -> Exchange:
             f"{row['where']}: the conversation {extra[0]}, which plain lines have no form for: give a "
             f"model whose tokenizer has a chat template (and leave data.chat_template out), or leave the row out"
         )
-    lines = [f"{SPEAKERS[turn['role']]}: {turn.get('content', '')}\n" for turn in row["messages"]]
-    return _split_blank("".join(lines) + "Assistant:", row["answer"])
+    text, earlier = "", list[tuple[int, int]]()
+    for turn in row["messages"]:
+        text += f"{SPEAKERS[turn['role']]}:"
+        said = f" {turn.get('content', '')}"
+        if all_turns and turn["role"] == "assistant" and said.strip():
+            earlier.append((len(text), len(text) + len(said)))
+        text += f"{said}\n"
+    return _split_blank(text + "Assistant:", row["answer"])._replace(earlier=tuple(earlier))
