@@ -5,12 +5,15 @@ from typing import Any, NamedTuple
 
 from balora.errors import TrainingError
 from balora.judging.judge import Judge
+from balora.judging.judge_cost import JudgeCost
 from balora.judging.single_grading import judge_answers
 from balora.sandbox.run_programs import Sandbox
 from balora.tasks.answers import final_answer, same_result, same_text
 from balora.tasks.catalogue import Grader, Task
 from balora.tasks.config import ScoringConfig
 from balora.tasks.math_grading import grade_math
+from balora.tasks.own_judging import rate_answers
+from balora.tasks.own_scores import own_scores
 from balora.tasks.programs import grade_programs
 from balora.tasks.testbed.program import passes
 from balora.tasks.thoughts import after_thought
@@ -66,16 +69,33 @@ def grade(task: Task, rows: Rows, answers: Answers, tools: Tools = PLAIN) -> Gra
         return Graded(*grade_programs(rows, said, sandbox=tools.sandbox, ks=tools.scoring.pass_at))
     if task.grader == "judge":
         assert tools.judge is not None, "MT-Bench needs a judge"
+        if task.own is not None:
+            items, metrics, notes, cost = rate_answers(rows, [own[0] if own else None for own in said], tools.judge)
+            return Graded(items, metrics, (*notes, _spent(cost)))
         judged = judge_answers([row["asked"] for row in rows], said, tools.judge)
         if task.metrics[0] not in judged.metrics:
             raise TrainingError(f"no answer could be judged, so there is no score: {judged.items[0]['missing']}")
-        spent = judged.cost
-        cost = f"the judge was asked {spent.requests:,} times ({spent.cached:,} judgements came from the cache), "
-        cost += f"{spent.prompt_tokens:,} tokens in and {spent.completion_tokens:,} out"
-        return Graded(judged.items, judged.metrics, (*judged.notes, cost))
+        return Graded(judged.items, judged.metrics, (*judged.notes, _spent(judged.cost)))
     firsts = [(given[0], own[0]) if given and own else (None, None) for given, own in zip(answers, said, strict=True)]
+    if task.own is not None:
+        return _own_scores(task, rows, firsts)
     graded = _share_of_right(task, rows, firsts)
     return _with_math_verify(graded, rows) if "math_verify" in task.metrics else graded
+
+
+def _spent(spent: JudgeCost) -> str:
+    cost = f"the judge was asked {spent.requests:,} times ({spent.cached:,} judgements came from the cache), "
+    return f"{cost}{spent.prompt_tokens:,} tokens in and {spent.completion_tokens:,} out"
+
+
+def _own_scores(task: Task, rows: Rows, firsts: Sequence[tuple[str | None, str | None]]) -> Graded:
+    """Return the verdicts on the first answers by the scores that a task file names."""
+    found = own_scores(task, [said for _, said in firsts], [row["answer"] for row in rows])
+    items = [
+        {"index": row["index"], "prediction": said, "answer": row["answer"], **verdict, "text": text}
+        for row, (text, said), verdict in zip(rows, firsts, found.items, strict=True)
+    ]
+    return Graded(items, found.metrics, found.notes)
 
 
 def _without_thought(row: dict[str, Any], given: Sequence[str] | None) -> list[str] | None:

@@ -11,6 +11,7 @@ from balora.tasks.catalogue import Task
 from balora.tasks.collate import NOT_FOR_THE_MODEL, Collator
 from balora.tasks.config import DataConfig
 from balora.tasks.evaluating import OnRows, batches_by_length, device_of, evaluating
+from balora.tasks.own_scores import own_label_scores
 from balora.tasks.prepared import Encoded, Prepared, draw, length_limit, pad_id_of, read_both, repeated
 from balora.tasks.row_checks import Row
 from balora.tasks.scores import Evaluation, nlu_metrics, task_score
@@ -128,7 +129,7 @@ def _evaluation(prepared: Prepared, outputs: list[list[float]]) -> Evaluation:
         (lambda out: out[0]) if task.regression else (lambda out: out.index(max(out)))
     )
     predictions = [read(output) for output in outputs]
-    metrics, notes = nlu_metrics(task, predictions, labels)
+    metrics, notes = (own_label_scores if task.own is not None else nlu_metrics)(task, predictions, labels)
     items = [
         {"index": index, "prediction": prediction, "label": label, **_verdict(task, prediction, label)}
         for index, (prediction, label) in enumerate(zip(predictions, labels, strict=True))

@@ -11,6 +11,7 @@ format     a checked row
 `mt_bench` `question` (of the first turn), `answer` (empty: there is none), `asked` (the whole question)
 `chat`     `messages` (the conversation before the answer), `turn` (the message of the answer, with all its fields),
            `answer` (its text), `where`, and `tools` and `documents` where the row has them
+`own`      as :mod:`balora.tasks.own_rows` describes
 =========  =====================================================================================================
 """
 
@@ -27,6 +28,7 @@ from balora.tasks.catalogue import Format, Task
 from balora.tasks.conversations import conversation
 from balora.tasks.delimited import plain_name
 from balora.tasks.files import Row, SourceRow
+from balora.tasks.own_rows import check_own_row
 from balora.tasks.parquet import ClassValue
 from balora.tasks.program_rows import check_humaneval, check_mbpp
 
@@ -56,7 +58,7 @@ def check_row(task: Task, row: SourceRow) -> Row | None:
     Raises:
         DataError: a column is missing, a value has the wrong type, a label lies outside the set; with file and line.
     """
-    checked = CHECKS[task.format](task, row)
+    checked = CHECKS[task.format](task, row) if task.own is None else check_own_row(task.own, row)
     if checked is not None:
         _refuse_half_pairs(row, checked)
     return checked
@@ -71,7 +73,8 @@ def needed_columns(task: Task) -> list[tuple[str, ...]]:
 
 def class_names_note(task: Task, row: SourceRow) -> str | None:
     """Return a note where a data set's own names of the classes are not the task's, so that only numbers count."""
-    values = [value for value in row.values.values() if isinstance(value, ClassValue)] if task.labels else []
+    named = task.labels and task.own is None
+    values = [value for value in row.values.values() if isinstance(value, ClassValue)] if named else []
     if not values or _class_by_name(task, values[0]) is not None or len(values[0].names) != len(task.labels):
         return None
     pairs = ", ".join(f"{shown(own)} as {name!r}" for own, name in zip(values[0].names, task.labels, strict=True))

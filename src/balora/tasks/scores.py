@@ -9,7 +9,8 @@ from balora.errors import InputError
 from balora.tasks.catalogue import Task
 
 Numbers = Sequence[float]
-SHARES = {"accuracy": "correct", "exact_match": "correct", "pass_at_1": "correct", "math_verify": "verified"}
+SHARES = {"accuracy": "correct", "exact_match": "correct", "pass_at_1": "correct", "math_verify": "verified",
+          "contains": "correct", "final_answer": "correct"}  # fmt: skip
 """The metrics that are the share of right rows, and nothing else, with the field of an item that holds the verdict."""
 
 

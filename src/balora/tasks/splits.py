@@ -5,12 +5,13 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from balora.errors import DataError, printable, shortened, shown
+from balora.errors import DataError, shown
 from balora.tasks.catalogue import Task
 from balora.tasks.config import DataConfig
 from balora.tasks.data_folders import files_of_split, find_data_folder, split_name
 from balora.tasks.files import Broken, SourceRow, read_file
-from balora.tasks.parquet import with_name
+from balora.tasks.hub_rows import hub_rows
+from balora.tasks.own_splits import own_files, source_rows
 from balora.tasks.program_rows import mbpp_test_rows
 from balora.tasks.row_checks import Row, check_row, class_names_note, needed_columns
 
@@ -42,21 +43,21 @@ def read_rows(task: Task, data: DataConfig, split: str) -> list[dict[str, Any]]:
 def read_split(task: Task, data: DataConfig, split: str) -> Split:
     """Return the checked rows of ``split`` and what was left out of it."""
     files = _files(task, data, split)
-    source_rows = _hub_rows(task, data, split) if files is None else _file_rows(task, files)
+    found = _found_rows(task, data, split, files)
     notes: list[str] = []
-    broken = [row for row in source_rows if isinstance(row, Broken)]
+    broken = [row for row in found if isinstance(row, Broken)]
     if broken:
-        if not task.broken_rows or len(broken) * 1000 > len(source_rows) or broken[-1] is source_rows[-1]:
+        if not task.broken_rows or len(broken) * 1000 > len(found) or broken[-1] is found[-1]:
             where, cells, columns = broken[-1]
             why = "it is torn, fetch the file again" if cells < columns else SURPLUS
             raise DataError(f"{where}: the line has {cells} cells, the table {columns} columns: {why}")
         notes.append(
             f"{split}: {len(broken)} torn lines of the official file were left out, the first {broken[0].where}"
         )
-    first = next((row for row in source_rows if isinstance(row, SourceRow)), None)
+    first = next((row for row in found if isinstance(row, SourceRow)), None)
     if first is not None and (note := class_names_note(task, first)):
         notes.append(f"{split}: {note}")
-    checked = [(row.where, check_row(task, row)) for row in source_rows if isinstance(row, SourceRow)]
+    checked = [(row.where, check_row(task, row)) for row in found if isinstance(row, SourceRow)]
     filled = [(where, row) for where, row in checked if row is not None]
     if len(filled) < len(checked):
         notes.append(
@@ -108,6 +109,8 @@ def data_files(task: Task, data: DataConfig, *, train: bool = True, score: bool 
 
 
 def _files(task: Task, data: DataConfig, split: str) -> list[Path] | None:
+    if task.own is not None:
+        return own_files(task.own, split) or None
     if data.folder is None or not _is_local(data.folder):
         return None
     return files_of_split(find_data_folder(task, data.folder), split, task)
@@ -115,6 +118,12 @@ def _files(task: Task, data: DataConfig, split: str) -> list[Path] | None:
 
 def _is_local(folder: str) -> bool:
     return os.path.exists(os.path.expanduser(folder)) or HUB_NAME.fullmatch(folder) is None
+
+
+def _found_rows(task: Task, data: DataConfig, split: str, files: list[Path] | None) -> list[SourceRow | Broken]:
+    if task.own is not None:
+        return source_rows(task.own, split)
+    return _hub_rows(task, data, split) if files is None else _file_rows(task, files)
 
 
 def _file_rows(task: Task, files: list[Path]) -> list[SourceRow | Broken]:
@@ -132,28 +141,6 @@ def _hub(task: Task, data: DataConfig) -> tuple[str, str | None]:
 
 
 def _hub_rows(task: Task, data: DataConfig, split: str) -> list[SourceRow | Broken]:
-    import datasets
-
     name, subset = _hub(task, data)
-    named = f"{shown(name)} ({printable(shortened(subset))})" if subset else shown(name)
-    try:
-        rows: Any = datasets.load_dataset(name, subset, split=split)
-    except (OSError, ValueError) as error:  # not found, no connection, offline mode; unknown split or configuration
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        what = f"data.folder {shown(name)} is no folder here, and the" if data.folder else "the"
-        raise DataError(
-            f"{what} dataset {named}, split {shown(split)}, cannot be loaded ({reason}): "
-            f"pass a folder with the files as data.folder"
-        ) from None
-    classes = {
-        column: tuple(map(str, feature.names))
-        for column, feature in (rows.features or {}).items()
-        if isinstance(feature, datasets.ClassLabel) and feature.names
-    }
-    return [
-        SourceRow(
-            f"{name}:{split} row {number}",
-            {column: with_name(value, classes.get(column, ())) for column, value in row.items()},
-        )
-        for number, row in enumerate(rows, 1)
-    ]
+    whose = f"data.folder {shown(name)} is no folder here, and the" if data.folder else "the"
+    return list(hub_rows(name, subset, split, whose=whose, advice="pass a folder with the files as data.folder"))

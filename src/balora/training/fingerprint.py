@@ -7,6 +7,7 @@ from pathlib import Path
 from balora.errors import InputError
 from balora.measures.benchmark_rows import measured_files
 from balora.regular_files import open_regular
+from balora.tasks.own_splits import hub_name
 from balora.tasks.splits import data_files
 from balora.tasks.testbed.config import RECIPE
 from balora.training.code_digest import code_fingerprint
@@ -47,7 +48,8 @@ def _data(spec: RunSpec) -> str:
         task = spec.find(name)
         found = data_files(task, spec.data, **used)
         files += found
-        names += [] if found else [f"hub:{spec.data.folder or task.hub}"]
+        place = hub_name(task.own) if task.own is not None else spec.data.folder or task.hub
+        names += [] if found else [f"hub:{place}"]
     return ",".join([_files(files)] * bool(files) + names)
 
 

@@ -16,6 +16,7 @@ from balora.tasks.catalogue import TASKS, Task, find_task
 from balora.tasks.config import DataConfig, ScoringConfig
 from balora.tasks.own_task import OwnTask
 from balora.tasks.recipes import RECIPES
+from balora.tasks.task_file import is_task_file, read_task_file
 from balora.tasks.testbed.config import TestbedConfig
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -209,7 +210,8 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
 
     Precedence, weakest first: field defaults, the method's preset, ``objective.preset`` with its edition, formulation
     and ``objective.scale`` (which multiplies its three λ), then every key given:
-    ``{"task": "cola", "model": "m", "method": "ba-lora", "adapter.rank": 8}``.
+    ``{"task": "cola", "model": "m", "method": "ba-lora", "adapter.rank": 8}``. A task that ends in `.yaml` is the file
+    of a task of one's own, which is read here and once.
 
     Raises:
         ConfigError: unknown method, preset, task or key; a value out of range; contradictions.
@@ -222,7 +224,7 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
     if method not in METHODS:
         raise ConfigError(unknown_name("method", method, METHODS))
     _check_required(given)
-    given = _with_scored(_at_home(given))
+    given = _with_scored(_with_own(_at_home(given)))
     preset = METHODS[method]
     if preset["adapter"] is None and given.get("adapter"):
         raise ConfigError(
@@ -238,6 +240,20 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
     family = find_task(given["task"], [own.as_task() for own in given.get("own", ())]).family
     given["objective"] = _objective(preset["objective"], given.get("objective", {}), family)
     return RunSpec(**given)
+
+
+def _with_own(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with the task that a file describes in place of the file's name."""
+    own = given.get("own", ())
+    if not isinstance(own, list | tuple) or not all(isinstance(one, OwnTask) for one in own):
+        raise SettingsError([("own", "is filled in from a task file: give its path as the task (--task FILE.yaml)")])
+    if not is_task_file(given["task"]):
+        return dict(given)
+    read = read_task_file(given["task"])
+    folder = given.get("data", {}).get("folder")
+    if folder is not None and not given.get("score"):
+        raise SettingsError([("data.folder", f"{shown(folder)}: the task file names its own data: leave --data out")])
+    return {**given, "task": read.task, "own": [*own, read]}
 
 
 def _with_scored(given: Mapping[str, Any]) -> dict[str, Any]:

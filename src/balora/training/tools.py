@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from balora.errors import ConfigError
+from balora.errors import ConfigError, shown
 from balora.judging.judge import Judge
 from balora.sandbox.availability import find_sandbox
 from balora.tasks.grading import Tools
@@ -19,13 +19,19 @@ def open_tools(spec: RunSpec) -> Tools:
     scoring = spec.scoring
     if "judge" in graders and scoring.judge is None:
         raise ConfigError(
-            "MT-Bench needs a judge: set scoring.judge.url and scoring.judge.model (docs/judging.md), or leave it out"
+            f"{_judged(spec)} needs a judge: set scoring.judge.url and scoring.judge.model (docs/judging.md), or leave "
+            "it out"
         )
     sandbox = find_sandbox(spec.unsafe_local_execution) if "programs" in graders else None
     judge = Judge(scoring.judge) if "judge" in graders and scoring.judge is not None else None
     if judge is not None:
         judge.check()
     return Tools(scoring, sandbox, judge, spec.training.seed)
+
+
+def _judged(spec: RunSpec) -> str:
+    own = [name for name in spec.scored if spec.find(name).grader == "judge" and spec.find(name).own is not None]
+    return f"task {shown(own[0])}" if own else "MT-Bench"
 
 
 def check_tools(specs: Iterable[RunSpec]) -> None:
