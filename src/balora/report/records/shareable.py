@@ -35,7 +35,16 @@ def base_name(name: str) -> str:
 
 def shareable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return nested settings dotted, with the last part of every absolute path in place of the path."""
-    return {key: base_name(value) if isinstance(value, str) else value for key, value in dotted(settings).items()}
+    return {key: _without_folders(value) for key, value in dotted(settings).items()}
+
+
+def _without_folders(value: Any) -> Any:
+    """Return a value with the last part of every absolute path that it is or holds (as an own task does)."""
+    if isinstance(value, str):
+        return base_name(value)
+    if isinstance(value, Mapping):
+        return {key: _without_folders(inner) for key, inner in value.items()}
+    return type(value)(map(_without_folders, value)) if isinstance(value, list | tuple) else value
 
 
 def without_paths(text: str) -> str:
