@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from balora.errors import ConfigError, shown
+from balora.study.design.task_files import with_paths
 from balora.yaml_document import Document, parse
 
 Texts = Callable[[str, str], tuple[str, str]]
@@ -37,7 +38,7 @@ def merge_extended(document: Document, source: str, read: Texts, chain: tuple[st
         raise ConfigError(f"{place}: the studies extend each other in a circle: {' → '.join((*trail, origin))}")
     if len(trail) > LONGEST_CHAIN:
         raise ConfigError(f"{place}: more than {LONGEST_CHAIN} studies extend each other: write the settings out")
-    below = merge_extended(parse(text, origin), origin, read, trail)
+    below = merge_extended(with_paths(parse(text, origin), origin), origin, read, trail)
     faults = [
         *document.faults,
         *((line, f"extends: {origin}: line {number}: {fault}") for number, fault in below.faults),

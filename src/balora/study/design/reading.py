@@ -13,6 +13,7 @@ from balora.study.design.arms import design_arms
 from balora.study.design.deltas import checked
 from balora.study.design.extends import merge_extended
 from balora.study.design.study import Study
+from balora.study.design.task_files import with_own_tasks, with_paths
 from balora.yaml_document import Document, parse
 
 
@@ -22,11 +23,12 @@ def read_study(text: str, source: str) -> Study:
     Raises:
         ConfigError: every fault at once, each with its line number in the file.
     """
-    document = merge_extended(parse(text, source), source, _text_of)
-    faults = list(_faults(document.content))
+    document = merge_extended(with_paths(parse(text, source), source), source, _text_of)
+    content, faults = with_own_tasks(document.content)
+    faults += _faults(content)
     if faults or document.faults:
         raise _all_faults(source, document, faults)
-    return Study(**document.content)
+    return Study(**content)
 
 
 def _faults(content: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -195,7 +195,8 @@ def _resolved(study: Study, choices: Choices, arm: DesignedArm, task: str, rate:
     for layer in (shared, effort.suites[family], rate, given, arm.delta):
         settings = overlay(settings, layer)
     settings = overlay(settings, {"data": {"folder": choices.data}})
-    return resolve({**for_family(settings, family), "task": task, "model": choices.model})
+    own = _used(study, (task,))
+    return resolve({**for_family(settings, family), "task": task, "model": choices.model, "own": own})
 
 
 def _refuse_twins(study: Study, columns: Mapping[str, Sequence[tuple[DesignedArm, RunSpec]]]) -> None:

@@ -60,7 +60,7 @@ def with_suites(study: Study, suites: Sequence[str]) -> Study:
     for suite in suites:
         if suite not in known:
             raise ConfigError(f"--suites: {unknown_name('suite', suite, known)}")
-    kept = study.model_dump(exclude={"suites", "metrics", "tasks", "recipes"}, exclude_unset=True)
+    kept = study.model_dump(exclude={"suites", "metrics", "tasks", "recipes", "own"}, exclude_unset=True)
     return Study(**{**kept, "suites": tuple(suites)})
 
 
@@ -83,7 +83,9 @@ def tasks_of(study: Study, choices: Choices) -> Tasks:
         return tasks_of_testbed(study, effort.tasks)
     judged = _has_judge(study, choices)
     if data is None:
-        return choose_tasks(study, lambda task: task.hub is not None, "by a public name", judged=judged)
+        return choose_tasks(
+            study, lambda task: task.own is not None or task.hub is not None, "by a public name", judged=judged
+        )
     if not os.path.isdir(data):
         raise DataError(
             f"--data {data}: no such folder: pass the folder above the tasks' folders (glue/CoLA, gsm8k, …)"
@@ -97,6 +99,8 @@ def _has_judge(study: Study, choices: Choices) -> bool:
 
 
 def _has_data(task: Task, data: str) -> bool:
+    if task.own is not None:  # its file names its data, which was there when the file was read
+        return True
     try:
         find_data_folder(task, data)
     except DataError:
