@@ -12,6 +12,7 @@ from balora.cli.study_import import import_
 from balora.cli.study_report import report
 from balora.cli.study_run import app as study
 from balora.cli.study_watch import watch
+from balora.cli.task_check import app as task
 from balora.cli.testbed import app as testbed
 from balora.cli.train import train
 
@@ -55,5 +56,6 @@ study.command(epilog=EXAMPLE.format("balora study report runs/pissa --all --to p
 study.command(epilog=EXAMPLE.format("balora study watch runs/pissa"))(watch)
 study.command("import", epilog=EXAMPLE.format("balora study import PLAN.md --output study.yaml"))(import_)
 app.add_typer(study, name="study")
+app.add_typer(task, name="task")
 app.add_typer(testbed, name="testbed")
 app.command(epilog=EXAMPLE.format("balora doctor --json"))(doctor)

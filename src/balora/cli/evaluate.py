@@ -12,7 +12,10 @@ def evaluate(
     model: Annotated[
         str, typer.Option(help="Hub id or folder of the model (with --adapter: of its base model), or `testbed`.")
     ],
-    task: Annotated[list[str] | None, typer.Option(help="Task to score, e.g. cola; repeatable.")] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="Task to score, e.g. cola, or a task file (.yaml) of your own; repeatable."),
+    ] = None,
     tasks: Annotated[str | None, typer.Option(help="Several tasks, separated by commas.")] = None,
     data: Annotated[str | None, typer.Option(help="Folder that contains the tasks' files or folders.")] = None,
     adapter: Annotated[
@@ -90,8 +93,17 @@ def _evaluate(
     """Score the tasks called ``names`` with balora's own evaluator."""
     from balora.cli.assignments import UNSAFE_WARNING, gather, remote_code_warning
     from balora.cli.output import claim_file, json_text, write_file
+    from balora.errors import ConfigError, shown
+    from balora.tasks.task_file import is_task_file
+    from balora.training.spec import RunSpec
 
-    specs = {name: gather(None, {**options, "task": name}, assignments) for name in names}
+    specs: dict[str, RunSpec] = {}
+    for name in names:
+        folder = None if is_task_file(name) else options["data.folder"]  # such a file names its own data
+        spec = gather(None, {**options, "task": name, "data.folder": folder}, assignments)
+        if spec.task in specs:
+            raise ConfigError(f"task {shown(spec.task)} is given twice: rename one of the two in its task file")
+        specs[spec.task] = spec
     if any(spec.trust_remote_code for spec in specs.values()):
         typer.echo(remote_code_warning(model), err=True)
     if any(spec.unsafe_local_execution for spec in specs.values()):
@@ -105,7 +117,8 @@ def _evaluate(
 
     with show_progress() as on_progress:
         results = score_on_tasks(specs, adapter, on_progress=on_progress)
-    document = scores_document(model, adapter, results)
+    families = {name: spec.find(name).family for name, spec in specs.items()}
+    document = scores_document(model, adapter, results, families)
     if output is not None:
         write_file(output, json_text(document) + "\n")
     print_scores(document, output, as_json=as_json)

@@ -10,7 +10,7 @@ from rich.table import Table
 from balora.cli.output import print_json
 from balora.errors import printable
 from balora.harness.harness_record import ITEMS, OWN_FILES, RECORD, HarnessScores
-from balora.tasks.catalogue import find_task
+from balora.settings import Family
 from balora.tasks.scores import Evaluation, suite_average
 from balora.training.record import RunRecord
 from balora.training.run_in_folder import RUN_FILES
@@ -57,9 +57,11 @@ def _scores(record: RunRecord) -> Iterable[str]:
         yield f"{other.score:.2f} on {name}"
 
 
-def scores_document(model: str, adapter: Path | None, results: Mapping[str, Evaluation]) -> dict[str, Any]:
+def scores_document(
+    model: str, adapter: Path | None, results: Mapping[str, Evaluation], family_of: Mapping[str, Family]
+) -> dict[str, Any]:
     """Return the scores of every task, and the average of each family with more than one task."""
-    families = {family: [name for name in results if find_task(name).family == family] for family in ("nlu", "nlg")}
+    families = {family: [name for name in results if family_of[name] == family] for family in ("nlu", "nlg")}
     return {
         "model": model,
         "adapter": str(adapter) if adapter else None,

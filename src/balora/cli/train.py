@@ -13,7 +13,10 @@ def train(
     model: Annotated[str | None, typer.Option(help="Hub id or folder of the pre-trained model, or `testbed`.")] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="Task to train and score, e.g. cola, or metamathqa; on the testbed e.g. facts."),
+        typer.Option(
+            help="Task to train and score, e.g. cola, or metamathqa, or a task file (.yaml) of your own; on the "
+            "testbed e.g. facts."
+        ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Folder that contains the task's files or folder.")] = None,
     method: Annotated[
