@@ -125,6 +125,19 @@ def test_a_call_that_the_template_rewrites_is_learnt_as_it_stands() -> None:
     assert [second, third[-21:]] == ["Yes, it is.<|im_end|>", "Yes, it is.<|im_end|>"]
 
 
+def test_a_call_whose_end_is_unknown_is_not_learnt_together_with_its_result() -> None:
+    """The last turn alone has a thought, and calls end in a token of their own: only the result's end is known."""
+    template = HERMES.replace(
+        "{{ '\n' }}", "{{ '\n' }}{% if m.role == 'assistant' and loop.last %}<think></think>{% endif %}"
+    )
+    template = template.replace(
+        "<|im_end|>\n{% endfor %}{% if add", "{{ '<|eom|>' if m.tool_calls else '<|im_end|>' }}\n{% endfor %}{% if add"
+    )
+    assert template.count("<think></think>") == template.count("<|eom|>") == 1
+    tokenizer = byte_tokenizer(Case(template, "", "", (*CHATML_TOKENS, "<|eom|>")))
+    assert learnt(tokenizer, [USER, calling(), RESULT, FINAL]) == ["<think></think>Yes, it is.<|im_end|>"]
+
+
 def test_lines_teach_every_answer_without_its_line_end() -> None:
     tokenizer = byte_tokenizer(Case("", "", ""))
     assert learnt(tokenizer, TURNS) == [" Yes.", " Rain: so wet.", " Dry.<|endoftext|>"]
