@@ -107,6 +107,14 @@ def test_a_datasets_name_that_cannot_be_had(tmp_path: Path) -> None:
         read_task_file(path)
 
 
+def test_a_folder_is_no_datasets_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text("task: own\nfamily: nlu\nread: {dataset: mine}\ntext: t\nlabel: l\n")
+    with pytest.raises(ConfigError, match=r"read.dataset: dataset 'mine' is a file or folder here: give its files"):
+        read_task_file("own.yaml")
+
+
 # --- the seeded split of one file ---
 
 

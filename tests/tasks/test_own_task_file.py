@@ -274,3 +274,35 @@ def test_a_file_that_is_none(name: str, tmp_path: Path) -> None:
         read_task_file(tmp_path / name)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_task_file(tmp_path / f"{name}.yaml")
+
+
+VALUES = ["1", "1.5", "true", "null", "''", "' '", "[]", "[1]", "[null]", "[[a]]", "{}", "{a: 1}", "{a: {b: 1}}",
+          ".nan", "1e400", "'{x}'", "'{'", "a/b", "x" * 500, "[a, a]", "[Subject, 1]", "'\u202e'"]  # fmt: skip
+
+
+def refusal(path: Path) -> str:
+    """Return why a task file is refused; nothing if it is read."""
+    try:
+        read_task_file(path)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("key", [*OwnTask.model_fields, "read.train", "read.file", "read.dataset", "read.seed"])
+@pytest.mark.parametrize("text", [TICKETS, REPLIES, CHATS], ids=["nlu", "nlg", "chat"])
+def test_any_kind_of_value_at_any_key_is_read_or_refused_in_a_line(key: str, text: str, tmp_path: Path) -> None:
+    path = ticket_task(tmp_path)
+    write_jsonl(tmp_path / "train.jsonl", [chat(1)])
+    write_jsonl(tmp_path / "dev.jsonl", [chat(2)])
+    group, _, inner = key.partition(".")
+    lines = [line for line in text.splitlines() if not line.startswith(f"{group}:")]
+    for value in VALUES:
+        if (inner, value[:1]) == ("dataset", "a"):  # a name that a hub could have
+            continue
+        written = f"{group}: {{{inner}: {value}, validation: dev.csv}}" if inner else f"{group}: {value}"
+        path.write_text("\n".join([*lines, written, ""]), encoding="utf-8")
+        line = refusal(path)
+        assert not line or line.startswith(str(path)), value
+        assert line.isprintable(), value
+        assert len(line) < 2_500, value

@@ -82,7 +82,7 @@ def read_file(
 
 
 def _reason(path: Path, error: OSError) -> str:
-    if path.is_symlink() and not path.exists():
+    if os.path.islink(path) and not os.path.exists(path):  # unlike a Path's, they never raise
         return f"a symbolic link to {os.readlink(path)}, which does not exist"
     if isinstance(error, IsADirectoryError):
         return "Is a directory"

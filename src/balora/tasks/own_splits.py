@@ -7,6 +7,7 @@ sides, and a row that is added moves hardly any other.
 
 import hashlib
 import math
+import os
 from pathlib import Path
 
 from balora.errors import ConfigError, DataError, shown
@@ -67,6 +68,10 @@ def unsplit_rows(own: OwnTask, split: str) -> Found:
     if read.dataset is None:
         needed = [(name,) for names in own.columns().values() for name in names]
         return [row for path in own_files(own, split) for row in read_file(path, None, needed)]
+    if os.path.exists(os.path.expanduser(read.dataset)):  # its content would be no part of a run's id
+        raise DataError(
+            f"dataset {shown(read.dataset)} is a file or folder here: give its files as `train` and `validation`"
+        )
     train, validation = read.train or TRAIN, VALIDATION if read.validation is None else read.validation
     name = train if split_of(split) == TRAIN or not isinstance(validation, str) else validation
     advice = "give files as `train` and `validation`"

@@ -103,4 +103,4 @@ def _all_faults(source: Path, document: Document, faults: list[tuple[str, str]])
     placed = sorted([*placed, *document.faults], key=lambda one: one[0] or float("inf"))
     texts = [f"line {line}: {text}" if line else text for line, text in placed[:MOST_FAULTS]]
     texts += [f"and {len(placed) - MOST_FAULTS:,} more faults"] if len(placed) > MOST_FAULTS else []
-    return ConfigError(f"{source}: {'; '.join(texts)}")
+    return ConfigError(printable(f"{source}: {'; '.join(texts)}"))
