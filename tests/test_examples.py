@@ -61,3 +61,14 @@ def test_the_sft_trainer_learns_and_logs_each_terms_share(run) -> None:
 def test_the_sft_trainer_learns_on_a_real_model(run, checkpoint: Path) -> None:
     losses, _ = run("sft.py", checkpoint)
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_support_chats_are_a_task(capsys: pytest.CaptureFixture[str]) -> None:
+    from balora.tasks.config import DataConfig
+    from balora.tasks.splits import read_split
+    from balora.tasks.task_file import read_task_file
+
+    task = read_task_file(EXAMPLES / "support.yaml").as_task()
+    rows = [row for split in ("train", "validation") for row in read_split(task, DataConfig(), split).rows]
+    assert len(rows) == 18
+    assert {row["messages"][0]["role"] for row in rows} == {"system"}
