@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 SHOWN = 200
 """Most characters of a value that an error text repeats."""
-LISTED = 100
+LISTED = 80
 """Most known names that an error text lists."""
 BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that change the direction of the text around them, and with it what a reader sees."""
