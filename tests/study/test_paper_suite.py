@@ -41,7 +41,7 @@ def test_every_arm_is_trained_once_a_recipe_and_scored_on_five_benchmarks(data: 
 def test_without_a_judge_mt_bench_is_left_out_and_named(data: Path) -> None:
     found = plan(data, settings={})
     assert found.tasks.present == ("metamathqa", "codefeedback")
-    assert found.tasks.absent == ("wizardlm", "mt_bench")
+    assert found.tasks.absent == ("mt_bench",)
 
 
 def test_an_unknown_suite_and_the_testbed_are_refused(data: Path) -> None:
@@ -49,6 +49,34 @@ def test_an_unknown_suite_and_the_testbed_are_refused(data: Path) -> None:
         plan(data, suites=["paper"])
     with pytest.raises(ConfigError, match="recipes: math, code, chat cannot run on the testbed"):
         prepare("pissa-initialization", suites=["paper-nlg"])
+
+
+def test_a_prompt_that_one_of_the_recipes_cannot_take_is_refused_before_any_run(data: Path) -> None:
+    given = {**JUDGE, "data.prompt": "Q: {question}"}
+    with pytest.raises(ConfigError, match=r"arm 'ba-lora' on wizardlm: data\.prompt: does not apply"):
+        plan(data, settings=given)
+    assert plan(data, settings={"data.prompt": "Q: {question}"}).tasks.absent == ("mt_bench",)
+
+
+@pytest.mark.parametrize(
+    ("delta", "what"),
+    [
+        ({"scoring.samples": 5}, "how answers are drawn and judged"),
+        ({"scoring": {"judge": {"model": "kinder"}}}, "how answers are drawn and judged"),
+        ({"measures.blimp": "elsewhere"}, "what is measured beside the score"),
+        ({"data.eval_rows": 1}, "which rows are scored"),
+        ({"data.eval_split": "train"}, "which rows are scored"),
+    ],
+)
+def test_an_arm_cannot_change_how_it_is_scored(delta: dict[str, Any], what: str, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    content = {"study": "s", "question": "q?", "base": {"method": "lora", "scoring": {"samples": 2}}}
+    file.write_text(json.dumps({**content, "arms": {"a": {"set": {**delta, "adapter.rank": 4}}}}))
+    with pytest.raises(ConfigError, match=rf"arms\.a\.set: .*: an arm may not change {what}, or it could not be"):
+        prepare(str(file))
+    file.write_text(json.dumps({**content, "sweeps": {next(iter(delta)): list(delta.values())}}))
+    with pytest.raises(ConfigError, match="an arm may not change"):
+        prepare(str(file))
 
 
 @pytest.mark.slow

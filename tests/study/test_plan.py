@@ -181,7 +181,9 @@ def test_what_a_recipe_cannot_be_scored_on_is_absent_and_without_anything_left_t
     study = _study("paper-nlg")
     unjudged = choose_tasks(study, lambda task: task.name != "math", "")
     assert unjudged.scored == {"metamathqa": ("gsm8k",), "codefeedback": ("humaneval", "mbpp")}
-    assert unjudged.absent == ("math", "wizardlm", "mt_bench")
+    assert unjudged.absent == ("math", "mt_bench")
+    unlearnt = choose_tasks(study, lambda task: task.name != "metamathqa", "", judged=True)
+    assert unlearnt.absent == ("metamathqa", "gsm8k", "math")
     with pytest.raises(
         DataError, match=r"no task of suite 'nlg' found under x \(looked for: metamathqa, gsm8k, math, "
     ):
@@ -195,6 +197,17 @@ def test_a_suite_of_recipes_names_them_itself() -> None:
         _study("nlg", recipes=("math",), tasks=("gsm8k",))
     with pytest.raises(ConfigError, match="recipes: unknown recipe 'maths'"):
         _study("nlg", recipes=("maths",))
+    with pytest.raises(ConfigError, match="recipes: 'math' is scored in suite 'nlg', which `suites` does not name"):
+        _study("nlu", recipes=("math",))
+
+
+def test_suites_of_one_average_cannot_be_given_together() -> None:
+    with pytest.raises(ConfigError, match="suites: 'nlg' and 'paper-nlg' are two lists for one NLG Avg: give one"):
+        _study("nlg", "paper-nlg")
+    with pytest.raises(ConfigError, match="suites: 'paper-nlg' is given twice"):
+        _study("paper-nlg", "paper-nlg")
+    with pytest.raises(ConfigError, match=r"suites\.0: .* got \['nlu'\]"):
+        _study(["nlu"], "paper-nlg")
 
 
 def test_prepare_needs_a_data_folder_that_is_there(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """Describe the shipped studies and a plan, as records and as text, for `study list` and `study plan`; torch-free."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from balora.errors import shortened
+from balora.report.records.measures import JUDGED
 from balora.report.records.wording import rates_in_words, shared_rates
 from balora.settings import dotted
 from balora.study.design.arms import design_arms
@@ -168,6 +169,14 @@ def _rates(plan: Plan) -> dict[str, dict[str, tuple[float, ...]]]:
     }
 
 
+def _absent_text(absent: Sequence[str]) -> str:
+    """Return which tasks are left out, in words: a task with a judge may have its data and no judge."""
+    missing = [name for name in absent if name not in JUDGED]
+    judged = [name for name in absent if name in JUDGED]
+    text = f"   not found: {', '.join(missing)}" if missing else ""
+    return text + (f"   left out: {', '.join(judged)} (no scoring.judge.url, or not found)" if judged else "")
+
+
 def _with_scored(task: str, scored: Mapping[str, tuple[str, ...]]) -> str:
     return f"{task} → {' + '.join(scored[task])}" if task in scored else task
 
@@ -182,7 +191,7 @@ def plan_text(content: PlanList) -> str:
         f"profile  {content.profile}",
         f"{'blocks' if content.pretrainings else 'seeds '}   {describe_blocks(content.seeds, content.pretrainings)}",
         f"tasks    {', '.join(_with_scored(task, content.scored) for task in content.tasks)}"
-        + (f"   not found: {', '.join(content.absent)}" if content.absent else ""),
+        + _absent_text(content.absent),
         f"runs     {content.distinct}{sharing}",
     ]
     lines += (

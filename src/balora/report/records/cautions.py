@@ -12,6 +12,7 @@ from balora.study.plan.blocks import describe_blocks
 from balora.study.plan.profiles import PROFILES
 from balora.study.plan.testbed_profiles import find_profile
 from balora.study.store.study_folder import StudyRecord
+from balora.tasks.catalogue import TASKS
 from balora.training.record import RunRecord
 
 
@@ -38,10 +39,13 @@ def cautions(
     if record.absent:
         place = f"under {base_name(record.data)}" if record.data else "by name"
         found = [task for task in record.absent if task not in JUDGED]
+        unlearnt = any(task in TASKS and not TASKS[task].scored for task in found)
         if found:
-            yield f"Not found {place}, and so not in the averages: {', '.join(found)}."
+            why = "Not found, or without the set to train on," if unlearnt else "Not found"
+            yield f"{why} {place}, and so not in the averages: {', '.join(found)}."
         if len(found) < len(record.absent):
-            yield f"MT-Bench is not in the averages: no judge was given, or its questions were not found {place}."
+            needed = "its questions or the set to train on" if unlearnt else "its questions"
+            yield f"MT-Bench is not in the averages: no judge was given, or {needed} were not found {place}."
     yield from _versions(runs)
     yield from _threads(runs)
 

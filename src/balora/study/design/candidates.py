@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from balora.errors import ConfigError, printable, shortened, shown
 from balora.settings import SettingsError, dotted, nest
-from balora.study.design.deltas import checked, overlay
+from balora.study.design.deltas import checked, overlay, refuse_own_scoring
 from balora.study.design.study import SUITES_FACTOR, Ablation, Study
 
 MOST_ARMS = 10_000
@@ -129,7 +129,9 @@ def suites_factor(study: Study) -> str | None:
 
 def _checked(delta: Mapping[str, Any], key: str, faults: Faults) -> dict[str, Any] | None:
     try:
-        return checked(delta)
+        nested = checked(delta)
+        refuse_own_scoring(nested)
+        return nested
     except ConfigError as error:
         faults.append((key, str(error)))
         return None

@@ -23,6 +23,13 @@ RESERVED = {
     "data.folder": "a study reads all its data from one place: use --data",
 }
 """Settings that an arm may not change because they belong to the whole study, and where to set them."""
+OF_ALL_ARMS = {
+    "scoring": "how answers are drawn and judged",
+    "measures": "what is measured beside the score",
+    "data.eval_rows": "which rows are scored",
+    "data.eval_split": "which rows are scored",
+}
+"""Settings, or groups of them, that no arm may change, since its scores could not be compared with those of others."""
 TYPED_ONLY = {
     "trust_remote_code": "a file cannot allow Python code that comes with a model: if you trust the model, pass "
     "--trust-remote-code",
@@ -58,6 +65,21 @@ def trains_everything(method: object) -> bool:
 def without_adapter(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``settings`` without the group that a method without adapter cannot use."""
     return {key: value for key, value in settings.items() if key != "adapter"}
+
+
+def refuse_own_scoring(delta: Mapping[str, Any]) -> None:
+    """Refuse an arm's nested ``delta`` that changes how the arm is scored.
+
+    Raises:
+        ConfigError: names the first setting.
+    """
+    for key in dotted(delta):
+        for place, what in OF_ALL_ARMS.items():
+            if key == place or key.startswith(f"{place}."):
+                raise ConfigError(
+                    f"{printable(shortened(key))}: an arm may not change {what}, or it could not be compared with the "
+                    f"others: put it under `base`, or pass it with --set"
+                )
 
 
 def _without_weights(objective: Mapping[str, Any], drop_preset: bool) -> dict[str, Any]:

@@ -155,9 +155,14 @@ class Study(Settings):
             return values
         if values.get("recipes") or values.get("tasks"):
             raise SettingsError([("suites", "a suite of recipes names them all: leave out `recipes` and `tasks`")])
-        recipes = [recipe for suite in listed if suite in RECIPE_SUITES for recipe in RECIPE_SUITES[suite]]
-        families = ["nlg" if suite in RECIPE_SUITES else suite for suite in listed]
-        return {**values, "suites": list(dict.fromkeys(families)), "recipes": recipes}
+        named = [suite for suite in listed if isinstance(suite, str) and suite in RECIPE_SUITES]
+        if "nlg" in listed:
+            raise SettingsError([("suites", f"'nlg' and {shown(named[0])} are two lists for one NLG Avg: give one")])
+        recipes = [recipe for suite in dict.fromkeys(named) for recipe in RECIPE_SUITES[suite]]
+        families = ["nlg" if suite in named else suite for suite in listed]
+        if repeated := next((suite for suite in named if named.count(suite) > 1), None):
+            raise SettingsError([("suites", f"{shown(repeated)} is given twice")])
+        return {**values, "suites": families, "recipes": recipes}
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -182,6 +187,11 @@ class Study(Settings):
             ("recipes", unknown_name("recipe", recipe, RECIPES))
             for recipe in self.recipes or ()
             if recipe not in RECIPES
+        ]
+        misfits += [
+            ("recipes", f"{recipe!r} is scored in suite {family!r}, which `suites` does not name")
+            for recipe in self.recipes or ()
+            if recipe in RECIPES and (family := TASKS[RECIPES[recipe].train].family) not in self.suites
         ]
         if self.recipes and self.tasks:
             misfits.append(("recipes", "give either `recipes` or `tasks`"))

@@ -160,7 +160,7 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
                 of_family[arm.name, family] = specification(study, choices, arm, task)
         scored = tasks.scored.get(task, ())
         changes = {"task": task, "score": scored, "own": _used(study, (task, *scored))}
-        columns[task] = [(arm, of_family[arm.name, family].model_copy(update=changes)) for arm in arms]
+        columns[task] = [(arm, _placed(of_family[arm.name, family], changes, arm)) for arm in arms]
         prints[task] = fingerprints(columns[task][0][1])
     _refuse_twins(study, columns)
     ids = {(arm.name, task): run_ids(spec, prints[task], chosen) for task in columns for arm, spec in columns[task]}
@@ -171,6 +171,16 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
         for arm, spec in columns[task]
     )
     return Plan(study, choices, arms, tasks, chosen, planned, prints)
+
+
+def _placed(spec: RunSpec, changes: Mapping[str, Any], arm: DesignedArm) -> RunSpec:
+    """Return ``spec`` on another task; that of a recipe is validated again, since it need not take every prompt."""
+    if not changes["score"]:
+        return spec.model_copy(update=dict(changes))
+    try:
+        return spec.replace(**changes)
+    except SettingsError as error:
+        raise ConfigError(f"arm {shown(arm.name)} on {changes['task']}: {error}") from None
 
 
 def _used(study: Study, names: Sequence[str]) -> tuple[OwnTask, ...]:

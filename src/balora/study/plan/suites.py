@@ -32,7 +32,8 @@ class Tasks(NamedTuple):
     present: tuple[str, ...]
     """The tasks that runs are trained on."""
     absent: tuple[str, ...]
-    """Tasks of the suites whose files were not found; named in the plan and the report."""
+    """Tasks of the suites that are left out, and sets to train on that were not found; named in plan and report. A
+    task is left out if its files, the set to train on or its judge are missing."""
     scored: Mapping[str, tuple[str, ...]] = {}
     """The tasks that a recipe scores, by the one it trains on; any other task is scored on itself."""
 
@@ -60,12 +61,13 @@ def choose_tasks(study: Study, has_data: HasData, where: str, *, judged: bool = 
     scored: dict[str, tuple[str, ...]] = {}
     for recipe in recipes:
         found = tuple(name for name in recipe.score if _can_be_scored(find_task(name), has_data, judged))
-        if found and has_data(find_task(recipe.train)):
+        can_train = has_data(find_task(recipe.train))
+        if found and can_train:
             scored[recipe.train] = found
             present.append(recipe.train)
             absent += [name for name in recipe.score if name not in found]
         else:
-            absent += recipe.score if found else (recipe.train, *recipe.score)
+            absent += recipe.score if can_train else (recipe.train, *recipe.score)
     for suite in study.suites:
         if not any(study.find(name).family == suite for name in present):
             looked = [*wanted, *(name for recipe in recipes for name in (recipe.train, *recipe.score))]
