@@ -30,11 +30,8 @@ def print_run(record: RunRecord, folder: Path, *, as_json: bool, done_before: bo
     score = ", ".join(_scores(record)) or "no score"
     console.print(printable(f"{done}{spec.method} on {spec.task}, seed {spec.training.seed}: {score}"), style="bold")
     seconds = ((cost.setup_seconds, "set-up"), (cost.train_seconds, "training"), (cost.eval_seconds, "scoring"))
-    measures = {**record.metrics, **record.behaviour, **record.inheritance, **record.measures}
-    others = [(task, name, value) for task, one in record.others.items() for name, value in one.metrics.items()]
     console.print(_table([
-        *([name, f"{value:.4f}"] for name, value in measures.items()),
-        *([f"{task}: {name}", f"{value:.4f}"] for task, name, value in others),
+        *([name, f"{value:.4f}"] for name, value in _measures(record)),
         ["steps", f"{cost.steps:,}"],
         ["trained parameters", f"{cost.trained_parameters:,}"],
         ["time", ", ".join(f"{value:.1f} s {phase}" for value, phase in seconds)],
@@ -45,6 +42,15 @@ def print_run(record: RunRecord, folder: Path, *, as_json: bool, done_before: bo
     _print_lines(console, [f"note: {note}" for note in record.notes])
     written = {what: folder / name for name, what in RUN_FILES.items() if (folder / name).exists()}
     _print_lines(console, [f"{what + ':':<22}{path}" for what, path in written.items()])
+
+
+def _measures(record: RunRecord) -> Iterable[tuple[str, float]]:
+    """Yield every measure of a run; those of a task with its name before it where there are several tasks."""
+    first = f"{record.spec.scored[0]}: " if record.others else ""
+    yield from ((f"{first}{name}", value) for name, value in {**record.metrics, **record.behaviour}.items())
+    for task, one in record.others.items():
+        yield from ((f"{task}: {name}", value) for name, value in {**one.metrics, **one.behaviour}.items())
+    yield from {**record.inheritance, **record.measures}.items()
 
 
 def _scores(record: RunRecord) -> Iterable[str]:
