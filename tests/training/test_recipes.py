@@ -187,3 +187,84 @@ def test_the_file_of_another_benchmark_is_refused(checkpoint: Path, tmp_path: Pa
     (folder / "humaneval" / "HumanEval.jsonl").write_text((folder / "mbpp" / "mbpp.jsonl").read_text())
     with pytest.raises(DataError, match="MBPP"):
         run(spec_of(checkpoint, folder, task="codefeedback"), tmp_path / "run")
+
+
+@pytest.mark.parametrize("score", [{}, "", 0, False, 5, {"gsm8k": 1}])
+def test_what_is_no_list_of_tasks_is_refused(score: object) -> None:
+    with pytest.raises(ConfigError, match="score|unknown task ''"):
+        resolve({"task": "metamathqa", "model": "m", "score": score})
+
+
+def test_without_a_list_the_recipe_decides() -> None:
+    for score in (None, [], ()):
+        assert resolve({"task": "metamathqa", "model": "m", "score": score}).scored == ("gsm8k", "math")
+
+
+@pytest.mark.parametrize(
+    ("task", "way"),
+    [
+        ("humaneval", "train on task 'codefeedback', whose model is scored on it"),
+        ("mt_bench", "train on task 'wizardlm', whose model is scored on it"),
+        ("math500", "train on another task, with this one in `score`"),
+    ],
+)
+def test_nobody_trains_on_a_benchmark(task: str, way: str, checkpoint: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"task '{task}' has no rows to train on, .*: {way}"):
+        run(spec_of(checkpoint, data, task=task), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_conversations_are_scored_only_on_models_that_were_trained_on_some() -> None:
+    with pytest.raises(ConfigError, match="task 'chat' holds conversations, which a model trained on 'gsm8k' has no"):
+        resolve({"task": "gsm8k", "model": "m", "score": ["gsm8k", "chat"]})
+    assert resolve({"task": "wizardlm", "model": "m", "score": ["chat", "gsm8k"]}).scored == ("chat", "gsm8k")
+
+
+def test_a_prompt_for_conversations_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(ConfigError, match=r"data\.prompt: does not apply to task 'wizardlm'"):
+        resolve({"task": "wizardlm", "model": "m", "data.prompt": "Q {question}"})
+
+
+def test_one_data_set_by_name_is_not_read_for_several_tasks(checkpoint: Path) -> None:
+    from balora.training.evaluation import refuse_shared_folder
+
+    with pytest.raises(DataError, match="as the name of one data set it would be read for each of metamathqa, gsm8k"):
+        refuse_shared_folder(spec_of(checkpoint, Path("openai/gsm8k")))
+    glue = {"task": "rte", "model": "m", "data.folder": "nyu-mll/glue", "score": ["rte", "qnli"]}
+    refuse_shared_folder(resolve(glue))
+    with pytest.raises(DataError, match="would be read for each of rte, qnli"):
+        refuse_shared_folder(resolve({**glue, "data.subset": "rte"}))
+
+
+def test_a_classifier_needs_no_evaluation_rows_of_the_task_it_is_only_trained_on(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    for name, first, second in (("RTE", "sentence1", "sentence2"), ("QNLI", "question", "sentence")):
+        (tmp_path / "glue" / name).mkdir(parents=True)
+        rows = [{first: f"{name} a cat {i}", second: f"a dog {i}", "label": i % 2} for i in range(8)]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / "glue" / name / ("train.jsonl" if name == "RTE" else "validation.jsonl")).write_text(text)
+    record = run(spec_of(checkpoint, tmp_path, task="rte", score=["qnli"]), tmp_path / "run")
+    assert (record.status, record.spec.scored, record.rows) == ("ok", ("qnli",), 8)
+    assert not any("also trained on" in note for note in record.notes)
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "message"),
+    [
+        ("metamathqa", {}, r"task 'metamathqa' is only trained on .*: score the tasks of its recipe \(gsm8k, math\)"),
+        ("wizardlm", {}, r"task 'wizardlm' is only trained on .*: score the tasks of its recipe \(mt_bench\)"),
+        ("gsm8k", {"score": ["math"]}, "score: names math, but the tasks to score are those given as --task"),
+    ],
+)
+def test_evaluation_scores_the_given_tasks_alone(
+    task: str, changes: dict[str, Any], message: str, checkpoint: Path, data: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        score_on_tasks({task: spec_of(checkpoint, data, task=task, **changes)})
+
+
+def test_a_conversation_and_a_question_are_the_same_question_whatever_blanks_surround_them() -> None:
+    from balora.tasks.prepared import question_of
+
+    assert question_of({"messages": [{"role": "user", "content": " Hi\n"}]}) == question_of({"question": "Hi "}) == "Hi"

@@ -26,6 +26,7 @@ def prepare_nlu(
     seed: int,
     max_positions: int | None = None,
     train: bool = True,
+    score: bool = True,
     testbed: TestbedConfig | None = None,
 ) -> Prepared:
     """Return the task's rows as tokens; rows over the length limit are truncated (the longer text first) and counted.
@@ -37,12 +38,13 @@ def prepare_nlu(
         seed: decides which training rows are drawn, where ``data.train_rows`` is fewer than there are.
         max_positions: the longest sequence that the model can read.
         train: False reads no training split, for a model that is only to be scored.
+        score: False reads no evaluation split, for a model that is scored on other tasks.
         testbed: the world that the rows of a testbed's task are about.
 
     Raises:
         DataError, ConfigError: as :func:`balora.tasks.splits.read_rows`; no room for the special tokens.
     """
-    rows, scored, notes = read_both(task, data, seed=seed, train=train, testbed=testbed)
+    rows, scored, notes = read_both(task, data, seed=seed, train=train, score=score, testbed=testbed)
     used = [rows[position] for position in sorted(draw(len(rows), data.train_rows, seed)[: data.train_rows])]
     special = tokenizer.num_special_tokens_to_add(pair=len(task.text) == 2)
     limit, limit_name = length_limit(data, max_positions, special + 1)

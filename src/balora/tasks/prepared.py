@@ -119,7 +119,8 @@ def repeated(task: Task, train: Sequence[Row], scored: Sequence[Row]) -> list[st
 def question_of(row: Row) -> str:
     """Return what a row of a generation task asks: its question, or what the user said last."""
     if "messages" in row:
-        return next((turn.get("content", "") for turn in reversed(row["messages"]) if turn["role"] == "user"), "")
+        said = (turn.get("content", "") for turn in reversed(row["messages"]) if turn["role"] == "user")
+        return str(next(said, "")).strip()
     return "\n\n".join(filter(None, (row["question"].strip(), row.get("input", "").strip())))
 
 

@@ -3,20 +3,23 @@
 from pathlib import Path
 from typing import Any
 
-from balora.errors import DataError, shown
+from balora.errors import ConfigError, DataError, shown
 from balora.progress import OnProgress, Progress
 from balora.tasks.data_folders import split_files
 from balora.tasks.grading import PLAIN, Tools
 from balora.tasks.nlg import evaluate_nlg, prepare_nlg
 from balora.tasks.nlu import evaluate_nlu, prepare_nlu
 from balora.tasks.prepared import Prepared
+from balora.tasks.recipes import RECIPES
 from balora.tasks.scores import Evaluation
 from balora.tasks.testbed.flaw_measures import inheritance
 from balora.training.forgetting import forgetting
 from balora.training.spec import RunSpec
 
 
-def prepare_rows(spec: RunSpec, tokenizer: Any, max_positions: int | None, *, train: bool = True) -> Prepared:
+def prepare_rows(
+    spec: RunSpec, tokenizer: Any, max_positions: int | None, *, train: bool = True, score: bool = True
+) -> Prepared:
     """Return the rows of ``spec`` as tokens; raises what :func:`prepare_nlu` and :func:`prepare_nlg` do."""
     task = spec.find(spec.task)
     return (prepare_nlu if task.family == "nlu" else prepare_nlg)(
@@ -26,6 +29,7 @@ def prepare_rows(spec: RunSpec, tokenizer: Any, max_positions: int | None, *, tr
         seed=spec.training.seed,
         max_positions=max_positions,
         train=train,
+        score=score,
         testbed=spec.testbed,
     )
 
@@ -42,22 +46,40 @@ def prepare_run(spec: RunSpec, tokenizer: Any, max_positions: int | None) -> tup
     if spec.objective.family == "nlu":
         of_task = (spec.model_copy(update={"task": name}) for name in spec.scored)
         scored = [prepare_rows(one, tokenizer, max_positions, train=False) for one in of_task]
-        return prepare_rows(spec, tokenizer, max_positions), tuple(scored)
+        return prepare_rows(spec, tokenizer, max_positions, score=False), tuple(scored)
     learnt = spec.find(spec.task)
     given: dict[str, Any] = {"seed": spec.training.seed, "max_positions": max_positions}
-    train = prepare_nlg(learnt, spec.data, tokenizer, **given, score=False)
+    train = prepare_rows(spec, tokenizer, max_positions, score=False)
     given |= {"train": False, "style": learnt, "learnt_questions": train.questions}
     return train, tuple(prepare_nlg(spec.find(name), spec.data, tokenizer, **given) for name in spec.scored)
 
 
+def refuse_untrained(spec: RunSpec) -> None:
+    """Raise ConfigError where the task to train on is a benchmark, whose rows are only for scoring."""
+    if not spec.find(spec.task).trained:
+        own = next((recipe.train for recipe in RECIPES.values() if spec.task in recipe.score), None)
+        other = f"task {own!r}, whose model is scored on it" if own else "another task, with this one in `score`"
+        raise ConfigError(
+            f"task {spec.task!r} has no rows to train on, only rows to score a model on: train on {other}"
+        )
+
+
 def refuse_shared_folder(spec: RunSpec) -> None:
-    """Raise DataError where the files of one task would be read for every task of ``spec``."""
-    folder = Path(spec.data.folder).expanduser() if spec.data.folder else None
+    """Raise DataError where the files, or the data set, of one task would be read for every task of ``spec``."""
     names = list(dict.fromkeys((spec.task, *spec.scored)))
-    if folder is not None and len(names) > 1 and folder.is_dir() and split_files(folder):
+    if not spec.data.folder or len(names) < 2:
+        return
+    folder = Path(spec.data.folder).expanduser()
+    if folder.is_dir() and split_files(folder):
         raise DataError(
             f"data.folder {shown(spec.data.folder)} holds data files itself, which would be read for each of "
             f"{', '.join(names)}: give the folder above one folder for each"
+        )
+    configurations = {spec.data.subset or (spec.find(name).hub or (None, None))[1] for name in names}
+    if not folder.is_dir() and len(configurations) < len(names):
+        raise DataError(
+            f"data.folder {shown(spec.data.folder)} is no folder here; as the name of one data set it would be read "
+            f"for each of {', '.join(names)}: leave it out, or give the folder above one folder for each"
         )
 
 

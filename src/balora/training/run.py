@@ -28,7 +28,7 @@ from balora.training.callback import ReportProgress
 from balora.training.clock import Clock
 from balora.training.controls import control_notes
 from balora.training.counted_rows import label_notes
-from balora.training.evaluation import evaluate, measure_inheritance, prepare_run
+from balora.training.evaluation import evaluate, measure_inheritance, prepare_run, refuse_untrained
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
 from balora.training.launchers import refuse_several_processes
@@ -69,6 +69,7 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
     on_progress = on_progress or (lambda progress: None)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     refuse_several_processes("a run")
+    refuse_untrained(spec)
     claim_output(folder, kind="run")
     tools = open_tools(spec)
     inputs = fingerprints(spec)

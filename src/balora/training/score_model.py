@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from balora.errors import AdapterError, ModelError, shown
+from balora.errors import AdapterError, ConfigError, ModelError, shown
 from balora.progress import OnProgress, Progress
 from balora.tasks.catalogue import Task
 from balora.tasks.prepared import Prepared
@@ -42,6 +42,8 @@ def score_on_tasks(
     from balora.training.tools import open_tools
 
     report = on_progress or (lambda progress: None)
+    for name, spec in specs.items():
+        _refuse_other_scores(spec, spec.find(name))
     if adapter is not None:
         for spec in specs.values():
             check_adapter(adapter, spec.find(spec.task))
@@ -60,6 +62,17 @@ def score_on_tasks(
         result = evaluate(model, tokenizer, prepared, spec, report, tools[name])
         results[name] = result._replace(notes=(*prepared.notes, *result.notes))
     return results
+
+
+def _refuse_other_scores(spec: RunSpec, task: Task) -> None:
+    """Raise ConfigError where ``task`` has no rows to score on, or ``spec.score`` names other tasks."""
+    if not task.scored:
+        instead = f": score the tasks of its recipe ({', '.join(spec.scored)})" if spec.score else ""
+        raise ConfigError(f"task {task.name!r} is only trained on and has no rows to score a model on{instead}")
+    if spec.scored != (task.name,):
+        raise ConfigError(
+            f"score: names {', '.join(spec.scored)}, but the tasks to score are those given as --task: leave `score` out"
+        )
 
 
 class _OneModel:

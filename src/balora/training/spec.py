@@ -169,11 +169,25 @@ class RunSpec(Settings):
         for task in map(self.find, self.scored):
             if not task.scored:
                 raise ValueError(f"score: task {task.name!r} has no rows to score a model on: name some that have")
+            if task.format == "chat" and learnt.format != "chat":
+                raise ValueError(
+                    f"score: task {task.name!r} holds conversations, which a model trained on {learnt.name!r} has no "
+                    "prompt for: train on conversations, or leave it out"
+                )
             if (task.family, task.labels, task.source) != (learnt.family, learnt.labels, learnt.source):
                 raise ValueError(
                     f"score: a model trained on {self.task!r} cannot be scored on {task.name!r}: both must be of the "
                     "same family, with the same labels, and of the same kind of model"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _prompt_is_of_no_conversation(self) -> Self:
+        if self.data.prompt is not None and self.find(self.task).format == "chat":
+            raise ValueError(
+                f"data.prompt: does not apply to task {self.task!r}: conversations take the tokenizer's chat template, "
+                "or 'User: …' and 'Assistant: …' lines where it has none: leave it out"
+            )
         return self
 
     @model_validator(mode="after")
@@ -197,9 +211,12 @@ class RunSpec(Settings):
         if own != (self.testbed is not None):
             raise ValueError(f"testbed: these settings are for model {TESTBED!r} only, got model {shown(self.model)}")
         if own and (self.data.folder or self.data.subset):
-            raise ValueError(
-                f"data.folder {shown(self.data.folder)}: model {TESTBED!r} draws its own rows: leave --data out"
+            key, value, way = (
+                ("folder", self.data.folder, "leave --data out")
+                if self.data.folder
+                else ("subset", self.data.subset, "leave it out")
             )
+            raise ValueError(f"data.{key} {shown(value)}: model {TESTBED!r} draws its own rows: {way}")
         if not own and (self.data.cue or self.data.label_noise):
             raise ValueError(f"data.cue and data.label_noise are for the testbed's tasks, got task {self.task!r}")
         return self
@@ -259,7 +276,9 @@ def _with_own(given: Mapping[str, Any]) -> dict[str, Any]:
 def _with_scored(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings with the tasks that the recipe of a training set scores, where `score` is not given."""
     recipes = {recipe.train: recipe.score for recipe in RECIPES.values()}
-    found = given.get("score") or recipes.get(given["task"], ())
+    found = given.get("score")
+    if found is None or found in ([], ()):
+        found = recipes.get(given["task"], ())
     return {**given, "score": [found] if isinstance(found, str) else found}
 
 
