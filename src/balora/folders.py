@@ -39,17 +39,27 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = False) -> 
     Raises:
         OSError: it cannot be written; nothing new is left behind.
     """
+    with written_whole(path) as partial, partial.open("xb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    if durable:
+        _flush_folder(path.parent)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield where to write a file, which gets the name ``path`` in one step at the end, or is removed on any error.
+
+    Raises:
+        OSError: it cannot be written; nothing new is left behind.
+    """
     unique = f"{own_mark()}-{secrets.token_hex(4)}"  # threads of one process may write the same file
     partial = path.with_name(f"{PARTIAL}{os.fsdecode(os.fsencode(path.name)[:100])}-{unique}")
     try:
-        with partial.open("xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+        yield partial
         partial.replace(path)
-        if durable:
-            _flush_folder(path.parent)
     except OSError as error:
         if error.filename is not None:  # the name that is known to the user
             error.filename = str(path)

@@ -1,15 +1,22 @@
 """A run that is killed while it is scored is scored again without being trained again, and gives the same record."""
 
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from recipe_data import write_recipe_data
+from safetensors import SafetensorError
 
+from balora.errors import TrainingError
 from balora.training import run as run_module
 from balora.training import trained_weights
 from balora.training.record import RunRecord
 from balora.training.run import run
+from balora.training.run_in_folder import run_in_folder
 from balora.training.spec import RunSpec, resolve
 from balora.training.trainer import BALoraTrainer
 
@@ -124,12 +131,57 @@ def test_weights_of_another_number_of_threads_are_not_used(
 def test_a_cache_that_cannot_be_written_costs_no_training(
     checkpoint: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*args: Any) -> None:
-        raise OSError(28, "No space left on device")
+    write = trained_weights.save_file
 
-    monkeypatch.setattr(trained_weights, "write_atomic", refuse)
-    assert run(spec_of(checkpoint, data), tmp_path / "run").status == "ok"
-    assert "a run killed while scoring would train again" in caplog.text
+    faults = [OSError(28, "No space left on device"), SafetensorError("I/O error")]
+
+    def refuse(weights: Any, path: Path, metadata: Any) -> None:
+        write(weights, path, metadata)
+        raise faults.pop()
+
+    monkeypatch.setattr(trained_weights, "save_file", refuse)
+    for number in range(len(faults)):
+        assert run(spec_of(checkpoint, data), tmp_path / f"run{number}").status == "ok"
+        assert "a run killed while scoring would train again" in caplog.text
+        assert not list((tmp_path / "cache" / "trained").iterdir())
+        caplog.clear()
+
+
+def test_a_run_that_failed_while_it_was_scored_is_scored_again_without_another_training(
+    checkpoint: Path, data: Path, tmp_path: Path, trainings: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any) -> None:
+        raise TrainingError("the judge went away")
+
+    spec = spec_of(checkpoint, data)
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "evaluate", fail)
+        with pytest.raises(TrainingError, match="the judge went away"):
+            run_in_folder(spec, tmp_path / "run")
+    record, done_before = run_in_folder(spec, tmp_path / "run")
+    assert (record.status, done_before, len(trainings)) == ("ok", False, 1)
+    assert not list((tmp_path / "cache" / "trained").iterdir())
+
+
+def test_saving_the_weights_holds_no_second_copy_of_them(tmp_path: Path) -> None:
+    model = torch.nn.Linear(2000, 2000)  # 16 MB
+    with traced_memory() as most:
+        trained_weights.save_trained(tmp_path / "trained" / "0.safetensors", model, {})
+    assert most() < 4e6
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    torch.nn.init.zeros_(model.weight)
+    assert trained_weights.load_trained(tmp_path / "trained" / "0.safetensors", model, {}) == {}
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
+
+
+@contextmanager
+def traced_memory() -> Iterator[Callable[[], int]]:
+    """Yield a function that returns the most bytes that Python held at once inside the block (numpy's and bytes)."""
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def test_scoring_while_training_changes_no_weight(checkpoint: Path, data: Path, tmp_path: Path) -> None:

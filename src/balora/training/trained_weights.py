@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from balora.errors import OutputError
-from balora.folders import cache_folder, remove_stale, write_atomic
+from balora.folders import cache_folder, remove_stale, written_whole
 from balora.regular_files import is_regular
 
 logger = logging.getLogger(__name__)
@@ -53,8 +53,9 @@ def save_trained(path: Path, model: nn.Module, left: Mapping[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_old(path.parent)
-        write_atomic(path, save(weights, {"left": text, "digest": _digest(weights, text)}))
-    except (OSError, OutputError) as error:
+        with written_whole(path) as partial:  # written tensor by tensor: no copy of all weights in memory
+            save_file(weights, partial, {"left": text, "digest": _digest(weights, text)})
+    except (OSError, OutputError, SafetensorError) as error:
         logger.warning("balora: %s cannot be written (%s): a run killed while scoring would train again", path, error)
 
 
@@ -108,5 +109,5 @@ def _digest(weights: Mapping[str, Tensor], text: str) -> str:
     for name in sorted(weights):
         tensor = weights[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
