@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.training.recipe_data import write_recipe_data
 
 from balora.errors import DataError
+from balora.tasks.catalogue import find_task
+from balora.tasks.config import DataConfig
 from balora.tasks.files import SourceRow, read_file
 from balora.tasks.program_rows import check_humaneval, check_mbpp, find_entry_point, mbpp_test_rows, own_tests
+from balora.tasks.splits import read_rows
 
 HUMANEVAL = {
     "task_id": "HumanEval/0",
@@ -140,3 +144,18 @@ def test_the_published_files_are_read_whole(data: Path) -> None:
     assert len(mbpp_test_rows(mbpp)[0]) == 500
     assert all(compile(one["prompt"], "prompt", "exec") for one in humaneval)  # they may run alone, before an answer
     assert [one["name"] for one in mbpp if not one["entry_point"]] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "twice"),
+    [
+        ("humaneval/HumanEval.jsonl", "'HumanEval/0'"),
+        ("mbpp/mbpp.jsonl", "'11'"),
+        ("mt_bench/question.jsonl", "'81'"),
+    ],
+)
+def test_a_problem_that_stands_in_a_file_twice_is_refused(name: str, twice: str, tmp_path: Path) -> None:
+    file = write_recipe_data(tmp_path) / name
+    file.write_text(file.read_text() + file.read_text().splitlines()[0] + "\n")
+    with pytest.raises(DataError, match=rf":4: {twice} stands in the file already \(.*:1\): keep one of them"):
+        read_rows(find_task(name.split("/")[0]), DataConfig(folder=str(tmp_path)), "test")

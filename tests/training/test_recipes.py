@@ -191,7 +191,7 @@ def test_the_file_of_another_benchmark_is_refused(checkpoint: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("score", [{}, "", 0, False, 5, {"gsm8k": 1}])
 def test_what_is_no_list_of_tasks_is_refused(score: object) -> None:
-    with pytest.raises(ConfigError, match="score|unknown task ''"):
+    with pytest.raises(ConfigError, match=r"score|unknown task ''"):
         resolve({"task": "metamathqa", "model": "m", "score": score})
 
 
@@ -228,12 +228,13 @@ def test_a_prompt_for_conversations_is_refused_before_anything_is_read() -> None
 def test_one_data_set_by_name_is_not_read_for_several_tasks(checkpoint: Path) -> None:
     from balora.training.evaluation import refuse_shared_folder
 
-    with pytest.raises(DataError, match="as the name of one data set it would be read for each of metamathqa, gsm8k"):
+    with pytest.raises(DataError, match="the data set 'openai/gsm8k' would be read for several of metamathqa, gsm8k"):
         refuse_shared_folder(spec_of(checkpoint, Path("openai/gsm8k")))
     glue = {"task": "rte", "model": "m", "data.folder": "nyu-mll/glue", "score": ["rte", "qnli"]}
     refuse_shared_folder(resolve(glue))
-    with pytest.raises(DataError, match="would be read for each of rte, qnli"):
-        refuse_shared_folder(resolve({**glue, "data.subset": "rte"}))
+    for change in ({"data.subset": "rte"}, {"data.folder": "a/mirror"}, {"data.folder": None, "data.subset": "rte"}):
+        with pytest.raises(DataError, match=r"the data set '.*' would be read for several of rte, qnli"):
+            refuse_shared_folder(resolve({**glue, **change}))
 
 
 def test_a_classifier_needs_no_evaluation_rows_of_the_task_it_is_only_trained_on(

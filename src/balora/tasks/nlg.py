@@ -24,7 +24,7 @@ from balora.tasks.prepared import (
     seen_in_training,
 )
 from balora.tasks.prompts import render, uses_chat_template
-from balora.tasks.row_checks import Row
+from balora.tasks.row_checks import UNANSWERED, Row
 from balora.tasks.sampling import generate_samples
 from balora.tasks.scores import Evaluation, task_score
 from balora.tasks.testbed.config import TestbedConfig
@@ -108,7 +108,7 @@ def _follow_up(data: DataConfig, tokenizer: Any) -> Callable[[str, str, str], li
     def encoded(first: str, answer: str, second: str) -> list[int]:
         turns = [("user", first), ("assistant", answer), ("user", second)]
         messages = [{"role": role, "content": text} for role, text in turns]
-        row = {"messages": messages, "turn": {"role": "assistant", "content": ""}, "answer": ""}
+        row = {"messages": messages, "turn": {"role": "assistant", "content": UNANSWERED}, "answer": UNANSWERED}
         prompt: list[int] = encode_exchanges([exchange(row)], tokenizer)[0]["prompt_ids"]
         return prompt
 
@@ -261,10 +261,11 @@ def evaluate_nlg(
     drawing = tools.drawing() if task.grader == "programs" else {}
     texts = generate_samples(model, tokenizer, prompts, **limits, **drawing, on_rows=after(0))
     given = {row["index"]: answers for row, answers in zip(answerable, texts, strict=True)}
+    unasked: tuple[str, ...] = ()
     if prepared.follow_up is not None and tools.turns == 2:
-        given = _second_turns(model, tokenizer, prepared, given, limits)
+        given, unasked = _second_turns(model, tokenizer, prepared, given, limits)
     graded = grade(task, rows, [given.get(row["index"]) for row in rows], tools)
-    metrics, notes, behaviour = dict(graded.metrics), graded.notes, Behaviour()
+    metrics, notes, behaviour = dict(graded.metrics), (*unasked, *graded.notes), Behaviour()
     if readable:
         metrics["answer_loss"] = answer_loss(
             model, readable, prepared.pad_id, batch_size=batch_size, on_rows=after(len(answerable)), behaviour=behaviour
@@ -276,16 +277,33 @@ def evaluate_nlg(
 
 def _second_turns(
     model: Any, tokenizer: Any, prepared: Prepared, given: Mapping[int, list[str]], limits: Mapping[str, Any]
-) -> dict[int, list[str]]:
-    """Return both answers to every question whose second prompt leaves room; the others are without answers."""
-    assert prepared.follow_up is not None
+) -> tuple[dict[int, list[str]], tuple[str, ...]]:
+    """Return both answers to every question, the second one empty where it could not be asked, and a note on these."""
     prompts: dict[int, list[int]] = {}
     for row in prepared.eval:
         if row["index"] in given:
             first, second = row["asked"].turns
             answer = after_thought(given[row["index"]][0], row.get("thought", "")).strip()
-            prompt = prepared.follow_up(first, answer, second)
-            if prepared.max_positions is None or len(prompt) + limits["max_new_tokens"] <= prepared.max_positions:
+            prompt = _second_prompt(prepared, first, answer, second)
+            positions = prepared.max_positions
+            if prompt and (positions is None or len(prompt) + limits["max_new_tokens"] <= positions):
                 prompts[row["index"]] = prompt
-    texts = generate(model, tokenizer, list(prompts.values()), **limits)
-    return {index: [given[index][0], text] for index, text in zip(prompts, texts, strict=True)}
+    texts = generate(model, tokenizer, list(prompts.values()), **limits) if prompts else []
+    said = dict(zip(prompts, texts, strict=True))
+    note = (
+        f"{len(given) - len(said):,} of {len(given):,} second questions were not asked, for want of room in the "
+        "model's positions or because the chat template takes no empty answer to the first: judged as empty answers"
+    )
+    both = {index: [answers[0], said.get(index, "")] for index, answers in given.items()}
+    return both, (note,) if len(said) < len(given) else ()
+
+
+def _second_prompt(prepared: Prepared, first: str, answer: str, second: str) -> list[int] | None:
+    """Return the prompt of the second question; None where the chat template refuses an empty ``answer``."""
+    assert prepared.follow_up is not None
+    try:
+        return prepared.follow_up(first, answer, second)
+    except DataError:
+        if answer:
+            raise
+        return None

@@ -8,7 +8,7 @@ format     a checked row
 `alpaca`   `question` (the instruction), `input` (may be empty), `answer`
 `instructions`  the same, under any of the usual names of the columns
 `humaneval`, `mbpp`  see :mod:`balora.tasks.program_rows`
-`mt_bench` `question` (of the first turn), `answer` (empty: there is none), `asked` (the whole question)
+`mt_bench` `question` (of the first turn), `answer` (:data:`UNANSWERED`), `asked` (the whole question)
 `chat`     `messages` (the conversation before the answer), `turn` (the message of the answer, with all its fields),
            `answer` (its text), `where`, and `tools` and `documents` where the row has them
 `own`      as :mod:`balora.tasks.own_rows` describes
@@ -43,6 +43,9 @@ ANSWER = ("solution", "answer", "response")  # MATH has both: its `answer` is th
 CONVERSATION = ("messages", "conversations")
 INSTRUCTION = ("instruction", "query", "question", "problem")
 RESPONSE = ("output", "response", "answer", "solution")
+UNANSWERED = "."
+"""Stands for the answer to a question that has none: a chat template may refuse an empty turn, or hide how an answer
+begins."""
 HIGHEST_SCORE = 5.0
 NUMBERS = (int, float, Decimal)
 WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,2})(?:\.0*)?", re.ASCII)
@@ -212,7 +215,7 @@ def _chat(task: Task, row: SourceRow) -> Row | None:
 
 def _mt_bench(task: Task, row: SourceRow) -> Row:
     question = as_question(row.values, row.where)
-    return {"question": question.turns[0], "answer": "", "asked": question}
+    return {"question": question.turns[0], "answer": UNANSWERED, "asked": question}
 
 
 def _single_exchange(task: Task, row: SourceRow) -> Row | None:

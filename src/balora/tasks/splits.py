@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +60,7 @@ def read_split(task: Task, data: DataConfig, split: str) -> Split:
         notes.append(f"{split}: {note}")
     checked = [(row.where, check_row(task, row)) for row in found if isinstance(row, SourceRow)]
     filled = [(where, row) for where, row in checked if row is not None]
+    _refuse_repeated(task, filled)
     if len(filled) < len(checked):
         notes.append(
             f"{split}: {len(checked) - len(filled)} of {len(checked)} rows have an empty answer and were left out"
@@ -76,6 +78,18 @@ def read_split(task: Task, data: DataConfig, split: str) -> Split:
         source = ", ".join(map(str, files)) if files else f"{_hub(task, data)[0]} ({split})"
         raise DataError(f"{source}: no rows in split {shown(split)} of task {task.name!r}")
     return Split(rows, notes)
+
+
+def _refuse_repeated(task: Task, rows: Sequence[tuple[str, Row]]) -> None:
+    """Raise DataError where a benchmark's file holds a problem or a question twice: it would count twice."""
+    if task.format not in ("humaneval", "mbpp", "mt_bench"):
+        return
+    first: dict[str, str] = {}
+    for where, row in rows:
+        name = str(row["asked"].question_id) if "asked" in row else row["name"]
+        if name in first:
+            raise DataError(f"{where}: {shown(name)} stands in the file already ({first[name]}): keep one of them")
+        first[name] = where
 
 
 def _uncertain(unread: list[str], count: int, split: str, scored: bool) -> str:
@@ -130,6 +144,11 @@ def _file_rows(task: Task, files: list[Path]) -> list[SourceRow | Broken]:
     header = COLA_COLUMNS if task.name == "cola" else None
     needed = needed_columns(task)
     return [row for path in files for row in read_file(path, header, needed)]
+
+
+def hub_source(task: Task, data: DataConfig) -> tuple[str, str | None] | None:
+    """Return the `datasets` name and configuration that ``task`` is read from; None where it is read from a folder."""
+    return None if data.folder is not None and _is_local(data.folder) else _hub(task, data)
 
 
 def _hub(task: Task, data: DataConfig) -> tuple[str, str | None]:

@@ -12,6 +12,7 @@ from balora.tasks.nlu import evaluate_nlu, prepare_nlu
 from balora.tasks.prepared import Prepared
 from balora.tasks.recipes import RECIPES
 from balora.tasks.scores import Evaluation
+from balora.tasks.splits import hub_source
 from balora.tasks.testbed.flaw_measures import inheritance
 from balora.training.forgetting import forgetting
 from balora.training.spec import RunSpec
@@ -67,19 +68,19 @@ def refuse_untrained(spec: RunSpec) -> None:
 def refuse_shared_folder(spec: RunSpec) -> None:
     """Raise DataError where the files, or the data set, of one task would be read for every task of ``spec``."""
     names = list(dict.fromkeys((spec.task, *spec.scored)))
-    if not spec.data.folder or len(names) < 2:
-        return
-    folder = Path(spec.data.folder).expanduser()
-    if folder.is_dir() and split_files(folder):
+    folder = Path(spec.data.folder).expanduser() if spec.data.folder else None
+    if folder is not None and len(names) > 1 and folder.is_dir() and split_files(folder):
         raise DataError(
             f"data.folder {shown(spec.data.folder)} holds data files itself, which would be read for each of "
             f"{', '.join(names)}: give the folder above one folder for each"
         )
-    configurations = {spec.data.subset or (spec.find(name).hub or (None, None))[1] for name in names}
-    if not folder.is_dir() and len(configurations) < len(names):
+    read = [task for task in map(spec.find, names) if task.source == "files" and task.format != "own"]
+    sources = [hub_source(task, spec.data) for task in read] if len(read) > 1 else []
+    if twice := next((source for source in sources if source is not None and sources.count(source) > 1), None):
+        called = shown(twice[0]) + (f" ({shown(twice[1])})" if twice[1] else "")
         raise DataError(
-            f"data.folder {shown(spec.data.folder)} is no folder here; as the name of one data set it would be read "
-            f"for each of {', '.join(names)}: leave it out, or give the folder above one folder for each"
+            f"the data set {called} would be read for several of {', '.join(names)}: leave data.folder and data.subset "
+            "out, or give the folder above one folder for each"
         )
 
 
