@@ -16,7 +16,7 @@ from balora.report.records.report import build, read_report
 from balora.study.plan.costs import Costs
 from balora.study.plan.prepare import prepare
 from balora.study.store.study_folder import describe
-from balora.training.record import RunError
+from balora.training.record import RunError, RunRecord
 
 
 def test_averages_are_means_over_tasks_with_their_spread_over_seeds() -> None:
@@ -267,3 +267,21 @@ def test_a_plan_says_each_thing_about_an_arm_once() -> None:
     text = plan_text(describe_plan(prepare("ranks", profile="glance"), Costs([])))
     assert re.search(r"method=pissa · adapter.rank=2  +learning rate 0.002 \(NLU\), 0.004 \(NLG\)\n", text)
     assert text.count("adapter.rank=2\n") == 12  # a line a run: 3 methods, 2 tasks, 2 blocks
+
+
+def test_weights_chosen_by_the_scored_rows_are_a_caution() -> None:
+    plan = plan_of()
+    runs = records(plan, additive)
+    assert not any("optimistic" in caution for caution in report_of(plan, runs).cautions)
+
+    def best(run: RunRecord) -> RunRecord:
+        training = run.spec.training.replace(keep="best", evaluate_every=1)
+        return run.model_copy(update={"spec": run.spec.model_copy(update={"training": training})})
+
+    first = next(iter(runs))
+    some = report_of(plan, {**runs, first: best(runs[first])}).cautions
+    (said,) = [caution for caution in some if "optimistic" in caution]
+    assert said.startswith("1 run kept the weights that scored best on the rows that are scored")
+    assert "differences between these arms and the others favour these" in said
+    (said,) = [c for c in report_of(plan, {id: best(run) for id, run in runs.items()}).cautions if "optimistic" in c]
+    assert said.endswith("(training.keep: best), so that scores are optimistic.")

@@ -10,8 +10,10 @@ from tests.training.recipe_data import write_recipe_data
 from typer.testing import CliRunner
 
 from balora.cli import app
+from balora.cli.study_listing import describe_plan, plan_text
 from balora.errors import ConfigError
 from balora.report.records.report import read_report
+from balora.study.plan.costs import Costs
 from balora.study.plan.prepare import prepare
 
 BENCHMARKS = ("gsm8k", "math", "humaneval", "mbpp", "mt_bench")
@@ -56,6 +58,28 @@ def test_a_prompt_that_one_of_the_recipes_cannot_take_is_refused_before_any_run(
     with pytest.raises(ConfigError, match=r"arm 'ba-lora' on wizardlm: data\.prompt: does not apply"):
         plan(data, settings=given)
     assert plan(data, settings={"data.prompt": "Q: {question}"}).tasks.absent == ("mt_bench",)
+
+
+def test_another_judge_gives_only_the_judged_runs_another_id(data: Path) -> None:
+    def ids(**changes: Any) -> dict[tuple[str, str, int], str]:
+        return {(run.arm, run.task, run.seed): run.id for run in plan(data, settings={**JUDGE, **changes}).runs}
+
+    usual = ids()
+    for changes, trained in (
+        ({"scoring.judge.model": "stricter"}, {"wizardlm"}),
+        ({"scoring.samples": 5}, {"codefeedback"}),
+    ):
+        other = ids(**changes)
+        assert {task for (arm, task, seed), id in usual.items() if id != other[arm, task, seed]} == trained
+    unjudged = {(run.arm, run.task, run.seed): run.id for run in plan(data, settings={}).runs}
+    assert unjudged.items() <= usual.items()
+    assert len(unjudged) == 4 * 2 * 2
+
+
+def test_the_plan_says_of_a_judged_task_that_there_is_no_judge(data: Path) -> None:
+    text = plan_text(describe_plan(plan(data, settings={}), Costs([])))
+    assert "   left out: mt_bench (no scoring.judge.url, or not found)" in text
+    assert "not found: " not in text
 
 
 @pytest.mark.parametrize(

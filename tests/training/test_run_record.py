@@ -19,6 +19,7 @@ from balora.training.record import (
     packed_rows,
     read_beside,
     read_record,
+    scores_in_words,
     write_record,
 )
 from balora.training.spec import resolve
@@ -225,3 +226,9 @@ def test_names_on_a_hub_stand_for_themselves():
 def test_missing_data_is_refused(inputs):
     with pytest.raises(DataError):
         marks(inputs, data="nothing")
+
+
+def test_scores_in_words_name_the_task_where_there_are_several() -> None:
+    assert scores_in_words({"gsm8k": 12.345}) == "12.35"
+    assert scores_in_words({"gsm8k": 1.0, "math": 0.0}) == "1.00 on gsm8k, 0.00 on math"
+    assert scores_in_words({}) == ""

@@ -12,7 +12,7 @@ from balora.errors import printable
 from balora.harness.harness_record import ITEMS, OWN_FILES, RECORD, HarnessScores
 from balora.settings import Family
 from balora.tasks.scores import Evaluation, suite_average
-from balora.training.record import RunRecord
+from balora.training.record import RunRecord, scores_in_words
 from balora.training.run_in_folder import RUN_FILES
 
 HARNESS_FILES = {RECORD: "record", ITEMS: "every scored row", OWN_FILES: "lm-eval's own files"}
@@ -27,7 +27,8 @@ def print_run(record: RunRecord, folder: Path, *, as_json: bool, done_before: bo
     console = _console()
     spec, cost = record.spec, record.cost
     done = "already done, nothing was run again: " if done_before else ""
-    score = ", ".join(_scores(record)) or "no score"
+    words = scores_in_words(record.scores) or "no score"
+    score = f"score {words} of 100" if len(record.scores) == 1 else words
     console.print(printable(f"{done}{spec.method} on {spec.task}, seed {spec.training.seed}: {score}"), style="bold")
     seconds = ((cost.setup_seconds, "set-up"), (cost.train_seconds, "training"), (cost.eval_seconds, "scoring"))
     console.print(_table([
@@ -51,16 +52,6 @@ def _measures(record: RunRecord) -> Iterable[tuple[str, float]]:
     for task, one in record.others.items():
         yield from ((f"{task}: {name}", value) for name, value in {**one.metrics, **one.behaviour}.items())
     yield from {**record.inheritance, **record.measures}.items()
-
-
-def _scores(record: RunRecord) -> Iterable[str]:
-    """Yield the score on each task in words; with its name where there are several."""
-    if record.score is None:
-        return
-    names = record.spec.scored
-    yield f"score {record.score:.2f} of 100{f' on {names[0]}' if len(names) > 1 else ''}"
-    for name, other in record.others.items():
-        yield f"{other.score:.2f} on {name}"
 
 
 def scores_document(

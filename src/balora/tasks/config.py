@@ -1,5 +1,6 @@
 """Define the settings of a task's data; torch-free."""
 
+from collections.abc import Collection
 from string import Formatter
 from typing import Literal, Self
 
@@ -73,6 +74,11 @@ class ScoringConfig(Settings):
                 f"pass_at: must hold 1, and numbers up to scoring.samples = {self.samples}, got {list(self.pass_at)}"
             )
         return self
+
+    def used_by(self, graders: Collection[str]) -> Self:
+        """Return the settings that ``graders`` use, with the default for every other, on which no result depends."""
+        kept = self if "programs" in graders else type(self)()
+        return kept.model_copy(update={"judge": self.judge if "judge" in graders else None})
 
 
 def check_template(template: str) -> None:

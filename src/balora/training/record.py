@@ -6,7 +6,7 @@ wrote. Its id is the hash of the settings and fingerprints in it, so a record ca
 
 import errno
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -147,12 +147,25 @@ class RunRecord(Settings):
             raise ValueError(f"others: holds {', '.join(self.others)}, not the scored tasks after the first")
         return self
 
+    @property
+    def scores(self) -> dict[str, float]:
+        """The score on every scored task that has one, by task."""
+        found = {self.spec.scored[0]: self.score, **{name: one.score for name, one in self.others.items()}}
+        return {name: score for name, score in found.items() if score is not None}
+
     def of_task(self, name: str) -> "RunRecord":
         """Return the record with the scores on the task called ``name`` alone."""
         found = self.others.get(name)
         spec = self.spec.model_copy(update={"score": () if name == self.spec.task else (name,)})
         scores = {} if found is None else dict(found)
         return self.model_copy(update={"spec": spec, "others": {}, **scores}) if self.others else self
+
+
+def scores_in_words(scores: Mapping[str, float]) -> str:
+    """Return the scores in points of 100, each with the name of its task where there are several."""
+    if len(scores) == 1:
+        return "".join(f"{score:.2f}" for score in scores.values())
+    return ", ".join(f"{score:.2f} on {name}" for name, score in scores.items())
 
 
 def packed_rows(right: Sequence[bool]) -> str:

@@ -71,7 +71,7 @@ def _refuse_other_scores(spec: RunSpec, task: Task) -> None:
         raise ConfigError(f"task {task.name!r} is only trained on and has no rows to score a model on{instead}")
     if spec.scored != (task.name,):
         raise ConfigError(
-            f"score: names {', '.join(spec.scored)}, but the tasks to score are those given as --task: leave `score` out"
+            f"score: names {', '.join(spec.scored)}, but the tasks to score are those given as --task: leave it out"
         )
 
 

@@ -46,8 +46,21 @@ def cautions(
         if len(found) < len(record.absent):
             needed = "its questions or the set to train on" if unlearnt else "its questions"
             yield f"MT-Bench is not in the averages: no judge was given, or {needed} were not found {place}."
+    yield from _chosen_weights(runs)
     yield from _versions(runs)
     yield from _threads(runs)
+
+
+def _chosen_weights(runs: Mapping[str, RunRecord]) -> Iterator[str]:
+    """Name the runs whose weights were chosen by the rows that they are scored on."""
+    finished = [run for run in runs.values() if run.status == "ok"]
+    chosen = sum(run.spec.training.keep == "best" for run in finished)
+    if chosen:
+        some = "" if chosen == len(finished) else ": differences between these arms and the others favour these"
+        yield (
+            f"{number_of(chosen, 'run')} kept the weights that scored best on the rows that are scored "
+            f"(training.keep: best), so that scores are optimistic{some}."
+        )
 
 
 def _threads(runs: Mapping[str, RunRecord]) -> Iterator[str]:

@@ -34,8 +34,8 @@ class Ended:
 
     label: str
     status: str
-    score: float | None
-    """Points of 100."""
+    scores: dict[str, float]
+    """By scored task, in points of 100."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _latest(ids: Iterable[str], entries: Iterable[Entry], runs: Mapping[str, Run
     for entry in entries:
         first.setdefault(entry.id, entry)
     return tuple(
-        Ended(f"{first[id].arm} · {first[id].task} · seed {first[id].seed}", runs[id].status, runs[id].score)
+        Ended(f"{first[id].arm} · {first[id].task} · seed {first[id].seed}", runs[id].status, runs[id].scores)
         for id in ids
         if id in first and id in runs
     )

@@ -1,11 +1,12 @@
 """Render the state of a running study as text for a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from balora.errors import printable
 from balora.report.tables.table import Table, text
 from balora.report.watch.snapshot import Snapshot
 from balora.study.engine.display import clock
+from balora.training.record import scores_in_words
 
 STATES = {True: "running", False: "not running", None: "unknown if running (this file system has no locks)"}
 
@@ -23,7 +24,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     for fault in snapshot.report.unreadable:
         yield f"  cannot be used: {fault}"
     for ended in snapshot.latest:
-        yield f"  ended: {ended.label}: {_outcome(ended.status, ended.score)}"
+        yield f"  ended: {ended.label}: {_outcome(ended.status, ended.scores)}"
     for table in snapshot.tables():
         yield ""
         yield table.caption
@@ -47,10 +48,10 @@ def _under_way(one: dict[str, object]) -> str:
     return f"{one['label']} · {one['phase']}{steps}{loss} · {one['seconds']:.0f} s"
 
 
-def _outcome(status: str, score: float | None) -> str:
+def _outcome(status: str, scores: Mapping[str, float]) -> str:
     if status != "ok":
         return status.upper()
-    return "done" if score is None else f"{score:.2f}"
+    return scores_in_words(scores) or "done"
 
 
 def _table(table: Table) -> Iterator[str]:

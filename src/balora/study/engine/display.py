@@ -12,7 +12,7 @@ from balora.study.engine.pretraining import PlannedModel
 from balora.study.engine.watcher import Watcher, Work
 from balora.study.plan.blocks import counted
 from balora.study.plan.plan import PlannedRun
-from balora.training.record import RunRecord
+from balora.training.record import RunRecord, scores_in_words
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -203,7 +203,7 @@ def opening(todo: int, skipped: int, failed_before: int, workers: int) -> str:
 def result(run: PlannedRun, record: RunRecord) -> str:
     """Return a line on a finished run."""
     if record.status == "ok":
-        return run.label if record.score is None else f"{run.label}: {record.score:.2f}"
+        return f"{run.label}: {scores_in_words(record.scores)}" if record.scores else run.label
     reason = f"{record.error.kind}: {record.error.message}" if record.error else record.status
     return f"{run.label}: FAILED: {reason}"
 

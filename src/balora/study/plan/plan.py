@@ -1,6 +1,6 @@
 """Make the list of runs that `study plan` prints and that `study run` and `study report` use; pure and torch-free."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,8 +159,9 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
             if (arm.name, family) not in of_family:
                 of_family[arm.name, family] = specification(study, choices, arm, task)
         scored = tasks.scored.get(task, ())
+        graders = {study.find(name).grader for name in scored or (task,)}
         changes = {"task": task, "score": scored, "own": _used(study, (task, *scored))}
-        columns[task] = [(arm, _placed(of_family[arm.name, family], changes, arm)) for arm in arms]
+        columns[task] = [(arm, _placed(of_family[arm.name, family], changes, graders, arm)) for arm in arms]
         prints[task] = fingerprints(columns[task][0][1])
     _refuse_twins(study, columns)
     ids = {(arm.name, task): run_ids(spec, prints[task], chosen) for task in columns for arm, spec in columns[task]}
@@ -173,8 +174,12 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
     return Plan(study, choices, arms, tasks, chosen, planned, prints)
 
 
-def _placed(spec: RunSpec, changes: Mapping[str, Any], arm: DesignedArm) -> RunSpec:
-    """Return ``spec`` on another task; that of a recipe is validated again, since it need not take every prompt."""
+def _placed(spec: RunSpec, changes: Mapping[str, Any], graders: Collection[str], arm: DesignedArm) -> RunSpec:
+    """Return ``spec`` on another task; that of a recipe is validated again, since it need not take every prompt.
+
+    Settings of scoring that ``graders`` do not use are left out: with another judge, only what is judged runs again.
+    """
+    changes = {**changes, "scoring": spec.scoring.used_by(graders)}
     if not changes["score"]:
         return spec.model_copy(update=dict(changes))
     try:
