@@ -12,8 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "balora"
 MOST_LINES = 400
 
 GROUND = {"errors", "settings", "regular_files", "yaml_document", "processes", "folders", "progress"}
-RUNS = {"sandbox", "judging", "maths", "objective", "adapters", "tasks", "training"}
-RUNS = {"maths", "objective", "adapters", "tasks", "measures", "training"}
+RUNS = {"sandbox", "judging", "maths", "objective", "adapters", "tasks", "measures", "training"}
 MAY_IMPORT = {
     "errors": set(),
     "settings": {"errors"},

@@ -51,7 +51,7 @@ MUTANTS = {
     ("folders.py", "test_folders.py"): [
         ("half-written-stays", "partial.unlink(missing_ok=True)", "pass"),
         ("written-in-place", 'path.with_name(f"{PARTIAL}{os.fsdecode(os.fsencode(path.name)[:100])}-{unique}")', "path"),
-        ("never-flushed", "            if durable:\n                file.flush()", "            if False:\n                file.flush()"),
+        ("never-flushed", "        if durable:\n            file.flush()", "        if False:\n            file.flush()"),
         ("others-work-removed", "partial.lstat().st_mtime > STALE", "partial.lstat().st_mtime > -STALE"),
         ("stale-folders-stay", "if path.is_dir() and not path.is_symlink():", "if False:"),
     ],

@@ -3,6 +3,16 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("tasks/nlg.py", "judging/test_second_turn.py"): [
+        ("the-first-answer-goes-too", "for index, answers in given.items()}\n    return both", "for index, answers in given.items() if index in said}\n    return both"),
+        ("every-refusal-is-passed-over", "        if answer:\n            raise\n", ""),
+    ],
+    ("tasks/row_checks.py", "judging/test_second_turn.py"): [
+        ("an-empty-turn-is-shown", 'UNANSWERED = "."', 'UNANSWERED = ""'),
+    ],
+    ("tasks/splits.py", "tasks/test_program_rows.py"): [
+        ("problems-count-twice", "        if name in first:", "        if False:"),
+    ],
     ("judging/ratings.py", "judging/test_ratings.py"): [
         ("first-rating-counts", "if len(ratings) > 1:", "if False:"),
         ("any-number-is-a-rating", "if not WORST <= ratings[0] <= BEST:", "if False:"),

@@ -3,6 +3,16 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("study/design/deltas.py", "study/test_paper_suite.py"): [
+        ("groups-of-scoring-pass", 'or key.startswith(f"{place}."):', "or False:"),
+    ],
+    ("study/plan/plan.py", "study/test_paper_suite.py"): [
+        ("every-setting-of-scoring-counts", '"scoring": spec.scoring.used_by(graders)', '"scoring": spec.scoring'),
+        ("prompts-are-found-out-late", "return spec.replace(**changes)", "return spec.model_copy(update=changes)"),
+    ],
+    ("report/records/cautions.py", "report/test_report.py"): [
+        ("chosen-weights-are-no-caution", 'run.spec.training.keep == "best" for', "False for"),
+    ],
     ("study/store/lock.py", "study/test_lock.py"): [
         ("never-waits-for-orphans", "if too_late or (owner is not None and owner.is_alive()):", "if True:"),
         ("a-dead-owner-lives", "if owner is None or owner.is_alive() is False:", "if owner is None:"),
@@ -72,7 +82,7 @@ MUTANTS = {
         ("an-unknown-kind-takes-no-time", "means.get(kind, fmean(known))", "means.get(kind, 0.0)"),
     ],
     ("folders.py", "test_folders.py"): [
-        ("opened-in-place", "with partial.open", "with path.open"),
+        ("opened-in-place", "partial.open(\"xb\")", "path.open(\"wb\")"),
         ("unfinished-files-stay", "        partial.unlink(missing_ok=True)", "        pass"),
     ],
     ("study/engine/live_file.py", "study/test_watch.py"): [

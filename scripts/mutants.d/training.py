@@ -3,6 +3,30 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("training/trained_weights.py", "training/test_interrupted_scoring.py"): [
+        ("damage-goes-unseen", "    if not whole:", "    if False:"),
+        ("links-are-read", "if not is_regular(path):", "if not path.exists():"),
+        ("other-threads-are-taken", "if not fits or any(left.get(key) != value for key, value in same.items()):", "if not fits:"),
+        ("weights-stay-untrained", "    put_back(model, weights)\n    found", "    found"),
+        ("a-full-disk-ends-the-run", "except (OSError, OutputError, SafetensorError) as error:", "except OutputError as error:"),
+        ("a-copy-of-every-tensor", ".view(torch.uint8).numpy().data)", ".view(torch.uint8).numpy().tobytes())"),
+    ],
+    ("training/step_scores.py", "training/test_interrupted_scoring.py"): [
+        ("the-last-of-equal-ones", "mean > self._highest[0]", "mean >= self._highest[0]"),
+        ("the-worst-is-kept", "mean > self._highest[0]", "mean < self._highest[0]"),
+    ],
+    ("training/evaluation.py", "training/test_recipes.py"): [
+        ("benchmarks-are-trained-on", "if not spec.find(spec.task).trained:", "if False:"),
+        ("a-classifier-needs-its-own-rows", "return prepare_rows(spec, tokenizer, max_positions, score=False), tuple(scored)", "return prepare_rows(spec, tokenizer, max_positions), tuple(scored)"),
+        ("one-data-set-for-all", "source is not None and sources.count(source) > 1", "False"),
+    ],
+    ("training/score_model.py", "training/test_recipes.py"): [
+        ("other-tasks-are-named", "if spec.scored != (task.name,):", "if False:"),
+    ],
+    ("training/spec.py", "training/test_recipes.py"): [
+        ("anything-empty-is-no-list", "if found is None or found in ([], ()):", "if not found:"),
+        ("conversations-after-questions", 'if task.format == "chat" and learnt.format != "chat":', "if False:"),
+    ],
     ("training/class_labels.py", "hostile/test_trainer_labels.py"): [
         ("ignored-rows-count", "flat[counted], counted", "flat, None"),
         ("the-last-class-is-too-large", "(values >= self.outputs)", "(values >= self.outputs - 1)"),
