@@ -195,6 +195,12 @@ def test_what_is_no_list_of_tasks_is_refused(score: object) -> None:
         resolve({"task": "metamathqa", "model": "m", "score": score})
 
 
+def test_a_task_scored_on_itself_is_the_same_run_whether_or_not_it_is_named() -> None:
+    given = {"task": "gsm8k", "model": "m"}
+    for score in ("gsm8k", ["gsm8k"], ("gsm8k",)):
+        assert resolve({**given, "score": score}) == resolve(given)
+
+
 def test_without_a_list_the_recipe_decides() -> None:
     for score in (None, [], ()):
         assert resolve({"task": "metamathqa", "model": "m", "score": score}).scored == ("gsm8k", "math")

@@ -14,8 +14,9 @@ def train(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Task to train and score, e.g. cola, or metamathqa, or a task file (.yaml) of your own; on the "
-            "testbed e.g. facts."
+            help="Task to train on: cola, say, on which the model is also scored, or metamathqa, whose model is scored "
+            "on gsm8k and math, or a task file (.yaml) of your own; on the testbed e.g. facts. --set score=[math500] "
+            "names other tasks to score."
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Folder that contains the task's files or folder.")] = None,

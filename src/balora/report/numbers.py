@@ -71,7 +71,10 @@ def curves(dossier: Dossier) -> Iterable[Row]:
 
 
 def runs(dossier: Dossier) -> Iterable[Row]:
-    """Yield every planned run of every arm: settings, score, metrics, measures, cost."""
+    """Yield every planned run of every arm: settings, score, metrics, measures, cost.
+
+    `score`, `rows` and `metrics` are those on the task in `scored`; those on further tasks have its name before them.
+    """
     return (_run(row) for row in dossier.runs)
 
 
@@ -80,7 +83,7 @@ def _run(row: RunRow) -> Row:
     if row.record is None:
         return {**found, "status": "missing"}
     record = row.record
-    found |= {"status": record.status, "score": record.score, "rows": record.rows}
+    found |= {"status": record.status, "scored": record.spec.scored[0], "score": record.score, "rows": record.rows}
     found |= {"error": without_paths(f"{record.error.kind}: {record.error.message}")} if record.error else {}
     for task, other in record.others.items():
         found |= _named(task, {"score": other.score, "rows": other.rows, **_named("metrics", other.metrics)})

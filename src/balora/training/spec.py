@@ -279,7 +279,8 @@ def _with_scored(given: Mapping[str, Any]) -> dict[str, Any]:
     found = given.get("score")
     if found is None or found in ([], ()):
         found = recipes.get(given["task"], ())
-    return {**given, "score": [found] if isinstance(found, str) else found}
+    found = [found] if isinstance(found, str) else found
+    return {**given, "score": () if found in ([given["task"]], (given["task"],)) else found}
 
 
 def _check_types(given: Mapping[str, Any]) -> None:
@@ -300,7 +301,8 @@ def _check_types(given: Mapping[str, Any]) -> None:
 
 def _check_required(given: Mapping[str, Any]) -> None:
     """Name both, task and model, where both are missing, and what to choose from."""
-    of = {source: ", ".join(t.name for t in TASKS.values() if t.source == source) for source in ("files", "testbed")}
+    trained = [task for task in TASKS.values() if task.trained]
+    of = {source: ", ".join(t.name for t in trained if t.source == source) for source in ("files", "testbed")}
     both = f"{of['files']} (of model `{TESTBED}`: {of['testbed']})"
     known = of["testbed" if given["model"] == TESTBED else "files"] if given.get("model") else both
     ways = {
