@@ -1,6 +1,7 @@
 """Attempts to escape from the sandbox, or to pass without passing the tests: each of them must fail."""
 
 import os
+import platform
 import socket
 import threading
 import time
@@ -238,6 +239,38 @@ def test_memory_counts_over_all_processes(sandbox: Sandbox) -> None:
         "time.sleep(99)\n"
     )
     assert run_program(spread, sandbox=sandbox, limits=limits).status == "memory"
+
+
+def test_memory_outside_every_limit_is_refused(sandbox: Sandbox) -> None:
+    """Neither is part of a process or a file with a name: four programs could fill the memory of a machine."""
+    holds(
+        "import ctypes, os\n"
+        "assert refused(lambda: os.memfd_create('hidden'))\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "for call in (libc.shmget, libc.msgget, libc.semget):\n"
+        "    assert call(0, 1, 0o1600) == -1 and ctypes.get_errno() == 1\n",
+        sandbox,
+    )
+
+
+def test_the_kernels_keys_of_the_user_are_not_reached(sandbox: Sandbox) -> None:
+    number = {"x86_64": 250, "aarch64": 219}[platform.machine()]
+    describe_own_ring = f"libc.syscall({number}, 6, -4, buffer, 200, 0)"
+    holds(
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nbuffer = ctypes.create_string_buffer(200)\n"
+        f"assert {describe_own_ring} == -1 and ctypes.get_errno() == 1\n",
+        sandbox,
+    )
+
+
+@pytest.mark.parametrize("folder", ["/tmp", "/dev/shm"])
+def test_millions_of_empty_files_end_at_the_limit(sandbox: Sandbox, folder: str) -> None:
+    endless = (
+        "import os, itertools\n"
+        f"for number in itertools.count():\n    os.close(os.open(f'{folder}/{{number}}', os.O_CREAT))\n"
+    )
+    limits = Limits(files=500, wall_seconds=200, cpu_seconds=200)
+    assert run_program(endless, sandbox=sandbox, limits=limits).status == "memory"
 
 
 def test_processes_outside_are_neither_seen_nor_reached(sandbox: Sandbox) -> None:

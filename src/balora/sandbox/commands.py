@@ -18,7 +18,13 @@ def local_command(interpreter: Interpreter, job: int, channel: int) -> list[str]
 
 
 def bubblewrap_command(
-    bubblewrap: str, interpreter: Interpreter, limits: Limits, job: int, channel: int, info: int
+    bubblewrap: str,
+    interpreter: Interpreter,
+    limits: Limits,
+    job: int,
+    channel: int,
+    info: int,
+    system_calls: int | None,
 ) -> list[str]:
     """Return the command that runs a job in namespaces of its own: no network, no home, nothing of /etc, /proc or /sys.
 
@@ -28,6 +34,7 @@ def bubblewrap_command(
         limits: decide the size of the temporary folder.
         job, channel: descriptors that the program's process inherits.
         info: descriptor to which bubblewrap writes the number of the first process inside.
+        system_calls: descriptor of the filter of system calls (:mod:`balora.sandbox.system_calls`), if there is one.
     """
     words = [bubblewrap, "--ro-bind", "/usr", "/usr", *_system_folders()]
     words += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--dev", "/dev"]
@@ -38,6 +45,8 @@ def bubblewrap_command(
     words += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/tmp"]
     words += ["--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"]
     words += ["--cap-drop", "ALL", "--clearenv", "--info-fd", str(info)]
+    if system_calls is not None:
+        words += ["--seccomp", str(system_calls)]
     for name, value in ENVIRONMENT.items():
         words += ["--setenv", name, value]
     return [*words, "--", *_python(interpreter, job, channel), "bubblewrap"]

@@ -20,5 +20,7 @@ class Limits(Settings):
     """Processes and threads that exist at once; two of them belong to the sandbox."""
     file_bytes: int = Field(default=16 * MIB, ge=0)
     """Size of one file. All files of the program together may hold four times as much."""
+    files: int = Field(default=10_000, ge=16)
+    """Files and folders that exist at once."""
     output_bytes: int = Field(default=MIB, ge=1)
     """What the program may write to its standard output, and the same again to its standard error."""

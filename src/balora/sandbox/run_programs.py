@@ -18,6 +18,7 @@ from balora.sandbox.commands import ENVIRONMENT, bubblewrap_command, local_comma
 from balora.sandbox.interpreter import Interpreter
 from balora.sandbox.limits import Limits
 from balora.sandbox.supervision import Channel, Ended, Supervisor
+from balora.sandbox.system_calls import refusing_filter
 
 Program = tuple[str, ...]
 """Source texts that run one after the other in one module."""
@@ -42,7 +43,9 @@ class Sandbox(NamedTuple):
     @property
     def description(self) -> str:
         """Which sandbox and which Python, for a record."""
-        where = "bubblewrap" if self.kind == "bubblewrap" else "a plain process without isolation"
+        where = "a plain process without isolation"
+        if self.kind == "bubblewrap":
+            where = "bubblewrap" if refusing_filter() else "bubblewrap without a filter of system calls"
         return f"{where}, Python {self.interpreter.version}"
 
 
@@ -112,7 +115,8 @@ def _run(program: str | Program, sandbox: Sandbox, limits: Limits, stop: Event) 
 def _execute(parts: list[str], sandbox: Sandbox, limits: Limits, stop: Event) -> Ended:
     """Start the interpreter of the sandbox with a job, and supervise it to its end."""
     with ExitStack() as stack:
-        job = stack.enter_context(_job_file(parts, limits))
+        text = json.dumps({"parts": parts, "limits": limits.model_dump()}).encode("ascii")
+        job = stack.enter_context(_nameless_file(text))
         channel = Channel()
         stack.callback(channel.close)
         user = FIRST_USER + next(_users) % USERS if os.geteuid() == 0 else None
@@ -123,7 +127,10 @@ def _execute(parts: list[str], sandbox: Sandbox, limits: Limits, stop: Event) ->
             info = stack.enter_context(open(reader, "rb", buffering=0)).fileno()
             closing = stack.enter_context(open(writer, "wb", buffering=0))
             passed.append(writer)
-            command = bubblewrap_command(sandbox.bubblewrap, sandbox.interpreter, limits, *passed)
+            filtered = refusing_filter()
+            calls = stack.enter_context(_nameless_file(filtered)).fileno() if filtered else None
+            command = bubblewrap_command(sandbox.bubblewrap, sandbox.interpreter, limits, *passed, calls)
+            passed += [] if calls is None else [calls]
         else:
             folder = stack.enter_context(_private_folder(user))
             command = local_command(sandbox.interpreter, *passed)
@@ -135,10 +142,10 @@ def _execute(parts: list[str], sandbox: Sandbox, limits: Limits, stop: Event) ->
 
 
 @contextmanager
-def _job_file(parts: list[str], limits: Limits) -> Iterator[io.FileIO]:
-    """Open a nameless file with the parts and the limits; nothing of it stays, whoever is killed."""
+def _nameless_file(content: bytes) -> Iterator[io.FileIO]:
+    """Open a file that holds ``content`` and has no name; nothing of it stays, whoever is killed."""
     with tempfile.TemporaryFile("w+b", buffering=0) as file:
-        file.write(json.dumps({"parts": parts, "limits": limits.model_dump()}).encode("ascii"))
+        file.write(content)
         file.seek(0)
         yield file
 

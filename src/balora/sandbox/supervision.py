@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from balora.sandbox.limits import Limits
-from balora.sandbox.process_tree import tree_memory
+from balora.sandbox.process_tree import temporary_files, tree_memory
 
 START_SECONDS = 120.0
 """Most seconds until the interpreter inside is ready; on a loaded machine they are not the program's fault."""
@@ -111,9 +111,15 @@ class Supervisor:
                 return "stopped"
             if now - looked > LOOK_SECONDS:
                 looked = now
-                if tree_memory(self._first_process()) > self.limits.memory_bytes:
+                if self._holds_too_much(ready):
                     return "memory"
         return ""
+
+    def _holds_too_much(self, ready: bool) -> bool:
+        first, limits = self._first_process(), self.limits
+        # A plain process has no file systems of its own, and the sandbox only from when the program runs in it.
+        in_sandbox = ready and first != self.process.pid
+        return tree_memory(first) > limits.memory_bytes or (in_sandbox and temporary_files(first) > limits.files)
 
     def _too_much(self) -> bool:
         return any(len(self.received[pipe]) > self.limits.output_bytes for pipe in (self.out, self.err))
