@@ -45,6 +45,14 @@ WRITTEN = {
     "a closing fence alone": WHOLE + "```\nThat is all.",
     "lines that end in CR LF": WHOLE.replace("\n", "\r\n"),
     "a wrong test of its own": WHOLE + "\nassert area(1) == 3\n",
+    "a completion after a sentence": "Here is the code:\n\n" + BODY,
+    "a completion before a sentence": BODY + "\nThis multiplies the square of the radius by pi.",
+    "a completion between sentences": "Here is the code:\n\n" + BODY + "\nThat's all: it's pi r r.",
+    "a completion and the mark of a turn": BODY + "<|im_end|>",
+    "a fence in a docstring": "```python\ndef area(r):\n    '''As\n    ```\n    area(2)\n    ```\n    '''\n"
+    + BODY
+    + "```\nDone.",
+    "a closing fence indented too far": "```python\n" + WHOLE + "    ```\nIt uses pi.",
     "an assigned function": "area = lambda r: math.pi * r * r",
 }
 

@@ -5,6 +5,7 @@ import re
 import textwrap
 import warnings
 from collections.abc import Iterator
+from itertools import chain
 
 STOP_WORDS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 """What ends a completion: HumanEval's five stop sequences (Chen et al. 2021, section 3.1)."""
@@ -70,11 +71,23 @@ def _blocks(text: str, marks: list[re.Match[str]]) -> Iterator[str]:
 
 
 def _closing(text: str, marks: list[re.Match[str]], position: int) -> tuple[int, int]:
-    """Return where the block that opens at ``marks[position]`` ends, and the mark to go on with."""
-    for later in range(position + 1, len(marks)):
-        if marks[later][2].startswith(marks[position][2]) and not marks[later][3]:
-            return marks[later].start(), later + 1
-    return len(text), len(marks)
+    """Return where the block that opens at ``marks[position]`` ends, and the mark to go on with.
+
+    As in Markdown, a mark indented by four blanks more than the opening, as in a docstring of the code, closes a block
+    only if nothing else does.
+    """
+    opening, later = marks[position], range(position + 1, len(marks))
+    closing = (place for place in later if marks[place][2].startswith(opening[2]) and not marks[place][3])
+    first = next(closing, None)
+    if first is None:
+        return len(text), len(marks)
+    deepest = _width(opening) + 3
+    chosen = next((place for place in chain((first,), closing) if _width(marks[place]) <= deepest), first)
+    return marks[chosen].start(), chosen + 1
+
+
+def _width(mark: re.Match[str]) -> int:
+    return len(mark[1].expandtabs(4))
 
 
 def _starts_with_code(text: str, marks: list[re.Match[str]], entry_point: str) -> bool:
@@ -94,13 +107,35 @@ def _before_first_fence(text: str, marks: list[re.Match[str]]) -> str:
 def _completed(prompt: str, text: str) -> str:
     """Return the prompt continued by ``text`` up to the first stop word.
 
-    If that is no Python, the first line may have lost its indentation, or all lines: the first mended form that is
-    Python counts, else the text as it came.
+    If that is no Python, the first line may have lost its indentation, or all lines, or sentences may stand before the
+    indented code: the first mended form that is Python counts. Else sentences after the code are dropped, and the text
+    stays as it came if that does not help either.
     """
     kept = text[: min((found for word in STOP_WORDS if (found := text.find(word)) >= 0), default=len(text))]
     dedented = textwrap.dedent(kept)
-    forms = (kept, "    " + kept.lstrip(" \n"), textwrap.indent(dedented, "    "))
-    return next((prompt + form for form in forms if _compiles(prompt + form)), prompt + kept)
+    indented = _from_first_indented(kept)
+    forms = (kept, "    " + kept.lstrip(" \n"), textwrap.indent(dedented, "    "), indented)
+    whole = (prompt + form for form in forms if _compiles(prompt + form))
+    begun = (prompt + part for form in (kept, indented) if (part := _longest_beginning(prompt, form)))
+    return next(chain(whole, begun), prompt + kept)
+
+
+def _from_first_indented(text: str) -> str:
+    lines = text.split("\n")
+    first = next((number for number, line in enumerate(lines) if line[:1] in (" ", "\t") and line.strip()), 0)
+    return "\n".join(lines[first:])
+
+
+def _longest_beginning(prompt: str, text: str) -> str:
+    """Return the most lines from the start of ``text`` with which ``prompt`` is Python; nothing if there are none."""
+    lines, before = text.split("\n"), prompt.count("\n")
+    for _ in range(MOST_TRIES):
+        part = "\n".join(lines)
+        wrong = _wrong_line(prompt + part)
+        if wrong is None or not part.strip():
+            return part.rstrip()
+        lines = lines[: min(len(lines) - 1, wrong - 1 - before) if wrong > before + 1 else len(lines) - 1]
+    return ""
 
 
 def _longest_code(text: str, entry_point: str) -> str:
