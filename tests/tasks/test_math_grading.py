@@ -157,6 +157,15 @@ def test_no_process_is_started_where_nothing_is_to_be_compared(monkeypatch: pyte
     assert verdicts([(boxed("1"), "")]) == [False]
 
 
+def test_a_pair_whose_process_was_killed_from_outside_is_compared_again() -> None:
+    with math_grading._Comparer() as comparer:
+        assert comparer.equal(boxed("2"), boxed("3")) is False
+        assert comparer.process is not None
+        comparer.process.kill()  # as the system does where the memory of the machine runs out
+        assert comparer.equal(boxed("2"), boxed("2")) is True
+        assert comparer.equal(boxed("2"), boxed("10^{10^{10}}")) is None
+
+
 def test_a_process_that_does_not_start_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(math_grading.sys, "executable", "/bin/false")
     with pytest.raises(TrainingError, match=r"^the process that compares answers .* did not start \(.+\): install it"):

@@ -8,6 +8,7 @@ computing time and memory (:mod:`balora.tasks.math_worker`). This module is torc
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,8 @@ MOST_WRITTEN = 500
 """Most characters of a marked answer; the longest of MATH-500 has 54."""
 MOST_READ = 2000
 """Most characters, from the end, of a text without a marked answer that math-verify searches."""
+KILLED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)
+"""Exit codes of a process that no limit of its own has ended: its timer ends it by SIGPROF, its memory by an error."""
 DELIMITER = re.compile(r"(?<!\\)\$|\\[(\[]")
 DRESS = " \t\r\n*_:="
 
@@ -114,6 +117,8 @@ class _Comparer:
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[str] | None = None
+        self.ended = 0
+        """The exit code of the last process that came to an end over a pair."""
 
     def __enter__(self) -> Self:
         return self
@@ -122,17 +127,27 @@ class _Comparer:
         self._close()
 
     def equal(self, gold: str, answer: str) -> bool | None:
-        """Return math-verify's verdict; None where the process came to an end over it."""
+        """Return math-verify's verdict; None where the process came to an end over it.
+
+        A process that was killed from outside, as where the machine's memory runs out, gets the pair once more.
+        """
+        reply = self._reply(gold, answer)
+        if not reply and self.ended in KILLED_FROM_OUTSIDE:
+            reply = self._reply(gold, answer)
+        return reply == "1\n" if reply else None
+
+    def _reply(self, gold: str, answer: str) -> str:
         process = self.process = self.process or _started()
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(BrokenPipeError):  # something else ended it
             process.stdin.write(json.dumps([gold, answer]) + "\n")
             process.stdin.flush()
-        if reply := process.stdout.readline():
-            return reply == "1\n"
-        self._close()
-        return None
+        reply = process.stdout.readline()
+        if not reply:
+            self.ended = process.wait()
+            self._close()
+        return reply
 
     def _close(self) -> None:
         """End the process: without a pair it ends at once, and over one (after Ctrl-C) it is killed."""
