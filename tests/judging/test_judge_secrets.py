@@ -32,6 +32,8 @@ def echo(code: int, kind: str) -> Fault:
             "text": completion(f"Your key is {key}. Rating: [[3]]"),
             "error": {"error": {"message": f"bad key {key}", "code": key}},
             "html": f"<html>{key}</html>",
+            "divided": completion(f"Your key is {key[:9]}\x00{key[9:]}. Rating: [[3]]"),
+            "late": f"<html>{' ' * 40}{key}</html>",
         }
         status(code, contents[kind], location=f"http://127.0.0.1:9/{key}", x_echo="1")(handler)
 
@@ -47,6 +49,8 @@ def test_the_key_is_sent_as_a_bearer_token(tmp_path: Path) -> None:
 ECHOES = [
     (200, "text"),
     (200, "html"),
+    (200, "divided"),
+    (200, "late"),
     (400, "error"),
     (401, "error"),
     (403, "html"),
@@ -73,7 +77,7 @@ def test_a_key_that_the_server_repeats_reaches_no_file_log_text_or_error(
     said += [record.getMessage() for record in caplog.records] + [*capfd.readouterr()]
     said += [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
     assert any(said)
-    assert KEY not in "\n".join(said)
+    assert KEY[:10] not in "\n".join(said)  # not a part of it either
     if kind == "text":
         assert found[0].value == 3.0
         assert found[0].text == "Your key is [key]. Rating: [[3]]"

@@ -30,6 +30,8 @@ RAW = "x-stainless-raw-response"
 """Header by which OpenAI's client remembers that the raw content was asked for."""
 LONGEST_TEXT = 200_000
 """Most characters of a judgement, which a run's items hold whole."""
+MOST_CLEANED = 10_000
+"""Most bytes of content that is no JSON which are searched for the key before the first characters are shown."""
 SENT_HEADERS = ("accept", "connection", "content-length", "content-type", "host", "user-agent", RAW)
 """All that a server is sent beside the key: neither the organisation nor headers for OpenAI in the environment."""
 AGAIN = (408, 409, 425, 429)
@@ -98,9 +100,8 @@ class JudgeClient:
     def clean(self, text: str) -> str:
         """Return text of the server without the key, half characters, and controls but line ends and tabs."""
         key = self._key.get_secret_value()
-        if len(key) >= SHORTEST_SECRET:
-            text = text.replace(key, "[key]")
-        return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text.encode("utf-8", "replace").decode())
+        plain = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text.encode("utf-8", "replace").decode())
+        return plain.replace(key, "[key]") if len(key) >= SHORTEST_SECRET else plain  # last: a control may divide it
 
     async def _content(self, request: Any) -> bytes:
         limit = self._config.timeout
@@ -170,7 +171,7 @@ def read_reply(content: bytes, clean: Any) -> Reply:
     try:
         completion = json.loads(content)
     except (ValueError, RecursionError):
-        start = clean(content[:60].decode("utf-8", "replace"))
+        start = clean(content[:MOST_CLEANED].decode("utf-8", "replace"))[:60]  # in this order: the cut may part a key
         raise RequestError(f"the reply is no JSON: it begins with {shown(start)}", "reply") from None
     try:
         choice = completion["choices"][0]
