@@ -35,6 +35,17 @@ def test_without_a_start_token_the_first_of_a_window_is_not_scored() -> None:
     assert [(row.ids, row.scored) for row in found] == [([10, 11], [1]), ([12], [])]
 
 
+def test_tokens_that_cannot_be_scored_count_in_bits_as_the_others_do() -> None:
+    """Without a start token, half of the windows' tokens here; their bytes alone would halve the bits a byte."""
+    lm = reader("causal", max_positions=2)
+    lm.tokenizer.bos_token = lm.tokenizer.eos_token = None
+    assert lm.start == []
+    found = measure_held_out(lm, ["the cat the cat"])
+    bits = found.values["held_out_loss"] / math.log(2)
+    assert [item["tokens"] for item in found.items["held_out"]] == [1, 1]
+    assert found.values["held_out_bits_per_byte"] == pytest.approx(bits * 4 / len("the cat the cat"))
+
+
 @pytest.mark.parametrize("positions", [8, None])
 def test_the_loss_is_the_models_own_window_by_window(positions: int | None) -> None:
     lm = reader("causal", max_positions=positions)

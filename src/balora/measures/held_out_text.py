@@ -48,8 +48,10 @@ def windows(ids: Sequence[int], start: Sequence[int], size: int, where: str) -> 
     return [Tokens(where, part, list(range(max(len(start), 1), len(part)))) for part in parts]
 
 
-def held_out_scores(log_likelihood: Sequence[float], tokens: Sequence[int], size: int) -> Measured:
+def held_out_scores(log_likelihood: Sequence[float], tokens: Sequence[int], size: int, unscored: int = 0) -> Measured:
     """Return `held_out_loss`, −Σ log p / tokens in nats, and `held_out_bits_per_byte`, −Σ log₂ p / bytes.
+
+    Tokens that could not be scored, whose bytes are counted too, are taken to be as likely as the others.
 
     The second can be compared between models with different tokenizers: bits per byte = nats a token · tokens / bytes
     / log 2 (Gao et al. 2020, *The Pile*, section 3.1).
@@ -58,9 +60,13 @@ def held_out_scores(log_likelihood: Sequence[float], tokens: Sequence[int], size
         log_likelihood: of every window, in nats.
         tokens: how many tokens were scored in every window.
         size: the bytes of the text in UTF-8.
+        unscored: how many tokens of the text were not scored: without a start token, the first of every window.
     """
-    nats = -sum(log_likelihood)
-    values = {"held_out_loss": nats / sum(tokens), "held_out_bits_per_byte": nats / math.log(2) / size}
+    loss = -sum(log_likelihood) / sum(tokens)
+    values = {
+        "held_out_loss": loss,
+        "held_out_bits_per_byte": loss * (sum(tokens) + unscored) / math.log(2) / size,
+    }
     items = [
         {"index": index, "score": value / count, "tokens": count}
         for index, (value, count) in enumerate(zip(log_likelihood, tokens, strict=True))
@@ -83,4 +89,6 @@ def measure_held_out(reader: LanguageModel, documents: Sequence[str], on_rows: O
     if not any(row.scored for row in rows):
         raise DataError("measures.held_out: the text has no token to score: give a longer one")
     found = log_likelihoods(reader, rows, on_rows)
-    return held_out_scores(found, [len(row.scored) for row in rows], sum(len(text.encode()) for text in documents))
+    scored = [len(row.scored) for row in rows]
+    unscored = sum(len(row.ids) - len(reader.start) for row in rows) - sum(scored)
+    return held_out_scores(found, scored, sum(len(text.encode()) for text in documents), unscored)
