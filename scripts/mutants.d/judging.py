@@ -93,10 +93,4 @@ MUTANTS = {
         ("same-order-twice", "_prompt(judge, question, turn, b, a)", "_prompt(judge, question, turn, a, b)"),
         ("ties-lose", '"tie": 0.5', '"tie": 0.0'),
     ],
-    ("tasks/paper_average.py", "tasks/test_paper_average.py"): [
-        ("points-for-the-paper", "scores[MT_BENCH] / POINTS_PER_RATING", "scores[MT_BENCH]"),
-        ("no-mt-bench-is-fine", "if MT_BENCH not in scores:", "if not scores:"),
-        ("scale-from-zero", "POINTS_PER_RATING * rating", "100 * (rating - 1) / 9"),
-        ("left-out-of-the-count", "/ len(as_printed)", "/ (len(as_printed) - 1)"),
-    ],
 }

@@ -3,6 +3,14 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("sandbox/system_calls.py", "sandbox/test_system_calls.py"): [
+        ("other-architectures-pass", "_word(EQUAL, architecture, no=len(tests) + 2)", "_word(EQUAL, architecture, no=len(tests) + 1)"),
+        ("last-call-passes", "yes=len(tests) - place)", "yes=len(tests) - place - 1)"),
+        ("x32-passes", " + [(AT_LEAST, FIRST_FOREIGN)]", ""),
+        ("x32-exactly", "[(AT_LEAST, FIRST_FOREIGN)]", "[(EQUAL, FIRST_FOREIGN)]"),
+        ("number-of-the-architecture", "NUMBER, ARCHITECTURE = 0, 4", "NUMBER, ARCHITECTURE = 4, 0"),
+        ("allowed-by-another-name", "0x00050001", "0x00050000"),
+    ],
     ("tasks/pass_at_k.py", "tasks/test_pass_at_k.py"): [
         ("biased", "    for i in range(n - c + 1, n + 1):\n        none_passes *= 1.0 - k / i", "    none_passes = (1 - c / n) ** k"),
         ("one-factor-less", "range(n - c + 1, n + 1)", "range(n - c + 1, n)"),
@@ -28,13 +36,17 @@ MUTANTS = {
         ("every-language", "if opening[3].casefold() in PYTHON:", "if True:"),
         ("language-by-case", "opening[3].casefold() in PYTHON", "opening[3] in PYTHON"),
         ("no-stop-words", "kept = text[: min((found for word in STOP_WORDS if (found := text.find(word)) >= 0), default=len(text))]", "kept = text"),
-        ("lost-blanks-stay-lost", 'forms = (kept, "    " + kept.lstrip(" \\n"), textwrap.indent(dedented, "    "))', "forms = (kept,)"),
+        ("lost-blanks-stay-lost", 'forms = (kept, "    " + kept.lstrip(" \\n"), textwrap.indent(dedented, "    "), indented)', "forms = (kept, indented)"),
         ("function-without-its-prompt", "return (prompt, code) if prompt else (code,)", "return (code,)"),
         ("sentences-stay", "        code = _longest_code(code, entry_point)", "        pass"),
         ("own-asserts-stay", "    code = _without_asserts(code)", "    pass"),
         ("line-with-other-code-dropped", "number in own - others", "number in own"),
         ("inner-definitions-count", "re.search(rf\"^(?:(?:async", "re.search(rf\"(?:(?:async"),
         ("closing-fence-opens", "block = None if _starts_with_code(text, marks, entry_point) else _block", "block = None if False else _block"),
+        ("docstring-closes-its-block", "if _width(marks[place]) <= deepest)", "if True)"),
+        ("deep-mark-closes-nothing", "_width(marks[place]) <= deepest), first)", "_width(marks[place]) <= deepest), len(marks) - 1)"),
+        ("sentences-after-a-completion-stay", "return next(chain(whole, begun), prompt + kept)", "return next(whole, prompt + kept)"),
+        ("sentences-before-a-completion-stay", "for form in (kept, indented) if", "for form in (kept,) if"),
         ("paper-marks-stay", '.partition("[DONE]")[0].rpartition("[BEGIN]")[2]', ""),
     ],
     ("tasks/program_rows.py", "tasks/test_program_rows.py"): [
