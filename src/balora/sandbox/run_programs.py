@@ -120,17 +120,17 @@ def _execute(parts: list[str], sandbox: Sandbox, limits: Limits, stop: Event) ->
         channel = Channel()
         stack.callback(channel.close)
         user = FIRST_USER + next(_users) % USERS if os.geteuid() == 0 else None
-        passed, info = [job.fileno(), channel.inside.fileno()], None
-        folder = "/"
+        passed, info, folder = [job.fileno(), channel.inside.fileno()], None, "/"
         if sandbox.kind == "bubblewrap":
             reader, writer = os.pipe()
             info = stack.enter_context(open(reader, "rb", buffering=0)).fileno()
             closing = stack.enter_context(open(writer, "wb", buffering=0))
-            passed.append(writer)
             filtered = refusing_filter()
             calls = stack.enter_context(_nameless_file(filtered)).fileno() if filtered else None
-            command = bubblewrap_command(sandbox.bubblewrap, sandbox.interpreter, limits, *passed, calls)
-            passed += [] if calls is None else [calls]
+            command = bubblewrap_command(
+                sandbox.bubblewrap, sandbox.interpreter, limits, passed[0], passed[1], writer, calls
+            )
+            passed += [writer] if calls is None else [writer, calls]
         else:
             folder = stack.enter_context(_private_folder(user))
             command = local_command(sandbox.interpreter, *passed)
