@@ -24,4 +24,11 @@ MUTANTS = {
         ("half-right-is-wrong", "in RIGHT_OR_WRONG and value in (0.0, 1.0)", "in RIGHT_OR_WRONG"),
         ("every-score-is-a-verdict", "if metric.name in RIGHT_OR_WRONG and", "if"),
     ],
+    ("harness/quiet_harness.py", "harness/test_harness_refusals.py"): [
+        (
+            "any-metric-is-loaded",
+            "if hf_evaluate_metric or not isinstance(name, str) or name not in known:",
+            "if False:",
+        ),
+    ],
 }

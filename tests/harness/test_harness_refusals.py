@@ -179,6 +179,37 @@ def test_a_template_cannot_reach_python(checkpoint: Path, tmp_path: Path, out: P
     assert reached
 
 
+METRIC = """
+from pathlib import Path
+Path(PLACE).touch()
+import datasets
+import evaluate
+class Metric(evaluate.Metric):
+    def _info(self):
+        text = datasets.Value("string")
+        features = datasets.Features({"predictions": text, "references": text})
+        return evaluate.MetricInfo(description="", citation="", inputs_description="", features=features)
+    def _compute(self, predictions, references):
+        return {"own": 1.0}
+"""
+
+
+def test_a_metric_that_is_a_program_runs_only_when_trusted(
+    checkpoint: Path, tmp_path: Path, out: Path, monkeypatch
+) -> None:
+    """`evaluate.load`, to which the harness hands every name that it does not know, runs the file of that name."""
+    monkeypatch.setattr("datasets.config.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr("evaluate.config.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    code, ran = tmp_path / "own_metric.py", tmp_path / "ran"
+    code.write_text(METRIC.replace("PLACE", repr(str(ran))))
+    metrics = [{"metric": str(code), "aggregation": "mean", "higher_is_better": True}]
+    rows = write_rows(tmp_path / "rows.jsonl", NAMES)
+    tasks = define(tmp_path / "tasks", {**GENERATE, "metric_list": metrics}, test=rows)
+    ended = evaluate(checkpoint, "stories_name", tasks, out)
+    refused(ended, out, "own_metric.py", "is a program", "--trust-remote-code")
+    assert not ran.exists()
+
+
 def test_a_task_that_would_run_programs_is_refused(checkpoint: Path, tmp_path: Path, out: Path) -> None:
     task = {**GENERATE, "unsafe_code": True}
     tasks = define(tmp_path / "tasks", task, test=write_rows(tmp_path / "rows.jsonl", NAMES))

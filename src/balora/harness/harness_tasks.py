@@ -84,6 +84,8 @@ def _load(name: str, manager: Any) -> list[Any]:
             f"task {shown(name)}: its data set {shown(source)} cannot be loaded ({_reason(error)}): fetch it once with "
             "a network (HF_HUB_OFFLINE=0), or define the task on local files and pass --include-path"
         ) from None
+    except DataError as error:
+        raise DataError(f"task {shown(name)}: {error}") from None
     except Exception as error:  # definitions are free text: templates, columns, functions, metrics
         raise DataError(
             f"task {shown(name)}: lm-eval cannot use its definition or its data ({_reason(error)}): compare both"

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
-from balora.errors import printable, shortened
+from balora.errors import DataError, printable, shortened, shown
 from balora.harness.lm_eval_library import harness_module
 from balora.progress import OnProgress, Progress
 from balora.tasks.silence import silence_transformers
@@ -58,8 +58,9 @@ class HarnessLog(logging.Handler):
 def quiet_harness(on_progress: OnProgress, *, trusted: bool) -> Iterator[HarnessLog]:
     """Hide what the harness prints while the block runs, report its progress, and give what it warned of.
 
-    Unless the task definitions are ``trusted``, their templates are rendered in jinja2's sandbox: a template of plain
-    jinja2 can reach Python's builtins.
+    Unless the task definitions are ``trusted``, their templates are rendered in jinja2's sandbox, since a template of
+    plain jinja2 can reach Python's builtins, and their metrics are those of the harness, since it hands every other
+    name to `evaluate.load`, which runs the file of that name or a program of the Hub.
     """
     log = HarnessLog()
     with ExitStack() as stack:
@@ -76,6 +77,7 @@ def quiet_harness(on_progress: OnProgress, *, trusted: bool) -> Iterator[Harness
         stack.enter_context(patch.object(harness_module("evaluator"), "get_git_commit_hash", lambda: None))
         if not trusted:
             stack.enter_context(patch.object(harness_module("utils"), "env", _sandbox()))
+            stack.enter_context(patch.object(harness_module("api.task"), "get_metric", _own_metric))
         harness_module("utils").warning_once.cache_clear()  # else a second evaluation of a process has no warnings
         yield log
 
@@ -120,6 +122,17 @@ def _sandbox() -> Any:
     )
     environment.filters.update(own.filters)
     return environment
+
+
+def _own_metric(name: str, hf_evaluate_metric: bool = False) -> Any:
+    """Return a metric that the harness itself has; stands in for its `get_metric`, which would look elsewhere too."""
+    known = harness_module("api.registry").metric_registry
+    if hf_evaluate_metric or not isinstance(name, str) or name not in known:
+        raise DataError(
+            f"metric {shown(name)} of a task is none of the harness: it is a program, in a file or on the Hub, which "
+            "would run: pass --trust-remote-code if you trust that code"
+        )
+    return known.get(name)
 
 
 def _bars(on_progress: OnProgress) -> Any:
