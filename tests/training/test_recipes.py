@@ -239,7 +239,7 @@ def test_one_data_set_by_name_is_not_read_for_several_tasks(checkpoint: Path) ->
     glue = {"task": "rte", "model": "m", "data.folder": "nyu-mll/glue", "score": ["rte", "qnli"]}
     refuse_shared_folder(resolve(glue))
     for change in ({"data.subset": "rte"}, {"data.folder": "a/mirror"}, {"data.folder": None, "data.subset": "rte"}):
-        with pytest.raises(DataError, match=r"the data set '.*' would be read for several of rte, qnli"):
+        with pytest.raises(DataError, match=r"the data set '.*'.* would be read for several of rte, qnli"):
             refuse_shared_folder(resolve({**glue, **change}))
 
 
