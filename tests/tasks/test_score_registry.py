@@ -83,11 +83,12 @@ def test_scores_of_labels_equal_those_of_scikit_learn_and_scipy() -> None:
 def test_text_scores_by_hand() -> None:
     assert score_rows("exact_match", TEXTS, REFERENCES) == (1 / 5, [1, 0, 0, 0, 0], ())
     assert score_rows("contains", TEXTS, REFERENCES) == (2 / 5, [1, 0, 1, 0, 0], ())
-    assert score_rows("final_answer", ["So 42.", "#### 41", "x"], ["6*7 = 42", "42", "many"]) == (
-        1 / 3,
-        [1, 0, 0],
+    references = ["6*7 = 42", "42", "many", "from 3 to 5"]  # the last holds two numbers: none of them for certain
+    assert score_rows("final_answer", ["So 42.", "#### 41", "x", "5"], references) == (
+        1 / 4,
+        [1, 0, 0, 0],
         (
-            "final_answer: 1 of 3 references have no final answer that can be read with certainty: no answer to them "
+            "final_answer: 2 of 4 references have no final answer that can be read with certainty: no answer to them "
             "is right",
         ),
     )
