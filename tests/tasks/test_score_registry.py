@@ -195,3 +195,8 @@ def test_no_row_is_refused_and_unequal_numbers_are_an_error() -> None:
         score_rows("accuracy", [], [])
     with pytest.raises(ValueError, match="zip"):
         score_rows("accuracy", [1, 2], [1])
+
+
+def test_a_row_without_an_answer_is_an_empty_text_and_not_the_word_none() -> None:
+    for name in ("exact_match", "contains"):
+        assert score_rows(name, [None, "None"], ["none", "none"]).items == [0, 1], name
