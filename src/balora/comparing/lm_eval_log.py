@@ -59,12 +59,13 @@ def read_lm_eval_samples(path: Path, metrics: Sequence[str] = (), tasks: Sequenc
     also: dict[tuple[str, str], list[str]] = {}
     for log in logs:
         samples = list(_samples(log.path))
-        chosen[log.task] = one = _choice(log, samples, metrics)
+        labels_there = _all_labels(samples)
+        chosen[log.task] = one = _choice(log, labels_there, bool(samples), metrics)
         rows = [(where, sample) for where, sample in samples if str(sample["filter"]) == one.filter]
         scores |= collected(
             [(where, *_scored(where, log.task, sample, one.metric)) for where, sample in rows], str(path)
         )
-        others = ", ".join(label.label for label in _all_labels(samples) if label != one)
+        others = ", ".join(label.label for label in labels_there if label != one)
         if others:
             also.setdefault((one.label, others), []).append(log.task or path.name)
     notes += [
@@ -167,9 +168,10 @@ def _whole(where: str, line: bytes) -> dict[str, Any]:
 
 def _all_labels(samples: Sequence[tuple[str, dict[str, Any]]]) -> list[Chosen]:
     """Return every metric with every filter, in order of first appearance."""
-    kinds = dict.fromkeys((str(sample["metrics"]), str(sample["filter"])) for _, sample in samples)
-    firsts = {(str(sample["metrics"]), str(sample["filter"])): sample for _, sample in reversed(samples)}
-    return list(dict.fromkeys(label for kind in kinds for label in _labels(firsts[kind])))
+    firsts: dict[tuple[str, str], dict[str, Any]] = {}
+    for _, sample in samples:
+        firsts.setdefault((repr(sample["metrics"]), str(sample["filter"])), sample)
+    return list(dict.fromkeys(label for sample in firsts.values() for label in _labels(sample)))
 
 
 def _labels(sample: dict[str, Any]) -> list[Chosen]:
@@ -177,10 +179,9 @@ def _labels(sample: dict[str, Any]) -> list[Chosen]:
     return [Chosen(str(name), str(sample["filter"])) for name in names] if isinstance(names, list) else []
 
 
-def _choice(log: Log, samples: Sequence[tuple[str, dict[str, Any]]], metrics: Sequence[str]) -> Chosen:
-    if not samples:
+def _choice(log: Log, there: Sequence[Chosen], has_samples: bool, metrics: Sequence[str]) -> Chosen:
+    if not has_samples:
         raise DataError(f"{log.path}: holds no sample: {AGAIN}")
-    there = _all_labels(samples)
     if not there:
         raise DataError(f"{log.path}: its samples name no metric: {AGAIN}")
     for wanted in metrics:

@@ -98,9 +98,13 @@ def described(key: Key) -> str:
     return f"{shown(key.item)}{task}{f', seed {shown(key.seed)}' if key.seed else ''}"
 
 
+NUMBERS = (int, float)
+"""What a score may be; true and false are whole numbers to Python."""
+
+
 def finite(value: object) -> float | None:
     """Return a score as a number; None for anything but true, false and finite numbers."""
-    if not isinstance(value, bool | int | float):
+    if not isinstance(value, NUMBERS):
         return None
     try:
         number = float(value)
