@@ -20,6 +20,7 @@ def data_only(assignments: tuple[str, ...]) -> list[str]:
     return settings(tuple(one for one in assignments if one.startswith("data.") and "train" not in one))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "assignments", "metric"), [("rte", RTE, "accuracy"), ("gsm8k", GSM8K, "answer_loss")])
 def test_a_run_its_adapter_its_export_and_its_merged_model_score_alike(
     balora: Balora, checkpoint: Path, data: Path, tmp_path: Path, task: str, assignments: tuple[str, ...], metric: str

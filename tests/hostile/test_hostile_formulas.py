@@ -37,6 +37,7 @@ WRONG = {  # read or refused within the limits
 }
 
 
+@pytest.mark.slow
 def test_a_tower_of_powers_costs_its_answer_and_no_other() -> None:
     assert verdicts([(GOLD, GOLD), (GOLD, NEVER["tower"]), (GOLD, "\\boxed{3/7}")]) == [True, None, True]
 

@@ -245,6 +245,7 @@ def scores(folder, data, task):
     return record["metrics"], record["terms"], items
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["cola", "gsm8k"])
 @pytest.mark.parametrize("config_pad", [None, 512])
 def test_padding_beyond_the_embeddings_changes_nothing(model, checkpoint, data, tmp_path, task, config_pad):

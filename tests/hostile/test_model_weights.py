@@ -380,12 +380,12 @@ def test_a_plan_does_not_wait_for_what_is_no_file(model, make):
 def test_a_model_that_changes_while_a_run_reads_it_is_refused(model, data, tmp_path, monkeypatch):
     from balora.training import run
 
-    def prepare_rows(*given, **named):
+    def prepare_run(*given, **named):
         flipped(model / "model.safetensors", -1)
         return prepare(*given, **named)
 
-    prepare = run.prepare_rows
-    monkeypatch.setattr(run, "prepare_rows", prepare_rows)
+    prepare = run.prepare_run
+    monkeypatch.setattr(run, "prepare_run", prepare_run)
     words = ["train", "--model", model, "--data", data, "--task", "gsm8k", *QUICK_WORDS, "--output", tmp_path / "out"]
     ended = run_verb(*words)
     assert ended.code == 2

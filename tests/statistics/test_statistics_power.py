@@ -48,6 +48,7 @@ def test_the_standardised_effect_is_unbiased() -> None:
     assert (hedges(2, 1.0, 1.0), hedges(5, 1.0, 0.0)) == (None, None)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_is_statsmodels(ps: list[float]) -> None:

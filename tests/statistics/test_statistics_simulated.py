@@ -6,6 +6,7 @@ import pytest
 from simulation import PARTS, Figure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_every_figure_is_within_its_limits(part: Callable[[], Iterator[Figure]]) -> None:
     found = list(part())

@@ -58,6 +58,7 @@ def kill_before_any_run(victim: str, pid: int, is_opened: Callable[[], bool]) ->
     assert kill(workers_of(pid)[0] if victim == "worker-starting" else pid)
 
 
+@pytest.mark.slow
 def test_thirty_kills_and_resumptions_leave_the_same_table(tmp_path: Path, undisturbed: tuple[str, bytes]) -> None:
     command, study = Command(tmp_path), tmp_path / "s" / "study.json"
     for kills in SESSIONS:

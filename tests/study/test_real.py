@@ -33,6 +33,7 @@ def balora(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, env=environment)
 
 
+@pytest.mark.slow
 def test_a_study_of_real_runs_from_file_to_report(study: Path, checkpoint: Path, data: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     settings = ["training.steps=2", "data.train_rows=16", "data.eval_rows=4", "data.max_new_tokens=4"]
@@ -82,6 +83,7 @@ def test_bad_input_is_one_line_and_code_two(words: list[str], expected: str, tmp
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_leaves_nothing(study: Path, data: Path, tmp_path: Path) -> None:
     done = balora("run", study, "--model", tmp_path, "--data", data, "--seeds", 1, "--output", tmp_path / "out")
     assert done.returncode == 2

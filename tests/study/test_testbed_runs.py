@@ -60,6 +60,7 @@ def test_models_that_are_there_are_not_made_and_records_keep_their_blocks(cached
     assert (record["seeds"], record["pretrainings"], record["model"]) == ([42, 1024], [0, 1], "testbed")
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_its_probes_stops_the_study_before_any_run(cached: Make, tmp_path: Path) -> None:
     """Two steps teach nothing: the block's seed is named, and no run was started."""
     cached(0)
@@ -84,6 +85,7 @@ def balora(*words: object) -> list[str]:
 ASSIGNED = [word for key, value in TINY.items() for word in ("--set", f"testbed.{key}={value}")]
 
 
+@pytest.mark.slow
 def test_a_study_from_the_command_line_to_its_answer(cached: Make, tmp_path: Path) -> None:
     cached(0)
     sizes = ("training.steps=1", "data.train_rows=16", "data.eval_rows=12")
@@ -103,6 +105,7 @@ def test_a_study_from_the_command_line_to_its_answer(cached: Make, tmp_path: Pat
     assert f"report: {tmp_path / 's' / 'report.md'}" in shown.stdout
 
 
+@pytest.mark.slow
 def test_an_interrupted_pretraining_leaves_nothing_and_says_how_to_go_on(cached: Make, tmp_path: Path) -> None:
     """Ctrl-C while the encoder is under way."""
     steps = 100_000

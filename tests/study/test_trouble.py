@@ -34,7 +34,7 @@ def test_records_that_cannot_be_used_are_named_set_aside_and_run_again(tmp_path:
     folders = [tmp_path / run.folder for run in plan.runs]
     records = [folder / "run.json" for folder in folders]
     records[0].write_bytes(records[0].read_bytes()[:100])
-    records[1].write_text(records[1].read_text().replace('"score": ', '"score": 1'))
+    records[1].write_text(records[1].read_text().replace('\n "score": ', '\n "score": 1'))
     records[2].write_text(records[2].read_text().replace('"format": 3', '"format": 1'))
     records[3].write_bytes(records[4].read_bytes())
     (folders[5] / "series.jsonl").unlink()
@@ -182,6 +182,7 @@ cp s/report.md report.md; ls -A s/runs > all
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_in_mid_study(tmp_path: Path) -> None:
     """A real one: a file system of 400 KiB in a name space of its own, which then grows."""
     folder = tmp_path / "x"

@@ -150,6 +150,7 @@ def watched(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 def test_a_stretched_run_is_a_longer_one_over_the_same_rows(tmp_path, checkpoint, data, watched):
     def go(name, **changes):
         settings = {f"training.{key}": value for key, value in changes.items()}
@@ -168,6 +169,7 @@ def test_a_stretched_run_is_a_longer_one_over_the_same_rows(tmp_path, checkpoint
     assert epochs.cost.steps == 7
 
 
+@pytest.mark.slow
 def test_l2_to_the_start_is_a_term_of_the_record(tmp_path, checkpoint, data):
     def go(name, weight):
         changes = {"data.eval_rows": 4, "training.l2_start": weight, "training.steps": 6}
@@ -197,6 +199,7 @@ def test_smoothed_labels_show_in_the_record(tmp_path, checkpoint, data):
     assert "label_smoothing" not in smoothed.inactive
 
 
+@pytest.mark.slow
 def test_smoothing_cannot_act_on_regression(tmp_path, checkpoint, data):
     changes = {"task": "stsb", "data.eval_rows": 4}
     plain = run(real_spec(checkpoint, data, **changes), tmp_path / "plain")

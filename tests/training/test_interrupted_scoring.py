@@ -117,6 +117,7 @@ def test_weights_that_are_not_whole_are_not_used(
     assert len(trainings) == 2
 
 
+@pytest.mark.slow
 def test_weights_of_another_number_of_threads_are_not_used(
     checkpoint: Path, data: Path, tmp_path: Path, trainings: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +196,7 @@ def test_scoring_while_training_changes_no_weight(checkpoint: Path, data: Path, 
     assert scored.kept_step is None
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_kept_and_the_first_of_equal_ones(
     checkpoint: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_student_and_reference_are_equal_at_the_first_step():
     assert loss(moved(model), collate(examples()))[0].consistency > 1e-4
 
 
+@pytest.mark.slow
 def test_a_half_precision_run_with_a_probe_starts_better(tmp_path, checkpoint, data, monkeypatch):
     losses = []
     true = run_module.fit_head

@@ -205,6 +205,7 @@ def test_full_fine_tuning_with_regularizers_holds_a_copy_and_says_so(tmp_path, c
     assert record.terms["consistency"].last > 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "change", "tolerance"),
     [
@@ -232,6 +233,7 @@ def test_trained_weights_stay_in_float32_on_a_half_precision_base(tmp_path, chec
     assert any("score" in name for name in saved)
 
 
+@pytest.mark.slow
 def test_full_fine_tuning_in_half_precision_starts_at_its_reference(tmp_path, checkpoint, data):
     changes = {"method": "full+reg", "training.precision": "bfloat16"}
     record = run(real_spec(checkpoint, data, task="gsm8k", **changes), tmp_path / "run")

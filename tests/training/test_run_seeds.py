@@ -22,6 +22,7 @@ def outcome(folder, record):
     return record.metrics, {k: v.model_dump() for k, v in record.terms.items()}, series(folder), items, adapter
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["cola", "gsm8k"])
 def test_the_same_seed_gives_the_same_bits_in_a_warm_process(tmp_path, checkpoint, data, task):
     # a standard start with dropout draws the most random numbers
@@ -76,6 +77,7 @@ ARMS = [
 ]
 
 
+@pytest.mark.slow
 def test_every_arm_of_a_seed_starts_alike(tmp_path, checkpoint, data, seen):
     for number, arm in enumerate(ARMS):
         run(real_spec(checkpoint, data, **arm, **{"training.steps": 2}), tmp_path / str(number))
@@ -91,6 +93,7 @@ def test_every_arm_of_a_seed_starts_alike(tmp_path, checkpoint, data, seen):
         assert all(torch.equal(a, b) for a, b in zip(other["state"], first["state"], strict=True)), arm
 
 
+@pytest.mark.slow
 def test_a_probe_starts_every_arm_from_the_same_head(tmp_path, checkpoint, data, seen, monkeypatch):
     monkeypatch.setattr(probe, "STEPS", 10)
     for number, method in enumerate(("ba-lora", "lora")):

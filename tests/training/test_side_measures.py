@@ -63,6 +63,7 @@ def test_a_run_records_its_measures_before_and_after(
     assert first < phases.index("train") < phases.index("evaluate") < last
 
 
+@pytest.mark.slow
 def test_measuring_changes_no_number_of_the_run(
     checkpoint: Path, data: Path, files: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -176,6 +176,7 @@ def test_limits_fall_with_the_noise_and_hold_without() -> None:
     check({"fact": limit("fact", noisy, "nlg")}, noisy, "nlg")
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_its_probes_is_made_anew_from_other_luck(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[int] = []
     with pytest.raises(TrainingError, match="take another seed"):
