@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.running import run_balora
 from tests.judging.loopback_judge import loopback_judge
 from tests.training.recipe_data import write_recipe_data
-from typer.testing import CliRunner
 
-from balora.cli import app
 from balora.cli.study_listing import describe_plan, plan_text
 from balora.errors import ConfigError
 from balora.report.records.report import read_report
@@ -111,8 +110,8 @@ def test_a_study_of_the_suite_ends_in_an_average_of_five_tasks(checkpoint: Path,
         arguments += ["--data", str(data), "--profile", "glance", "--output", str(output)]
         arguments += ["--set", f"scoring.judge.url={url}", "--set", "scoring.judge.model=loopback"]
         arguments += ["--set", "data.max_new_tokens=32", "--set", "data.max_length=512"]
-        result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
+        ended = run_balora(*arguments)
+    assert ended.code == 0, ended.err
     report = read_report(output)
     assert report.tasks == BENCHMARKS
     assert report.averaged == {
@@ -127,7 +126,7 @@ def test_a_study_of_the_suite_ends_in_an_average_of_five_tasks(checkpoint: Path,
         assert arm.averages["nlg_avg"].mean == pytest.approx(sum(points.values()) / 5)
         paper = sum(points[task] for task in BENCHMARKS[:4]) + points["mt_bench"] / 10
         assert arm.averages["nlg_avg_paper"].mean == pytest.approx(paper / 5)
-    text = (output / "report.md").read_text()
+    text = (output / "report.md").read_text().replace("\\_", "_")
     assert "NLG Avg (paper): the mean over gsm8k, math, humaneval, mbpp, mt_bench, MT-Bench's rating of 1 to 10" in text
     record = json.loads((output / "study.json").read_text())
     assert record["scored"]["wizardlm"] == ["mt_bench"]
