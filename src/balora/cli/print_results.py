@@ -4,10 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from balora.cli.output import print_json
+from balora.cli.plain_table import plain_console, plain_table, print_texts
 from balora.errors import printable
 from balora.harness.harness_record import ITEMS, OWN_FILES, RECORD, HarnessScores
 from balora.settings import Family
@@ -24,14 +22,14 @@ def print_run(record: RunRecord, folder: Path, *, as_json: bool, done_before: bo
     if as_json:
         print_json({**record.model_dump(mode="json"), "folder": str(folder), "done_before": done_before})
         return
-    console = _console()
+    console = plain_console()
     spec, cost = record.spec, record.cost
     done = "already done, nothing was run again: " if done_before else ""
     words = scores_in_words(record.scores) or "no score"
     score = f"score {words} of 100" if len(record.scores) == 1 else words
     console.print(printable(f"{done}{spec.method} on {spec.task}, seed {spec.training.seed}: {score}"), style="bold")
     seconds = ((cost.setup_seconds, "set-up"), (cost.train_seconds, "training"), (cost.eval_seconds, "scoring"))
-    console.print(_table([
+    console.print(plain_table([
         *([name, f"{value:.4f}"] for name, value in _measures(record)),
         ["steps", f"{cost.steps:,}"],
         ["trained parameters", f"{cost.trained_parameters:,}"],
@@ -39,10 +37,10 @@ def print_run(record: RunRecord, folder: Path, *, as_json: bool, done_before: bo
         ["peak memory", f"{cost.peak_memory_mb:,.0f} MiB"],
     ]))  # fmt: skip
     if record.terms or record.inactive:
-        console.print(_table(_term_rows(record), ("term", "λ>", "first>", "last>", "gradient share>", "")))
-    _print_lines(console, [f"note: {note}" for note in record.notes])
+        console.print(plain_table(_term_rows(record), ("term", "λ>", "first>", "last>", "gradient share>", "")))
+    print_texts(console, [f"note: {note}" for note in record.notes])
     written = {what: folder / name for name, what in RUN_FILES.items() if (folder / name).exists()}
-    _print_lines(console, [f"{what + ':':<22}{path}" for what, path in written.items()])
+    print_texts(console, [f"{what + ':':<22}{path}" for what, path in written.items()])
 
 
 def _measures(record: RunRecord) -> Iterable[tuple[str, float]]:
@@ -84,16 +82,16 @@ def print_scores(document: Mapping[str, Any], written: Path | None, *, as_json: 
     if as_json:
         print_json(document)
         return
-    console = _console()
+    console = plain_console()
     rows = []
     for name, result in document["tasks"].items():
         metrics = ", ".join(f"{metric} {value:.4f}" for metric, value in result["metrics"].items())
         rows.append([name, f"{result['score']:.2f}", metrics])
     rows += [[name, f"{value:.2f}", "mean over the tasks above"] for name, value in document["averages"].items()]
-    console.print(_table(rows, ("task", "score>", "metrics")))
+    console.print(plain_table(rows, ("task", "score>", "metrics")))
     notes = [(name, note) for name, result in document["tasks"].items() for note in result["notes"]]
-    _print_lines(console, [f"note on {name}: {note}" for name, note in notes])
-    _print_lines(console, [f"written to {written}"] if written is not None else [])
+    print_texts(console, [f"note on {name}: {note}" for name, note in notes])
+    print_texts(console, [f"written to {written}"] if written is not None else [])
 
 
 def print_harness_scores(record: HarnessScores, folder: Path, *, as_json: bool) -> None:
@@ -101,37 +99,17 @@ def print_harness_scores(record: HarnessScores, folder: Path, *, as_json: bool) 
     if as_json:
         print_json({**record.model_dump(mode="json"), "folder": str(folder)})
         return
-    console = _console()
+    console = plain_console()
     rows = [
         [name, metric, _number(value), f"± {_number(scores.stderr.get(metric))}", f"{scores.rows:,}"]
         for name, scores in record.tasks.items()
         for metric, value in scores.metrics.items()
     ]
     rows += [[name, key, _number(value), "", ""] for name, of in record.groups.items() for key, value in of.items()]
-    console.print(_table(rows, ("task", "metric,filter", "value>", "standard error", "rows>")))
+    console.print(plain_table(rows, ("task", "metric,filter", "value>", "standard error", "rows>")))
     notes = [f"note on {name}: {note}" for name, scores in record.tasks.items() for note in scores.notes]
-    _print_lines(console, [*notes, *(f"note: {note}" for note in record.notes)])
-    _print_lines(console, [f"{what + ':':<22}{folder / name}" for name, what in HARNESS_FILES.items()])
-
-
-def _console() -> Console:
-    """Return a console that takes no text for markup or for the name of an emoji."""
-    return Console(highlight=False, markup=False, emoji=False)
-
-
-def _table(rows: Iterable[Iterable[str]], headings: Iterable[str] = ()) -> Table:
-    """Return a plain table; columns whose heading ends with `>` are aligned to the right."""
-    table = Table(box=None, pad_edge=False, header_style="", show_header=bool(headings))
-    for heading in headings:
-        table.add_column(heading.rstrip(">"), justify="right" if heading.endswith(">") else "left")
-    for row in rows:
-        table.add_row(*map(printable, row))
-    return table
-
-
-def _print_lines(console: Console, lines: Iterable[str]) -> None:
-    for line in lines:
-        console.print(printable(line), soft_wrap=True)
+    print_texts(console, [*notes, *(f"note: {note}" for note in record.notes)])
+    print_texts(console, [f"{what + ':':<22}{folder / name}" for name, what in HARNESS_FILES.items()])
 
 
 def _term_rows(record: RunRecord) -> Iterable[list[str]]:

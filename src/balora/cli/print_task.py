@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.text import Text
 
 from balora.cli.output import print_json
+from balora.cli.plain_table import plain_console, print_texts
 from balora.errors import printable
 from balora.tasks.task_preview import RowPreview, SplitPreview, TaskPreview
 
@@ -19,18 +19,16 @@ def print_task(shown: TaskPreview, *, as_json: bool) -> None:
     if as_json:
         print_json({**vars(shown), "rows": [{**vars(row), "pieces": list(row.pieces)} for row in shown.rows]})
         return
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = plain_console()
     coloured = console.is_terminal and not console.no_color and console.color_system is not None
-    for line in _summary(shown):
-        console.print(printable(line), soft_wrap=True)
+    print_texts(console, _summary(shown))
     marks = "in colour" if coloured else f"between {OPEN} and {CLOSE}"
     what = "the label" if shown.family == "nlu" else f"what stands {marks}"
     console.print(f"\nthe first {len(shown.rows)} training rows; {what} is learnt:", soft_wrap=True)
     for number, row in enumerate(shown.rows, 1):
         console.print(f"--- row {number}: {row.length:,} {shown.unit}", soft_wrap=True)
         console.print(_row(row, coloured), soft_wrap=True)
-    for note in shown.notes:
-        console.print(printable(f"note: {note}"), soft_wrap=True)
+    print_texts(console, [f"note: {note}" for note in shown.notes])
 
 
 def _summary(shown: TaskPreview) -> Iterator[str]:
