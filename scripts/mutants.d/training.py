@@ -14,6 +14,7 @@ MUTANTS = {
     ("training/step_scores.py", "training/test_interrupted_scoring.py"): [
         ("the-last-of-equal-ones", "mean > self._highest[0]", "mean >= self._highest[0]"),
         ("the-worst-is-kept", "mean > self._highest[0]", "mean < self._highest[0]"),
+        ("the-last-is-scored-twice", "self.best if is_last else", "self.best or"),
     ],
     ("training/evaluation.py", "training/test_recipes.py"): [
         ("benchmarks-are-trained-on", "if not spec.find(spec.task).trained:", "if False:"),

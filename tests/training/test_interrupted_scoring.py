@@ -185,9 +185,15 @@ def traced_memory() -> Iterator[Callable[[], int]]:
         tracemalloc.stop()
 
 
-def test_scoring_while_training_changes_no_weight(checkpoint: Path, data: Path, tmp_path: Path) -> None:
+def test_scoring_while_training_changes_no_weight_and_scores_the_last_ones_once(
+    checkpoint: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = run(spec_of(checkpoint, data), tmp_path / "plain")
+    scorings: list[int] = []
+    score = run_module._Run.score
+    monkeypatch.setattr(run_module._Run, "score", lambda self: (scorings.append(1), score(self))[1])
     scored = run(spec_of(checkpoint, data, **{"training.evaluate_every": 1}), tmp_path / "scored")
+    assert len(scorings) == 2
     assert [one.step for one in scored.step_scores] == [1, 2]
     assert scored.step_scores[-1].scores == {"gsm8k": plain.score}
     assert scored.metrics == plain.metrics

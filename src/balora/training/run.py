@@ -123,7 +123,7 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any])
         measures=before_and_after(before, after),
         terms=telemetry.summary(work.weights()),
         inactive=telemetry.inactive() | inactive_settings(work.spec.objective, work.classes()),
-        step_scores=work.step_scores,
+        step_scores=work.all_step_scores(found),
         kept_step=work.kept_step,
         notes=[*work.notes, *work.model_notes, *telemetry.notes(), *_notes(found), *after.notes],
         cost=work.cost(clock),
@@ -339,6 +339,14 @@ class _Run:
     def scores(self) -> dict[str, float]:
         """Return the model's score on every scored task."""
         return {name: evaluation.score for name, evaluation in self.score().items()}
+
+    def all_step_scores(self, found: Mapping[str, Evaluation]) -> list[StepScores]:
+        """Return the scores while the model trained, and those in the end, ``found``, unless other weights count."""
+        training = self.spec.training
+        if training.evaluate_every is None or training.keep == "best" or self.steps is None:
+            return self.step_scores
+        last = StepScores(step=self.steps, scores={name: evaluation.score for name, evaluation in found.items()})
+        return [*self.step_scores, last]
 
     def save(self, folder: Path, found: Mapping[str, Evaluation]) -> None:
         folder.mkdir(parents=True, exist_ok=True)

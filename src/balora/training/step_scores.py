@@ -31,7 +31,8 @@ class ScoreWhileTraining(TrainerCallback):  # type: ignore[misc]
         self._highest: tuple[float, int, dict[str, Tensor]] | None = None
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        if state.global_step % self.every == 0 or (self.best and state.global_step == state.max_steps):
+        is_last = state.global_step == state.max_steps  # the run scores these weights anyway, unless others are kept
+        if self.best if is_last else state.global_step % self.every == 0:
             self.add(state.global_step, model)
 
     def add(self, step: int, model: Any) -> None:
