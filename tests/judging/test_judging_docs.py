@@ -25,6 +25,6 @@ def test_the_example_runs(
 
 
 def test_every_setting_is_in_the_table() -> None:
-    table = DOCS.read_text(encoding="utf-8").split("| setting of `judge` |")[1].split("\n\n")[0]
+    table = DOCS.read_text(encoding="utf-8").split("| setting in `scoring.judge` |")[1].split("\n\n")[0]
     named = {name for line in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split("|")[1])}
     assert named == set(JudgeConfig.model_fields)
