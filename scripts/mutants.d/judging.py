@@ -94,4 +94,13 @@ MUTANTS = {
         ("same-order-twice", "_prompt(judge, question, turn, b, a)", "_prompt(judge, question, turn, a, b)"),
         ("ties-lose", '"tie": 0.5', '"tie": 0.0'),
     ],
+    ("tasks/scores.py", "judging/test_judged_recipe.py"): [
+        ("grades-as-shares", "return task.scale *", "return 100.0 *"),
+    ],
+    ("training/identity.py", "judging/test_judged_recipe.py"): [
+        ("where-a-judge-stands", "if name not in ONLY_COSTS", "if name"),
+    ],
+    ("tasks/prepared.py", "training/test_recipes.py"): [
+        ("nothing-was-seen", "question_of(row) in learnt", "row in ()"),
+    ],
 }

@@ -145,4 +145,14 @@ MUTANTS = {
     ("report/saving.py", "hostile/test_local_paths.py"): [
         ("links-followed", "path.parent.is_symlink()", "False"),
     ],
+    ("report/records/measures.py", "report/test_paper_averages.py"): [
+        ("ratings-in-points", '"nlg", judged=0.1)', '"nlg", judged=0.2)'),
+        ("every-task-is-judged", "run.score is None or task not in JUDGED else", "run.score is None else"),
+        ("one-task-of-a-recipe", "for task in run.spec.scored:", "for task in run.spec.scored[:1]:"),
+        ("first-score-for-all", "[entry.seed] = run.of_task(task)", "[entry.seed] = run"),
+        ("loss-of-tasks-without", 'own = [task for task in own if "answer_loss" in task.metrics]', "own = list(own)"),
+    ],
+    ("report/records/arm_rows.py", "report/test_paper_averages.py"): [
+        ("points-as-the-paper", 'not one.measure.secondary if what', "one.measure.higher_is_better if what"),
+    ],
 }
