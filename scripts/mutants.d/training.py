@@ -148,7 +148,7 @@ MUTANTS = {
         ("l2-always-there", '({"l2_start": alpha} if alpha else {})', '{"l2_start": alpha}'),
     ],
     ("training/run.py", "training/test_run.py"): [
-        ("rows-of-the-training", "rows=len(evaluation.items)", "rows=len(made.prepared.train)"),
+        ("rows-of-the-training", "rows=len(evaluation.items)", "rows=len(prepared.train)"),
         ("all-right", "packed_rows(right)", "packed_rows([True] * len(right))"),
     ],
     ("tasks/scores.py", "tasks/test_task_scores.py"): [

@@ -136,7 +136,7 @@ def test_a_failed_run_is_recorded_and_reported_and_can_be_run_again(
     run = tmp_path / "run"
     words = ("train", "--model", checkpoint, "--data", data, "--task", "rte", "--output", run, *settings(RTE))
 
-    def broken(self: object, clock: object) -> None:
+    def broken(self: object, *given: object) -> None:
         raise ZeroDivisionError("no rows at step 3")
 
     with monkeypatch.context() as patch:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 
 from balora.errors import TrainingError
 from balora.training import run as run_module
-from balora.training import trained_weights
+from balora.training import train_or_take, trained_weights
 from balora.training.record import RunRecord
 from balora.training.run import run
 from balora.training.run_in_folder import run_in_folder
@@ -124,7 +124,7 @@ def test_weights_of_another_number_of_threads_are_not_used(
     spec = spec_of(checkpoint, data)
     killed_while_scoring(spec, tmp_path / "killed", monkeypatch)
     load = trained_weights.load_trained
-    monkeypatch.setattr(run_module, "load_trained", lambda p, m, same: load(p, m, {**same, "threads": 99}))
+    monkeypatch.setattr(train_or_take, "load_trained", lambda p, m, same: load(p, m, {**same, "threads": 99}))
     assert run(spec, tmp_path / "again").status == "ok"
     assert len(trainings) == 2
 

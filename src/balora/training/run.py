@@ -36,14 +36,14 @@ from balora.training.loading import load_model, load_tokenizer, usable_positions
 from balora.training.machine import using_threads, versions
 from balora.training.matching import matched_config
 from balora.training.probe import fit_head
-from balora.training.record import Cost, RunError, RunRecord, StepScores, TaskScore, packed_rows, write_record
+from balora.training.record import Cost, RunError, RunRecord, TaskScore, packed_rows, write_record
 from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED
 from balora.training.side_measures import take_measures, write_items
 from balora.training.spec import RunSpec
-from balora.training.step_scores import ScoreWhileTraining
 from balora.training.tools import open_tools
-from balora.training.trained_weights import discard, load_trained, save_trained, trained_file
+from balora.training.train_or_take import Trained, train_or_take
+from balora.training.trained_weights import discard, trained_file
 from balora.training.trainer import BALoraTrainer
 
 MATCHING_BATCHES = 4
@@ -98,14 +98,14 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any])
         clock.lap("setup_seconds")
         before = work.measures(is_trained=False)
         clock.lap("eval_seconds")
-        trained = trained_file(fields["id"]) if work.spec.testbed is None else None
-        work.train_or_resume(clock, trained, fields["threads"])
+        saved = trained_file(fields["id"]) if work.spec.testbed is None else None
+        trained = work.train(clock, saved, fields["threads"])
         found = work.score()
         first, *others = found
         inheritance = measure_inheritance(work.trainer.model, work.spec, work.source, work.scored[0], found[first])
         after = work.measures(is_trained=True)
         clock.lap("eval_seconds")
-        clock.laps["eval_seconds"] = round(clock.laps["eval_seconds"] + work.scoring_seconds, 3)
+        clock.laps["eval_seconds"] = round(clock.laps["eval_seconds"] + trained.scoring_seconds, 3)
         work.save(folder, found)
         write_items(before, after, folder)
     except (OSError, InputError):
@@ -123,9 +123,9 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any])
         measures=before_and_after(before, after),
         terms=telemetry.summary(work.weights()),
         inactive=telemetry.inactive() | inactive_settings(work.spec.objective, work.classes()),
-        step_scores=work.all_step_scores(found),
-        kept_step=work.kept_step,
-        notes=[*work.notes, *work.model_notes, *telemetry.notes(), *_notes(found), *after.notes],
+        step_scores=trained.all_step_scores(work.spec.training, {name: one.score for name, one in found.items()}),
+        kept_step=trained.kept_step,
+        notes=[*work.notes, *trained.model_notes, *telemetry.notes(), *_notes(found), *after.notes],
         cost=work.cost(clock),
         **fields,
     )
@@ -156,7 +156,6 @@ class _Run:
     scored: tuple[Prepared, ...]  # one a task, in the order of the specification
     trainer: BALoraTrainer
     source: str  # folder or name of the pre-trained model
-    model_notes: list[str]
 
     def __init__(self, spec: RunSpec, tools: Tools, on_progress: OnProgress, scratch: Path, has_siblings: bool) -> None:
         self.spec, self.on_progress, self.scratch, self.task = spec, on_progress, scratch, spec.find(spec.task)
@@ -165,10 +164,7 @@ class _Run:
         self.objective: ObjectiveConfig = spec.objective
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.notes: list[str] = []
-        self.step_scores: list[StepScores] = []
-        self.kept_step: int | None = None
         self.steps: int | None = None
-        self.scoring_seconds = 0.0
         self.is_set_up = False
 
     def set_up(self) -> None:
@@ -289,47 +285,15 @@ class _Run:
             model, self.tokenizer, self.spec, self.source, self.on_progress, max_positions=most, is_trained=is_trained
         )
 
-    def train_or_resume(self, clock: Clock, saved: Path | None, threads: int) -> None:
-        """Train, and save the weights for a run of the same id that finds this one killed; or take what it saved."""
+    def train(self, clock: Clock, saved: Path | None, threads: int) -> Trained:
+        """Train the model, or give it the weights that an interrupted run of the same id has ``saved``."""
         same = {"threads": threads, "device": self.device.type}
-        left = None if saved is None else load_trained(saved, self.trainer.model, same)
-        if left is None:
-            left = {**same, **self.train(clock)}
-            if saved is not None:
-                save_trained(saved, self.trainer.model, left)
-        else:
-            self.trainer.telemetry.restore(left["telemetry"])
-            self.notes.append("the run was interrupted after its training, and its saved weights were scored")
-        clock.laps["train_seconds"], self.scoring_seconds = left["train_seconds"], left["scoring_seconds"]
-        self.steps, self.kept_step, self.model_notes = left["steps"], left["kept_step"], left["model_notes"]
-        self.step_scores = [StepScores(**one) for one in left["step_scores"]]
-        if self.spec.training.keep == "best":
-            kept = self.steps if self.kept_step is None else self.kept_step
-            self.notes.append(
-                f"the weights of step {kept} of {self.steps} were kept, which scored best on the rows that are scored: "
-                "the score is optimistic"
-            )
-
-    def train(self, clock: Clock) -> dict[str, Any]:
-        """Train, and return what the record needs of it beside the weights, for JSON."""
-        training, scoring = self.spec.training, None
-        if training.evaluate_every is not None:
-            scoring = ScoreWhileTraining(training.evaluate_every, training.keep == "best", self.scores)
-            self.trainer.add_callback(scoring)
-        self.trainer.train()
-        kept = scoring.restore_best(self.trainer.model) if scoring else None
+        trained = train_or_take(self.trainer, self.spec.training, saved, same, self.scores)
         clock.lap("train_seconds")
-        steps = self.trainer.state.global_step
-        seconds = scoring.seconds if scoring else 0.0
-        return {
-            "train_seconds": round(clock.laps["train_seconds"] - seconds, 3),
-            "scoring_seconds": seconds,
-            "steps": steps,
-            "kept_step": None if kept == steps else kept,
-            "step_scores": [one.model_dump() for one in scoring.scores] if scoring else [],
-            "model_notes": self.trainer.model_loss.notes(),
-            "telemetry": self.trainer.telemetry.state(),
-        }
+        clock.laps["train_seconds"] = trained.train_seconds
+        self.steps = trained.steps
+        self.notes += trained.notes
+        return trained
 
     def score(self) -> dict[str, Evaluation]:
         """Return how the model, as it is, does on every scored task, by task."""
@@ -339,14 +303,6 @@ class _Run:
     def scores(self) -> dict[str, float]:
         """Return the model's score on every scored task."""
         return {name: evaluation.score for name, evaluation in self.score().items()}
-
-    def all_step_scores(self, found: Mapping[str, Evaluation]) -> list[StepScores]:
-        """Return the scores while the model trained, and those in the end, ``found``, unless other weights count."""
-        training = self.spec.training
-        if training.evaluate_every is None or training.keep == "best" or self.steps is None:
-            return self.step_scores
-        last = StepScores(step=self.steps, scores={name: evaluation.score for name, evaluation in found.items()})
-        return [*self.step_scores, last]
 
     def save(self, folder: Path, found: Mapping[str, Evaluation]) -> None:
         folder.mkdir(parents=True, exist_ok=True)

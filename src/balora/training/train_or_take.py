@@ -1,0 +1,90 @@
+"""Train the model of a run, scored meanwhile if its settings say so, or take what an interrupted run has trained."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from balora.training.record import StepScores
+from balora.training.spec import TrainingConfig
+from balora.training.step_scores import Score, ScoreWhileTraining
+from balora.training.trained_weights import load_trained, save_trained
+from balora.training.trainer import BALoraTrainer
+
+
+class Trained(NamedTuple):
+    """What a record needs of a finished training beside the weights."""
+
+    train_seconds: float
+    scoring_seconds: float
+    """Time that scoring took meanwhile."""
+    steps: int
+    kept_step: int | None
+    """The step whose weights count, where that is not the last one."""
+    step_scores: list[StepScores]
+    model_notes: list[str]
+    notes: list[str]
+
+    def all_step_scores(self, training: TrainingConfig, found: Mapping[str, float]) -> list[StepScores]:
+        """Return the scores meanwhile and ``found``, those in the end; the best weights' score is one of the former."""
+        if training.evaluate_every is None or training.keep == "best":
+            return self.step_scores
+        return [*self.step_scores, StepScores(step=self.steps, scores=dict(found))]
+
+
+def train_or_take(
+    trainer: BALoraTrainer, training: TrainingConfig, saved: Path | None, same: Mapping[str, Any], score: Score
+) -> Trained:
+    """Train, and save the weights for a run of the same id that finds this one killed; or take what such a run saved.
+
+    Args:
+        trainer: holds the model, which has the trained weights afterwards.
+        training: says when the model is scored meanwhile, and which weights count.
+        saved: where weights lie between training and record; None: nowhere.
+        same: what must be as it was for saved weights to count: threads, device.
+        score: scores the model as it is.
+    """
+    left = None if saved is None else load_trained(saved, trainer.model, same)
+    notes = []
+    if left is None:
+        left = {**same, **_train(trainer, training, score)}
+        if saved is not None:
+            save_trained(saved, trainer.model, left)
+    else:
+        trainer.telemetry.restore(left["telemetry"])
+        notes.append("the run was interrupted after its training, and its saved weights were scored")
+    if training.keep == "best":
+        kept = left["steps"] if left["kept_step"] is None else left["kept_step"]
+        notes.append(
+            f"the weights of step {kept} of {left['steps']} were kept, which scored best on the rows that are scored: "
+            "the score is optimistic"
+        )
+    return Trained(
+        train_seconds=left["train_seconds"],
+        scoring_seconds=left["scoring_seconds"],
+        steps=left["steps"],
+        kept_step=left["kept_step"],
+        step_scores=[StepScores(**one) for one in left["step_scores"]],
+        model_notes=left["model_notes"],
+        notes=notes,
+    )
+
+
+def _train(trainer: BALoraTrainer, training: TrainingConfig, score: Score) -> dict[str, Any]:
+    """Train, and return what the record needs, for JSON."""
+    start, scoring = time.perf_counter(), None
+    if training.evaluate_every is not None:
+        scoring = ScoreWhileTraining(training.evaluate_every, training.keep == "best", score)
+        trainer.add_callback(scoring)
+    trainer.train()
+    kept = scoring.restore_best(trainer.model) if scoring else None
+    steps, seconds = trainer.state.global_step, scoring.seconds if scoring else 0.0
+    return {
+        "train_seconds": round(time.perf_counter() - start - seconds, 3),
+        "scoring_seconds": seconds,
+        "steps": steps,
+        "kept_step": None if kept == steps else kept,
+        "step_scores": [one.model_dump() for one in scoring.scores] if scoring else [],
+        "model_notes": trainer.model_loss.notes(),
+        "telemetry": trainer.telemetry.state(),
+    }
