@@ -13,8 +13,9 @@ from balora.study.design.reading import find_study, shipped
 from balora.study.engine.display import clock
 from balora.study.plan.blocks import describe_blocks
 from balora.study.plan.costs import Costs
-from balora.study.plan.plan import Plan, early_warning
+from balora.study.plan.plan import Plan, early_warning, needs_rates
 from balora.study.plan.profiles import PROFILES
+from balora.study.plan.rate_search import grid_of, search_plan
 from balora.study.plan.testbed_profiles import TESTBED_PROFILES
 
 LONGEST_LIST = 100
@@ -60,6 +61,20 @@ class PlanArm:
 
 
 @dataclass(frozen=True)
+class PlannedSearch:
+    """The search for learning rates that comes before the runs."""
+
+    grid: tuple[float, ...]
+    starts: tuple[str, ...]
+    """How adapters start that each rate is tried for."""
+    seeds: tuple[int, ...]
+    distinct: int
+    """Runs to carry out."""
+    seconds: float | None
+    """What they should take one worker, by past records."""
+
+
+@dataclass(frozen=True)
 class PlanRun:
     """One planned run; the same id twice is one run that two arms share."""
 
@@ -98,6 +113,8 @@ class PlanList:
     warning: str | None
     """Why the study cannot answer its own question, where that can be seen beforehand."""
     runs: tuple[PlanRun, ...]
+    """Where a search comes first, their ids change with the learning rates that it finds."""
+    search: PlannedSearch | None = None
 
 
 def list_studies() -> StudyList:
@@ -156,7 +173,16 @@ def describe_plan(plan: Plan, costs: Costs) -> PlanList:
         past=costs.records,
         warning=early_warning(plan),
         runs=tuple(PlanRun(run.id, run.seed, run.task, run.arm) for run in plan.runs),
+        search=_planned_search(plan, costs),
     )
+
+
+def _planned_search(plan: Plan, costs: Costs) -> PlannedSearch | None:
+    if not needs_rates(plan.study, plan.choices, plan.tasks):
+        return None
+    search = search_plan(plan, grid_of(plan), lambda spec: plan.fingerprints[spec.task])
+    starts = tuple(dict.fromkeys(run.column.start for run in search.runs))
+    return PlannedSearch(grid_of(plan), starts, search.seeds, len(search.distinct), costs.of_plan(search))
 
 
 def _rates(plan: Plan) -> dict[str, dict[str, tuple[float, ...]]]:
@@ -200,12 +226,30 @@ def plan_text(content: PlanList) -> str:
     lines += [f"open     {', '.join(content.holes)}: settings are still to be chosen"] if content.holes else []
     if content.seconds is not None:
         lines += [f"cost     about {clock(content.seconds)} of one worker, by {content.past} past runs"]
+    lines += _search_text(content.search)
     lines += [f"warning  {content.warning}"] if content.warning else []
     lines += _arms_text(content.arms)
     width = max(map(len, (*content.tasks, "task"))) + 2
     lines += ["", f"{'id':<18}{'seed':<7}{'task':<{width}}arm"]
     lines += [f"{run.id:<18}{run.seed:<7}{run.task:<{width}}{run.arm}" for run in content.runs]
     return "\n".join(lines)
+
+
+def _search_text(search: PlannedSearch | None) -> list[str]:
+    """Return two lines on the search for learning rates; none where there is none."""
+    if search is None:
+        return []
+    cost = f", about {clock(search.seconds)} of one worker" if search.seconds is not None else ""
+    return [
+        f"rates    tuned: first {search.distinct} more runs{cost}, which try {_numbers(search.grid)} for "
+        f"{', '.join(search.starts)} on other seeds ({_numbers(search.seeds)}) and held-out rows",
+        "         the learning rates below, and with them the ids, change with what is found; one rate for all arms: "
+        "--set training.learning_rate=…",
+    ]
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def _arms_text(arms: tuple[PlanArm, ...]) -> list[str]:

@@ -48,6 +48,14 @@ def report(
     print_lines(map(str, written), error=as_json)
 
 
+def report_quietly(folder: Path) -> None:
+    """Write report.md and report.html."""
+    from balora.report.records.dossier import read_dossier
+    from balora.report.saving import save
+
+    save(read_dossier(folder), folder)
+
+
 def report_on(folder: Path, as_json: bool, to: Path | None = None) -> None:
     """Write report.md and report.html, and print the report: as JSON, as Markdown, or rendered on a terminal."""
     from balora.cli.output import print_json, print_lines

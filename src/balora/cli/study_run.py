@@ -40,6 +40,14 @@ SET = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting for every arm, e.g. training.steps=50; repeatable."),
 ]
+RATE_GRID = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATES",
+        help="Learning rates to try for each start of the adapter, e.g. 5e-4,1e-3,2e-3. Default: the study's or the "
+        "profile's. One rate for all arms: --set training.learning_rate=1e-3.",
+    ),
+]
 TRUST_REMOTE_CODE = Annotated[
     bool, typer.Option("--trust-remote-code", help="Allow Python code that comes with the model; no file can.")
 ]
@@ -67,6 +75,7 @@ def plan(
     profile: PROFILE = "glance",
     seeds: SEEDS = None,
     suites: SUITES = None,
+    rate_grid: RATE_GRID = None,
     assignments: SET = None,
     past: Annotated[
         list[Path] | None, typer.Option(help="Output folder of an earlier study, to estimate costs from; repeatable.")
@@ -81,7 +90,10 @@ def plan(
     from balora.study.plan.prepare import prepare
 
     settings = _settings(_typed(assignments, trust_remote_code, unsafe_local_execution))
-    planned = prepare(study, model=model, data=data, profile=profile, seeds=seeds, suites=suites, settings=settings)
+    grid = _grid(rate_grid)
+    planned = prepare(
+        study, model=model, data=data, profile=profile, seeds=seeds, suites=suites, rate_grid=grid, settings=settings
+    )
     _warn(planned)
     _print(describe_plan(planned, Costs(past_runs(past or []))), plan_text, as_json)
 
@@ -98,6 +110,7 @@ def run(
     profile: PROFILE = "glance",
     seeds: SEEDS = None,
     suites: SUITES = None,
+    rate_grid: RATE_GRID = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Runs at the same time. Default: on the testbed one per core, else two at most."),
@@ -114,17 +127,20 @@ def run(
 ) -> None:
     """Run a study, skipping finished runs, and print its report."""
     from balora.cli.output import print_lines
-    from balora.cli.study_report import report_on
+    from balora.cli.study_report import report_on, report_quietly
     from balora.study.engine.display import show_progress
     from balora.study.engine.execute import execute
     from balora.study.engine.pool import local_pool
+    from balora.study.engine.tune_rates import with_rates
     from balora.study.plan.prepare import command, prepare, refuse_open_arms
+    from balora.training.fingerprint import fingerprints
     from balora.training.launchers import refuse_several_processes
     from balora.training.tools import check_tools
 
     refuse_several_processes("balora study run")
     given = _typed(assignments, trust_remote_code, unsafe_local_execution)
     where: dict[str, Any] = {"model": model, "data": data, "profile": profile, "seeds": seeds, "suites": suites}
+    where["rate_grid"] = _grid(rate_grid)
     planned = prepare(study, **where, settings=_settings(given))
     refuse_open_arms(planned.study)
     _warn(planned)
@@ -132,15 +148,14 @@ def run(
     repeat = command(study, output, **{**where, "suites": suites or ()}, assignments=given)
     try:
         with show_progress() as watcher:
-            outcome = execute(
-                planned,
-                output,
-                watcher,
-                command=repeat,
-                pool=local_pool(planned.choices.on_testbed, workers),
-                retry_failed=retry_failed,
-                reuse=tuple(reuse or ()),
-            )
+            how: dict[str, Any] = {
+                "command": repeat,
+                "pool": local_pool(planned.choices.on_testbed, workers),
+                "retry_failed": retry_failed,
+                "reuse": tuple(reuse or ()),
+            }
+            tuned = with_rates(planned, output, watcher, **how, fingerprints=fingerprints, on_folder=report_quietly)
+            outcome = execute(tuned, output, watcher, **how)
     except KeyboardInterrupt:
         print_lines((f"finished runs remain in {output}; to go on: {repeat}",), error=True)
         raise
@@ -160,6 +175,21 @@ def _settings(assignments: tuple[str, ...]) -> dict[str, Any]:
     from balora.cli.assignments import parse_assignments
 
     return parse_assignments(assignments)
+
+
+def _grid(text: str | None) -> tuple[float, ...] | None:
+    """Return the learning rates in ``text``; :class:`ConfigError` where it is no list of positive numbers."""
+    from balora.errors import ConfigError, shown
+
+    if text is None:
+        return None
+    try:
+        rates = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        rates = ()
+    if not rates or not all(0 < rate < float("inf") for rate in rates):
+        raise ConfigError(f"--rate-grid: expected positive numbers with commas between (5e-4,1e-3), got {shown(text)}")
+    return rates
 
 
 def _warn(planned: "Plan") -> None:

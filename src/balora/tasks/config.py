@@ -10,6 +10,8 @@ from balora.errors import shown, unknown_name
 from balora.judging.config import JudgeConfig
 from balora.settings import Settings
 
+HELD_OUT = "held-out"
+"""What `data.eval_split` calls the training rows that `data.held_out` sets aside."""
 PLACEHOLDERS = ("question", "input")
 
 
@@ -23,7 +25,10 @@ class DataConfig(Settings):
     train_split: str = "train"
     """File stem or split to train on."""
     eval_split: str | None = None
-    """File stem or split to score on; none means the task's own (validation for GLUE, test for GSM8K)."""
+    """File stem or split to score on; none means the task's own (validation for GLUE, test for GSM8K). `held-out`: the
+    training rows that `held_out` sets aside."""
+    held_out: int | None = Field(default=None, ge=1)
+    """How many training rows to set aside, on which no run trains: the same for every seed, a fifth of them at most."""
     train_rows: int | None = Field(default=None, ge=1)
     """How many training rows to use, drawn with the run's seed; none means all."""
     eval_rows: int | None = Field(default=None, ge=1)
@@ -44,6 +49,12 @@ class DataConfig(Settings):
     """Testbed only: P(label | clan) = 0.5 ± 0.5·cue in the training rows, and never in the test."""
     label_noise: float = Field(default=0.0, ge=0, le=1)
     """Testbed only: share of the training rows whose label or answer is wrong."""
+
+    @model_validator(mode="after")
+    def _held_out_rows_are_set_aside(self) -> Self:
+        if self.eval_split == HELD_OUT and self.held_out is None:
+            raise ValueError(f"eval_split: {HELD_OUT!r} needs rows that are set aside: set data.held_out too")
+        return self
 
     @field_validator("prompt")
     @classmethod

@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 
 from balora.errors import ConfigError
 from balora.tasks.catalogue import Task
-from balora.tasks.config import DataConfig
+from balora.tasks.config import HELD_OUT, DataConfig
 from balora.tasks.row_checks import Row
 from balora.tasks.splits import Split, eval_split, read_split
 from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.testbed_tasks import rows
 
+HELD_OUT_SEED = 9000
+LEAST_SHARE = 5
+"""At most one of so many training rows is set aside."""
 Encoded = dict[str, Any]
 """One row: `input_ids`, `attention_mask`, `labels`, `index` and what its family adds."""
 
@@ -65,14 +68,36 @@ def read_both(
             if drawn:
                 _refuse_empty_classes(task, drawn, name)
         return to_train, to_score, []
-    training = read_split(task, data, data.train_split) if train else Split([], [])
-    evaluation = read_split(task, data, eval_split(task, data)) if score else Split([], [])
+    scores_held_out = data.eval_split == HELD_OUT
+    training = read_split(task, data, data.train_split) if train or scores_held_out else Split([], [])
+    training, held_out = set_aside(training, data.held_out)
+    training = training if train else Split([], [])
+    evaluation = held_out if scores_held_out else Split([], [])
+    if score and not scores_held_out:
+        evaluation = read_split(task, data, eval_split(task, data))
     notes = [*training.notes, *evaluation.notes]
     limits = {"data.eval_rows": (data.eval_rows, evaluation), "data.train_rows": (data.train_rows, training)}
     for name, (wanted, split) in limits.items():
         if wanted is not None and wanted > len(split.rows) and (train if split is training else score):
             notes.append(f"{name} is {wanted:,}, but the split has {len(split.rows):,} rows: all are used")
     return training.rows, evaluation.rows[: data.eval_rows], notes
+
+
+def set_aside(split: Split, wanted: int | None) -> tuple[Split, Split]:
+    """Return the rows to train on, and the ``wanted`` ones that no run trains on, each in the file's order.
+
+    They are drawn once for all, whatever the seed of a run, and are at most a fifth of the split. Those whose final
+    answer cannot be read with certainty are left out: they cannot be scored.
+    """
+    if wanted is None or not split.rows:
+        return split, Split([], [])
+    count = min(wanted, len(split.rows) // LEAST_SHARE)
+    chosen = set(draw(len(split.rows), count, HELD_OUT_SEED)[:count])
+    kept = [row for place, row in enumerate(split.rows) if place not in chosen]
+    fewer = f", the most that may be set aside of {len(split.rows):,}" if count < wanted else ""
+    notes = [*split.notes, f"{count:,} training rows are held out{fewer}: no run trains on them"]
+    held_out = [row for place, row in enumerate(split.rows) if place in chosen and row.get("final", "") is not None]
+    return Split(kept, notes), Split(held_out, [])
 
 
 def _refuse_empty_classes(task: Task, drawn: list[Row], name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from balora.errors import DataError, shown
 from balora.tasks.catalogue import Task
-from balora.tasks.config import DataConfig
+from balora.tasks.config import HELD_OUT, DataConfig
 from balora.tasks.data_folders import files_of_split, find_data_folder, split_name
 from balora.tasks.files import Broken, SourceRow, read_file
 from balora.tasks.hub_rows import hub_rows
@@ -71,7 +71,7 @@ def read_split(task: Task, data: DataConfig, split: str) -> Split:
         notes += left_out
     unread = [where for where, row in filled if row.get("final", "") is None]
     if unread:
-        scored = split_name(split) == split_name(eval_split(task, data))
+        scored = data.eval_split != HELD_OUT and split_name(split) == split_name(eval_split(task, data))
         notes.append(_uncertain(unread, len(rows), split, scored))
         rows = [row for row in rows if row["final"] is not None] if scored else rows
     if not rows:
@@ -107,8 +107,8 @@ def _uncertain(unread: list[str], count: int, split: str, scored: bool) -> str:
 
 
 def eval_split(task: Task, data: DataConfig) -> str:
-    """Return the name of the split to score on: as configured, else the task's own."""
-    return data.eval_split or task.eval_split
+    """Return the split that is scored: as configured, else the task's own; of held-out rows, the one to train on."""
+    return data.train_split if data.eval_split == HELD_OUT else data.eval_split or task.eval_split
 
 
 def data_files(task: Task, data: DataConfig, *, train: bool = True, score: bool = True) -> list[Path]:

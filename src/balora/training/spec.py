@@ -143,6 +143,11 @@ class RunSpec(Settings):
         """The names of the tasks that the model is scored on."""
         return self.score or (self.task,)
 
+    @property
+    def start(self) -> str:
+        """How the adapter starts, which decides what learning rate suits it; `full` without an adapter."""
+        return "full" if self.adapter is None else self.adapter.init
+
     def find(self, name: str) -> Task:
         """Return the task called ``name``, one of the catalogue or one's own."""
         return find_task(name, [own.as_task() for own in self.own])
@@ -210,6 +215,10 @@ class RunSpec(Settings):
             )
         if own != (self.testbed is not None):
             raise ValueError(f"testbed: these settings are for model {TESTBED!r} only, got model {shown(self.model)}")
+        if own and self.data.held_out:
+            raise ValueError(
+                f"data.held_out: model {TESTBED!r} draws its own rows, as many as are wanted: leave it out"
+            )
         if own and (self.data.folder or self.data.subset):
             key, value, way = (
                 ("folder", self.data.folder, "leave --data out")

@@ -8,7 +8,7 @@ from typing import Any
 from balora.errors import ConfigError, shown, unknown_name
 from balora.settings import MOST_FAULTS, Family, SettingsError
 from balora.study.design.candidates import DesignedArm, candidates, refuse_too_many
-from balora.study.design.deltas import checked, for_family, overlay
+from balora.study.design.deltas import checked, for_family, overlay, without_base_rate
 from balora.study.design.study import Study
 from balora.training.spec import METHODS, TESTBED, RunSpec, resolve
 
@@ -22,6 +22,8 @@ alone. Testbed tasks accept every setting; whether a given model can use them is
 LONGEST_NAME = 255
 """Most characters of an arm's name; those of grids and factorials are put together from their parts."""
 Specs = tuple[RunSpec, ...]
+Key = tuple[Specs, bool]
+"""What makes two arms the same: their settings, and whether they take the base's learning rate for another start."""
 
 
 def design_arms(study: Study) -> tuple[DesignedArm, ...]:
@@ -34,22 +36,22 @@ def design_arms(study: Study) -> tuple[DesignedArm, ...]:
     """
     refuse_too_many(study)
     faults: list[tuple[str, str]] = []
-    arms: dict[Specs, DesignedArm] = {}
-    chosen_from: dict[tuple[str, Specs], DesignedArm] = {}
+    arms: dict[Key, DesignedArm] = {}
+    chosen_from: dict[tuple[str, Key], DesignedArm] = {}
     names: set[str] = set()
     for one in candidates(study, faults):
         try:
-            specs = specifications(study, one.arm.delta)
+            key = _key(study, one.arm.delta)
         except ConfigError as error:
             faults.append((one.key, str(error)))
             continue
         if len(one.arm.name) > LONGEST_NAME:
             too_long = f"an arm would be called {shown(one.arm.name)}: a name has at most {LONGEST_NAME} characters"
             faults.append((one.key, too_long))
-        twin = arms.get(specs) if one.arm.tuned is None else chosen_from.get((one.arm.tuned, specs))
+        twin = arms.get(key) if one.arm.tuned is None else chosen_from.get((one.arm.tuned, key))
         if twin is not None:
             if one.kind == "made":
-                arms[specs] = twin._replace(cell=twin.cell or one.arm.cell)
+                arms[key] = twin._replace(cell=twin.cell or one.arm.cell)
             else:
                 same = f"{'the base ' if twin.is_base else ''}{shown(twin.name)}"
                 faults.append((one.key, f"the same settings as {same}"))
@@ -57,9 +59,9 @@ def design_arms(study: Study) -> tuple[DesignedArm, ...]:
             called = shown(one.arm.name)
             faults.append((one.key, f"two arms of different settings would be called {called}: rename one"))
         elif one.arm.tuned is not None:
-            chosen_from[one.arm.tuned, specs] = one.arm
+            chosen_from[one.arm.tuned, key] = one.arm
         else:
-            arms[specs] = one.arm._replace(method=_method(study, specs))
+            arms[key] = one.arm._replace(method=_method(study, key))
         names.add(one.arm.name)
     faults += islice(_unknown_names(study, names), MOST_FAULTS)
     if faults:
@@ -84,13 +86,25 @@ def _unknown_names(study: Study, names: set[str]) -> Iterator[tuple[str, str]]:
             yield "family", f"{shown(name)} is the arm that the others are compared with: leave it out"
 
 
+def _key(study: Study, delta: Mapping[str, Any]) -> Key:
+    own, at_base_rate = without_base_rate(delta)
+    specs = specifications(study, own)
+    if at_base_rate:
+        pairs = zip(specs, specifications(study, {}), strict=True)
+        at_base_rate = any(one.start != base.start for one, base in pairs)
+    return specs, at_base_rate
+
+
 def specifications(study: Study, delta: Mapping[str, Any]) -> Specs:
     """Return the run settings of ``delta`` on the base, for one task of each family of the study."""
     settings = overlay(checked(study.base_settings), delta)
     return tuple(resolve({**for_family(settings, family), **PROBE_TASKS[family]}) for family in study.suites)
 
 
-def _method(study: Study, specs: Specs) -> str | None:
+def _method(study: Study, key: Key) -> str | None:
+    specs, at_base_rate = key
+    if at_base_rate:
+        return None
     same = tuple(spec.model_copy(update={"method": ""}) for spec in specs)
     return next((method for method, preset in _presets(study.suites).items() if preset == same), None)
 

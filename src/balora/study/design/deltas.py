@@ -12,6 +12,9 @@ from balora.objective.config import TERMS
 from balora.settings import OTHER_NAMES, Family, SettingsError, dotted, merge, nest, unknown_key
 from balora.training.spec import METHODS, setting_keys
 
+RATE = "training.learning_rate"
+BASE_RATE = "base"
+"""What an arm, or a level of a factor, sets :data:`RATE` to for the learning rate of the base, whatever its start."""
 OTHER: dict[Family, Family] = {"nlu": "nlg", "nlg": "nlu"}
 RESERVED = {
     "task": "a study runs every arm on the same tasks: use `tasks` or `suites`",
@@ -28,6 +31,7 @@ OF_ALL_ARMS = {
     "measures": "what is measured beside the score",
     "data.eval_rows": "which rows are scored",
     "data.eval_split": "which rows are scored",
+    "data.held_out": "which rows are held out",
 }
 """Settings, or groups of them, that no arm may change, since its scores could not be compared with those of others."""
 TYPED_ONLY = {
@@ -65,6 +69,16 @@ def trains_everything(method: object) -> bool:
 def without_adapter(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``settings`` without the group that a method without adapter cannot use."""
     return {key: value for key, value in settings.items() if key != "adapter"}
+
+
+def without_base_rate(delta: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return a nested ``delta`` without the word for the base's learning rate, and whether it was there."""
+    training = delta.get("training")
+    if not isinstance(training, Mapping) or training.get("learning_rate") != BASE_RATE:
+        return dict(delta), False
+    rest = {key: value for key, value in training.items() if key != "learning_rate"}
+    others = {key: value for key, value in delta.items() if key != "training"}
+    return (others | {"training": rest} if rest else others), True
 
 
 def refuse_own_scoring(delta: Mapping[str, Any]) -> None:

@@ -1,12 +1,13 @@
 """Define and validate the keys of a study file: a question, a base, arms, factors, sweeps; torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from balora.errors import is_printable, shown, unknown_name
 from balora.settings import Family, Settings, SettingsError
+from balora.study.design.deltas import RATE
 from balora.tasks.catalogue import TASKS, Task, find_task
 from balora.tasks.own_task import OwnTask
 from balora.tasks.recipes import RECIPE_SUITES, RECIPES
@@ -49,6 +50,18 @@ Prose = Annotated[str, AfterValidator(_prose)]
 """A sentence for people."""
 AsList = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
 """Takes one name for a list of one."""
+
+
+def rate_grid_fault(grid: Sequence[float]) -> str | None:
+    """Return what is wrong with a grid of learning rates, which are positive; None if nothing is."""
+    if len(grid) < 2:
+        return (
+            f"a grid of one value, {grid[0]:g}, tunes nothing: give at least two, or one rate for all arms with "
+            "--set training.learning_rate=…"
+        )
+    if list(grid) != sorted(set(grid)):
+        return f"learning rates must rise, each given once, got {shown(list(grid))}"
+    return None
 
 
 class Ablation(Settings):
@@ -135,6 +148,11 @@ class Study(Settings):
     """Arms whose comparisons, in every metric, are corrected together (Holm); none means all of them."""
     margin: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """The smallest difference in an average, in points of 100, that would matter."""
+    rates: Literal["tuned", "shared", "every"] = "tuned"
+    """Learning rates: `tuned`, for each start of the adapter the best of one grid, found before the study on other
+    seeds and rows; `shared`, one for all arms; `every`, tuned, and each arm of `grid` at every rate of the grid too."""
+    rate_grid: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] | None = Field(default=None, min_length=1)
+    """The learning rates that are tried, in rising order; none means those of the profile. `--rate-grid` overrides."""
 
     @model_validator(mode="before")
     @classmethod
@@ -193,6 +211,12 @@ class Study(Settings):
             for recipe in self.recipes or ()
             if recipe in RECIPES and (family := TASKS[RECIPES[recipe].train].family) not in self.suites
         ]
+        if self.rate_grid is not None and (fault := rate_grid_fault(self.rate_grid)):
+            misfits.append(("rate_grid", fault))
+        if self.rates == "every" and self.grid.get(RATE, list(self.rate_grid or ())) != list(self.rate_grid or ()):
+            misfits.append(("rates", f"'every' adds {RATE} to `grid`: give the rates as `rate_grid`"))
+        if self.rates == "every" and not self.grid:
+            misfits.append(("rates", "'every' runs the arms of `grid` at every learning rate: give a `grid`"))
         if self.recipes and self.tasks:
             misfits.append(("recipes", "give either `recipes` or `tasks`"))
         sources = {(TASKS | own)[task].source for task in self.tasks or () if task in TASKS | own}

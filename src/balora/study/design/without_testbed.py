@@ -1,15 +1,19 @@
-"""Drop the arms and factors that only the testbed can have, before a study runs on a given model; torch-free."""
+"""Drop the arms and factors that a study cannot have: on a given model, or with one learning rate; torch-free."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from balora.errors import ConfigError, shown
 from balora.settings import dotted, nest
 from balora.study.design.candidates import factors
+from balora.study.design.deltas import BASE_RATE, RATE
 from balora.study.design.study import Study
 
 TESTBED_SETTINGS = ("testbed.", "data.cue", "data.label_noise")
 """Prefixes of the settings that only the testbed has: the flaws planted in its text and rows."""
+
+
+Delta = Mapping[str, Any]
 
 
 def without_testbed(study: Study) -> tuple[Study, tuple[str, ...]]:
@@ -22,11 +26,26 @@ def without_testbed(study: Study) -> tuple[Study, tuple[str, ...]]:
         raise ConfigError(
             f"study {shown(study.study)}: its base has settings that only the testbed has: leave out --model"
         )
+    return _without(study, _needs_testbed)
+
+
+def without_own_rates(study: Study) -> tuple[Study, tuple[str, ...]]:
+    """Return ``study`` without the parts that give an arm the base's learning rate, where all arms have one rate.
+
+    Raises:
+        ConfigError: nothing remains to be compared.
+    """
+    return _without(study, lambda delta: dotted(nest(delta)).get(RATE) == BASE_RATE)
+
+
+def _without(study: Study, is_unusable: Callable[[Delta], bool]) -> tuple[Study, tuple[str, ...]]:
+    """Return ``study`` without the parts whose settings are unusable, and the keys of what was left out."""
     left_out: list[str] = []
 
-    def stays(key: str, delta: Mapping[str, Any] | str) -> bool:
-        left_out.extend([key] if _needs_testbed(delta) else [])
-        return not _needs_testbed(delta)
+    def stays(key: str, delta: Delta | str) -> bool:
+        unusable = not isinstance(delta, str) and is_unusable(delta)
+        left_out.extend([key] if unusable else [])
+        return not unusable
 
     changes: dict[str, Any] = {
         "arms": {name: arm for name, arm in study.arms.items() if stays(f"arms.{name}", arm.set)},
@@ -47,5 +66,5 @@ def without_testbed(study: Study) -> tuple[Study, tuple[str, ...]]:
     return (study.model_copy(update=changes).replace() if left_out else study), tuple(left_out)
 
 
-def _needs_testbed(delta: Mapping[str, Any] | str) -> bool:
-    return not isinstance(delta, str) and any(key.startswith(TESTBED_SETTINGS) for key in dotted(nest(delta)))
+def _needs_testbed(delta: Delta) -> bool:
+    return any(key.startswith(TESTBED_SETTINGS) for key in dotted(nest(delta)))

@@ -5,13 +5,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from balora.errors import ConfigError, shown
-from balora.settings import Family, SettingsError
+from balora.settings import Family, SettingsError, dotted, nest
 from balora.study.design.arms import design_arms
 from balora.study.design.candidates import DesignedArm
-from balora.study.design.deltas import checked, for_family, overlay, trains_everything, without_adapter
+from balora.study.design.deltas import (
+    RATE,
+    checked,
+    for_family,
+    overlay,
+    trains_everything,
+    without_adapter,
+    without_base_rate,
+)
 from balora.study.design.study import Study
 from balora.study.plan.blocks import Block, blocks, blocks_of_testbed
-from balora.study.plan.profiles import Profile
+from balora.study.plan.profiles import Profile, Rates
+from balora.study.plan.rates import RateSearch, rate_for
 from balora.study.plan.suites import Tasks
 from balora.study.plan.testbed_profiles import find_profile
 from balora.tasks.own_task import OwnTask
@@ -35,6 +44,10 @@ class Choices(NamedTuple):
     seeds: int | None = None
     settings: Mapping[str, Any] = {}
     """Settings for every arm, above the profile and below the arms' deltas."""
+    rates: Rates = {}
+    """The learning rates that a search has found; none before it, or where none is made."""
+    seeds_from: tuple[int, ...] = ()
+    """Fine-tuning seeds in place of the fixed ones of every study; those of a search for learning rates."""
 
     @property
     def on_testbed(self) -> bool:
@@ -90,7 +103,10 @@ class Plan(NamedTuple):
     fingerprints: dict[str, dict[str, str]]
     """Per task."""
     left_out: tuple[str, ...] = ()
-    """Keys of the study file that were left out, because only the testbed has these settings."""
+    """Keys of the study file that were left out, because only the testbed has these settings, or because all arms have
+    one learning rate."""
+    rate_search: RateSearch | None = None
+    """The search that its learning rates come from; none before it, or where none is made."""
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -128,9 +144,23 @@ def number_of_blocks(study: Study, choices: Choices) -> int:
     return usual if choices.seeds is None else choices.seeds
 
 
+def has_one_rate(study: Study, choices: Choices) -> bool:
+    """Return whether all arms have one learning rate, because the study or the caller wants it so."""
+    return study.rates == "shared" or dotted(nest(choices.settings)).get(RATE) is not None
+
+
+def needs_rates(study: Study, choices: Choices, tasks: Tasks) -> bool:
+    """Return whether a search for learning rates must come before the study; it needs training rows to score."""
+    if has_one_rate(study, choices) or choices.effort.rates or choices.rates:
+        return False
+    return any(task not in tasks.scored for task in tasks.present)
+
+
 def chosen_blocks(study: Study, choices: Choices) -> tuple[Block, ...]:
     """Return the blocks of the study."""
     count = number_of_blocks(study, choices)
+    if choices.seeds_from:
+        return tuple(Block(seed) for seed in choices.seeds_from[:count])
     return blocks_of_testbed(count, choices.effort.pretrainings) if choices.on_testbed else blocks(count)
 
 
@@ -195,19 +225,30 @@ def _used(study: Study, names: Sequence[str]) -> tuple[OwnTask, ...]:
 def specification(study: Study, choices: Choices, arm: DesignedArm, task: str) -> RunSpec:
     """Return the run of ``arm`` on ``task``, its block still open: base, profile, `--set`, then the arm's delta."""
     try:
-        spec = _resolved(study, choices, arm, task, {})
-        rate = choices.effort.rate(spec)
-        return spec if rate is None else _resolved(study, choices, arm, task, {"training": {"learning_rate": rate}})
+        delta, at_base_rate = without_base_rate(arm.delta)
+        spec = _resolved(study, choices, delta, task, {})
+        rate = _rate(study, choices, _resolved(study, choices, {}, task, {}) if at_base_rate else spec)
+        return spec if rate is None else _resolved(study, choices, delta, task, {"training": {"learning_rate": rate}})
     except SettingsError as error:
         raise ConfigError(f"arm {shown(arm.name)} on {task}: {error}") from None
 
 
-def _resolved(study: Study, choices: Choices, arm: DesignedArm, task: str, rate: Mapping[str, Any]) -> RunSpec:
+def _rate(study: Study, choices: Choices, spec: RunSpec) -> float | None:
+    """Return the learning rate of the profile or the search for runs like ``spec``; None if its settings have it."""
+    rates = choices.rates or choices.effort.rates or {}
+    if study.rates == "shared":
+        spec = _resolved(study, choices, {}, spec.task, {})
+    start = spec.start  # TODO step_matching
+    return rate_for(rates, spec.objective.family, start)
+
+
+def _resolved(study: Study, choices: Choices, delta: Mapping[str, Any], task: str, rate: Mapping[str, Any]) -> RunSpec:
     family, effort = study.find(task).family, choices.effort
     settings, given = checked(study.base_settings), checked(choices.settings, typed=True)
-    method = arm.delta.get("method") or given.get("method") or settings.get("method")
+    method = delta.get("method") or given.get("method") or settings.get("method")
     shared = without_adapter(effort.shared) if trains_everything(method) else effort.shared
-    for layer in (shared, effort.suites[family], rate, given, arm.delta):
+    held_out = {} if effort.rates or has_one_rate(study, choices) else {"data": {"held_out": effort.held_out}}
+    for layer in (shared, effort.suites[family], held_out, rate, given, delta):
         settings = overlay(settings, layer)
     settings = overlay(settings, {"data": {"folder": choices.data}})
     own = _used(study, (task,))
@@ -219,8 +260,8 @@ def _refuse_twins(study: Study, columns: Mapping[str, Sequence[tuple[DesignedArm
     seen: dict[tuple[RunSpec, ...], str] = {}
     for column in zip(*columns.values(), strict=True):
         name, specs = column[0][0].name, tuple(spec for _, spec in column)
-        if name != study.base_name and name not in study.arms:
-            continue
+        if (name != study.base_name and name not in study.arms) or without_base_rate(column[0][0].delta)[1]:
+            continue  # an arm at the base's rate is the same as another where both starts have the same best rate
         if specs in seen:
             raise ConfigError(
                 f"arms {shown(seen[specs])} and {shown(name)} are the same on every task with what the profile and "

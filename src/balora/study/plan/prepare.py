@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from balora.errors import ConfigError, DataError, is_printable, unknown_name
+from balora.errors import ConfigError, DataError, is_printable, shown, unknown_name
 from balora.settings import dotted, merge, nest
+from balora.study.design.deltas import RATE
 from balora.study.design.reading import find_study
-from balora.study.design.study import HOLE, Study
-from balora.study.design.without_testbed import without_testbed
-from balora.study.plan.plan import Choices, Fingerprints, Plan, make_plan
+from balora.study.design.study import HOLE, Study, rate_grid_fault
+from balora.study.design.without_testbed import without_own_rates, without_testbed
+from balora.study.plan.plan import Choices, Fingerprints, Plan, has_one_rate, make_plan
+from balora.study.plan.rate_search import expanded
 from balora.study.plan.suites import Tasks, choose_tasks, tasks_of_testbed
 from balora.tasks.catalogue import Task
 from balora.tasks.data_folders import find_data_folder
@@ -29,6 +31,7 @@ def prepare(
     seeds: int | None = None,
     settings: Mapping[str, Any] | None = None,
     suites: Sequence[str] | None = None,
+    rate_grid: Sequence[float] | None = None,
     fingerprints: Fingerprints | None = None,
 ) -> Plan:
     """Return the plan of the study called ``name`` (shipped, or a file) for this model and this data.
@@ -46,8 +49,32 @@ def prepare(
     left_out: tuple[str, ...] = ()
     if not choices.on_testbed:
         study, left_out = without_testbed(study)
+    study, more = with_rates(study, choices, rate_grid)
+    left_out += more
     plan = make_plan(study, choices, tasks_of(study, choices), fingerprints or _fingerprints())
     return plan._replace(left_out=left_out)
+
+
+def with_rates(study: Study, choices: Choices, rate_grid: Sequence[float] | None) -> tuple[Study, tuple[str, ...]]:
+    """Return ``study`` with the learning rates that it tries, and the keys of what it leaves out for having only one.
+
+    Raises:
+        ConfigError: the grid cannot be used, or there is one rate where the study is about several.
+    """
+    if rate_grid is not None:
+        if fault := rate_grid_fault(rate_grid):
+            raise ConfigError(f"--rate-grid: {fault}")
+        study = study.replace(rate_grid=tuple(rate_grid))
+    if has_one_rate(study, choices):
+        if study.rates == "every":
+            raise ConfigError(
+                f"{RATE}: study {shown(study.study)} runs its arms at several learning rates: leave it out, or list "
+                "them with --rate-grid"
+            )
+        return without_own_rates(study)
+    if study.rates == "every":
+        study = expanded(study, study.rate_grid or choices.effort.grid)
+    return study, ()
 
 
 def with_suites(study: Study, suites: Sequence[str]) -> Study:
@@ -124,6 +151,7 @@ def command(
     seeds: int | None,
     assignments: tuple[str, ...],
     suites: Sequence[str] = (),
+    rate_grid: Sequence[float] | None = None,
 ) -> str:
     """Return the command that repeats a study."""
     words = ["balora", "study", "run", name]
@@ -133,6 +161,7 @@ def command(
         words += ["--suites", suite]
     words += ["--profile", profile]
     words += ["--seeds", str(seeds)] if seeds is not None else []
+    words += ["--rate-grid", ",".join(f"{rate!r}" for rate in rate_grid)] if rate_grid else []
     for assignment in assignments:
         words += ["--set", assignment]
     return " ".join(map(_quoted, [*words, "--output", str(output)]))

@@ -1,18 +1,17 @@
 """Define the profiles of real models: how many seeds, steps and rows a study has. The testbed has `testbed_profiles`.
 
-A profile's settings are laid over the study's base, below `--set` and the arms. Every arm of a real model has the same
-learning rate, so that it differs in nothing but what its name says; change it with `--set training.learning_rate=…`. On
-the testbed, which is small, a rate was searched for each start of the adapter.
+A profile's settings are laid over the study's base, below `--set` and the arms. Its learning rate is that of a study
+with `rates: shared`; by default a search comes first, which finds a rate for each start of the adapter on the profile's
+grid (:mod:`balora.study.plan.rate_search`). On the testbed that search has been made once for all.
 """
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from balora.settings import Family
-from balora.training.spec import RunSpec
 
 Rates = Mapping[Family, Mapping[str, float]]
-"""Family → `standard`, `pissa` (how the adapter starts) or `full` (no adapter) → learning rate."""
+"""Family → how the adapter starts (`adapter.init`, or `full` without an adapter) → learning rate."""
 
 
 class Profile(NamedTuple):
@@ -26,23 +25,26 @@ class Profile(NamedTuple):
     suites: dict[Family, dict[str, Any]]
     """Settings of the runs of one family."""
     rates: Rates | None = None
-    """Learning rates by family and start of the adapter; None: the rate is among the settings above."""
+    """Learning rates by family and start of the adapter; None: they are found before the study."""
+    grid: tuple[float, ...] = ()
+    """The learning rates that are tried for each start."""
+    search_seeds: int = 2
+    """How many seeds the search for learning rates has; no block of a study uses them."""
+    held_out: int = 400
+    """Training rows that the search scores, and that no run of the study trains on."""
     tasks: tuple[str, ...] | None = None
     """The testbed tasks of a study that names none; None means all."""
     pretrainings: int | None = None
     """How many pre-training seeds the testbed's blocks take turns with; None means one for each block."""
-
-    def rate(self, spec: RunSpec) -> float | None:
-        """Return the learning rate for runs like ``spec``; None if the profile has the same for all."""
-        if self.rates is None:
-            return None
-        return self.rates[spec.objective.family]["full" if spec.adapter is None else spec.adapter.init]
 
 
 PROFILES: dict[str, Profile] = {
     "glance": Profile(
         "does everything run? minutes on two cores with a tiny model; far too short to judge the method",
         seeds=3,
+        grid=(5e-4, 1e-3, 2e-3),
+        search_seeds=1,
+        held_out=64,
         shared={"training": {"steps": 16, "learning_rate": 1e-3, "telemetry_every": 5}, "adapter": {"rank": 8}},
         suites={
             "nlu": {
@@ -58,15 +60,34 @@ PROFILES: dict[str, Profile] = {
     "quick": Profile(
         "a first impression with a tiny model; ten times the steps of `glance` and longer rows",
         seeds=3,
+        grid=(2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3),
         shared={"training": {"steps": 150, "learning_rate": 1e-3}, "adapter": {"rank": 8}},
         suites={
             "nlu": {"data": {"train_rows": 2400, "eval_rows": 500, "max_length": 128}},
             "nlg": {"data": {"train_rows": 2400, "eval_rows": 64, "max_length": 512, "max_new_tokens": 128}},
         },
     ),
+    "small": Profile(
+        "answers on a small genuine model (docs/real-models.md) overnight on two cores: 5 seeds, 45 or 40 steps",
+        seeds=5,
+        grid=(2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3),
+        held_out=300,
+        shared={"training": {"batch_size": 16, "learning_rate": 1e-3, "telemetry_every": 15}, "adapter": {"rank": 16}},
+        suites={
+            "nlu": {
+                "training": {"steps": 45},
+                "data": {"train_rows": 720, "eval_rows": 400, "max_length": 64},
+            },
+            "nlg": {
+                "training": {"steps": 40, "eval_batch_size": 16},
+                "data": {"train_rows": 640, "eval_rows": 64, "max_length": 192, "max_new_tokens": 160},
+            },
+        },
+    ),
     "standard": Profile(
         "real answers on a real model: 5 seeds, 1,000 steps of 32 rows, every evaluation row",
         seeds=5,
+        grid=(5e-5, 1e-4, 2e-4, 4e-4, 8e-4),
         shared={"training": {"steps": 1000, "batch_size": 32, "learning_rate": 2e-4}},
         suites={
             "nlu": {"data": {"max_length": 128}},
@@ -76,6 +97,7 @@ PROFILES: dict[str, Profile] = {
     "thorough": Profile(
         "8 seeds (smallest possible p: 0.0078), 3 epochs of NLU and 1 of NLG over all rows",
         seeds=8,
+        grid=(5e-5, 1e-4, 2e-4, 4e-4, 8e-4),
         shared={"training": {"batch_size": 32, "learning_rate": 2e-4}},
         suites={
             "nlu": {"training": {"epochs": 3.0}, "data": {"max_length": 256}},

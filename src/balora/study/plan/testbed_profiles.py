@@ -11,12 +11,14 @@ SHIPPED = 4
 """Pre-training seeds whose models come with the package: 0 to 3."""
 
 RATES: Rates = {
-    "nlu": {"standard": 8e-3, "pissa": 2e-3, "full": 1e-3},
-    "nlg": {"standard": 8e-3, "pissa": 4e-3, "full": 1e-3},
+    "nlu": {"standard": 8e-3, "pissa": 2e-3, "random-matched": 2e-3, "minor": 2e-3, "full": 1e-3},
+    "nlg": {"standard": 8e-3, "pissa": 4e-3, "random-matched": 4e-3, "minor": 4e-3, "full": 1e-3},
 }
 """The rate of each start of the adapter, the best of one grid for all (docs/calibration.md); regularizers take the rate
 of their start. `full` was not searched. `--set training.learning_rate=…` gives all arms one rate instead."""
 
+GRID = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
+"""The rates among which they were found."""
 ADAPTER = {"rank": 8}
 BATCH = {"batch_size": 16, "eval_batch_size": 250}
 NLU_DATA = {"train_rows": 160, "max_length": 64}
@@ -49,6 +51,7 @@ TESTBED_PROFILES: dict[str, Profile] = {
         shared=SHARED,
         suites=_suites(nlu_steps=25, nlg_steps=30, telemetry_every=12, eval_rows=SHORT_EVALUATION),
         rates=RATES,
+        grid=GRID,
         tasks=("sentiment", "facts"),
         pretrainings=2,
     ),
@@ -58,6 +61,7 @@ TESTBED_PROFILES: dict[str, Profile] = {
         shared=SHARED,
         suites=_suites(nlu_steps=50, nlg_steps=60, telemetry_every=15, eval_rows=SHORT_EVALUATION),
         rates=RATES,
+        grid=GRID,
         tasks=("sentiment", "entailment", "paraphrase", "code", "facts"),
         pretrainings=SHIPPED,
     ),
@@ -67,6 +71,7 @@ TESTBED_PROFILES: dict[str, Profile] = {
         shared=SHARED,
         suites=_suites(nlu_steps=50, nlg_steps=60, telemetry_every=15),
         rates=RATES,
+        grid=GRID,
     ),
     "thorough": Profile(
         "all eight tasks, 32 blocks on 32 pre-trained models, twice the rows and steps",
@@ -74,6 +79,7 @@ TESTBED_PROFILES: dict[str, Profile] = {
         shared=SHARED,
         suites=_suites(nlu_steps=100, nlg_steps=120, telemetry_every=30, rows=2),
         rates=RATES,
+        grid=GRID,
     ),
 }
 

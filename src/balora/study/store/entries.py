@@ -8,6 +8,7 @@ from pathlib import Path
 
 from balora.errors import BaloraError, shown
 from balora.study.design.arms import design_arms
+from balora.study.plan.blocks import seeds
 from balora.study.plan.plan import Choices, Plan, make_plan
 from balora.study.plan.suites import Tasks
 from balora.study.store.study_folder import (
@@ -80,7 +81,9 @@ def _fault(record: StudyRecord) -> str | None:
 
 
 def _plan(record: StudyRecord) -> Plan:
-    choices = Choices(record.model, record.data, record.profile, len(record.seeds), record.settings)
+    rates = {} if record.rate_search is None else record.rate_search.rates
+    seeds_from = () if record.pretrainings or set(record.seeds) <= set(seeds(len(record.seeds))) else record.seeds
+    choices = Choices(record.model, record.data, record.profile, len(record.seeds), record.settings, rates, seeds_from)
     tasks = Tasks(record.tasks, record.absent, record.scored)
     return make_plan(record.study, choices, tasks, lambda spec: record.fingerprints[spec.task])
 

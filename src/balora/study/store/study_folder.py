@@ -13,13 +13,16 @@ from balora.regular_files import RECORD_BYTES, open_regular, read_regular
 from balora.settings import Settings, SettingsError
 from balora.study.design.study import Delta, Study
 from balora.study.plan.plan import Plan
+from balora.study.plan.rates import RateSearch
 from balora.study.store.aside import move_aside
 from balora.study.store.lock import LostLockError, locked
 from balora.training.record import RunRecord, read_record
 from balora.training.seal import is_whole, parse_json, sealed
 
 FORMAT = 2
-OWN_FILES = ("study.json", "runs", "report.md", "report.html", "log.txt", ".lock", ".live.json")
+RATES_FOLDERS = ("rates", "rates-wider")
+"""The folders of the search for learning rates, each of which holds a study of its own."""
+OWN_FILES = ("study.json", "runs", "report.md", "report.html", "log.txt", ".lock", ".live.json", *RATES_FOLDERS)
 """The names that a study may leave in its folder."""
 LOCKED_FILES = ("study.json", ".live.json")
 """Those of them that only the process with the lock writes; others may write a report meanwhile."""
@@ -79,7 +82,9 @@ class StudyRecord(Settings):
     scored: dict[str, tuple[str, ...]] = {}
     """The tasks that a recipe scores, by the one it trains on; a task that is not among these is scored on itself."""
     left_out: tuple[str, ...] = ()
-    """Keys of the study file that were left out, because only the testbed has these settings."""
+    """Keys of the study file that were left out: only the testbed has these settings, or all arms have one rate."""
+    rate_search: RateSearch | None = None
+    """The search that the learning rates come from; none where none was made."""
     fingerprints: dict[str, dict[str, str]]
     """Per task, of the model, data and code that its runs read."""
     versions: dict[str, str]
@@ -120,6 +125,7 @@ def describe(plan: Plan, command: str) -> StudyRecord:
         absent=plan.tasks.absent,
         scored=dict(plan.tasks.scored),
         left_out=plan.left_out,
+        rate_search=plan.rate_search,
         fingerprints=plan.fingerprints,
         versions=_versions(),
         command=command,
