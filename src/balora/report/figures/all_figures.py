@@ -9,6 +9,7 @@ from balora.report.figures.figure import Figure
 from balora.report.figures.forest import Line, forest
 from balora.report.figures.heat import heat
 from balora.report.figures.interactions import factorial
+from balora.report.figures.rate_curves import rate_figures
 from balora.report.figures.sweep import sweep_figures
 from balora.report.records.dossier import Dossier
 from balora.report.records.measures import MEASURES
@@ -47,6 +48,7 @@ def figures_by_section(dossier: Dossier) -> dict[str, SectionFigures]:
             f"{noun.capitalize()}s are paired, so the spread of a cell says little about a difference between cells: "
             "the intervals that count are those of the effects.",
         ),
+        "rates": SectionFigures(tuple(rate_figures(report))),
         "sweeps": SectionFigures(tuple(sweep_figures(report, dossier.sweeps))),
         "tasks": SectionFigures(tuple(filter(None, (heat(dossier),)))),
         "training": SectionFigures(tuple(filter(None, (training(dossier, family) for family in FAMILIES)))),

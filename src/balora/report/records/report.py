@@ -10,6 +10,7 @@ from balora.report.records.cautions import cautions
 from balora.report.records.comparisons import Difference, Effect, arm_differences, factor_effects, reference
 from balora.report.records.inheritance import Inherited, inherited
 from balora.report.records.measures import MEASURES
+from balora.report.records.rates import RateSheet, rate_sheets
 from balora.report.records.runs import (
     Cost,
     Failure,
@@ -87,6 +88,8 @@ class Report:
     arms: tuple[ArmRow, ...]
     differences: tuple[Difference, ...]
     effects: tuple[Effect, ...]
+    rate_sheets: tuple[RateSheet, ...]
+    """Scores over the learning rates, of a study with several, and of the search before it."""
     inherited: tuple[Inherited, ...]
     shares: tuple[Share, ...]
     inactive: tuple[Inactive, ...]
@@ -146,6 +149,7 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         arms=arms,
         differences=compared,
         effects=effects,
+        rate_sheets=rate_sheets(record, runs, designed, scored),
         inherited=inherited(record, runs, scored, arms),
         shares=shares(record, runs),
         inactive=inactive_terms(record, runs),

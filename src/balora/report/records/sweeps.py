@@ -7,6 +7,7 @@ from typing import Any
 from balora.report.records.measures import MEASURES
 from balora.report.records.report import Report
 from balora.settings import dotted
+from balora.study.design.deltas import RATE
 from balora.study.store.study_folder import StudyRecord
 from balora.training.record import RunRecord
 
@@ -45,6 +46,7 @@ def sweeps(report: Report, record: StudyRecord, runs: Mapping[str, RunRecord]) -
     changed = {arm.name: dotted(arm.changes) for arm in report.arms}
     settings = [key for key in dict.fromkeys(k for c in changed.values() for k in c) if _numeric(key, changed)]
     found = []
+    settings = [key for key in settings if key != RATE or not report.rate_sheets]  # drawn with their intervals there
     for measure in report.measures:
         base = _base_settings(report, record, runs, MEASURES[measure].family)
         for setting in settings:

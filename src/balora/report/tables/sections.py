@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from balora.report.records.report import Report
 from balora.report.records.wording import number_of
 from balora.report.tables import answer, run_tables
+from balora.report.tables.rate_tables import rate_tables
 from balora.report.tables.table import Table
 
 LINES = 50
@@ -55,6 +56,13 @@ def sections(report: Report) -> Iterator[Section]:
         tables=_filled(answer.differences(report), answer.strengths(report)),
     )
     yield Section("factors", "Factors", tables=_filled(answer.effects(report)))
+    yield Section(
+        "rates",
+        "Learning rates",
+        "The same number is a step of another size for another start of the adapter, so what a start is worth depends "
+        "on the rate at which it is asked.",
+        tables=_filled(*rate_tables(report)),
+    )
     yield Section("sweeps", "Swept settings")
     yield Section("tasks", "Tasks", tables=_filled(answer.tasks(report), answer.task_losses(report)))
     yield Section(
