@@ -9,6 +9,7 @@ from refusals import run_verb
 
 from balora.report.records.shareable import base_name, shareable_command, shareable_settings, without_paths
 from balora.study.design.reading import find_study
+from balora.study.design.without_testbed import without_own_rates
 from balora.study.plan.plan import Choices, make_plan
 from balora.study.plan.suites import Tasks
 from balora.study.store.study_folder import describe, write_study_record
@@ -105,7 +106,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("secret-folder") / "study"
     tasks = Tasks(("cola", "gsm8k"), ("mnli",))
     choices = Choices(f"{HOME}/models/tiny", data=f"{HOME}/data", seeds=3)
-    plan = make_plan(find_study("pissa-initialization"), choices, tasks, lambda spec: {"model": "m"})
+    plan = make_plan(without_own_rates(find_study("pissa-initialization"))[0], choices, tasks, lambda spec: {"model": "m"})
     (folder / "runs").mkdir(parents=True)
     command = f"balora study run pissa-initialization --model {HOME}/models/tiny --data {HOME}/data --output {folder}"
     write_study_record(folder, describe(plan, command))

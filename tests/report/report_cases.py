@@ -15,6 +15,7 @@ from balora.report.records.dossier import Dossier, assemble
 from balora.report.records.report import Report, build
 from balora.study.design.reading import find_study
 from balora.study.design.study import Study
+from balora.study.design.without_testbed import without_own_rates
 from balora.study.plan.plan import Choices, Plan, make_plan
 from balora.study.plan.suites import Tasks
 from balora.study.store.study_folder import StudyRecord, describe, write_study_record
@@ -32,7 +33,8 @@ def prints(spec: RunSpec) -> dict[str, str]:
 
 
 def plan_of(name: str = "pissa-initialization", seeds: int = 3) -> Plan:
-    return make_plan(find_study(name), Choices("a/model", seeds=seeds), TASKS, prints)
+    study = without_own_rates(find_study(name))[0]  # of `pissa-initialization`, the plain 2×2
+    return make_plan(study, Choices("a/model", seeds=seeds), TASKS, prints)
 
 
 def records(plan: Plan, score: Score) -> dict[str, RunRecord]:

@@ -7,6 +7,8 @@ import fakes
 
 from balora.progress import Progress
 from balora.study.design.reading import find_study
+from balora.study.design.study import Study
+from balora.study.design.without_testbed import without_own_rates
 from balora.study.engine.execute import Outcome, execute
 from balora.study.engine.pool import LocalPool
 from balora.study.engine.pretraining import PlannedModel
@@ -51,7 +53,12 @@ class Notebook:
 
 def plan_of(tasks: Tasks = SMALL, seeds: int = 1, **choices: object) -> Plan:
     chosen = Choices("m", seeds=seeds, **choices)  # type: ignore[arg-type]
-    return make_plan(find_study("pissa-initialization"), chosen, tasks, fakes.fingerprints)
+    return make_plan(four_arms(), chosen, tasks, fakes.fingerprints)
+
+
+def four_arms() -> Study:
+    """Return `pissa-initialization` without the arm at the base's learning rate: a plain 2×2."""
+    return without_own_rates(find_study("pissa-initialization"))[0]
 
 
 def go(

@@ -47,13 +47,15 @@ SHIPPED = {
     "formulation-swap": 4,
     "inheritance": 15,
     "lambdas": 23,
-    "pissa-initialization": 4,
+    "learning-rates": 4,
+    "pissa-initialization": 5,
     "ranks": 24,
     "reference-head": 5,
     "regularizers": 8,
+    "starts": 8,
     "terms": 11,
 }
-"""How many arms each shipped study has on the testbed."""
+"""How many arms each shipped study has on the testbed; of `learning-rates` at each rate."""
 
 
 def test_these_studies_are_shipped() -> None:

@@ -121,7 +121,7 @@ def test_a_study_extends_another_entry_by_entry(tmp_path: Path) -> None:
     study = find_study(str(tmp_path / "above.yaml"))
     assert study.study == "below"
     assert study.seeds == 3
-    assert list(study.arms) == ["standard-initialization", "no-regularizers", "rank"]
+    assert list(study.arms) == ["standard-initialization", "standard-at-one-rate", "no-regularizers", "rank"]
     assert list(study.factors) == ["regularizers"]
     assert study.question == find_study("pissa-initialization").question
 

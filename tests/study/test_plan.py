@@ -12,6 +12,7 @@ from balora.errors import ConfigError, DataError
 from balora.settings import Family, dotted
 from balora.study.design.reading import find_study, read_study
 from balora.study.design.study import Study
+from balora.study.design.without_testbed import without_own_rates
 from balora.study.plan.blocks import seeds
 from balora.study.plan.plan import Choices, Plan, make_plan
 from balora.study.plan.prepare import command, prepare
@@ -24,7 +25,8 @@ TASKS = Tasks(("cola", "stsb", "gsm8k"), ("mnli",))
 
 
 def plan_of(name: str, **choices: object) -> Plan:
-    return make_plan(find_study(name), Choices("m", **choices), TASKS, fakes.fingerprints)  # type: ignore[arg-type]
+    study = without_own_rates(find_study(name))[0]  # of `pissa-initialization`, the plain 2×2
+    return make_plan(study, Choices("m", **choices), TASKS, fakes.fingerprints)  # type: ignore[arg-type]
 
 
 def differing(one: RunSpec, other: RunSpec) -> set[str]:

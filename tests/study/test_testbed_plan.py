@@ -29,7 +29,7 @@ def test_a_study_that_names_no_model_runs_on_the_testbed() -> None:
     assert {run.spec.model for run in plan.runs} == {"testbed"}
     assert plan.tasks == (("sentiment", "entailment", "paraphrase", "code", "facts"), (), {})
     assert all(find_task(run.task).source == "testbed" and run.spec.testbed for run in plan.runs)
-    assert len(plan.runs) == 8 * 5 * 4
+    assert len(plan.runs) == 8 * 5 * 5
     assert plan_of(model="testbed", profile="quick").runs == plan.runs
 
 
@@ -80,7 +80,8 @@ def test_blocks_are_described_by_their_seeds_and_models(
 
 
 def test_both_kinds_of_model_have_the_same_profiles() -> None:
-    assert list(PROFILES) == list(TESTBED_PROFILES)
+    """`small` is for genuine models that two cores can train; the testbed's are smaller still."""
+    assert [name for name in PROFILES if name != "small"] == list(TESTBED_PROFILES)
 
 
 @pytest.mark.parametrize("profile", TESTBED_PROFILES)
@@ -95,7 +96,8 @@ def test_every_profile_fits_the_testbed(study: str, profile: str) -> None:
 def test_the_learning_rate_follows_family_and_start_and_set_overrides_it() -> None:
     for run in plan_of(profile="glance").runs:
         assert run.spec.adapter is not None
-        expected = RATES[find_task(run.task).family][run.spec.adapter.init]
+        start = "pissa" if run.arm == "standard-at-one-rate" else run.spec.adapter.init
+        expected = RATES[find_task(run.task).family][start]
         assert run.spec.training.learning_rate == expected, (run.arm, run.task)
     given = plan_of(profile="glance", settings={"training.learning_rate": 0.5})
     assert {run.spec.training.learning_rate for run in given.runs} == {0.5}

@@ -54,7 +54,7 @@ def test_models_that_are_there_are_not_made_and_records_keep_their_blocks(cached
     cached(0)
     cached(1)
     outcome, lines = go(plan_of(2), tmp_path / "s", fakes.quick)
-    assert outcome == Outcome(planned=16, skipped=0, ok=16, failed=0, failed_before=0)
+    assert outcome == Outcome(planned=20, skipped=0, ok=20, failed=0, failed_before=0)
     assert not [line for line in lines if "pretrain" in line]
     record = json.loads((tmp_path / "s" / "study.json").read_text())
     assert (record["seeds"], record["pretrainings"], record["model"]) == ([42, 1024], [0, 1], "testbed")
@@ -96,7 +96,7 @@ def test_a_study_from_the_command_line_to_its_answer(cached: Make, tmp_path: Pat
     done = subprocess.run([*line, "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert report["counts"] == {"planned": 8, "ok": 8, "failed": 0, "unreadable": 0, "missing": 0}
+    assert report["counts"] == {"planned": 10, "ok": 10, "failed": 0, "unreadable": 0, "missing": 0}
     assert report["blocks"] == "1 block: fine-tuning seed 42, on one pre-trained model (pre-training seed 0)"
     assert report["arms"][1]["rates"] == {family: [RATES[family]["standard"]] for family in ("nlu", "nlg")}
     assert "leaked" not in done.stderr

@@ -11,12 +11,11 @@ from pathlib import Path
 import fakes
 import pytest
 from killing import HERE, STUDY, Command
-from study_cases import SMALL, go, plan_of
+from study_cases import SMALL, four_arms, go, plan_of
 
 from balora.errors import OutputError
 from balora.report.markdown import draw
 from balora.report.records.report import read_report
-from balora.study.design.reading import find_study
 from balora.study.engine import execute as execution
 from balora.study.engine.execute import Outcome
 from balora.study.engine.pretraining import PlannedModel
@@ -69,7 +68,7 @@ def test_a_run_that_ended_before_its_worker_died_is_kept(tmp_path: Path) -> None
 
 def test_a_worker_that_dies_over_a_model_leaves_it_to_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = Tasks(("sentiment", "facts"), ())
-    plan = make_plan(find_study("pissa-initialization"), Choices("testbed", seeds=1), tasks, fakes.fingerprints)
+    plan = make_plan(four_arms(), Choices("testbed", seeds=1), tasks, fakes.fingerprints)
     model = PlannedModel("nlu", plan.runs[0].spec, "nlu-1")
     monkeypatch.setattr(execution, "missing_models", lambda todo: (model,))
     monkeypatch.setattr(execution, "pretrain", fakes.dies)
@@ -112,7 +111,7 @@ def test_a_run_folder_from_another_machine_counts(tmp_path: Path) -> None:
         model.mkdir()
         (model / "config.json").write_text("{}")
         choices = Choices(str(model), str(data), seeds=1)
-        plans.append(make_plan(find_study("pissa-initialization"), choices, SMALL, fingerprints))
+        plans.append(make_plan(four_arms(), choices, SMALL, fingerprints))
     here, there = plans
     assert [run.id for run in here.runs] == [run.id for run in there.runs]
     for run in there.runs:

@@ -3,7 +3,7 @@
 from balora.report.figures.figure import Figure, Spec, full_spec
 from balora.report.figures.palette import INK, arm_encoding
 from balora.report.figures.sweep import axis, axis_note
-from balora.report.records.rates import RateSheet
+from balora.report.records.rate_sheets import RateSheet
 from balora.report.records.report import Report
 from balora.report.records.wording import INTERVAL, number
 from balora.report.tables.rate_tables import in_words, scores

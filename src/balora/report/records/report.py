@@ -10,7 +10,7 @@ from balora.report.records.cautions import cautions
 from balora.report.records.comparisons import Difference, Effect, arm_differences, factor_effects, reference
 from balora.report.records.inheritance import Inherited, inherited
 from balora.report.records.measures import MEASURES
-from balora.report.records.rates import RateSheet, rate_sheets
+from balora.report.records.rate_sheets import RateSheet, rate_sheets
 from balora.report.records.runs import (
     Cost,
     Failure,

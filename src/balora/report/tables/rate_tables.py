@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from balora.report.records.rates import RateContrast, RateSheet, verdict_by_rate
+from balora.report.records.rate_sheets import RateContrast, RateSheet, verdict_by_rate
 from balora.report.records.report import Report
 from balora.report.records.wording import INTERVAL, verdict
 from balora.report.tables.table import Cell, Number, Table, count, interval, measured, words
