@@ -105,7 +105,9 @@ def test_half_precision_keeps_the_tuned_model(tmp_path):
 def test_an_export_is_not_taken_for_a_checkpoint(tmp_path):
     folder = export_adapter(tune("llama", PISSA), tmp_path / "out")
     fresh = attach(build("llama"), PISSA)
-    with pytest.raises(RuntimeError, match=r"is not PiSSA's start for this base: the file is an exported adapter"):
+    with pytest.raises(
+        RuntimeError, match=r"is not this adapter's start on this base: the file is an exported adapter"
+    ):
         fresh.load_adapter(folder, "default", is_trainable=True)
 
 

@@ -218,7 +218,7 @@ def test_a_damaged_file_is_named_and_made_anew(
     harm(entry)
     assert same(factors(weight()), expected)
     (line,) = (record.getMessage() for record in caplog.records)
-    assert line.startswith(f"balora: PiSSA cache: {entry} cannot be used ({reason}")
+    assert line.startswith(f"balora: factor cache: {entry} cannot be used ({reason}")
     assert line.endswith("): computed again")
     caplog.clear()
     assert same(factors(weight()), expected)
@@ -237,7 +237,7 @@ def test_a_full_disk_costs_the_cache_and_is_said_once(
         assert same(cache.factors(weight(seed), 4, 1.0, "exact", generator()), pissa_factors(weight(seed), 4))
     (line,) = (record.getMessage() for record in caplog.records)
     assert line == (
-        f"balora: PiSSA factors cannot be cached in {folder} (No space left on device): each run computes them; "
+        f"balora: factors cannot be cached in {folder} (No space left on device): each run computes them; "
         "BALORA_PISSA_CACHE=off disables the cache"
     )
 

@@ -44,7 +44,7 @@ def told(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO) -> str:
 def test_a_bar_is_shown_on_a_terminal_alone_and_can_be_hidden_as_transformers_bars_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "PiSSA factors" in told(monkeypatch, Terminal())
+    assert "starting factors" in told(monkeypatch, Terminal())
     assert told(monkeypatch, io.StringIO()) == ""
     logging.disable_progress_bar()
     assert told(monkeypatch, Terminal()) == ""

@@ -194,7 +194,9 @@ def test_loading_another_shape_or_nothing_is_an_error(tuned):
 
 
 def test_loading_a_start_of_another_scaling_is_refused(tuned):
-    with pytest.raises(RuntimeError, match=r"the frozen half of .*default.weight is not PiSSA's start for this base"):
+    with pytest.raises(
+        RuntimeError, match=r"the frozen half of .*default.weight is not this adapter's start on this base"
+    ):
         attach(build("llama"), CONFIG.replace(alpha=24)).load_state_dict(tuned.state_dict())
 
 

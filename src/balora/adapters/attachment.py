@@ -17,6 +17,7 @@ from balora.adapters.offset import ADAPTER, lora_layers, make_offset, refresh_ma
 from balora.adapters.sharding import refuse_engine, refuse_sharded
 from balora.adapters.targets import Targets, find_targets, shape_of, weight_of
 from balora.errors import AdapterError
+from balora.maths.starts import random_matched_factors
 
 Factors = dict[str, tuple[Tensor, Tensor]]
 
@@ -29,10 +30,12 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight:
 
     - `pissa`: A, B start at A0, B0, where s·B0·A0 is the best rank-r part of W. PEFT sees an ordinary LoRA of rank 2r
       (see :mod:`balora.adapters.factors`), so saving, merging and loading are its own.
+    - `random-matched`: as `pissa`, with random orthonormal directions in place of W's own; `minor`: as `pissa`, with
+      the r smallest singular triplets of W in place of the largest (:mod:`balora.maths.starts`).
     - `standard`: an ordinary LoRA of rank r, B = 0 and A normal with variance 1/in (LoRA, arXiv 2106.09685, §4.1:
       "a random Gaussian initialization for A and zero for B"; the variance: Hayou et al., arXiv 2406.08447, Init[A]).
 
-    Either way the model computes what it did before, and with the adapter off it *is* the pre-trained model.
+    Whichever it is, the model computes what it did before, and with the adapter off it *is* the pre-trained model.
 
     Args:
         model: a model from transformers; wrapped in place, as by PEFT's ``get_peft_model``.
@@ -42,7 +45,7 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight:
             is neither read nor changed.
         on_weight: called with the weights done and their number, if it takes long; none: a progress bar on a terminal.
 
-    PiSSA's factors are computed on the device of each weight. Those of large weights are cached on disk
+    Factors are computed on the device of each weight. Those of large weights are cached on disk
     (:mod:`balora.adapters.factor_cache`) and shared by the ranks named to :func:`balora.adapters.ranks.ranks_up_to`.
 
     Raises:
@@ -59,7 +62,7 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight:
     lora = _lora_config(model, config, targets)
     factors = _starting_factors(model, config, targets, lora.lora_alpha / lora.r, seed, on_weight)
     adapted = _wrap_with_peft(model, lora)
-    if config.init == "pissa":
+    if config.in_offset_form:
         make_offset(adapted, factors)
     else:
         _start_plain_lora(adapted, factors)
@@ -69,7 +72,7 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight:
 
 def _lora_config(model: nn.Module, config: AdapterConfig, targets: Targets) -> LoraConfig:
     """Return the configuration of the plain LoRA that PEFT builds; checked to select exactly the intended layers."""
-    rank = 2 * config.rank if config.init == "pissa" else config.rank
+    rank = 2 * config.rank if config.in_offset_form else config.rank
     # s = alpha/rank for PEFT, whatever the variant: rank-stabilised LoRA differs in nothing but this number
     alpha = config.scaling * rank
     lora = LoraConfig(
@@ -103,18 +106,36 @@ def _starting_factors(
     on_weight: OnWeight | None,
 ) -> Factors:
     """Return (A, B) at the start of every target layer: r×in and out×r, on the device of its weight."""
-    factors: Factors = {}
     cache = FactorCache()
-    for name in with_progress(targets.layers, on_weight):
-        layer = model.get_submodule(name)
-        generator = Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode()))
-        if config.init == "pissa":
-            factors[name] = cache.factors(weight_of(layer, name), config.rank, scaling, config.svd, generator)
-        else:
-            rows, columns = shape_of(layer)
-            A = torch.randn(config.rank, columns, generator=generator) / columns**0.5
-            factors[name] = A, torch.zeros(rows, config.rank)
-    return factors
+    names = with_progress(targets.layers, on_weight)
+    return {name: _start(model.get_submodule(name), name, config, scaling, seed, cache) for name in names}
+
+
+def _start(
+    layer: nn.Linear | Conv1D, name: str, config: AdapterConfig, scaling: float, seed: int, cache: FactorCache
+) -> tuple[Tensor, Tensor]:
+    """Return (A, B) at the start of one layer."""
+    generator = _generator(seed, name)
+    if config.init == "standard":
+        rows, columns = shape_of(layer)
+        A = torch.randn(config.rank, columns, generator=generator) / columns**0.5
+        return A, torch.zeros(rows, config.rank)
+    method = "minor" if config.init == "minor" else config.svd
+    start = cache.factors(weight_of(layer, name), config.rank, scaling, method, generator)
+    if config.init == "random-matched":
+        # drawn afresh: a randomized SVD uses its generator only where its factors do not lie in the cache
+        return random_matched_factors(start, _generator(seed, name))
+    if config.init == "minor" and not start[0].any():
+        raise AdapterError(
+            f"the {config.rank} smallest singular values of layer {name} are zero to rounding, so that an adapter "
+            "with init 'minor' could never move: raise `rank`, leave this layer out of `target_modules`, or choose "
+            "another `init`"
+        )
+    return start
+
+
+def _generator(seed: int, name: str) -> Generator:
+    return Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode()))
 
 
 def _wrap_with_peft(model: nn.Module, lora: LoraConfig) -> PeftModel:

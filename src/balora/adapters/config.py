@@ -18,10 +18,11 @@ class AdapterConfig(Settings):
     """r of the trained factors A (r×in) and B (out×r); at most min(in, out) of every target layer."""
     alpha: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Scaling numerator: s = alpha/r (alpha/√r for `rslora`); none means alpha = rank, so s = 1 for LoRA."""
-    init: Literal["pissa", "standard"] = "pissa"
-    """Start of (A, B): `pissa` principal singular vectors of W; `standard` A scaled normal, B zero."""
+    init: Literal["pissa", "standard", "random-matched", "minor"] = "pissa"
+    """Start of (A, B): `pissa` principal singular vectors of W; `standard` A scaled normal, B zero; `random-matched`
+    random orthonormal directions with PiSSA's singular values; `minor` the smallest singular triplets of W (MiLoRA)."""
     svd: Literal["exact", "randomized"] = "exact"
-    """How PiSSA's factors are computed."""
+    """How the principal singular vectors are computed, for `pissa` and `random-matched`."""
     variant: Literal["lora", "rslora", "dora"] = "lora"
     """`lora`, rank-stabilised `rslora`, or weight-decomposed `dora`."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -43,6 +44,12 @@ class AdapterConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _smallest_are_exact(self) -> Self:
+        if self.init == "minor" and self.svd == "randomized":
+            raise ValueError("svd 'randomized' finds only the largest components: with init 'minor' set svd to 'exact'")
+        return self
+
+    @model_validator(mode="after")
     def _plain_names(self) -> Self:
         for key in ("target_modules", "modules_to_save"):
             names = getattr(self, key)
@@ -53,6 +60,11 @@ class AdapterConfig(Settings):
                         "not matched"
                     )
         return self
+
+    @property
+    def in_offset_form(self) -> bool:
+        """Whether (A, B) starts at an (A0, B0) that the layer subtracts: with every start but `standard`."""
+        return self.init != "standard"
 
     @property
     def scaling(self) -> float:

@@ -1,4 +1,4 @@
-"""Cache PiSSA's factors on disk: a weight is decomposed once, for the largest rank needed, and cut for smaller ones.
+"""Cache starting factors on disk: a weight is decomposed once, for the largest rank needed, and cut for smaller ones.
 
 An entry is a safetensors file with A and B at scaling 1, named by a digest of all that they depend on, whole from the
 moment it has its name. Its header repeats what it was computed from and has a checksum: an entry that does not agree is
@@ -20,6 +20,7 @@ from balora.adapters.ranks import largest_rank
 from balora.errors import ConfigError, shown
 from balora.folders import cache_folder, remove_stale, write_atomic
 from balora.maths.pissa import VERSION, Factors, part_of, pissa_factors
+from balora.maths.starts import MINOR_VERSION, minor_factors
 from balora.regular_files import is_regular
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ SWITCH = "BALORA_PISSA_CACHE"
 CACHED_FROM = 256
 """Smaller side from which a weight's factors are cached: below, computing them is as fast as reading them."""
 
+Method = Literal["exact", "randomized", "minor"]
+"""PiSSA's factors by either decomposition, or those of the smallest components."""
 Identity = dict[str, str | int]
 """What factors were computed from, and how."""
 
@@ -51,22 +54,22 @@ class FactorCache:
         weight: Tensor,
         rank: int,
         scaling: float,
-        method: Literal["exact", "randomized"],
+        method: Method,
         generator: Generator,
     ) -> Factors:
-        """Return what `pissa_factors` would, for a weight that is large enough from the cache if it is there.
+        """Return what `pissa_factors` or `minor_factors` would, for a large weight from the cache if it is there.
 
         ``randomized`` factors of another rank are others, so these are cached for each rank; ``generator`` is not used
         where they are read.
         """
         if not self.is_on or min(weight.shape) < CACHED_FROM:
-            return pissa_factors(weight, rank, scaling, method, generator)
-        whole = max(rank, min(largest_rank(), *weight.shape)) if method == "exact" else rank
+            return _computed(weight, rank, scaling, method, generator)
+        whole = rank if method == "randomized" else max(rank, min(largest_rank(), *weight.shape))
         identity = _identity_of(weight, whole, method, generator)
         path = self.folder / f"{hashlib.sha256(_as_text(identity).encode()).hexdigest()[:32]}.safetensors"
         cached = _read(path, identity)
         if cached is None:
-            cached = pissa_factors(weight, whole, method=method, generator=generator)
+            cached = _computed(weight, whole, 1.0, method, generator)
             self._store(path, cached, identity)
         A, B = part_of(cached, rank, scaling)
         return A.to(weight.device), B.to(weight.device)
@@ -83,9 +86,15 @@ class FactorCache:
         except OSError as error:
             self._is_writable = False
             logger.warning(
-                "balora: PiSSA factors cannot be cached in %s (%s): each run computes them; %s=off disables the cache",
+                "balora: factors cannot be cached in %s (%s): each run computes them; %s=off disables the cache",
                 self.folder, error.strerror or error, SWITCH,
             )  # fmt: skip
+
+
+def _computed(weight: Tensor, rank: int, scaling: float, method: Method, generator: Generator) -> Factors:
+    if method == "minor":
+        return minor_factors(weight, rank, scaling)
+    return pissa_factors(weight, rank, scaling, method, generator)
 
 
 def _identity_of(weight: Tensor, rank: int, method: str, generator: Generator) -> Identity:
@@ -94,7 +103,7 @@ def _identity_of(weight: Tensor, rank: int, method: str, generator: Generator) -
     On the CPU a decomposition also rounds differently with another number of threads.
     """
     return {
-        "version": VERSION,
+        "version": MINOR_VERSION if method == "minor" else VERSION,
         "method": method,
         "random state": _digest(generator.get_state()) if method == "randomized" else "",
         "rank": rank,
@@ -135,7 +144,7 @@ def _read(path: Path, identity: Identity) -> Factors | None:
             raise ValueError("its factors have other shapes")
     except (OSError, SafetensorError, ValueError) as error:
         logger.warning(
-            "balora: PiSSA cache: %s cannot be used (%s): computed again", path, " ".join(str(error).split())
+            "balora: factor cache: %s cannot be used (%s): computed again", path, " ".join(str(error).split())
         )
         return None
     return A, B

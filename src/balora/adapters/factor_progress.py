@@ -21,7 +21,7 @@ def with_progress(names: Sequence[str], on_weight: OnWeight | None) -> Iterator[
     """
     if on_weight is None:
         hidden = not sys.stderr.isatty()
-        bar = logging.tqdm(names, desc="PiSSA factors", unit="weight", delay=PATIENCE, disable=hidden, leave=False)
+        bar = logging.tqdm(names, desc="starting factors", unit="weight", delay=PATIENCE, disable=hidden, leave=False)
         yield from bar
         return
     began = time.monotonic()

@@ -1,6 +1,6 @@
 """Define the two factors of an adapter in the offset form, as modules that PEFT takes for its own.
 
-A PiSSA adapter on an untouched base adds ΔW = s·(B·A − B0·A0), where (A0, B0) is the start of the trained (A, B).
+On an untouched base it adds ΔW = s·(B·A − B0·A0), where (A0, B0) is the start of the trained (A, B), PiSSA's or other.
 With Q = A − A0 and P = B − B0 the same update is
 
     ΔW = s·(P·A + B0·Q) = s·[P, B0]·[A; Q],        shapes out×2r and 2r×in,
@@ -86,9 +86,9 @@ class OffsetFactor(nn.Module, ABC):
         trained, origin = state_dict[key].chunk(2, dim=self.axis)
         if not self._is_start(origin):
             error_msgs.append(
-                f"the frozen half of {key} is not PiSSA's start for this base: the file is an exported adapter or "
-                "comes from another base or alpha; load it into a fresh base with PeftModel.from_pretrained, and "
-                "resume training from a Trainer checkpoint or a folder written by save_pretrained"
+                f"the frozen half of {key} is not this adapter's start on this base: the file is an exported adapter "
+                "or comes from another base, alpha or init; load it into a fresh base with PeftModel.from_pretrained, "
+                "and resume training from a Trainer checkpoint or a folder written by save_pretrained"
             )
             return
         with torch.no_grad():

@@ -9,7 +9,7 @@ _LARGEST: ContextVar[int] = ContextVar("largest rank", default=0)
 
 @contextmanager
 def ranks_up_to(rank: int) -> Iterator[None]:
-    """Inside, exact PiSSA factors that are worth caching are computed for ``rank`` at least and cut where less is due.
+    """Inside, exact factors that are worth caching are computed for ``rank`` at least and cut where less is due.
 
     So a sweep over ranks decomposes each weight once. A cut of the factors for a larger rank differs from the factors
     for its own by rounding; which of the two is used depends on ``rank`` alone and not on what lies in the cache.

@@ -137,7 +137,7 @@ def weight_of(layer: nn.Linear | Conv1D, name: str) -> Tensor:
     weight = weight.T if isinstance(layer, Conv1D) else weight
     if weight.is_meta or weight.dtype not in FLOATS or tuple(weight.shape) != shape_of(layer):
         raise AdapterError(
-            f"init 'pissa' needs the values of every target weight, but {name} holds {weight.dtype} of shape "
+            f"every init but 'standard' needs the target weights' values, but {name} holds {weight.dtype} of shape "
             f"{tuple(weight.shape)} on {weight.device}: load the base in floating point, or set init to 'standard'"
         )
     return weight

@@ -47,25 +47,41 @@ def pissa_factors(
 
     Source: PiSSA (arXiv 2404.02948), equations 2-4; Halko et al. (arXiv 0909.4061), algorithm 4.4 for ``randomized``.
     """
+    refuse_unfit(weight, rank, scaling)
+    if method not in ("exact", "randomized"):
+        raise InputError(f"`method` must be 'exact' or 'randomized', got {method!r}")
+    with torch.no_grad():
+        W, unit = near_one(weight)
+        double = weight.dtype == torch.float64
+        if method == "exact":
+            triplets = leading_triplets(W, rank, digits_beyond_float32=double)
+        else:
+            triplets = _randomized_triplets(W if double else W.float(), rank, generator)
+        return part_of(balanced_factors(triplets, unit, kept_in(weight)), rank, scaling)
+
+
+def refuse_unfit(weight: Tensor, rank: int, scaling: float) -> None:
+    """Raise InputError unless a start of this rank and scaling can be computed from ``weight``."""
     limit = min(weight.shape)
     if not 1 <= rank <= limit:
         raise InputError(f"`rank` must be between 1 and min(out, in) = {limit}, got {rank}: lower it")
     if not 0 < scaling < math.inf:
         raise InputError(f"`scaling` must be > 0 and finite, got {scaling}")
-    if method not in ("exact", "randomized"):
-        raise InputError(f"`method` must be 'exact' or 'randomized', got {method!r}")
-    with torch.no_grad():
-        if not weight.isfinite().all():
-            raise InputError("the weight holds nan or inf: its singular vectors are undefined")
-        W, unit = _near_one(weight)
-        double = weight.dtype == torch.float64
-        if method == "exact":
-            U, S, V = leading_triplets(W, rank, digits_beyond_float32=double)
-        else:
-            U, S, V = _randomized_triplets(W if double else W.float(), rank, generator)
-        U, V = _fix_signs(U, V)
-        root, dtype = (S * unit).sqrt(), torch.float64 if double else torch.float32
-        return part_of(((root * V).mT.to(dtype), (root * U).to(dtype)), rank, scaling)
+    if not weight.isfinite().all():
+        raise InputError("the weight holds nan or inf: its singular vectors are undefined")
+
+
+def kept_in(weight: Tensor) -> torch.dtype:
+    """Return the precision of a weight's factors: float64 for float64, else float32."""
+    return torch.float64 if weight.dtype == torch.float64 else torch.float32
+
+
+def balanced_factors(triplets: Triplets, unit: float, dtype: torch.dtype) -> Factors:
+    """Return (A, B) = ((u·S)^½ Vᵀ, U (u·S)^½), signs fixed, from singular triplets of W/u."""
+    U, S, V = triplets
+    U, V = _fix_signs(U, V)
+    root = (S * unit).sqrt()
+    return (root * V).mT.to(dtype), (root * U).to(dtype)
 
 
 def part_of(
@@ -76,7 +92,7 @@ def part_of(
     return (A[:rank] / scaling**0.5).contiguous(), (B[:, :rank] / scaling**0.5).contiguous()
 
 
-def _near_one(weight: Tensor) -> tuple[Tensor, float]:
+def near_one(weight: Tensor) -> tuple[Tensor, float]:
     """Return W/u in float64 and u, the power of two below W's largest entry: squares neither overflow nor vanish."""
     largest = weight.abs().max().item()
     unit = math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest else 1.0

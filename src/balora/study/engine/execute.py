@@ -112,7 +112,7 @@ def _stages(
 ) -> list[list[Job]]:
     """Return the jobs: first the models, then the runs."""
     adapters = [one.spec.adapter for one in plan.distinct if one.spec.adapter is not None]
-    largest = max((adapter.rank for adapter in adapters if adapter.init == "pissa"), default=0)
+    largest = max((adapter.rank for adapter in adapters if adapter.in_offset_form), default=0)
     return [
         [Job(model.id, model.spec, output, pretrain) for model in models],
         [Job(one.id, one.spec, output / one.folder, run, largest) for one in todo],

@@ -25,7 +25,7 @@ class Job(NamedTuple):
     folder: Path
     run: RunFunction
     largest_rank: int = 0
-    """The largest adapter rank of the whole plan: the PiSSA starts of all ranks are computed once, for this one."""
+    """The largest adapter rank of the whole plan: factors of all ranks are computed once, for this one."""
 
 
 class Event(NamedTuple):
