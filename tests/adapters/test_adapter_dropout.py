@@ -15,7 +15,7 @@ P = 0.4
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("variant", ["lora", "rslora", "dora"])
-@pytest.mark.parametrize("init", ["pissa", "standard"])
+@pytest.mark.parametrize("init", ["pissa", "standard", "random-matched", "minor"])
 def test_the_start_and_the_reference_are_the_base_in_training_mode(init, variant, dtype):
     model, inputs = build("llama").to(dtype), batch("llama")
     base = logits(model, inputs)
@@ -29,7 +29,7 @@ def test_the_start_and_the_reference_are_the_base_in_training_mode(init, variant
     assert torch.equal(logits(tuned.eval(), inputs), logits(tuned, inputs))
 
 
-@pytest.mark.parametrize("init", ["pissa", "standard"])
+@pytest.mark.parametrize("init", ["pissa", "standard", "random-matched", "minor"])
 def test_one_mask_falls_on_both_products(init):
     """Output W·x + s·(B·A − B0·A0)·x̃ and the gradients of A and B, with x̃ written out from the mask."""
     generator = torch.Generator().manual_seed(0)
@@ -48,7 +48,7 @@ def test_one_mask_falls_on_both_products(init):
     torch.manual_seed(7)
     mask = F.dropout(torch.ones_like(x), P)
     A, B = (factor.detach().clone().requires_grad_() for factor in factors)
-    change = B @ A - (B0 @ A0 if init == "pissa" else 0)
+    change = B @ A - (B0 @ A0 if init != "standard" else 0)
     expected = x @ W.T + 2.0 * (x * mask) @ change.T  # s = alpha / r = 2
     assert 0 < (mask == 0).sum() < mask.numel()
     torch.testing.assert_close(out, expected)

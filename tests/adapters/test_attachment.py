@@ -12,6 +12,8 @@ from balora.errors import AdapterError
 
 PISSA = AdapterConfig(rank=4)
 STANDARD = AdapterConfig(rank=4, init="standard")
+RANDOM = AdapterConfig(rank=4, init="random-matched")
+MINOR = AdapterConfig(rank=4, init="minor")
 
 
 def refused(model, config, message):
@@ -25,7 +27,7 @@ def refused(model, config, message):
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-@pytest.mark.parametrize("init", ["pissa", "standard"])
+@pytest.mark.parametrize("init", ["pissa", "standard", "random-matched", "minor"])
 def test_rank_above_the_smallest_layer_is_refused(init):
     message = (
         r"`rank` must be between 1 and min\(out, in\) = 12 of layer model.layers.0.self_attn.k_proj, got 13: lower "
@@ -100,8 +102,9 @@ def test_weights_without_values_are_refused():
 def test_weights_that_are_not_finite_are_refused():
     model = build("llama")
     model.model.layers[1].mlp.up_proj.weight.data[0, 0] = float("nan")
-    with pytest.raises(ValueError, match="nan or inf"):
-        attach(model, PISSA)
+    for config in (PISSA, RANDOM, MINOR):
+        with pytest.raises(ValueError, match="nan or inf"):
+            attach(model, config)
     assert isinstance(model.model.layers[0].mlp.up_proj, nn.Linear)
 
 
@@ -117,7 +120,58 @@ def test_the_standard_start_is_a_scaled_normal_and_zero():
     assert abs(within - 0.6827) < 0.015
 
 
-@pytest.mark.parametrize("config", [STANDARD, PISSA.replace(svd="randomized")])
+def test_a_start_that_could_never_move_is_refused():
+    model = build("llama")
+    weight = model.model.layers[1].mlp.up_proj.weight.data
+    weight[4:] = weight[:4].repeat(9, 1)  # of rank 4, 24 columns
+    message = (
+        "the 4 smallest singular values of layer model.layers.1.mlp.up_proj are zero to rounding, so that an adapter "
+        "with init 'minor' could never move: raise `rank`, leave this layer out of `target_modules`, or choose another "
+        "`init`"
+    )
+    refused(model, MINOR, f"^{message}$")
+    attach(model, MINOR.replace(target_modules=("gate_proj",))).unload()
+    attach(model, MINOR.replace(rank=21, target_modules=("up_proj",))).unload()
+    attach(model, PISSA)
+
+
+@pytest.mark.parametrize("svd", ["exact", "randomized"])
+@pytest.mark.parametrize("scaling", [1.0, 1.5])
+def test_a_random_start_has_the_sizes_of_pissas_and_other_directions(scaling, svd):
+    config = PISSA.replace(alpha=4 * scaling, svd=svd)
+    found, pissa = (
+        lora_layers(attach(build("llama"), config.replace(init=init), seed=3)) for init in ("random-matched", "pissa")
+    )
+    for name, layer in found.items():
+        A, B = layer.lora_A["default"].trained.detach(), layer.lora_B["default"].trained.detach()
+        A0 = pissa[name].lora_A["default"].trained.detach()
+        torch.testing.assert_close(A @ A.T, (A0 @ A0.T).diag().diag(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(B.T @ B, (A0 @ A0.T).diag().diag(), rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(A, A0, atol=0.1)
+        sigma = torch.linalg.svdvals(scaling * B @ A)[:4]
+        expected = torch.linalg.svdvals(pissa[name].get_base_layer().weight)[:4]
+        torch.testing.assert_close(sigma, expected, rtol=1e-2 if svd == "randomized" else 1e-4, atol=0)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_a_minor_start_is_the_smallest_part_of_every_weight(family):
+    for layer in lora_layers(attach(build(family), MINOR.replace(alpha=6))).values():
+        weight = layer.get_base_layer().weight.detach()
+        W = (weight.T if family == "gpt2" else weight).double()
+        U, S, Vt = torch.linalg.svd(W, full_matrices=False)
+        found = 1.5 * (layer.lora_B["default"].origin @ layer.lora_A["default"].origin).double()
+        torch.testing.assert_close(found, (U[:, -4:] * S[-4:]) @ Vt[-4:], rtol=0, atol=1e-5)
+
+
+def test_a_randomized_decomposition_of_the_smallest_is_refused():
+    message = r"svd 'randomized' finds only the largest components: with init 'minor' set svd to 'exact'"
+    with pytest.raises(ValueError, match=message):
+        AdapterConfig(init="minor", svd="randomized")
+
+
+@pytest.mark.parametrize(
+    "config", [STANDARD, RANDOM, *(config.replace(svd="randomized") for config in (PISSA, RANDOM))]
+)
 def test_the_seed_and_nothing_else_fixes_the_start(config):
     def start(seed, global_seed, **changes):
         torch.manual_seed(global_seed)
@@ -138,7 +192,7 @@ def test_the_seed_and_nothing_else_fixes_the_start(config):
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "bert"])
-@pytest.mark.parametrize("init", ["pissa", "standard"])
+@pytest.mark.parametrize("init", ["pissa", "standard", "random-matched", "minor"])
 @pytest.mark.parametrize("variant", ["rslora", "dora"])
 def test_variants_start_at_the_base_and_leave_it_alone(variant, init, family):
     model, inputs = build(family), batch(family)
@@ -152,14 +206,16 @@ def test_variants_start_at_the_base_and_leave_it_alone(variant, init, family):
 
 
 @pytest.mark.parametrize(("variant", "scaling"), [("lora", 2.0), ("rslora", 4.0), ("dora", 2.0)])
-@pytest.mark.parametrize("init", ["pissa", "standard"])
+@pytest.mark.parametrize("init", ["pissa", "standard", "random-matched", "minor"])
 def test_the_variant_decides_the_scaling(variant, scaling, init):
     tuned = attach(build("llama"), AdapterConfig(rank=4, alpha=8, init=init, variant=variant))
     assert {layer.scaling["default"] for layer in lora_layers(tuned).values()} == {scaling}
     assert ("lora_magnitude_vector.default.weight" in " ".join(tuned.state_dict())) == (variant == "dora")
 
 
-@pytest.mark.parametrize("config", [PISSA, STANDARD, PISSA.replace(variant="dora"), STANDARD.replace(variant="dora")])
+@pytest.mark.parametrize(
+    "config", [PISSA, STANDARD, RANDOM, MINOR, *(start.replace(variant="dora") for start in (PISSA, STANDARD, MINOR))]
+)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_bases_of_other_precision(dtype, config):
     model, inputs = build("llama").to(dtype), batch("llama")
@@ -174,10 +230,11 @@ def test_bases_of_other_precision(dtype, config):
         assert torch.equal(logits(tuned, inputs), base)
 
 
+@pytest.mark.parametrize("config", [PISSA, RANDOM, MINOR])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-def test_casting_the_whole_model(dtype):
+def test_casting_the_whole_model(dtype, config):
     inputs = batch("llama")
-    tuned = attach(build("llama"), PISSA).to(dtype)
+    tuned = attach(build("llama"), config).to(dtype)
     base = logits(build("llama").to(dtype), inputs)
     assert torch.equal(logits(tuned, inputs), base), "start and trained factor are rounded alike"
     train(tuned, inputs, lr=1e-2)

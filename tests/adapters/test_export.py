@@ -31,7 +31,7 @@ def close(found, expected):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max().clamp(min=1)))
 
 
-@pytest.mark.parametrize("init", ["pissa", "standard"])
+@pytest.mark.parametrize("init", ["pissa", "standard", "random-matched", "minor"])
 @pytest.mark.parametrize("family", ["llama", "gpt2", "opt", "t5", *HEADS])
 def test_plain_peft_reads_it_into_a_fresh_base(family, init, tmp_path):
     tuned, inputs = tune(family, AdapterConfig(rank=4, init=init)), batch(family)
@@ -44,7 +44,7 @@ def test_plain_peft_reads_it_into_a_fresh_base(family, init, tmp_path):
     assert [type(module) for module in loaded.modules() if type(module).__module__.startswith("balora")] == []
 
 
-@pytest.mark.parametrize("init", ["pissa", "standard"])
+@pytest.mark.parametrize("init", ["pissa", "standard", "random-matched", "minor"])
 @pytest.mark.parametrize("variant", ["rslora", "dora"])
 @pytest.mark.parametrize("family", ["llama", "bert"])
 def test_plain_peft_reads_every_variant(family, variant, init, tmp_path):

@@ -1,6 +1,7 @@
 """The cache of PiSSA's factors: what it gives is what would be computed, whatever happened to its files."""
 
 import errno
+import hashlib
 import logging
 import os
 from collections.abc import Callable
@@ -18,9 +19,11 @@ from balora.adapters import AdapterConfig, attach, factor_cache
 from balora.adapters.factor_cache import CACHED_FROM, SWITCH, FactorCache
 from balora.adapters.offset import lora_layers
 from balora.adapters.ranks import largest_rank, ranks_up_to
-from balora.errors import ConfigError
+from balora.errors import AdapterError, ConfigError
 from balora.folders import CACHE_VARIABLE
 from balora.maths import pissa_factors
+from balora.maths.pissa import VERSION
+from balora.maths.starts import minor_factors
 
 # PEFT asks a transformers model for a property that transformers is about to rename
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
@@ -44,7 +47,12 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         ranks.append(rank)
         return pissa_factors(weight, rank, *arguments, **named)
 
+    def counted_minor(weight: Tensor, rank: int, scaling: float) -> Any:
+        ranks.append(rank)
+        return minor_factors(weight, rank, scaling)
+
     monkeypatch.setattr(factor_cache, "pissa_factors", counted)
+    monkeypatch.setattr(factor_cache, "minor_factors", counted_minor)
     return ranks
 
 
@@ -87,6 +95,7 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "dtype": lambda: factors(weight().to(torch.float64)),
     "rank": lambda: factors(weight(), rank=5),
     "method": lambda: factors(weight(), method="randomized"),
+    "start": lambda: factors(weight(), method="minor"),
 }
 
 
@@ -156,6 +165,47 @@ def test_a_rank_beyond_a_small_weight_is_cut_to_it(computed: list[int]) -> None:
     with ranks_up_to(100):
         assert factors(weight())[0].shape == (4, 24)
     assert computed == [24]
+
+
+# --- the smallest components ------------------------------------------------------------------------------------------
+
+
+def test_the_smallest_components_are_read_as_computed_and_cut_for_smaller_ranks(computed: list[int]) -> None:
+    with ranks_up_to(16):
+        for rank, scaling in ((16, 0.5), (3, 1.0), (3, 1.0)):
+            assert same(factors(weight(), rank, scaling, "minor"), minor_factors(weight(), rank, scaling))
+    assert computed == [16]
+
+
+def test_both_kinds_of_components_of_a_weight_lie_side_by_side(computed: list[int], folder: Path) -> None:
+    for _ in range(2):
+        assert same(factors(weight()), pissa_factors(weight(), 4))
+        assert same(factors(weight(), method="minor"), minor_factors(weight(), 4))
+    assert computed == [4, 4]
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_another_version_of_the_smallest_is_another_key_for_them_alone(
+    computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factors(weight())
+    factors(weight(), method="minor")
+    monkeypatch.setattr(factor_cache, "MINOR_VERSION", factor_cache.MINOR_VERSION + 1)
+    factors(weight())
+    assert len(computed) == 2
+    factors(weight(), method="minor")
+    assert len(computed) == 3
+
+
+def test_the_names_of_entries_do_not_change() -> None:
+    """A study that was begun with another release goes on with the files that lie there."""
+    identity = factor_cache._identity_of(torch.eye(2), 1, "exact", generator())
+    assert identity.pop("threads") >= 1
+    assert identity.pop("weight") == hashlib.sha256(bytes.fromhex("0000803f00000000000000000000803f")).hexdigest()
+    assert identity.pop("version") == VERSION
+    assert identity == {
+        "method": "exact", "random state": "", "rank": 1, "shape": "2×2", "dtype": "torch.float32", "device": "cpu",
+    }  # fmt: skip
 
 
 # --- small weights, and the switch ------------------------------------------------------------------------------------
@@ -292,9 +342,15 @@ def starts(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize("svd", ["exact", "randomized"])
-def test_attach_reads_what_it_kept(svd: Any, computed: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    config = AdapterConfig(rank=3, alpha=6, svd=svd)
+ATTACHED = [
+    ("pissa", "exact"), ("pissa", "randomized"), ("random-matched", "exact"), ("random-matched", "randomized"),
+    ("minor", "exact"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("init", "svd"), ATTACHED)
+def test_attach_reads_what_it_kept(init: Any, svd: Any, computed: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = AdapterConfig(rank=3, alpha=6, init=init, svd=svd)
     made = starts(attach(tiny_llama(), config).get_base_model())
     read = starts(attach(tiny_llama(), config).get_base_model())
     assert computed == [3] * 7  # q, k, v, o, gate, up, down
@@ -303,6 +359,20 @@ def test_attach_reads_what_it_kept(svd: Any, computed: list[int], monkeypatch: p
     for name, start in plain.items():
         assert torch.equal(made[name], start)
         assert torch.equal(read[name], start)
+
+
+def test_a_random_start_shares_the_entries_of_pissa(computed: list[int]) -> None:
+    for svd in ("exact", "randomized"):
+        attach(tiny_llama(), AdapterConfig(rank=3, svd=svd))
+        attach(tiny_llama(), AdapterConfig(rank=3, svd=svd, init="random-matched"))
+    assert computed == [3] * 14
+
+
+def test_a_start_that_could_never_move_is_refused_whatever_rank_is_cached() -> None:
+    model = nn.Sequential(nn.Linear(24, 30))
+    model[0].weight.data[:] = weight() * (torch.arange(24) < 18)  # of rank 18
+    with ranks_up_to(8), pytest.raises(AdapterError, match="the 3 smallest singular values of layer 0 are zero"):
+        attach(model, AdapterConfig(rank=3, init="minor"))
 
 
 def test_the_standard_start_needs_no_cache(folder: Path, computed: list[int]) -> None:

@@ -9,6 +9,8 @@ from balora.adapters import AdapterConfig, attach, reference_of
 STARTS = {
     "pissa": AdapterConfig(rank=4, init="pissa"),
     "standard": AdapterConfig(rank=4, init="standard"),
+    "random-matched": AdapterConfig(rank=4, init="random-matched"),
+    "minor": AdapterConfig(rank=4, init="minor"),
 }
 
 

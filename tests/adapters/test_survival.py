@@ -21,12 +21,16 @@ CONFIG = AdapterConfig(rank=4, alpha=6)
 INPUTS = batch("llama")
 
 
-@pytest.fixture
-def tuned():
-    """A trained adapter in the offset form on a Llama, in evaluation mode."""
-    model = attach(build("llama"), CONFIG)
+@pytest.fixture(params=["pissa"])
+def tuned(request):
+    """A trained adapter in the offset form on a Llama, in evaluation mode; started as `pissa`, or as a test wants."""
+    model = attach(build("llama"), CONFIG.replace(init=request.param))
     train(model, INPUTS)
     return model
+
+
+OFFSET = ("pissa", "random-matched", "minor")
+with_every_start = pytest.mark.parametrize("tuned", OFFSET, indirect=True)
 
 
 def same_training(one, other):
@@ -101,6 +105,7 @@ def test_without_its_adapter_the_model_is_the_base(tuned):
         assert torch.equal(logits(tuned, INPUTS), logits(build("llama"), INPUTS))
 
 
+@with_every_start
 def test_deepcopy_is_independent(tuned):
     twin = copy.deepcopy(tuned)
     state = weights(twin)
@@ -109,15 +114,17 @@ def test_deepcopy_is_independent(tuned):
     assert train(twin, INPUTS) == losses
 
 
+@with_every_start
 def test_a_pickled_model_trains_alike(tuned):
     twin = pickle.loads(pickle.dumps(tuned))
     assert same_training(tuned, twin)
 
 
+@pytest.mark.parametrize("init", OFFSET)
 @pytest.mark.parametrize("family", ["llama", "gpt2", "t5"])
-def test_unloading_a_merged_model_leaves_the_tuned_output(family):
+def test_unloading_a_merged_model_leaves_the_tuned_output(family, init):
     inputs = batch(family)
-    tuned = attach(build(family).double(), CONFIG)
+    tuned = attach(build(family).double(), CONFIG.replace(init=init))
     train(tuned.eval(), inputs)
     expected = logits(tuned, inputs)
     merged = tuned.merge_and_unload()
@@ -126,6 +133,7 @@ def test_unloading_a_merged_model_leaves_the_tuned_output(family):
     assert not torch.allclose(logits(build(family).double(), inputs), expected, atol=1e-2)
 
 
+@with_every_start
 def test_unmerging_gives_the_base_back(tuned):
     before = logits(tuned, INPUTS)
     tuned.merge_adapter()
@@ -143,6 +151,7 @@ def test_adapters_can_be_combined_with_weights(tuned):
     close(logits(tuned, INPUTS), before)
 
 
+@with_every_start
 def test_a_saved_adapter_loads_into_a_fresh_base(tuned, tmp_path):
     tuned.save_pretrained(tmp_path)
     loaded = peft.PeftModel.from_pretrained(build("llama"), tmp_path).eval()
@@ -152,13 +161,13 @@ def test_a_saved_adapter_loads_into_a_fresh_base(tuned, tmp_path):
 
 
 @pytest.mark.parametrize("low_cpu_mem_usage", [False, True])
-@pytest.mark.parametrize("svd", ["exact", "randomized"])
-def test_load_into_an_attached_model_and_go_on(tmp_path, svd, low_cpu_mem_usage):
-    config = CONFIG.replace(svd=svd)
+@pytest.mark.parametrize("start", [{}, {"svd": "randomized"}, {"init": "random-matched"}, {"init": "minor"}])
+def test_load_into_an_attached_model_and_go_on(tmp_path, start, low_cpu_mem_usage):
+    config = CONFIG.replace(**start)
     tuned = attach(build("llama"), config)
     train(tuned, INPUTS)
     tuned.save_pretrained(tmp_path)
-    resumed = attach(build("llama"), config, seed=1)  # with `randomized`, from a slightly different start
+    resumed = attach(build("llama"), config, seed=1)  # where random numbers are drawn, from another start
     result = resumed.load_adapter(tmp_path, "default", is_trainable=True, low_cpu_mem_usage=low_cpu_mem_usage)
     assert not result.missing_keys
     assert not result.unexpected_keys
@@ -193,16 +202,18 @@ def test_loading_another_shape_or_nothing_is_an_error(tuned):
         OffsetA(torch.ones(2, 3)).load_state_dict({"weight": torch.ones(4, 3), "origin": torch.ones(2, 3)})
 
 
-def test_loading_a_start_of_another_scaling_is_refused(tuned):
-    with pytest.raises(
-        RuntimeError, match=r"the frozen half of .*default.weight is not this adapter's start on this base"
-    ):
-        attach(build("llama"), CONFIG.replace(alpha=24)).load_state_dict(tuned.state_dict())
+@pytest.mark.parametrize("tuned", ["pissa", "random-matched"], indirect=True)
+def test_loading_a_start_of_another_size_is_refused(tuned):
+    message = r"the frozen half of .*default.weight is not this adapter's start on this base"
+    for change in ({"alpha": 24}, {"init": "minor"}):
+        with pytest.raises(RuntimeError, match=message):
+            attach(build("llama"), CONFIG.replace(**change)).load_state_dict(tuned.state_dict())
 
 
-def test_gradient_checkpointing_gives_the_same_gradients():
+@pytest.mark.parametrize("init", OFFSET)
+def test_gradient_checkpointing_gives_the_same_gradients(init):
     def gradients(**checkpointing):
-        model = attach(build("llama"), CONFIG).train()
+        model = attach(build("llama"), CONFIG.replace(init=init)).train()
         if checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=checkpointing)
             model.enable_input_require_grads()

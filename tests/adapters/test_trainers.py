@@ -52,7 +52,11 @@ def rows(number=12):
 
 
 @pytest.mark.parametrize("family", ["llama", "bert"])
-@pytest.mark.parametrize("config", [PISSA, PISSA.replace(variant="dora"), AdapterConfig(rank=4, init="standard")])
+@pytest.mark.parametrize(
+    "config",
+    [PISSA, PISSA.replace(variant="dora"), *(PISSA.replace(init=i) for i in ("standard", "random-matched", "minor"))],
+    ids=["pissa", "dora", "standard", "random-matched", "minor"],
+)
 def test_resuming_repeats_the_uninterrupted_run(config, family, tmp_path):
     data = rows() if family == "llama" else [row | {"labels": index % 3} for index, row in enumerate(rows())]
 

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:`.*` is deprecated and will be r
 CONFIGS = {
     "pissa": AdapterConfig(rank=2, target_modules=("q_proj", "v_proj")),
     "standard": AdapterConfig(rank=2, init="standard", target_modules=("q_proj", "v_proj")),
+    "random-matched": AdapterConfig(rank=2, init="random-matched", target_modules=("q_proj", "v_proj")),
+    "minor": AdapterConfig(rank=2, init="minor", target_modules=("q_proj", "v_proj")),
     "dora": AdapterConfig(rank=2, variant="dora", target_modules=("q_proj", "v_proj")),
     "norm": AdapterConfig(rank=2, target_modules=("q_proj", "v_proj"), modules_to_save=("model.norm",)),
 }

@@ -131,7 +131,7 @@ def test_dora_on_eight_bits_is_refused() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("has_run", [False, True])
-@pytest.mark.parametrize("init", ["pissa", "standard"])
+@pytest.mark.parametrize("init", ["pissa", "standard", "random-matched", "minor"])
 def test_bitsandbytes_eight_bits_start_exactly_and_export(checkpoint, tmp_path, init: str, has_run: bool) -> None:
     pytest.importorskip("bitsandbytes")
     from peft import PeftModel

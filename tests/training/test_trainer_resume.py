@@ -29,6 +29,8 @@ CASES = {
     "pissa with dropout": ("llama", {"init": "pissa", "dropout": 0.3}, None),
     "pissa with terms": ("llama", {"init": "pissa"}, "nlg"),
     "standard with terms": ("llama", {"init": "standard"}, "nlg"),
+    "random-matched with terms": ("llama", {"init": "random-matched"}, "nlg"),
+    "minor with terms": ("llama", {"init": "minor"}, "nlg"),
     "dora with terms": ("llama", {"init": "pissa", "variant": "dora"}, "nlg"),
     "classifier": ("classifier", {"init": "pissa"}, "nlu"),
     "encoder with dropout": ("bert", {"init": "pissa"}, "nlu"),
