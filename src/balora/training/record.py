@@ -106,6 +106,8 @@ class RunRecord(Settings):
     """The scores while the model trained (`training.evaluate_every`)."""
     kept_step: Count | None = None
     """The step whose weights were kept, where that is not the last one."""
+    learning_rate: float | None = None
+    """The learning rate that was used, where it is not the specification's (`training.step_matching`)."""
     inheritance: dict[str, float] = {}
     """Which planted flaws a testbed's model still shows (:mod:`balora.tasks.testbed.flaw_measures`), and what it forgot
     (:mod:`balora.training.forgetting`); empty for any other model."""

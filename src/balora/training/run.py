@@ -41,6 +41,7 @@ from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED
 from balora.training.side_measures import take_measures, write_items
 from balora.training.spec import RunSpec
+from balora.training.step_matching import matched_rate, weight_sharing_copy
 from balora.training.tools import open_tools
 from balora.training.train_or_take import Trained, train_or_take
 from balora.training.trained_weights import discard, trained_file
@@ -112,6 +113,7 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any])
         raise
     except Exception as error:
         reason = RunError(kind=type(error).__name__, message=" ".join(str(error).split()) or repr(error))
+        fields["learning_rate"] = work.learning_rate
         return RunRecord(status="failed", error=reason, cost=work.cost(clock), notes=work.notes, **fields)
     telemetry = work.trainer.telemetry
     scores = {prepared.task.name: _score(prepared, found[prepared.task.name]) for prepared in work.scored}
@@ -125,6 +127,7 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any])
         inactive=telemetry.inactive() | inactive_settings(work.spec.objective, work.classes()),
         step_scores=trained.all_step_scores(work.spec.training, {name: one.score for name, one in found.items()}),
         kept_step=trained.kept_step,
+        learning_rate=work.learning_rate,
         notes=[*work.notes, *trained.model_notes, *telemetry.notes(), *_notes(found), *after.notes],
         cost=work.cost(clock),
         **fields,
@@ -165,6 +168,7 @@ class _Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.notes: list[str] = []
         self.steps: int | None = None
+        self.learning_rate: float | None = None  # where it is not the specification's
         self.is_set_up = False
 
     def set_up(self) -> None:
@@ -190,12 +194,13 @@ class _Run:
             with self._precision():
                 loss = fit_head(model, self.train_rows, self.collate, seed)
             self.notes.append(f"reference head: fitted on frozen features, last training loss {loss:.3f}")
-        reference = None
+        reference = bare = None
         if spec.adapter is None:
             if spec.objective.needs_reference:
                 reference = frozen_copy(model)
                 self.notes.append("full fine-tuning with consistency holds a frozen copy of the model")
         else:
+            bare = weight_sharing_copy(model) if spec.training.step_matching == "pissa" else None
             model = attach(
                 model, spec.adapter, seed=seed, on_weight=lambda i, n: on_progress(Progress("factors", i, n))
             )
@@ -204,6 +209,8 @@ class _Run:
         self.is_set_up = True
         if spec.objective.matching == "gradient":
             self._match()
+        if bare is not None:
+            self._match_steps(bare)
 
     def _precision(self) -> Any:
         """Compute inside as the Trainer does; without autocast's cache, which would hide a head's own updates."""
@@ -256,17 +263,30 @@ class _Run:
         return trainer
 
     def _match(self) -> None:
-        size = self.spec.training.batch_size
-        rows = self.train_rows[: size * MATCHING_BATCHES]
-        starts = range(0, len(rows), size)
-        batches = [
-            {name: value.to(self.device) for name, value in self.collate(rows[start : start + size]).items()}
-            for start in starts
-        ]
         with self._precision():
-            self.objective, notes = matched_config(self.trainer.model_loss, batches, self.spec.training.seed)
+            loss, seed = self.trainer.model_loss, self.spec.training.seed
+            self.objective, notes = matched_config(loss, self._matching_batches(), seed)
         self.trainer.model_loss.objective.config = self.objective
         self.notes += notes
+
+    def _match_steps(self, bare: Any) -> None:
+        steps = self.spec.training.steps_on(len(self.train_rows))
+        with self._precision():
+            given = self.spec, self.objective, self._matching_batches(), steps
+            self.learning_rate, note = matched_rate(
+                bare, *given, on_weight=lambda i, n: self.on_progress(Progress("factors", i, n))
+            )
+        if self.learning_rate is not None:
+            self.trainer.args.learning_rate = self.learning_rate
+        self.notes.append(note)
+
+    def _matching_batches(self) -> list[dict[str, Any]]:
+        size = self.spec.training.batch_size
+        rows = self.train_rows[: size * MATCHING_BATCHES]
+        return [
+            {name: value.to(self.device) for name, value in self.collate(rows[start : start + size]).items()}
+            for start in range(0, len(rows), size)
+        ]
 
     def classes(self) -> int | None:
         """Return the outputs of an understanding task, 1 for regression; None for generation."""

@@ -53,6 +53,9 @@ class TrainingConfig(Settings):
     """Forward passes per optimizer step."""
     learning_rate: float = Field(default=2e-4, gt=0, allow_inf_nan=False)
     """Peak learning rate of AdamW."""
+    step_matching: Literal["none", "pissa"] = "none"
+    """`pissa`: replace the learning rate by the one at which the first steps move the outputs as far as they would from
+    PiSSA's start at `learning_rate`."""
     lr_schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """Decay after the warm-up."""
     warmup: float = Field(default=0.03, ge=0, lt=1)
@@ -109,6 +112,11 @@ class TrainingConfig(Settings):
     def stretched_epochs(self) -> float:
         """The passes to make where `steps` is not given: `epochs` × `stretch`; the last one may end half-way."""
         return self.epochs * self.stretch
+
+    def steps_on(self, rows: int) -> int:
+        """Return the optimizer steps on so many training rows."""
+        steps_of_an_epoch = math.ceil(math.ceil(rows / self.batch_size) / self.accumulation)
+        return self.stretched_steps or math.ceil(self.stretched_epochs * steps_of_an_epoch)
 
 
 class RunSpec(Settings):
@@ -192,6 +200,14 @@ class RunSpec(Settings):
             raise ValueError(
                 f"data.prompt: does not apply to task {self.task!r}: conversations take the tokenizer's chat template, "
                 "or 'User: …' and 'Assistant: …' lines where it has none: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _steps_are_those_of_an_adapter(self) -> Self:
+        if self.adapter is None and self.training.step_matching != "none":
+            raise ValueError(
+                "training.step_matching: compares the starts of an adapter, and full fine-tuning has none: leave it out"
             )
         return self
 

@@ -123,7 +123,7 @@ def learning_rates(record: StudyRecord, runs: Runs) -> Rates:
     found: dict[str, dict[str, set[float]]] = {}
     for arm, task, run in finished(record, runs):
         rates = found.setdefault(arm, {}).setdefault(record.study.find(task).family, set())
-        rates.add(run.spec.training.learning_rate)
+        rates.add(run.learning_rate or run.spec.training.learning_rate)
     return {
         arm: {family: tuple(sorted(rates)) for family, rates in families.items()} for arm, families in found.items()
     }
