@@ -1,10 +1,11 @@
 """Define the configuration of the training objective; torch-free, so that plans and reports can read it."""
 
+import math
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from balora.errors import ConfigError, shown, unknown_name
+from balora.errors import ConfigError, InputError, shown, unknown_name
 from balora.objective.editions import (
     FORMULAS,
     WEIGHTS,
@@ -26,6 +27,19 @@ class Term(Settings):
     if TYPE_CHECKING:  # each term declares them itself, with a sentence of its own
         weight: float
         schedule: Schedule
+
+    share: float | None = Field(default=None, gt=0, lt=1)
+    """Set λ in place of `weight`: so that the term has this share of the gradient at the last hidden state, measured on
+    the first batches before training; none: λ is `weight`."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the term is in the loss: it has a weight, or a share from which its weight will be set."""
+        return self.weight > 0 or self.share is not None
+
+    def cannot_act(self, rows: int, outputs: int, family: Family) -> str | None:
+        """Return why the gradient is zero on N = ``rows`` > 0 rows of D = ``outputs`` logits; None if the term acts."""
+        return None
 
 
 class ConsistencyTerm(Term):
@@ -55,6 +69,27 @@ class DiversityTerm(Term):
     schedule: Schedule = "constant"
     """How λ2 changes over the steps."""
 
+    def used_k(self, outputs: int, family: Family) -> int | None:
+        """Return K for D = ``outputs``; a vocabulary's K is cut to the number of classes on an understanding task.
+
+        Raises:
+            InputError: K is above the vocabulary of a generation task.
+        """
+        if self.top_k is None or self.top_k <= outputs:
+            return self.top_k
+        if family == "nlg":
+            limit = f"at most the vocabulary V = {outputs}"
+            raise InputError(f"`objective.diversity.top_k` must be {limit}, got {self.top_k}")
+        return outputs
+
+    def cannot_act(self, rows: int, outputs: int, family: Family) -> str | None:
+        """Return why the gradient is zero; raises what :meth:`used_k` does."""
+        if outputs == 1:
+            return "one output: its covariance with others and its entropy are constants"
+        if self.form == "covariance":
+            return f"a covariance needs two rows, the batch has {rows}" if rows < 2 else None
+        return "top_k = 1: the entropy of a single probability is 0" if self.used_k(outputs, family) == 1 else None
+
 
 class SpectralTerm(Term):
     """λ3: raises the share of the leading singular values of the logits."""
@@ -68,11 +103,20 @@ class SpectralTerm(Term):
     schedule: Schedule = "constant"
     """How λ3 changes over the steps."""
 
+    def cannot_act(self, rows: int, outputs: int, family: Family) -> str | None:
+        """Return why the gradient is zero: the ratio is the same for all logits of this shape."""
+        limit = min(rows, outputs)
+        if limit <= 1:
+            return f"logits of {rows} row(s) × {outputs} output(s) have one singular value: the ratio is -1"
+        if self.norm == "nuclear" and self.k >= limit:
+            return f"k = {self.k} ≥ min(N, D) = {limit}: the nuclear ratio is -1 whatever the logits are"
+        return None
+
 
 class ObjectiveConfig(Settings):
     """L = L_task + λ1·consistency + λ2·diversity + λ3·spectral, every choice spelled out."""
 
-    shorthands: ClassVar = ("preset", "scale")
+    shorthands: ClassVar = ("preset", "scale", "share")
 
     family: Family
     """Which kind of task is trained: `nlu` (classification, regression) or `nlg` (causal language modelling)."""
@@ -100,12 +144,17 @@ class ObjectiveConfig(Settings):
     @property
     def regularized(self) -> bool:
         """Whether any regularizer has a weight."""
-        return any(term.weight > 0 for term in self.terms().values())
+        return any(term.is_on for term in self.terms().values())
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of the gradient from which a term's λ is still to be set, by the term's name."""
+        return {name: term.share for name, term in self.terms().items() if term.share is not None}
 
     @property
     def needs_reference(self) -> bool:
         """Whether the frozen model's outputs are needed: only the consistency term reads them."""
-        return self.consistency.weight > 0
+        return self.consistency.is_on
 
     def at_step(self, step: int) -> "ObjectiveConfig":
         """Return the objective of optimizer step ``step`` (from 0): consistency every n-th step with n·λ1, or not."""
@@ -121,6 +170,20 @@ class ObjectiveConfig(Settings):
             raise ValueError(
                 f"matching: 'gradient' rescales swapped terms, but formulation is the family's own ({self.family}): "
                 "set formulation to the other one, or matching to 'none'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _shares_leave_some_for_the_task(self) -> Self:
+        shares = self.shares
+        if shares and self.matching == "gradient":
+            raise ValueError(
+                f"matching: 'gradient' sets λ, as does {next(iter(shares))}.share: leave one of the two out"
+            )
+        if math.fsum(shares.values()) >= 1:
+            raise ValueError(
+                f"the shares of {' + '.join(shares)} are {math.fsum(shares.values()):g} of the gradient: lower them to "
+                "less than 1 together, because the task has the rest"
             )
         return self
 

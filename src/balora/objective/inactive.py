@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from balora.objective.config import ObjectiveConfig
 from balora.objective.editions import FORMULAS
-from balora.objective.regularizers import REGULARIZERS
 
 SMOOTHS_NOTHING = "regression: a squared error has no classes to smooth over"
 
@@ -20,11 +19,11 @@ def inactive_terms(config: ObjectiveConfig, rows: int, outputs: int) -> dict[str
     """
     reasons = {}
     for name, term in config.terms().items():
-        if term.weight == 0:
+        if not term.is_on:
             reasons[name] = "λ = 0"
         elif rows == 0:
             reasons[name] = "no rows"
-        elif reason := REGULARIZERS[name].cannot_act(config, rows, outputs):
+        elif reason := term.cannot_act(rows, outputs, config.family):
             reasons[name] = reason
     return reasons
 

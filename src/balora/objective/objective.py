@@ -45,7 +45,12 @@ class Objective:
         self._heads = HeadCache()
 
     def weights_at(self, progress: float) -> dict[str, float]:
-        """Return λ of every regularizer at ``progress`` (share of steps done)."""
+        """Return λ of every regularizer at ``progress`` (share of steps done).
+
+        Raises:
+            ConfigError: a λ is still to be set from a share of the gradient.
+        """
+        refuse_shares(self.config)
         return {name: weight_at(term.weight, term.schedule, progress) for name, term in self.config.terms().items()}
 
     def from_logits(
@@ -172,11 +177,21 @@ class Objective:
 
 def refuse_regularizers(config: ObjectiveConfig, what: str) -> None:
     """Raise ConfigError if a regularizer has a weight: none is defined for ``what``."""
-    weighted = [name for name, term in config.terms().items() if term.weight > 0]
+    weighted = [name for name, term in config.terms().items() if term.is_on]
     if weighted:
         raise ConfigError(
             f"{what}: the {', '.join(weighted)} term(s) are defined for one class, number or token a row, so nothing "
             "would be known of what they do: train with objective=None (the preset 'none'), the task loss alone"
+        )
+
+
+def refuse_shares(config: ObjectiveConfig) -> None:
+    """Raise ConfigError if a term's λ is still to be set from its share of the gradient."""
+    if config.shares:
+        name, share = next(iter(config.shares.items()))
+        raise ConfigError(
+            f"objective.{name}.share = {share:g}: λ is not set yet. Runs and trainers set it on their first batches; "
+            "in a loop of your own, call shared_config (balora.training.shares), or give a weight in its place"
         )
 
 

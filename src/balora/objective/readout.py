@@ -25,7 +25,7 @@ class Readout(NamedTuple):
 
     def obstacle(self, config: ObjectiveConfig) -> str | None:
         """Return why a term with a weight cannot be computed from hidden states, so that logits are needed, or None."""
-        forms = {name: REGULARIZERS[name].on_head(config) for name, term in config.terms().items() if term.weight > 0}
+        forms = {name: REGULARIZERS[name].on_head(config) for name, term in config.terms().items() if term.is_on}
         if without := [name for name, form in forms.items() if form is None]:
             return f"the {' and the '.join(without)} term has no form on hidden states"
         matrix = [form.name for form in forms.values() if isinstance(form, WholeMatrix)]

@@ -1,7 +1,8 @@
-"""Register the regularizers: how each is computed from logits and on a frozen head, and when it cannot act.
+"""Register the regularizers: how each is computed from logits and on a frozen head.
 
-Its settings are a field of :class:`balora.objective.config.ObjectiveConfig` of the same name. Weights, schedules,
-telemetry, matching and reasons for inactivity follow from the two (CONTRIBUTING.md, "How to add a regularizer").
+Its settings are a field of :class:`balora.objective.config.ObjectiveConfig` of the same name, which also says when it
+cannot act. Weights, shares, schedules, telemetry, matching and reasons for inactivity follow from the two
+(CONTRIBUTING.md, "How to add a regularizer").
 """
 
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from balora.maths import consistency_kl, consistency_mse, diversity_covariance, 
 from balora.maths.spectrum import ratio_of
 from balora.objective.config import ObjectiveConfig
 from balora.objective.head import FrozenHead, covariance_on_head, spectrum_on_head
-from balora.objective.topk import top_k_of
 
 
 class WholeMatrix(NamedTuple):
@@ -38,8 +38,6 @@ class Regularizer(NamedTuple):
 
     from_logits: Callable[[ObjectiveConfig, Tensor, Tensor | None], Tensor]
     """The value, differentiable, for the student's N×D logits and the reference's (None: none were given)."""
-    cannot_act: Callable[[ObjectiveConfig, int, int], str | None] = lambda config, rows, outputs: None
-    """Why its gradient is zero on N > 0 rows of D outputs; None if it acts."""
     on_head: Callable[[ObjectiveConfig], OnHead] = lambda config: None
 
 
@@ -63,15 +61,7 @@ def given(reference: Tensor | None) -> Tensor:
 def _diversity(config: ObjectiveConfig, student: Tensor, _: Tensor | None) -> Tensor:
     if config.diversity.form == "covariance":
         return diversity_covariance(student)
-    return diversity_entropy(student, top_k_of(config, student.shape[-1]))
-
-
-def _diversity_cannot_act(config: ObjectiveConfig, rows: int, outputs: int) -> str | None:
-    if outputs == 1:
-        return "one output: its covariance with others and its entropy are constants"
-    if config.diversity.form == "covariance":
-        return f"a covariance needs two rows, the batch has {rows}" if rows < 2 else None
-    return "top_k = 1: the entropy of a single probability is 0" if top_k_of(config, outputs) == 1 else None
+    return diversity_entropy(student, config.diversity.used_k(student.shape[-1], config.family))
 
 
 def _spectral(config: ObjectiveConfig, student: Tensor, _: Tensor | None) -> Tensor:
@@ -82,15 +72,6 @@ def _spectral_on_head(config: ObjectiveConfig, hidden: Tensor, head: FrozenHead)
     return ratio_of(spectrum_on_head(hidden, head), config.spectral.k, config.spectral.norm)
 
 
-def _spectral_cannot_act(config: ObjectiveConfig, rows: int, outputs: int) -> str | None:
-    limit = min(rows, outputs)
-    if limit <= 1:
-        return f"logits of {rows} row(s) × {outputs} output(s) have one singular value: the ratio is -1"
-    if config.spectral.norm == "nuclear" and config.spectral.k >= limit:
-        return f"k = {config.spectral.k} ≥ min(N, D) = {limit}: the nuclear ratio is -1 whatever the logits are"
-    return None
-
-
 COVARIANCE = WholeMatrix("covariance", lambda config, hidden, head: covariance_on_head(hidden, head))
 SPECTRAL = WholeMatrix("spectral term", _spectral_on_head, scale_free=True)
 
@@ -98,9 +79,8 @@ REGULARIZERS = {
     "consistency": Regularizer(_consistency, on_head=lambda config: "tiles"),
     "diversity": Regularizer(
         _diversity,
-        _diversity_cannot_act,
         on_head=lambda config: COVARIANCE if config.diversity.form == "covariance" else "tiles",
     ),
-    "spectral": Regularizer(_spectral, _spectral_cannot_act, on_head=lambda config: SPECTRAL),
+    "spectral": Regularizer(_spectral, on_head=lambda config: SPECTRAL),
 }
 """Every regularizer by the name of its settings in the objective's configuration."""

@@ -15,7 +15,6 @@ from balora.maths.precision import accurate
 from balora.objective.config import ObjectiveConfig
 from balora.objective.head import FrozenHead
 from balora.objective.tile import SCRATCH, RowTerms, tile_terms
-from balora.objective.topk import top_k_of
 
 CPU_ROWS, CPU_SHARE = 256, 4
 """On a CPU a chunk has this many rows at most, from which products are hardly faster, and this part of all rows."""
@@ -67,7 +66,7 @@ def row_terms(
         diversity=weights.get("diversity", 0.0),
         form=config.consistency.form,
         temperature=config.consistency.temperature,
-        top_k=top_k_of(config, head.outputs) if "diversity" in weights else None,
+        top_k=config.diversity.used_k(head.outputs, config.family) if "diversity" in weights else None,
         smoothing=smoothing,
         soft_cap=soft_cap,
         masked=head.bias is not None,

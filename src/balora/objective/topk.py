@@ -7,9 +7,6 @@ so the K largest entries can be taken from those blocks alone (of equal entries,
 import torch
 from torch import Tensor
 
-from balora.errors import InputError
-from balora.objective.config import ObjectiveConfig
-
 SPAN = 64
 """Entries a block: the search among candidates grows with it, the search among the maxima shrinks."""
 
@@ -28,13 +25,3 @@ def topk_by_blocks(rows: Tensor, K: int) -> tuple[Tensor, Tensor]:
     candidates = torch.cat([(chosen + line).flatten(1), rest], dim=1)
     values, place = rows.gather(1, candidates).topk(K, dim=1)
     return values, candidates.gather(1, place)
-
-
-def top_k_of(config: ObjectiveConfig, outputs: int) -> int | None:
-    """Return K for D = ``outputs``; a vocabulary's K is cut to the number of classes on an understanding task."""
-    top_k = config.diversity.top_k
-    if top_k is None or top_k <= outputs:
-        return top_k
-    if config.family == "nlg":
-        raise InputError(f"`objective.diversity.top_k` must be at most the vocabulary V = {outputs}, got {top_k}")
-    return outputs

@@ -19,6 +19,9 @@ NUDGE = 0.01
 """At the start student and reference are equal and consistency's gradient is 0 in every form. It is compared a step
 away from there: at outputs moved by seeded noise of this share of their standard deviation."""
 
+MATCHING_BATCHES = 4
+"""From how many of the first batches of a training λ is set."""
+
 
 def matched_config(
     loss: ModelLoss, batches: Iterable[Mapping[str, Any]], seed: int
@@ -41,7 +44,8 @@ def matched_config(
         for term in acting:
             for name, config in (("own", own), ("swapped", swapped)):
                 state = generator.get_state()
-                sizes[term, name] += _size(loss, _alone(config, term), rows, labels, generator)
+                found = gradient_sizes(loss, alone(config, term), rows, labels, generator)
+                sizes[term, name] += sum(size for part, size in found.items() if part != "task")
                 generator.set_state(state)  # both forms see the same noise
     changes, notes = {}, []
     for term, settings in acting.items():
@@ -62,26 +66,36 @@ def _weight(term: str, before: float, own: float, swapped: float) -> tuple[float
     return after, f"matching: λ of the swapped {term} term is {after:.3g} instead of {before:g}"
 
 
-def _alone(config: ObjectiveConfig, term: str) -> ObjectiveConfig:
-    """Return ``config`` with ``term`` alone, at weight 1 from the first step on."""
+def alone(config: ObjectiveConfig, term: str) -> ObjectiveConfig:
+    """Return ``config`` with ``term`` alone, at weight 1 from the first step on; `task`: with none."""
     weights = {
-        name: other.replace(weight=float(name == term), schedule="constant") for name, other in config.terms().items()
+        name: other.replace(weight=float(name == term), share=None, schedule="constant")
+        for name, other in config.terms().items()
     }
     return config.replace(matching="none", **weights)
 
 
-def _size(loss: ModelLoss, config: ObjectiveConfig, rows: Rows, labels: Tensor, generator: torch.Generator) -> float:
-    objective = Objective(config)
+def gradient_sizes(
+    loss: ModelLoss, config: ObjectiveConfig, rows: Rows, labels: Tensor, generator: torch.Generator
+) -> dict[str, float]:
+    """Return ‖∂task/∂H‖ and λ·‖∂term/∂H‖ of each term of ``config`` on one batch, the reference being the model itself.
+
+    H: the hidden states of ``rows``. Where they hold logits, H is the backbone's last hidden state if they have a graph
+    to it, or else the logits. If ``config`` has consistency, the outputs are moved by :data:`NUDGE`.
+    """
+    objective = Objective(config, label_smoothing=loss.objective.label_smoothing)
     outputs = rows.hidden if rows.hidden is not None else rows.logits
     assert outputs is not None
-    reference = outputs.detach().float()
+    student, reference = outputs.float(), outputs.detach().float()
     noise = torch.randn(reference.shape, generator=generator).to(reference.device)
-    student = reference + NUDGE * reference.std() * noise if config.needs_reference else reference
+    if config.needs_reference and reference.numel() > 1:
+        student = student + NUDGE * reference.std() * noise
     if rows.hidden is not None:
         reader = loss.causal_rows()
         gradients = objective.gradients_from_hidden(student, reference, reader.head, labels, readout=reader.readout)
         norms = {name: torch.linalg.vector_norm(gradient) for name, gradient in gradients.items()}
     else:
-        leaf = student.requires_grad_()
-        norms = gradient_norms(objective.from_logits(leaf, reference, labels), leaf)
-    return sum(float(norm) for name, norm in norms.items() if name != "task")
+        at = rows.at if rows.at is not None and rows.at.requires_grad else None
+        student = student if at is not None else student.detach().requires_grad_()
+        norms = gradient_norms(objective.from_logits(student, reference, labels), student if at is None else at)
+    return {name: float(norm) for name, norm in norms.items()}

@@ -34,11 +34,12 @@ from balora.training.identity import run_id
 from balora.training.launchers import refuse_several_processes
 from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
 from balora.training.machine import using_threads, versions
-from balora.training.matching import matched_config
+from balora.training.matching import MATCHING_BATCHES, matched_config
 from balora.training.probe import fit_head
 from balora.training.record import Cost, RunError, RunRecord, TaskScore, packed_rows, write_record
 from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED
+from balora.training.shares import set_shares
 from balora.training.side_measures import take_measures, write_items
 from balora.training.spec import RunSpec
 from balora.training.step_matching import matched_rate, weight_sharing_copy
@@ -47,7 +48,6 @@ from balora.training.train_or_take import Trained, train_or_take
 from balora.training.trained_weights import discard, trained_file
 from balora.training.trainer import BALoraTrainer
 
-MATCHING_BATCHES = 4
 LR_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 """transformers' names; its plain `constant` would leave the warm-up out."""
 
@@ -209,6 +209,8 @@ class _Run:
         self.is_set_up = True
         if spec.objective.matching == "gradient":
             self._match()
+        self.notes += set_shares(self.trainer)
+        self.objective = self.trainer.model_loss.config
         if bare is not None:
             self._match_steps(bare)
 

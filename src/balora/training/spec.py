@@ -11,13 +11,14 @@ from balora.adapters.config import AdapterConfig
 from balora.errors import ConfigError, shown, unknown_name, unwritable
 from balora.measures.config import MeasuresConfig
 from balora.objective.config import TERMS, ObjectiveConfig
-from balora.settings import Family, Settings, SettingsError, as_number, dotted, key_names, merge, nest, text_names
+from balora.settings import Settings, SettingsError, dotted, key_names, merge, nest, text_names
 from balora.tasks.catalogue import TASKS, Task, find_task
 from balora.tasks.config import DataConfig, ScoringConfig
 from balora.tasks.own_task import OwnTask
 from balora.tasks.recipes import RECIPES
 from balora.tasks.task_file import is_task_file, read_task_file
 from balora.tasks.testbed.config import TestbedConfig
+from balora.training.objective_settings import PRESET_KEYS, filled_objective, with_share
 
 METHODS: dict[str, dict[str, Any]] = {
     "full": {"adapter": None, "objective": {"preset": "none"}},
@@ -35,7 +36,8 @@ TESTBED_DATA = {"max_length": 128, "max_new_tokens": 24}
 """Its defaults: its models read 256 tokens, its longest answer has 20."""
 MOST_STEPS = 10**15
 """More optimizer steps, or epochs, than any run can take."""
-PRESET_KEYS = ("preset", "edition", "formulation")
+MANY = 10**9
+"""Stands for the rows and the vocabulary of a generation task, which only its model and data decide."""
 
 
 class TrainingConfig(Settings):
@@ -160,6 +162,13 @@ class RunSpec(Settings):
         """Return the task called ``name``, one of the catalogue or one's own."""
         return find_task(name, [own.as_task() for own in self.own])
 
+    def cannot_act(self, term: str) -> str | None:
+        """Return why the regularizer called ``term`` cannot act on this task by its settings; None if it may."""
+        task, rows, outputs = self.find(self.task), MANY, MANY
+        if task.family == "nlu":
+            rows, outputs = self.training.batch_size, len(task.labels) or 1
+        return self.objective.terms()[term].cannot_act(rows, outputs, task.family)
+
     def with_seeds(self, tuning: int, pretraining: int | None) -> "RunSpec":
         """Return the same run with another fine-tuning seed and, on the testbed, another pre-training seed."""
         changes: dict[str, object] = {"training": self.training.model_copy(update={"seed": tuning})}
@@ -172,6 +181,17 @@ class RunSpec(Settings):
         family = self.find(self.task).family
         if self.objective.family != family:
             raise ValueError(f"objective.family is {self.objective.family!r}, but task {self.task!r} is {family}")
+        return self
+
+    @model_validator(mode="after")
+    def _shares_can_be_reached(self) -> Self:
+        for name, share in self.objective.shares.items():
+            if reason := self.cannot_act(name):
+                raise ValueError(
+                    f"objective.{name}.share: no λ gives the {name} term {100 * share:g} % of the gradient on task "
+                    f"{self.task!r}, where it cannot act ({reason}): leave it out, or set objective.share, which is "
+                    "for the terms that can act"
+                )
         return self
 
     @model_validator(mode="after")
@@ -251,7 +271,8 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
     """Build the run that nested or dotted ``settings`` describe.
 
     Precedence, weakest first: field defaults, the method's preset, ``objective.preset`` with its edition, formulation
-    and ``objective.scale`` (which multiplies its three λ), then every key given:
+    and ``objective.scale`` (which multiplies its three λ), ``objective.share`` (the share of the gradient of every term
+    that can act on the task), then every key given:
     ``{"task": "cola", "model": "m", "method": "ba-lora", "adapter.rank": 8}``. A task that ends in `.yaml` is the file
     of a task of one's own, which is read here and once.
 
@@ -280,8 +301,11 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
         given = merge({"testbed": {}, "data": TESTBED_DATA}, given)
     given["adapter"] = None if preset["adapter"] is None else {**preset["adapter"], **given.get("adapter", {})}
     family = find_task(given["task"], [own.as_task() for own in given.get("own", ())]).family
-    given["objective"] = _objective(preset["objective"], given.get("objective", {}), family)
-    return RunSpec(**given)
+    objective = given.get("objective", {})
+    given["objective"] = filled_objective(preset["objective"], objective, family)
+    spec = RunSpec(**given)
+    acting = [name for name in TERMS if spec.cannot_act(name) is None]
+    return spec.model_copy(update={"objective": with_share(spec.objective, objective, acting)})
 
 
 def _with_own(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -345,33 +369,6 @@ def _at_home(given: Mapping[str, Any]) -> dict[str, Any]:
     folder = data.get("folder") if isinstance(data, Mapping) else None
     paths = {"data": {**data, "folder": os.path.expanduser(folder)}} if data and isinstance(folder, str) else {}
     return {**given, **paths, "model": os.path.expanduser(given["model"])}
-
-
-def _objective(preset: Mapping[str, Any], given: Mapping[str, Any], family: Family) -> dict[str, Any]:
-    """Fill in the chosen preset; a null name means the one that would be taken without it."""
-    named = {key: given[key] for key in PRESET_KEYS if given.get(key) is not None}
-    chosen = {**preset, **named}
-    others = {key: value for key, value in given.items() if key not in (*PRESET_KEYS, "scale")}
-    filled = ObjectiveConfig.preset(chosen.pop("preset"), family=family, **chosen).model_dump()
-    for term in TERMS:
-        filled[term]["weight"] *= scale(given)
-    return merge(filled, others)
-
-
-def scale(objective: Mapping[str, Any]) -> float:
-    """Return what the preset's three λ are multiplied by (`objective.scale`, 1 unless given).
-
-    Raises:
-        SettingsError: it is not a finite number of at least 0.
-    """
-    factor = 1.0 if objective.get("scale") is None else objective["scale"]
-    try:
-        factor = as_number(factor)
-        if isinstance(factor, int | float) and 0 <= factor < math.inf:
-            return float(factor)
-    except ValueError:
-        pass
-    raise SettingsError([("objective.scale", f"must be a number of at least 0, got {shown(objective['scale'])}")])
 
 
 def setting_keys() -> list[str]:

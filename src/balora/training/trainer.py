@@ -20,6 +20,7 @@ from balora.training.reference.reference_cache import MIB, ReferenceCache, Refer
 from balora.training.reference.reference_identity import reference_identity
 from balora.training.reference.shards import Entry
 from balora.training.rows import base_of, family_of, model_kind
+from balora.training.shares import set_shares
 from balora.training.telemetry import Telemetry
 
 
@@ -119,16 +120,18 @@ def _one_a_row(batch: Any, loss: ModelLoss) -> Any:
 
 
 def start_training(trainer: Any) -> None:
-    """Forget what an earlier training of the same trainer has left.
+    """Forget what an earlier training of the same trainer has left, and set each λ that is given by a share.
 
     Raises:
         DataError: the training data has no rows.
+        ConfigError, TrainingError: a share of the gradient cannot be measured, or not be reached.
     """
     if isinstance(trainer.train_dataset, Sized) and not len(trainer.train_dataset):
         raise DataError(
             "the training data has no rows: give some, or check what left them out (TRL drops rows without a counted "
             "label when it cuts them to max_length)"
         )
+    set_shares(trainer)
     trainer.telemetry.start()
     trainer.counted_rows = CountedRows()
 

@@ -238,7 +238,7 @@ def _rate(study: Study, choices: Choices, spec: RunSpec) -> float | None:
     rates = choices.rates or choices.effort.rates or {}
     if study.rates == "shared":
         spec = _resolved(study, choices, {}, spec.task, {})
-    start = spec.start  # TODO step_matching
+    start = "pissa" if spec.training.step_matching == "pissa" else spec.start
     return rate_for(rates, spec.objective.family, start)
 
 

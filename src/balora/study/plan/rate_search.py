@@ -82,7 +82,7 @@ def _variants(plan: Plan) -> list[dict[str, Any]]:
     task_of = {plan.study.find(task).family: task for task in reversed(searched_tasks(plan))}
     arms = design_arms(plan.study)
     specs = [specification(plan.study, plan.choices, arm, task) for arm in arms for task in task_of.values()]
-    starts = dict.fromkeys(spec.start for spec in specs)
+    starts = dict.fromkeys("pissa" if s.training.step_matching == "pissa" else s.start for s in specs)
     base = [specification(plan.study, plan.choices, arms[0], task) for task in task_of.values()]
     both = any(s.objective.regularized for s in base) and any(not s.objective.regularized for s in specs if s.adapter)
     variants: list[dict[str, Any]] = []
