@@ -41,7 +41,8 @@ def report(
     written = save(dossier, to or folder, chosen or USUAL)
     if not chosen:
         markdown, page = written
-        print_lines((dossier.report.question, dossier.report.answer, f"report: {markdown}", f"page: {page}", ""))
+        said = (dossier.report.question, *dossier.report.sentences, dossier.report.answer)
+        print_lines((*said, f"report: {markdown}", f"page: {page}", ""))
         return
     if as_json:
         print_json(dossier.report)

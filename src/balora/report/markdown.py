@@ -47,7 +47,10 @@ def fenced(content: str) -> str:
 def _blocks(report: Report) -> Iterator[str]:
     yield f"# {escape(report.study)}"
     yield f"**Question.** {escape(report.question)}"
-    yield f"**Answer.** {escape(report.answer)}"
+    if report.sentences:
+        yield "**Answer.**"
+        yield _listed(report.sentences)
+    yield f"**In one sentence.** {escape(report.answer)}"
     for section in sections(report):
         if section.has_text:
             yield from _section(section)
@@ -67,7 +70,11 @@ def _section(section: Section) -> Iterator[str]:
     for title, lines in section.lists:
         if title:
             yield f"### {escape(title)}"
-        yield "\n".join(f"- {paragraph(line)}" for line in lines)
+        yield _listed(lines)
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {paragraph(line)}" for line in lines)
 
 
 def _table(table: Table) -> str:

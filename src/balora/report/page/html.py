@@ -41,6 +41,8 @@ class Page(NamedTuple):
     """Where a cut table stands with all of its rows."""
     every_number: str
     """Where the numbers of a figure stand with all of their rows."""
+    sentences: Sequence[str] = ()
+    """The answer for people, above the one in one sentence."""
 
 
 def draw(dossier: Dossier, refresh: int | None = None) -> str:
@@ -57,6 +59,7 @@ def draw(dossier: Dossier, refresh: int | None = None) -> str:
         footer="Rebuilt from the records of the runs by balora; `balora study report` draws it again.",
         every_row="report.md",
         every_number="the files of numbers (--format csv)",
+        sentences=report.sentences,
     )
     return render(page, refresh)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from balora.report.records.answer_sentences import answer_sentences
 from balora.report.records.arm_rows import ArmRow, arm_rows
 from balora.report.records.averages import score_all
 from balora.report.records.cautions import cautions
@@ -53,7 +54,10 @@ class Report:
 
     study: str
     question: str
+    sentences: tuple[str, ...]
+    """The answer for people: a sentence for each arm and average, then what limits these sentences."""
     answer: str
+    """The same in one sentence: by average and verdict, the arms that earned it."""
     cautions: tuple[str, ...]
     base: str
     """The arm from which every other one is derived."""
@@ -124,6 +128,7 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
     return Report(
         study=record.study.study,
         question=one_line(record.study.question),
+        sentences=answer_sentences(record, arms, compared),
         answer=answer(
             reference(record), len(record.seeds), noun, [(d.arm, MEASURES[d.measure], d.paired) for d in compared]
         ),
