@@ -16,6 +16,7 @@ from balora.errors import OutputError
 from balora.report import latex, markdown, numbers
 from balora.report.formats import Format
 from balora.report.records.dossier import Dossier
+from balora.report.records.report import read_report
 from balora.report.saving import save
 from balora.report.tables.table import Table, count
 
@@ -190,7 +191,9 @@ def test_all_means_every_format(folder: Path, tmp_path: Path, capsys: pytest.Cap
 def test_the_answer_comes_with_its_places(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "report", str(folder), "--answer"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2:4] == [f"report: {folder / 'report.md'}", f"page: {folder / 'report.html'}"]
+    report = read_report(folder)
+    assert lines[:-3] == [report.question, *report.sentences, report.answer]
+    assert lines[-3:-1] == [f"report: {folder / 'report.md'}", f"page: {folder / 'report.html'}"]
 
 
 def test_an_unknown_format_is_wrong_input(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,7 +80,7 @@ def answer_sentences(record: StudyRecord, arms: Sequence[ArmRow], differences: S
     told = asked if len({one.arm for one in differences}) <= FEW_ARMS else sorted(asked, key=_rank)[:MOST]
     found += [sentence(one) for one in told]
     if others := [one for one in asked if one not in told]:
-        found.append(f"The other {number_of(len(others), 'comparison')}: {_counted(others)}; see the table.")
+        found.append(f"{_counted(others)}; see the table of differences.")
     return (*found, _margin(told, record.study.margin))
 
 
@@ -128,8 +128,8 @@ def _subjects(record: StudyRecord, arms: Sequence[ArmRow]) -> dict[str, str]:
     """Return the subject of each arm's sentences; where two would have the same, each names its arm."""
     found = {arm.name: _subject(record, arm) for arm in arms}
     counts = Counter(found.values())
-    named = {name: f"{text} ({_name(name)})" if counts[text] > 1 else text for name, text in found.items()}
-    return {arm.name: _closed(named[arm.name]) if _action(record, arm) else named[arm.name] for arm in arms}
+    alike = [arm for arm in arms if counts[found[arm.name]] > 1]
+    return found | {arm.name: _subject(record, arm, f" ({_name(arm.name)})") for arm in alike}
 
 
 def _action(record: StudyRecord, arm: ArmRow) -> str:
@@ -137,14 +137,14 @@ def _action(record: StudyRecord, arm: ArmRow) -> str:
     return arm.ablation["action"] if arm.ablation and reference(record) == record.study.base_name else ""
 
 
-def _subject(record: StudyRecord, arm: ArmRow) -> str:
+def _subject(record: StudyRecord, arm: ArmRow, name: str = "") -> str:
     if reference(record) != record.study.base_name:
         return f"Compared with {_name(reference(record))}, the arm {_name(arm.name)}"
     if arm.ablation:
-        return _ablated(arm.ablation)
+        return _ablated(arm.ablation, name)
     settings = {} if arm.is_tuned or arm.cell else shareable_settings(arm.changes)
     if 0 < len(settings) <= MOST_SETTINGS and all(isinstance(value, str | int | float) for value in settings.values()):
-        return f"Setting {listed([f'{key} to {_value(value)}' for key, value in settings.items()])}"
+        return f"Setting {listed([f'{key} to {_value(value)}' for key, value in settings.items()])}{name}"
     return f"The arm {_name(arm.name)}"
 
 
@@ -158,13 +158,15 @@ def _value(value: object) -> str:
     return shortened(one_line(text), LONGEST)
 
 
-def _ablated(ablation: Mapping[str, Any]) -> str:
+def _ablated(ablation: Mapping[str, Any], name: str) -> str:
     """Return `Removing …`, `Adding …` or `Replacing … by …`, without what stands in brackets in the replacement."""
     part = _prose(ablation["part"])
     if ablation["action"] != "replace":
-        return f"{'Removing' if ablation['action'] == 'remove' else 'Adding'} {part}"
-    whole = one_line(ablation["replacement"])
-    return f"Replacing {_closed(part)} by {_prose(BRACKETS.sub('', whole) or whole)}"
+        return f"{'Removing' if ablation['action'] == 'remove' else 'Adding'} {_closed(part + name)}"
+    whole = ablation["replacement"]
+    plain = BRACKETS.sub("", whole)
+    replacement = _prose(plain if plain.strip() and not set("()") & set(plain) else whole)
+    return f"Replacing {_closed(part)} by {_closed(replacement + name)}"
 
 
 def _prose(text: str) -> str:
@@ -225,13 +227,15 @@ def _undecided(one: Asked) -> str:
 
 
 def _counted(others: Sequence[Asked]) -> str:
-    """Return how many comparisons earned each verdict: `12 cannot tell, 2 no difference that matters`."""
+    """Return `The other 14 comparisons: 12 cannot tell, 2 no difference that matters`."""
     counts = Counter(
         COUNTED[verdict] + (f" ({UNCORRECTED})" if verdict in CONFIRMED and one.paired.family is None else "")
         for one in others
         for verdict in (one.paired.verdict,)
     )
-    return ", ".join(f"{count:,} {words}" for words, count in counts.most_common())
+    several = f"{len(others):,} comparisons" if len(others) > 1 else "comparison"
+    parts = [f"{count:,} {words}" if len(counts) > 1 else words for words, count in counts.most_common()]
+    return f"The other {several}: {', '.join(parts)}"
 
 
 def _margin(told: Sequence[Asked], points: float) -> str:
