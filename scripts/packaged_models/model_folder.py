@@ -1,0 +1,151 @@
+"""Make a model's folder in one step, record where it comes from, and recognise it later."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from balora import __version__
+from balora.errors import BaloraError, OutputError, shown
+from balora.folders import PARTIAL, delete
+from balora.processes import own_mark
+
+from .wheels import AGAIN, Member, Wheel, sha256_of
+
+FORMAT = 1
+"""Raise it whenever a conversion changes, so that folders of earlier versions are made anew."""
+RECORD = "SOURCE.json"
+WEIGHTS = "model.safetensors"
+
+
+class ConversionError(BaloraError):
+    """A conversion gave other tensors or files than the known ones."""
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """A model inside a wheel, and what its folder must be."""
+
+    name: str
+    """Of the folder too."""
+    wheel: Wheel
+    members: Mapping[str, Member]
+    """The files that the conversion reads, under the names that it gives them."""
+    licence: str
+    converted: str
+    """What the conversion changes, for the record and the user."""
+    convert: Callable[[Path, Path], None]
+    """From the folder of members to the model's folder."""
+    parameters: int
+    tensors: str
+    """`digest_of` the weights."""
+    files: Mapping[str, str]
+    """The SHA-256 of every file beside the weights and the record."""
+    size: int
+    """Of the folder, in bytes."""
+
+
+def digest_of(path: Path) -> tuple[str, int]:
+    """Return the SHA-256 of all tensors in a safetensors file, and how many numbers they hold.
+
+    The digest covers names, dtypes, shapes and bytes in the order of the names, not the file: equal models have equal
+    digests whichever version of safetensors wrote them.
+    """
+    digest, numbers = hashlib.sha256(), 0
+    with safe_open(path, framework="numpy") as file:
+        for name in sorted(file.keys()):
+            tensor = file.get_tensor(name)
+            digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+            digest.update(tensor.tobytes())
+            numbers += tensor.size
+    return digest.hexdigest(), numbers
+
+
+def record_of(model: PackagedModel) -> dict[str, Any]:
+    """Return the content of `SOURCE.json`."""
+    return {
+        "made_by": "scripts/real_models of balora",
+        "balora": __version__,
+        "format": FORMAT,
+        "package": model.wheel.package,
+        "version": model.wheel.version,
+        "wheel_sha256": model.wheel.sha256,
+        "licence": model.licence,
+        "converted": model.converted,
+        "parameters": model.parameters,
+        "tensors_sha256": model.tensors,
+        "files_sha256": dict(sorted(model.files.items())),
+    }
+
+
+def difference(folder: Path, tensors: str, files: Mapping[str, str]) -> str:
+    """Return what the content of ``folder`` has that it should not, in a few words; nothing if it is as it should be."""
+    found = {path.name for path in folder.iterdir()} - {RECORD}
+    wanted = {*files, WEIGHTS}
+    if found != wanted:
+        missing, more = sorted(wanted - found), sorted(found - wanted)
+        return f"{shown(missing[0])} is missing" if missing else f"{shown(more[0])} was added"
+    for name, sha256 in sorted(files.items()):
+        if sha256_of(folder / name) != sha256:
+            return f"{shown(name)} was changed"
+    try:
+        return "" if digest_of(folder / WEIGHTS)[0] == tensors else f"the weights in {WEIGHTS} were changed"
+    except (SafetensorError, OSError, TypeError):
+        return f"{WEIGHTS} is damaged"
+
+
+def is_made(model: PackagedModel, folder: Path) -> bool:
+    """Return whether ``folder`` is the model; False if there is none, or one that another version of this script made.
+
+    Raises:
+        OutputError: it is something else, or was changed since; it is left alone.
+    """
+    if not folder.exists() and not folder.is_symlink():
+        return False
+    ours = record_of(model)
+    try:
+        found = json.loads((folder / RECORD).read_bytes())
+        of_other_version = found["made_by"] == ours["made_by"] and found["format"] != FORMAT
+        record = found if of_other_version else ours
+        wrong = difference(folder, record["tensors_sha256"], record["files_sha256"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        wrong, of_other_version = f"it has no {RECORD} written by it", False
+    if wrong:
+        raise OutputError(
+            f"{folder}: exists, but is not what `make real-models` would make ({wrong}): move or delete it, {AGAIN}"
+        )
+    return not of_other_version
+
+
+def verify_made(model: PackagedModel, folder: Path) -> None:
+    """Raise ConversionError unless a conversion gave exactly the model that this script knows."""
+    if wrong := difference(folder, model.tensors, model.files):
+        raise ConversionError(
+            f"{model.name}: the conversion did not give the known model ({wrong}) with {_versions()}: nothing is kept; "
+            "install the versions of constraints.txt, or report this"
+        )
+
+
+def _versions() -> str:
+    return ", ".join(f"{name} {version(name)}" for name in ("numpy", "safetensors", "gguf") if find_spec(name))
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``folder``; its sub-folder `made` takes the name ``folder`` in one step at the end."""
+    work = folder.with_name(f"{PARTIAL}{folder.name}-{own_mark()}-{secrets.token_hex(4)}")
+    try:
+        (work / "made").mkdir(parents=True)
+        yield work
+        delete(folder)
+        (work / "made").rename(folder)
+    finally:
+        delete(work)
