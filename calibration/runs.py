@@ -14,6 +14,7 @@ from balora.study.engine.pretraining import missing_models
 from balora.study.engine.pretraining import pretrain as pretrain_model
 from balora.study.engine.protocol import Event, Job
 from balora.study.engine.worker import train
+from balora.study.plan.rates import rate_for
 from balora.study.plan.testbed_profiles import find_profile
 from balora.tasks.catalogue import find_task
 from balora.training.fingerprint import fingerprints
@@ -40,7 +41,7 @@ def planned(task: str, method: str, settings: Mapping[str, Any], *, seed: int, p
     own = nest({"training.seed": seed, "testbed.seed": pretraining, "training.telemetry_every": 0})
     given = {"task": task, "model": "testbed", "method": method, **merge(merge(defaults, own), nest(settings))}
     spec = resolve(given)
-    rate = profile.rate(spec)
+    rate = rate_for(profile.rates or {}, spec.objective.family, spec.start)
     if "learning_rate" not in nest(settings).get("training", {}) and rate is not None:
         spec = spec.model_copy(update={"training": spec.training.model_copy(update={"learning_rate": rate})})
     return Planned(task, spec)

@@ -95,7 +95,9 @@ def tensors_of(stored: list[Any], heads: int, key_heads: int) -> dict[str, np.nd
 
     made = {}
     for tensor in stored:
-        block, _, rest = tensor.name.removeprefix("blk.").partition(".") if "blk." in tensor.name else ("", "", tensor.name)
+        block, _, rest = (
+            tensor.name.removeprefix("blk.").partition(".") if "blk." in tensor.name else ("", "", tensor.name)
+        )
         part = rest.removesuffix(".weight")
         weight = dequantize(tensor.data, tensor.tensor_type)
         if part in ("attn_q", "attn_k"):

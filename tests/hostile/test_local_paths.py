@@ -106,7 +106,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("secret-folder") / "study"
     tasks = Tasks(("cola", "gsm8k"), ("mnli",))
     choices = Choices(f"{HOME}/models/tiny", data=f"{HOME}/data", seeds=3)
-    plan = make_plan(without_own_rates(find_study("pissa-initialization"))[0], choices, tasks, lambda spec: {"model": "m"})
+    plan = make_plan(
+        without_own_rates(find_study("pissa-initialization"))[0], choices, tasks, lambda spec: {"model": "m"}
+    )
     (folder / "runs").mkdir(parents=True)
     command = f"balora study run pissa-initialization --model {HOME}/models/tiny --data {HOME}/data --output {folder}"
     write_study_record(folder, describe(plan, command))
