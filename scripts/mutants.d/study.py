@@ -6,6 +6,31 @@ MUTANTS = {
     ("study/design/deltas.py", "study/test_paper_suite.py"): [
         ("groups-of-scoring-pass", 'or key.startswith(f"{place}."):', "or False:"),
     ],
+    ("study/plan/rates.py", "study/test_rates.py"): [
+        ("the-spread-counts-for-nothing", "SPREADS = 1.0", "SPREADS = 0.0"),
+        ("the-spread-is-a-merit", "self.mean - SPREADS * self.spread", "self.mean + SPREADS * self.spread"),
+        ("a-loss-is-a-score", 'sign = 1.0 if criterion == "score" else -1.0', "sign = 1.0"),
+        ("failed-runs-are-passed-over", "if not any(value is None for values in seeds.values() for value in values):", "if True:"),
+        ("the-largest-of-equals", "(merit.value, -merit.rate)", "(merit.value, merit.rate)"),
+        ("never-wider-below", "if grid[0] in found else ()", "if False else ()"),
+        ("never-wider-above", "if grid[-1] in found else ()", "if False else ()"),
+        ("no-end-is-an-end", "if rate in ends)", "if False)"),
+    ],
+    ("study/plan/rate_search.py", "study/test_rates.py"): [
+        ("rows-of-the-blocks", 'given |= {"data.eval_split": HELD_OUT, "data.eval_rows": None}', 'given |= {"data.eval_rows": None}'),
+        ("seeds-of-the-blocks", "seeds_from=seeds)", "seeds_from=())"),
+        ("always-both", "    both = any(", "    both = True or any("),
+        ("the-score-of-answers", 'found |= {"nlg": "answer loss"} if "nlg" in found else {}', "pass"),
+        ("rates-forgotten", "plan.choices._replace(rates=search.rates)", "plan.choices._replace(rates={})"),
+    ],
+    ("study/plan/plan.py", "study/test_rates.py"): [
+        ("an-arm-at-its-own-rate", "_resolved(study, choices, {}, task, {}) if at_base_rate else spec", "spec"),
+        ("blocks-train-on-held-out-rows", "has_one_rate(study, choices) else {\"data\": {\"held_out\": effort.held_out}}", "True else {}"),
+        ("one-rate-is-searched-too", "    if has_one_rate(study, choices) or choices.effort.rates or choices.rates:", "    if choices.effort.rates or choices.rates:"),
+    ],
+    ("study/design/without_testbed.py", "study/test_rates.py"): [
+        ("arms-at-one-rate-stay", "lambda delta: dotted(nest(delta)).get(RATE) == BASE_RATE", "lambda delta: False"),
+    ],
     ("study/plan/plan.py", "study/test_paper_suite.py"): [
         ("every-setting-of-scoring-counts", '"scoring": spec.scoring.used_by(graders)', '"scoring": spec.scoring'),
         ("prompts-are-found-out-late", "return spec.replace(**changes)", "return spec.model_copy(update=changes)"),

@@ -3,6 +3,15 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("tasks/prepared.py", "tasks/test_held_out.py"): [
+        ("trained-on-all-the-same", "if place not in chosen]", "if True]"),
+        ("more-than-a-fifth", "min(wanted, len(split.rows) // LEAST_SHARE)", "min(wanted, len(split.rows))"),
+        ("the-first-rows", "draw(len(split.rows), count, HELD_OUT_SEED)[:count]", "range(count)"),
+        ("uncertain-answers-are-items", "if place in chosen and row.get", "if place in chosen or row.get"),
+    ],
+    ("tasks/splits.py", "tasks/test_held_out.py"): [
+        ("held-out-is-the-tasks-own-split", "return data.train_split if data.eval_split == HELD_OUT else data.eval_split or task.eval_split", "return data.eval_split or task.eval_split"),
+    ],
     ("tasks/answers.py", "tasks/test_final_answers.py hostile/test_marked_answers.py"): [
         ("first-mark", "[: -MOST_MARKS - 1 : -1]:", "[:MOST_MARKS]:"),
         ("said-before-box", 'if kind in ("hashes", "box"):', "if True:"),
