@@ -221,7 +221,9 @@ def plan_text(content: PlanList) -> str:
         f"runs     {content.distinct}{sharing}",
     ]
     lines += (
-        [f"left out {', '.join(content.left_out)} (only the testbed has these settings)"] if content.left_out else []
+        [f"left out {', '.join(content.left_out)} (only on the testbed, or where arms have several learning rates)"]
+        if content.left_out
+        else []
     )
     lines += [f"open     {', '.join(content.holes)}: settings are still to be chosen"] if content.holes else []
     if content.seconds is not None:

@@ -81,7 +81,8 @@ def answer_sentences(record: StudyRecord, arms: Sequence[ArmRow], differences: S
     found += [sentence(one) for one in told]
     if others := [one for one in asked if one not in told]:
         found.append(f"{_counted(others)}; see the table of differences.")
-    return (*found, _margin(told, record.study.margin))
+    loss = next((f" ({one.margin:g} nats/token)" for one in told if one.measure.secondary), "")
+    return (*found, margin_sentence(record.study.margin, loss))
 
 
 def _is_zero(arms: Sequence[ArmRow], measure: str) -> bool:
@@ -103,7 +104,9 @@ def _asked(
             action = _action(record, arm)
             seeds = shared(arm.by_seed[measure.key], rows[against].by_seed[measure.key])
             margin = measure.margin(record.study.margin)
-            found.append(Asked(subjects[arm.name], action, measure, one.paired, margin, *_blocks(record, seeds)))
+            found.append(
+                Asked(subjects[arm.name], action, measure, one.paired, margin, *blocks_in_words(record, seeds))
+            )
     return found
 
 
@@ -113,7 +116,7 @@ def _rank(one: Asked) -> tuple[bool, bool, float]:
     return paired.family is None, paired.verdict not in CONFIRMED, -abs(paired.mean or 0.0) / one.margin
 
 
-def _blocks(record: StudyRecord, seeds: Sequence[int]) -> tuple[str, str]:
+def blocks_in_words(record: StudyRecord, seeds: Sequence[int]) -> tuple[str, str]:
     """Return in words how many blocks ``seeds`` are, and what one of them is called: a model where each has its own."""
     count = len(seeds)
     if not record.pretrainings:
@@ -238,6 +241,6 @@ def _counted(others: Sequence[Asked]) -> str:
     return f"The other {several}: {', '.join(parts)}"
 
 
-def _margin(told: Sequence[Asked], points: float) -> str:
-    loss = next((f" ({one.margin:g} nats/token)" for one in told if one.measure.secondary), "")
+def margin_sentence(points: float, loss: str = "") -> str:
+    """Return from which difference on one matters to a study, in points, and in brackets in ``loss``."""
     return f"A difference matters from {points:g} point{'s' * (points != 1)}{loss} on, which is the study's margin."

@@ -5,9 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from balora.report.records.arm_rows import ArmRow
 from balora.report.records.measures import JUDGED, MEASURES
+from balora.report.records.rate_sentences import rate_cautions
 from balora.report.records.shareable import base_name
 from balora.report.records.wording import listed, number_of
+from balora.settings import dotted, nest
 from balora.statistics import design_warning, smallest_p
+from balora.study.design.deltas import RATE
 from balora.study.plan.blocks import describe_blocks
 from balora.study.plan.profiles import PROFILES
 from balora.study.plan.testbed_profiles import find_profile
@@ -34,8 +37,11 @@ def cautions(
     yield from _corrected(families)
     yield from _unsolved(record, arms)
     yield from _tuned(record, arms, noun)
+    yield from rate_cautions(record)
     if record.left_out:
-        yield f"Left out, because only the testbed has these settings: {', '.join(record.left_out)}."
+        one_rate = record.study.rates == "shared" or dotted(nest(record.settings)).get(RATE) is not None
+        why = "only the testbed has their settings" + (", or all arms have one learning rate" if one_rate else "")
+        yield f"Left out, because {why}: {', '.join(record.left_out)}."
     if record.absent:
         place = f"under {base_name(record.data)}" if record.data else "by name"
         found = [task for task in record.absent if task not in JUDGED]

@@ -1,16 +1,17 @@
 """Build a study's report, frozen records of every number, from its run records alone; torch-free."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from balora.report.records.answer_sentences import answer_sentences
+from balora.report.records.answer_sentences import answer_sentences, blocks_in_words, margin_sentence
 from balora.report.records.arm_rows import ArmRow, arm_rows
 from balora.report.records.averages import score_all
 from balora.report.records.cautions import cautions
 from balora.report.records.comparisons import Difference, Effect, arm_differences, factor_effects, reference
 from balora.report.records.inheritance import Inherited, inherited
 from balora.report.records.measures import MEASURES
+from balora.report.records.rate_sentences import one_rate_sentence, rate_sentences
 from balora.report.records.rate_sheets import RateSheet, rate_sheets
 from balora.report.records.runs import (
     Cost,
@@ -119,6 +120,7 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
     arms = arm_rows(record, designed, scored, learning_rates(record, runs))
     compared = arm_differences(record, arms, scored)
     effects = factor_effects(record, arms, scored)
+    sheets = rate_sheets(record, runs, designed, scored)
     counts = _counts(record, runs, faulty)
     noun = "block" if record.pretrainings else "seed"
     families = {
@@ -128,7 +130,7 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
     return Report(
         study=record.study.study,
         question=one_line(record.study.question),
-        sentences=answer_sentences(record, arms, compared),
+        sentences=_sentences(record, runs, arms, compared, sheets),
         answer=answer(
             reference(record), len(record.seeds), noun, [(d.arm, MEASURES[d.measure], d.paired) for d in compared]
         ),
@@ -154,7 +156,7 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         arms=arms,
         differences=compared,
         effects=effects,
-        rate_sheets=rate_sheets(record, runs, designed, scored),
+        rate_sheets=sheets,
         inherited=inherited(record, runs, scored, arms),
         shares=shares(record, runs),
         inactive=inactive_terms(record, runs),
@@ -166,6 +168,20 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         fingerprints=record.fingerprints,
         command=shareable_command(record.command),
     )
+
+
+def _sentences(
+    record: StudyRecord,
+    runs: Mapping[str, RunRecord],
+    arms: Sequence[ArmRow],
+    compared: Sequence[Difference],
+    sheets: Sequence[RateSheet],
+) -> tuple[str, ...]:
+    """Return the answer for people; of a study over the learning rates what each start does at its own and at one."""
+    over_rates = tuple(rate_sentences(record, sheets, blocks_in_words(record, record.seeds)))
+    if over_rates:
+        return (*over_rates, margin_sentence(record.study.margin))
+    return (*one_rate_sentence(record, runs, arms), *answer_sentences(record, arms, compared))
 
 
 def _processors(runs: Mapping[str, RunRecord]) -> dict[str, str]:
