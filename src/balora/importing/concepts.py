@@ -9,11 +9,16 @@ PHRASES: dict[str, str] = {
     # concept: its phrases, separated by commas; a star matches any ending
     "init": "init, initializ*, initialization value*, starting point, start",
     "initial": "initial, as initialized",
-    "pissa": "pissa, principal singular values and singular vectors adaptation",
+    "pissa": "pissa, pissa s, principal singular values and singular vectors adaptation",
     "principal": "principal component*, principal singular vector*, principal singular value*, "
     "principal singular component*",
     "svd": "svd, singular value decomposition",
-    "singular": "singular value*, leading singular value*, top singular value*, largest singular value*",
+    "minor": "minor component*, minor singular component*, minor singular value*, minor singular vector*, milora, "
+    "smallest singular component*, smallest singular value*, smallest singular vector*",
+    "orthonormal": "orthonormal, orthonormal direction*, orthonormal vector*, orthonormal factor*",
+    "random_matched": "random matched",
+    "singular": "singular value*, same singular value*, leading singular value*, top singular value*, "
+    "largest singular value*",
     "spectral": "spectral, svdr, lsvdr, lsvd, l svdr",
     "consistency": "consistency, lcr, l cr",
     "diversity": "diversity, ldr, l dr",

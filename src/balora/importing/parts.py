@@ -100,6 +100,9 @@ PARTS: tuple[Part, ...] = (
         Means("standard | lora | b_zero random", STANDARD, "init random standard default b_zero lora adapter"),
         Means("random", STANDARD, "init adapter", note="read as LoRA's own start: A scaled normal, B zero"),
         Means("pissa | svd | principal", {"adapter.init": "pissa"}, "init pissa svd principal lora adapter"),
+        Means("minor", {"adapter.init": "minor"}, "init svd lora adapter"),
+        Means("random_matched | random orthonormal singular | random orthonormal pissa",
+              {"adapter.init": "random-matched"}, "init random orthonormal singular pissa lora adapter"),
         Means("randomized svd", {"adapter.svd": "randomized"}, "pissa init principal"),
     )),
     Part("initialization and all regularizers", "joined pissa regularizer",
@@ -211,6 +214,7 @@ PARTS: tuple[Part, ...] = (
 
 NEAR: dict[str, str] = {
     "init": "adapter.init adapter.svd", "pissa": "adapter.init adapter.svd", "principal": "adapter.init adapter.svd",
+    "minor": "adapter.init", "orthonormal": "adapter.init", "random_matched": "adapter.init",
     "svd": f"adapter.init adapter.svd {SPECTRAL}", "singular": f"{SPECTRAL}.k {SPECTRAL}.norm adapter.rank",
     "spectral": SPECTRAL, "consistency": CONSISTENCY, "diversity": DIVERSITY, "mse": CONSISTENCY, "kl": CONSISTENCY,
     "entropy": DIVERSITY, "covariance": DIVERSITY, "nuclear": SPECTRAL, "frobenius": SPECTRAL,
