@@ -7,13 +7,15 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
-from report_cases import additive, plan_of, records, report_of, write_study
+from report_cases import TASKS, additive, plan_of, prints, records, report_of, write_study
 
 from balora.cli.study_listing import describe_plan, list_studies, plan_text, studies_text
 from balora.errors import InputError
 from balora.report.markdown import draw, escape
 from balora.report.records.report import build, read_report
+from balora.study.design.reading import read_study
 from balora.study.plan.costs import Costs
+from balora.study.plan.plan import Choices, make_plan
 from balora.study.plan.prepare import prepare
 from balora.study.store.study_folder import describe
 from balora.training.record import RunError, RunRecord
@@ -285,3 +287,39 @@ def test_weights_chosen_by_the_scored_rows_are_a_caution() -> None:
     assert "differences between these arms and the others favour these" in said
     (said,) = [c for c in report_of(plan, {id: best(run) for id, run in runs.items()}).cautions if "optimistic" in c]
     assert said.endswith("(training.keep: best), so that scores are optimistic.")
+
+
+MATCHED = """
+study: steps
+question: q
+base: {method: lora}
+arms: {matched: {set: {training.step_matching: pissa}}, pissa: {set: {adapter.init: pissa}}}
+"""
+
+
+def test_an_arm_whose_runs_have_rates_of_their_own_shows_their_range() -> None:
+    plan = make_plan(read_study(MATCHED, "x"), Choices("a/model", seeds=4), TASKS, prints)
+    runs = records(plan, lambda arm, task, seed: 50.0)
+    found = {"cola": (0.0031, 0.0052, 0.0044, 0.0027), "gsm8k": (0.011, 0.011, 0.0123, 0.011), "rte": (0.003,) * 4}
+    for task, rates in found.items():
+        of_arm = [run for run in plan.runs if (run.arm, run.task) == ("matched", task)]
+        for run, rate in zip(of_arm, rates, strict=True):
+            runs[run.id] = runs[run.id].replace(learning_rate=rate)
+    report = report_of(plan, runs)
+    assert [arm.rates for arm in report.arms] == [
+        {"nlu": (1e-3,), "nlg": (1e-3,)},
+        {"nlu": (0.0027, 0.003, 0.0031, 0.0044, 0.0052), "nlg": (0.011, 0.0123)},
+        {"nlu": (1e-3,), "nlg": (1e-3,)},
+    ]
+    assert "learning rate 0.0027 to 0.0052 (NLU), 0.011 and 0.0123 (NLG)" in draw(report)
+
+
+def test_a_plan_names_the_arms_whose_rates_are_still_to_be_rescaled() -> None:
+    plan = make_plan(read_study(MATCHED, "x"), Choices("a/model", seeds=1), TASKS, prints)
+    lines = plan_text(describe_plan(plan, Costs([]))).splitlines()
+    arms = lines.index("arms")
+    assert [line.split("; ", 1)[1] for line in lines[arms + 1 : arms + 4]] == [
+        "method lora; learning rate 0.001",
+        "learning rate 0.001; rescaled in each run to match PiSSA's first steps",
+        "learning rate 0.001",
+    ]

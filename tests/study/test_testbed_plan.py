@@ -114,6 +114,19 @@ def test_an_arm_may_choose_its_own_rate_and_train_everything() -> None:
     assert rates == {"ba-lora": RATES["nlg"]["pissa"], "fast": 0.1, "all": RATES["nlg"]["full"]}
 
 
+def test_an_arm_that_is_matched_to_pissa_is_given_its_rate() -> None:
+    study = read_study(
+        "study: s\nquestion: q\nbase: {method: lora}\n"
+        "arms: {matched: {set: {training.step_matching: pissa}}, pissa: {set: {adapter.init: pissa}}}",
+        "x",
+    )
+    plan = make_plan(study, Choices("testbed", seeds=1), Tasks(("sentiment", "facts"), ()), fakes.fingerprints)
+    for task, family in (("sentiment", "nlu"), ("facts", "nlg")):
+        rates = {run.arm: run.spec.training.learning_rate for run in plan.runs if run.task == task}
+        pissa, standard = RATES[family]["pissa"], RATES[family]["standard"]
+        assert rates == {"base": standard, "matched": pissa, "pissa": pissa}
+
+
 FLAWS = """
 study: flaws
 question: q

@@ -9,7 +9,7 @@ import pytest
 
 from balora.errors import DataError, InputError
 from balora.training.fingerprint import fingerprints
-from balora.training.identity import run_id
+from balora.training.identity import recorded_id, run_id
 from balora.training.record import (
     Cost,
     RunError,
@@ -51,6 +51,19 @@ def test_a_record_comes_back_as_it_was(tmp_path):
         assert written.model_copy(update={"digest": ""}) == one
         assert read_record(tmp_path / "deep" / "run") == written
         assert [entry.name for entry in (tmp_path / "deep" / "run").iterdir()] == ["run.json"]  # no partial is left
+
+
+def test_a_record_holds_the_learning_rate_that_was_used_and_older_ones_none(tmp_path):
+    write_record(record(learning_rate=0.0117), tmp_path / "new")
+    assert read_record(tmp_path / "new").learning_rate == 0.0117
+    text = (tmp_path / "new" / "run.json").read_text()
+    older = {name: value for name, value in json.loads(text).items() if name != "learning_rate"}
+    del older["spec"]["training"]["step_matching"]
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "run.json").write_text(sealed(json.dumps({**older, "id": recorded_id(older)})))
+    found = read_record(tmp_path / "old")
+    assert found.learning_rate is None
+    assert found.spec == SPEC
 
 
 def test_a_record_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):

@@ -56,6 +56,8 @@ class PlanArm:
     """Dotted settings in which it differs from the base."""
     rates: dict[str, tuple[float, ...]]
     """Learning rates of its runs, by family of tasks."""
+    is_step_matched: bool
+    """Whether each run rescales its rate, so that its first steps move the outputs as far as PiSSA's start would."""
     seconds: float | None
     """What its runs should take one worker, by past records; None where there are no records."""
 
@@ -152,6 +154,7 @@ def _some(arms: tuple[str, ...]) -> str:
 def describe_plan(plan: Plan, costs: Costs) -> PlanList:
     """Return what a plan shows."""
     rates, seconds = _rates(plan), costs.of_arms(plan)
+    matched = {run.arm for run in plan.runs if run.column.is_step_matched}
     return PlanList(
         study=plan.study.study,
         question=plan.study.question,
@@ -163,7 +166,9 @@ def describe_plan(plan: Plan, costs: Costs) -> PlanList:
         scored=dict(plan.tasks.scored),
         absent=plan.tasks.absent,
         arms=tuple(
-            PlanArm(arm.name, arm.method, dotted(arm.delta), rates[arm.name], seconds.get(arm.name))
+            PlanArm(
+                arm.name, arm.method, dotted(arm.delta), rates[arm.name], arm.name in matched, seconds.get(arm.name)
+            )
             for arm in plan.arms
         ),
         distinct=len(plan.distinct),
@@ -256,7 +261,7 @@ def _numbers(values: Sequence[float]) -> str:
 
 def _arms_text(arms: tuple[PlanArm, ...]) -> list[str]:
     """Return a line an arm: what it changes, unless its name has it, and its learning rates, unless all share them."""
-    shared = shared_rates(arm.rates for arm in arms)
+    shared = "" if any(arm.is_step_matched for arm in arms) else shared_rates(arm.rates for arm in arms)
     width = min(LONGEST_NAME, max(len(arm.name) for arm in arms))
     lines = [f"arms     all with {shared}" if shared else "arms"]
     for arm in arms:
@@ -264,5 +269,6 @@ def _arms_text(arms: tuple[PlanArm, ...]) -> list[str]:
         parts = [] if changes in arm.name.replace(" · ", ", ") else [changes]
         parts += [f"method {arm.method}"] if arm.method and arm.method != arm.name else []
         parts += [] if shared else [rates_in_words(arm.rates)]
+        parts += ["rescaled in each run to match PiSSA's first steps"] if arm.is_step_matched else []
         lines.append(f"    {arm.name:<{width}}  {'; '.join(filter(None, parts))}".rstrip())
     return lines

@@ -158,6 +158,11 @@ class RunSpec(Settings):
         """How the adapter starts, which decides what learning rate suits it; `full` without an adapter."""
         return "full" if self.adapter is None else self.adapter.init
 
+    @property
+    def is_step_matched(self) -> bool:
+        """Whether `training.step_matching` replaces the learning rate; not where the run starts at PiSSA itself."""
+        return self.training.step_matching != "none" and self.adapter is not None and self.adapter.init != "pissa"
+
     def find(self, name: str) -> Task:
         """Return the task called ``name``, one of the catalogue or one's own."""
         return find_task(name, [own.as_task() for own in self.own])
