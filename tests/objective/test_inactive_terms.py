@@ -10,7 +10,6 @@ from balora.errors import InputError
 from balora.objective import Objective, ObjectiveConfig
 from balora.objective.inactive import inactive_terms
 from balora.objective.regularizers import REGULARIZERS
-from balora.objective.topk import top_k_of
 
 NLU = ObjectiveConfig.preset("ba-lora", family="nlu")
 NLG_FORMS = ObjectiveConfig.preset("ba-lora", family="nlu", formulation="nlg")
@@ -105,15 +104,15 @@ def test_a_term_that_only_waits_for_its_schedule_is_not_inactive() -> None:
 
 
 def test_top_k_is_cut_to_the_classes_of_an_understanding_task_only() -> None:
-    assert top_k_of(NLG_FORMS, 3) == 3
-    assert top_k_of(NLG_FORMS, 20) == 20
-    assert top_k_of(NLG_FORMS, 21) == 20
-    assert top_k_of(NLU, 3) is None
+    assert NLG_FORMS.diversity.used_k(3, "nlu") == 3
+    assert NLG_FORMS.diversity.used_k(20, "nlu") == 20
+    assert NLG_FORMS.diversity.used_k(21, "nlu") == 20
+    assert NLU.diversity.used_k(3, "nlu") is None
     generation = ObjectiveConfig.preset("ba-lora", family="nlg")
-    assert top_k_of(generation, 20) == 20
+    assert generation.diversity.used_k(20, "nlg") == 20
     message = r"`objective.diversity.top_k` must be at most the vocabulary V = 19, got 20"
     with pytest.raises(InputError, match=message):
-        top_k_of(generation, 19)
+        generation.diversity.used_k(19, "nlg")
     with pytest.raises(InputError, match=message):
         inactive_terms(generation, 8, 19)
 

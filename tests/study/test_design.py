@@ -53,6 +53,7 @@ SHIPPED = {
     "reference-head": 5,
     "regularizers": 8,
     "starts": 8,
+    "shares": 6,
     "terms": 11,
 }
 """How many arms each shipped study has on the testbed; of `learning-rates` at each rate."""

@@ -12,6 +12,7 @@ from balora.study.plan.prepare import prepare
 from balora.tasks.catalogue import find_task
 from balora.training.loading import load_model, load_tokenizer, with_model_folder
 from balora.training.loss import ModelLoss
+from balora.training.shares import shared_config
 from balora.training.spec import RunSpec
 
 
@@ -42,6 +43,8 @@ def test_a_shipped_study_makes_no_logits_of_generation(study: str, decoder: RunS
         labels = torch.randint(5, 100, (2, 12), generator=torch.Generator().manual_seed(0))
         for objective in objectives:
             loss = ModelLoss(model, objective)
-            loss(model, {"input_ids": labels, "attention_mask": torch.ones_like(labels), "labels": labels})
+            batch = {"input_ids": labels, "attention_mask": torch.ones_like(labels), "labels": labels}
+            loss.objective.config = shared_config(loss, [batch], seed=0)[0] if objective.shares else objective
+            loss(model, batch)
             assert loss.notes() == []
         assert set(made) == {len(labels)}  # the head is asked for the last position of each sequence alone

@@ -16,6 +16,7 @@ from balora.objective.editions import Schedule
 from balora.objective.regularizers import REGULARIZERS, Regularizer
 from balora.training.loss import ModelLoss
 from balora.training.matching import matched_config
+from balora.training.shares import shared_config, start_sizes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,6 +26,9 @@ class NormTerm(Term):
 
     weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     schedule: Schedule = "constant"
+
+    def cannot_act(self, rows, outputs, family):
+        return "one output: its norm is the task's" if outputs == 1 else None
 
 
 class WithNorm(ObjectiveConfig):
@@ -37,13 +41,9 @@ def mean_square(config, student, reference):
     return student.square().mean()
 
 
-def needs_two_outputs(config, rows, outputs):
-    return "one output: its norm is the task's" if outputs == 1 else None
-
-
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    monkeypatch.setitem(REGULARIZERS, "norm", Regularizer(mean_square, needs_two_outputs))
+    monkeypatch.setitem(REGULARIZERS, "norm", Regularizer(mean_square))
 
 
 def config_of(family, weight=0.5, **changes):
@@ -109,6 +109,15 @@ def test_matching_leaves_a_term_with_one_formula_as_it_is():
     matched, notes = matched_config(ModelLoss(adapted("still-bert"), config), [collate(examples())], seed=0)
     assert matched.norm.weight == pytest.approx(0.5)
     assert any("the swapped norm term" in note for note in notes)
+
+
+def test_its_weight_follows_from_a_share_of_the_gradient():
+    config = WithNorm.preset("none", family="nlu").replace(norm={"share": 0.1})
+    loss = ModelLoss(adapted("still-bert"), config)
+    found, notes = shared_config(loss, [collate(examples())], seed=0)
+    sizes = start_sizes(loss, [collate(examples())], ["task", "norm"], seed=0)
+    assert 0.9 * found.norm.weight * sizes["norm"] == pytest.approx(0.1 * sizes["task"])
+    assert notes[0].endswith("for a share of 10 % of the gradient on the first 1 batches (published: 0)")
 
 
 def test_no_regularizer_is_called_like_another_part_of_terms():

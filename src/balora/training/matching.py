@@ -44,7 +44,7 @@ def matched_config(
         for term in acting:
             for name, config in (("own", own), ("swapped", swapped)):
                 state = generator.get_state()
-                found = gradient_sizes(loss, alone(config, term), rows, labels, generator)
+                found = gradient_sizes(loss, alone(config, term), rows, labels, generator, NUDGE)
                 sizes[term, name] += sum(size for part, size in found.items() if part != "task")
                 generator.set_state(state)  # both forms see the same noise
     changes, notes = {}, []
@@ -76,12 +76,18 @@ def alone(config: ObjectiveConfig, term: str) -> ObjectiveConfig:
 
 
 def gradient_sizes(
-    loss: ModelLoss, config: ObjectiveConfig, rows: Rows, labels: Tensor, generator: torch.Generator
+    loss: ModelLoss,
+    config: ObjectiveConfig,
+    rows: Rows,
+    labels: Tensor,
+    generator: torch.Generator,
+    distance: float,
 ) -> dict[str, float]:
     """Return ‖∂task/∂H‖ and λ·‖∂term/∂H‖ of each term of ``config`` on one batch, the reference being the model itself.
 
     H: the hidden states of ``rows``. Where they hold logits, H is the backbone's last hidden state if they have a graph
-    to it, or else the logits. If ``config`` has consistency, the outputs are moved by :data:`NUDGE`.
+    to it, or else the logits. If ``config`` has consistency, the outputs are moved by noise of ``distance`` times their
+    standard deviation.
     """
     objective = Objective(config, label_smoothing=loss.objective.label_smoothing)
     outputs = rows.hidden if rows.hidden is not None else rows.logits
@@ -89,7 +95,7 @@ def gradient_sizes(
     student, reference = outputs.float(), outputs.detach().float()
     noise = torch.randn(reference.shape, generator=generator).to(reference.device)
     if config.needs_reference and reference.numel() > 1:
-        student = student + NUDGE * reference.std() * noise
+        student = student + distance * reference.std() * noise
     if rows.hidden is not None:
         reader = loss.causal_rows()
         gradients = objective.gradients_from_hidden(student, reference, reader.head, labels, readout=reader.readout)

@@ -57,7 +57,7 @@ def with_share(config: ObjectiveConfig, given: Mapping[str, Any], acting: Collec
         changes = {
             name: term.replace(share=share, weight=0.0)
             for name, term in config.terms().items()
-            if name in acting and not {"weight", "share"} & {*given.get(name, {})}
+            if name in acting and not {"weight", "share"} & {*dict(given.get(name) or {})}
         }
         return config.replace(**changes)
     except SettingsError as error:

@@ -5,8 +5,8 @@ the share of term t is λ_t·g_t / (g_0 + Σ_u λ_u·g_u), as telemetry records 
 λ_u of the others the sum is T = (g_0 + Σ_fixed λ_u·g_u) / (1 − Σ s_t), and λ_t = s_t·T / g_t.
 
 λ is the full weight, which a schedule multiplies. Student and reference are equal at the start, where consistency has
-no gradient: it is measured at outputs moved by noise, as in :mod:`balora.training.matching`, and its gradient there
-grows with the noise, so its λ depends on :data:`balora.training.matching.NUDGE`.
+no gradient: it is measured at outputs moved by noise, as in :mod:`balora.training.matching`. Its gradient grows with
+the noise, which is therefore as large as a training moves the outputs (:data:`DISTANCE`).
 """
 
 import logging
@@ -24,6 +24,10 @@ from balora.training.loss import ModelLoss
 from balora.training.matching import MATCHING_BATCHES, alone, gradient_sizes
 
 logger = logging.getLogger(__name__)
+
+DISTANCE = 1.0
+"""How far the outputs are moved for consistency, in their standard deviations. At 1 its mean share over a training is
+near the target (docs/training.md); at 0.01, which is enough where only a ratio counts, it is many times the target."""
 
 
 def weights_for_shares(
@@ -62,7 +66,7 @@ def shared_config(
     terms = config.terms()
     fixed = {name: term.weight for name, term in terms.items() if term.is_on and term.share is None}
     sizes = start_sizes(loss, batches, ("task", *fixed, *config.shares), seed, precision)
-    _refuse_unreachable(config, sizes, len(batches))
+    _refuse_unreachable(config.shares, sizes, len(batches))
     weights = weights_for_shares(sizes, config.shares, fixed)
     published = type(config).preset("ba-lora", family=config.family, edition=config.edition).terms()
     notes = [
@@ -98,21 +102,21 @@ def start_sizes(
                 state = generator.get_state()
                 for name in sizes if len(labels) else ():
                     generator.set_state(state)  # the noise depends on no other term
-                    found = gradient_sizes(loss, alone(loss.config, name), rows, labels, generator)
+                    found = gradient_sizes(loss, alone(loss.config, name), rows, labels, generator, DISTANCE)
                     sizes[name] += found.get(name, 0.0)
         finally:
             loss.model.train(was_training)
     return sizes
 
 
-def _refuse_unreachable(config: ObjectiveConfig, sizes: Mapping[str, float], batches: int) -> None:
-    for name in ("task", *config.shares):
-        if not 0 < sizes[name] < math.inf:
-            what = "no" if sizes[name] == 0 else "no finite"
-            other, share = next(iter(config.shares.items())) if name == "task" else (name, config.shares[name])
+def _refuse_unreachable(shares: Mapping[str, float], sizes: Mapping[str, float], batches: int) -> None:
+    for name, size in sizes.items():
+        if not math.isfinite(size) or (size == 0 and name in ("task", *shares)):
+            of = name if name in shares else next(iter(shares))
             raise TrainingError(
-                f"objective.{other}.share: {100 * share:g} % of the gradient cannot be reached: the {name} loss has "
-                f"{what} gradient on the first {batches} batches, so no λ follows from it: set a weight in its place"
+                f"objective.{of}.share: {100 * shares[of]:g} % of the gradient cannot be reached: the {name} loss has "
+                f"{'no' if size == 0 else 'no finite'} gradient on the first {batches} batches: set a weight in its "
+                "place, or 0 to switch the term off"
             )
 
 

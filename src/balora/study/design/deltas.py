@@ -52,12 +52,15 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     """Return nested settings ``below`` with ``above`` laid over them.
 
     A preset named above (``method``, ``objective.preset``) replaces the weights of all terms: a weight below it would
-    switch a term back on in an arm that is to be without it. A method without adapter drops the adapter's settings.
+    switch a term back on in an arm that is to be without it. What sets a λ above (a scale, shares, a term's weight or
+    share) replaces what sets the same λ otherwise below. A method without adapter drops the adapter's settings.
     """
     base = dict(below)
     has_method = "method" in above
     if (has_method or "preset" in above.get("objective", {})) and "objective" in base:
         base["objective"] = _without_weights(base["objective"], drop_preset=has_method)
+    if "objective" in base:
+        base["objective"] = _without_replaced(base["objective"], above.get("objective", {}))
     return merge(without_adapter(base) if trains_everything(above.get("method")) else base, above)
 
 
@@ -97,11 +100,33 @@ def refuse_own_scoring(delta: Mapping[str, Any]) -> None:
 
 
 def _without_weights(objective: Mapping[str, Any], drop_preset: bool) -> dict[str, Any]:
-    rest = {key: value for key, value in objective.items() if not (drop_preset and key == "preset")}
+    rest = {key: value for key, value in objective.items() if key != "share" and not (drop_preset and key == "preset")}
     for term in TERMS:
-        if isinstance(rest.get(term), Mapping):
-            rest[term] = {key: value for key, value in rest[term].items() if key != "weight"}
+        rest = _without(rest, term, "weight", "share")
     return rest
+
+
+def _without_replaced(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the objective's settings below without what sets a λ that those above set in another way."""
+    rest = dict(below)
+    if above.get("share") is not None:
+        rest = {key: value for key, value in _without_weights(rest, drop_preset=False).items() if key != "scale"}
+    elif above.get("scale") is not None:
+        rest.pop("share", None)
+    for term in TERMS:
+        given = above.get(term)
+        if isinstance(given, Mapping) and given.get("share") is not None:
+            rest = _without(rest, term, "weight")
+        elif isinstance(given, Mapping) and "weight" in given:
+            rest = _without(rest, term, "share")
+    return rest
+
+
+def _without(objective: Mapping[str, Any], term: str, *keys: str) -> dict[str, Any]:
+    group = objective.get(term)
+    if not isinstance(group, Mapping):
+        return dict(objective)
+    return {**objective, term: {key: value for key, value in group.items() if key not in keys}}
 
 
 def for_family(settings: Mapping[str, Any], family: Family) -> dict[str, Any]:
