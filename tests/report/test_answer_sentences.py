@@ -6,11 +6,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_cases import TASKS, Score, additive, plan_of, prints, record_of, records, report_of, rich, study_of
+from report_cases import (
+    TASKS,
+    Score,
+    additive,
+    plan_of,
+    prints,
+    record_of,
+    records,
+    report_of,
+    rich,
+    rich_page,
+    study_of,
+)
 
 from balora.cli.output import json_text
 from balora.report.markdown import draw
-from balora.report.page.html import draw as draw_page
 from balora.report.records.answer_sentences import CERTAIN, UNCORRECTED, Asked, answer_sentences, sentence
 from balora.report.records.measures import MEASURES
 from balora.report.records.report import Report
@@ -145,7 +156,7 @@ def test_what_helps_depends_on_what_was_done(action: str, helps: str, hurts: str
 def test_a_sentence_claims_no_more_than_interval_and_corrected_p() -> None:
     """Of random differences: certain only what is corrected and significant, unimportant only what lies within."""
     random, seen = np.random.default_rng(0), set()
-    for _ in range(300):
+    for _ in range(100):
         n, spread = int(random.integers(2, 12)), float(random.choice([0.1, 0.4, 2.0]))
         family = [Paired(random.normal(random.choice([0, 0.5, 2]), spread, n).tolist(), 1.0) for _ in range(3)]
         for paired in (*compare_family(family), *map(compare, family)):
@@ -401,7 +412,7 @@ def test_four_arms_have_all_their_sentences_and_five_have_six() -> None:
 def test_every_rendering_shows_the_sentences_above_the_answer_in_one() -> None:
     dossier = rich()
     report = dossier.report
-    markdown, page = draw(report), draw_page(dossier)
+    markdown, page = draw(report), rich_page()
     assert len(report.sentences) == 7
     listed = "\n".join(f"- {line}" for line in report.sentences)
     assert f"**Answer.**\n\n{listed}\n\n**In one sentence.** Compared with ba-lora over 8 seeds: in NLU" in markdown

@@ -23,6 +23,7 @@ LONGEST = 100
 MOST_SETTINGS = 2
 """Settings up to which an arm without an ablation is described by them, and not by its name."""
 BRACKETS = re.compile(r"\s*\([^()]*\)")
+"""What stands in brackets, with the blanks before it."""
 JUDGED_PART: dict[str, tuple[str, str]] = {
     "remove": ("what was removed hurts", "what was removed helps"),
     "replace": ("the replacement is better", "the replacement is worse"),
@@ -44,7 +45,8 @@ COUNTED: dict[Verdict, str] = {
     Verdict.NO_SEED: CANNOT_TELL,
 }
 """How the comparisons without a sentence are counted."""
-CONFIRMED = (Verdict.HELPS, Verdict.HURTS, Verdict.ABOVE, Verdict.BELOW)
+DIRECTED = (Verdict.HELPS, Verdict.HURTS, Verdict.ABOVE, Verdict.BELOW)
+"""The verdicts that say in which direction the difference goes; confirmed where the comparison is in a family."""
 
 
 class Asked(NamedTuple):
@@ -76,10 +78,14 @@ def answer_sentences(record: StudyRecord, arms: Sequence[ArmRow], differences: S
     if not asked:
         return tuple(found)
     if all(one.paired.verdict is Verdict.NO_SEED for one in asked):
-        return (*found, f"Nothing can be compared: no {noun} has finished in {reference(record)} and in another arm.")
-    told = asked if len({one.arm for one in differences}) <= FEW_ARMS else sorted(asked, key=_rank)[:MOST]
+        against = _name(reference(record))
+        return (*found, f"Nothing can be compared: no {noun} has finished in {against} and in another arm.")
+    told, others = asked, []
+    if len({one.arm for one in differences}) > FEW_ARMS:
+        ranked = sorted(asked, key=_rank)
+        told, others = ranked[:MOST], ranked[MOST:]
     found += [sentence(one) for one in told]
-    if others := [one for one in asked if one not in told]:
+    if others:
         found.append(f"{_counted(others)}; see the table of differences.")
     loss = next((f" ({one.margin:g} nats/token)" for one in told if one.measure.secondary), "")
     return (*found, margin_sentence(record.study.margin, loss))
@@ -113,7 +119,7 @@ def _asked(
 def _rank(one: Asked) -> tuple[bool, bool, float]:
     """Return the order of sentences: the declared family first, in it what is confirmed, in that the largest."""
     paired = one.paired
-    return paired.family is None, paired.verdict not in CONFIRMED, -abs(paired.mean or 0.0) / one.margin
+    return paired.family is None, paired.verdict not in DIRECTED, -abs(paired.mean or 0.0) / one.margin
 
 
 def blocks_in_words(record: StudyRecord, seeds: Sequence[int]) -> tuple[str, str]:
@@ -121,7 +127,7 @@ def blocks_in_words(record: StudyRecord, seeds: Sequence[int]) -> tuple[str, str
     count = len(seeds)
     if not record.pretrainings:
         return number_of(count, "seed"), "seed"
-    models = len({model for seed, model in zip(record.seeds, record.pretrainings, strict=True) if seed in seeds})
+    models = len({model for seed, model in zip(record.seeds, record.pretrainings, strict=False) if seed in seeds})
     if models == count > 0:
         return number_of(count, "model"), "model"
     return f"{number_of(count, 'block')} on {number_of(models, 'model')}", "block"
@@ -192,7 +198,7 @@ def sentence(one: Asked) -> str:
     if paired.verdict is Verdict.SAME:
         return f"{one.subject} left {label} exactly the same in each of {one.blocks}."
     unit, mean = one.measure.unit, paired.mean or 0.0
-    if paired.verdict in CONFIRMED:
+    if paired.verdict in DIRECTED:
         change = f"{'raised' if mean > 0 else 'lowered'} {label} by {number(abs(mean), unit)} {unit}"
     else:
         change = f"changed {label} by {number(mean, unit, sign=True)} {unit}"
@@ -232,7 +238,7 @@ def _undecided(one: Asked) -> str:
 def _counted(others: Sequence[Asked]) -> str:
     """Return `The other 14 comparisons: 12 cannot tell, 2 no difference that matters`."""
     counts = Counter(
-        COUNTED[verdict] + (f" ({UNCORRECTED})" if verdict in CONFIRMED and one.paired.family is None else "")
+        COUNTED[verdict] + (f" ({UNCORRECTED})" if verdict in DIRECTED and one.paired.family is None else "")
         for one in others
         for verdict in (one.paired.verdict,)
     )
