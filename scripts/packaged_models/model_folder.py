@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -21,8 +21,9 @@ from balora.processes import own_mark
 from .wheels import AGAIN, Member, Wheel, sha256_of
 
 FORMAT = 1
-"""Raise it whenever a conversion changes, so that folders of earlier versions are made anew."""
+"""Raise it whenever a conversion or its record changes, so that folders of earlier versions are made anew."""
 RECORD = "SOURCE.json"
+MADE_BY = "scripts/real_models of balora"
 WEIGHTS = "model.safetensors"
 
 
@@ -72,7 +73,7 @@ def digest_of(path: Path) -> tuple[str, int]:
 def record_of(model: PackagedModel) -> dict[str, Any]:
     """Return the content of `SOURCE.json`."""
     return {
-        "made_by": "scripts/real_models of balora",
+        "made_by": MADE_BY,
         "balora": __version__,
         "format": FORMAT,
         "package": model.wheel.package,
@@ -87,19 +88,24 @@ def record_of(model: PackagedModel) -> dict[str, Any]:
 
 
 def difference(folder: Path, tensors: str, files: Mapping[str, str]) -> str:
-    """Return what the content of ``folder`` has that it should not, in a few words; nothing if it is as it should be."""
+    """Return in a few words how the content of ``folder`` differs from these checksums; nothing if it does not."""
     found = {path.name for path in folder.iterdir()} - {RECORD}
     wanted = {*files, WEIGHTS}
-    if found != wanted:
-        missing, more = sorted(wanted - found), sorted(found - wanted)
-        return f"{shown(missing[0])} is missing" if missing else f"{shown(more[0])} was added"
-    for name, sha256 in sorted(files.items()):
-        if sha256_of(folder / name) != sha256:
-            return f"{shown(name)} was changed"
+    if missing := sorted(wanted - found):
+        return f"{shown(missing[0])} is missing"
+    if added := sorted(found - wanted):
+        return f"{shown(added[0])} was added"
+    changed = [name for name, sha256 in sorted(files.items()) if sha256_of(folder / name) != sha256]
+    if not changed and _digest_or_none(folder / WEIGHTS) != tensors:
+        changed = [WEIGHTS]
+    return f"{shown(changed[0])} has another checksum" if changed else ""
+
+
+def _digest_or_none(path: Path) -> str | None:
     try:
-        return "" if digest_of(folder / WEIGHTS)[0] == tensors else f"the weights in {WEIGHTS} were changed"
-    except (SafetensorError, OSError, TypeError):
-        return f"{WEIGHTS} is damaged"
+        return digest_of(path)[0]
+    except SafetensorError:  # the file is no safetensors file, or is cut off
+        return None
 
 
 def is_made(model: PackagedModel, folder: Path) -> bool:
@@ -110,19 +116,31 @@ def is_made(model: PackagedModel, folder: Path) -> bool:
     """
     if not folder.exists() and not folder.is_symlink():
         return False
-    ours = record_of(model)
-    try:
-        found = json.loads((folder / RECORD).read_bytes())
-        of_other_version = found["made_by"] == ours["made_by"] and found["format"] != FORMAT
-        record = found if of_other_version else ours
-        wrong = difference(folder, record["tensors_sha256"], record["files_sha256"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        wrong, of_other_version = f"it has no {RECORD} written by it", False
-    if wrong:
+    record, wrong = _read_record(folder), ""
+    if record is None:
+        wrong = f"{RECORD!r} is missing or was not written by it"
+    elif record["format"] == FORMAT and {**record, "balora": __version__} != record_of(model):
+        wrong = f"{RECORD!r} was changed"
+    else:
+        try:
+            wrong = difference(folder, record["tensors_sha256"], record["files_sha256"])
+        except OSError as error:
+            wrong = f"{shown(Path(str(error.filename)).name)} cannot be read"
+    if record is None or wrong:
         raise OutputError(
-            f"{folder}: exists, but is not what `make real-models` would make ({wrong}): move or delete it, {AGAIN}"
+            f"{folder}: exists, but is not what `make real-models` makes ({wrong}): move or delete it, {AGAIN}"
         )
-    return not of_other_version
+    return bool(record["format"] == FORMAT)
+
+
+def _read_record(folder: Path) -> dict[str, Any] | None:
+    """Return the content of `SOURCE.json`, of whichever version of this script; None if there is none."""
+    try:
+        record = json.loads((folder / RECORD).read_bytes())
+        is_ours = record["made_by"] == MADE_BY and {"format", "tensors_sha256", "files_sha256"} <= {*record}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return record if is_ours and isinstance(record["files_sha256"], dict) else None
 
 
 def verify_made(model: PackagedModel, folder: Path) -> None:
@@ -140,7 +158,11 @@ def _versions() -> str:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``folder``; its sub-folder `made` takes the name ``folder`` in one step at the end."""
+    """Yield a working folder beside ``folder``; its sub-folder `made` takes the name ``folder`` in one step at the end.
+
+    On any error nothing new is left behind. What a killed process leaves is named so that `remove_dead` finds it.
+    """
+    is_first = not folder.parent.exists()
     work = folder.with_name(f"{PARTIAL}{folder.name}-{own_mark()}-{secrets.token_hex(4)}")
     try:
         (work / "made").mkdir(parents=True)
@@ -149,3 +171,6 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         (work / "made").rename(folder)
     finally:
         delete(work)
+        if is_first:
+            with suppress(OSError):  # it holds something by now
+                folder.parent.rmdir()

@@ -18,8 +18,8 @@ SMOLLM2 = PackagedModel(
     },
     licence="Apache-2.0",
     converted=(
-        "GGUF Q4_1 (embedding Q8_0, norms float32) to float16 safetensors, tied embedding stored once; tokenizer rebuilt "
-        "with SmolLM's split of digits; chat template and special tokens as in the GGUF file"
+        "GGUF Q4_1 (embedding Q8_0, norms float32) to float16 safetensors, tied embedding stored once; tokenizer "
+        "rebuilt with SmolLM's split of digits; chat template and special tokens as in the GGUF file"
     ),
     convert=smollm2.convert,
     parameters=134_515_008,

@@ -42,7 +42,8 @@ def convert(members: Path, into: Path) -> None:
         from gguf import GGUFReader
     except ImportError:
         raise InputError(
-            'the package gguf is missing, which reads SmolLM2: call `make real-models`, or `pip install "balora[real-models]"`'
+            "the package gguf, which reads SmolLM2, is missing: call `make real-models`, or "
+            '`pip install "balora[real-models]"`'
         ) from None
     reader = GGUFReader(members / "model.gguf")
     facts = {name: field.contents() for name, field in reader.fields.items()}

