@@ -17,6 +17,7 @@ from balora.study.design.reading import find_study
 from balora.study.design.study import Study
 from balora.study.design.without_testbed import without_own_rates
 from balora.study.plan.plan import Choices, Plan, make_plan
+from balora.study.plan.rates import RateSearch
 from balora.study.plan.suites import Tasks
 from balora.study.store.study_folder import StudyRecord, describe, write_study_record
 from balora.tasks.catalogue import find_task
@@ -24,6 +25,11 @@ from balora.training.record import Cost, RunError, RunRecord, TermSummary, write
 from balora.training.spec import RunSpec
 
 TASKS = Tasks(("cola", "rte", "gsm8k"), ("mnli",))
+OF_STARTS = {"pissa": 1e-3, "standard": 2e-3}
+SEARCH = RateSearch(
+    grid=(5e-4, 1e-3, 2e-3, 4e-3), seeds=(9001,), criteria={}, points=(), rates={"nlu": OF_STARTS, "nlg": OF_STARTS}
+)
+"""Gives each start a rate of its own, and shows nothing."""
 Score = Callable[[str, str, int], float]
 """(arm, task, seed) → score"""
 
@@ -34,7 +40,8 @@ def prints(spec: RunSpec) -> dict[str, str]:
 
 def plan_of(name: str = "pissa-initialization", seeds: int = 3) -> Plan:
     study = without_own_rates(find_study(name))[0]  # of `pissa-initialization`, the plain 2×2
-    return make_plan(study, Choices("a/model", seeds=seeds), TASKS, prints)
+    plan = make_plan(study, Choices("a/model", seeds=seeds, rates=SEARCH.rates), TASKS, prints)
+    return plan._replace(rate_search=SEARCH)
 
 
 def records(plan: Plan, score: Score) -> dict[str, RunRecord]:

@@ -260,9 +260,11 @@ def test_studies_and_plans_are_listed_for_people() -> None:
     assert "Does BA-LoRA's gain come from PiSSA" in studies_text(list_studies())
     text = plan_text(describe_plan(plan_of(), Costs([])))
     assert "runs     36\n" in text
-    assert re.search(r"plain-lora +adapter.init=standard, objective.preset=none; method lora\n", text)
+    assert re.search(
+        r"plain-lora +adapter.init=standard, objective.preset=none; method lora; learning rate 0.002\n", text
+    )
     assert text.count("\n") > 36
-    assert text.count("learning rate") == 1  # the same for all arms of a given model
+    assert text.count("learning rate 0.001") == text.count("learning rate 0.002") == 2  # one for each start
 
 
 def test_a_plan_says_each_thing_about_an_arm_once() -> None:

@@ -86,7 +86,7 @@ def rate_sheets(
     """Return a sheet for each measure of a study whose arms have several rates, and for each family of a search."""
     specs = _specs(record, runs)
     found = [_of_blocks(record, one, designed, specs) for one in scored]
-    return tuple(sheet for sheet in (*found, *_of_search(record)) if sheet is not None)
+    return tuple(sheet for sheet in (*found, *_of_search(record)) if sheet is not None and sheet.scores)
 
 
 def _specs(record: StudyRecord, runs: Mapping[str, RunRecord]) -> dict[tuple[str, Family], RunSpec]:
