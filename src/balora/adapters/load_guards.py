@@ -64,7 +64,7 @@ def _refusing_offset(function: Callable[..., Any]) -> Callable[..., Any]:
         for layer in model.modules():
             if isinstance(layer, LoraLayer) and any(isinstance(f, OffsetFactor) for f in layer.lora_A.values()):
                 raise AdapterError(
-                    "an adapter in the offset form cannot be hot-swapped, since its factors are computed from their "
+                    "a model in the offset form cannot hot-swap adapters, since its factors are computed from their "
                     "start: load with `model.load_adapter(folder, name)`, or export it and hot-swap on a plain base"
                 )
         return function(model, *args, **kwargs)
