@@ -308,68 +308,6 @@ def test_a_copy_shares_weights_and_nothing_else():
     assert not set(map(id, copy.buffers())) & set(map(id, base.buffers()))
 
 
-# Runs
-
-
-def trained(folder):
-    return load_file(folder / "adapter" / "adapter_model.safetensors")
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"task": "cola", "method": "lora+reg", "adapter.dropout": 0.1},
-        {"task": "gsm8k", "method": "lora", "training.seed": 1},
-        {"task": "gsm8k", "method": "lora+reg", "objective.formulation": "nlu", "objective.matching": "gradient"},
-    ],
-)
-def test_a_matched_run_is_the_run_at_the_found_rate_bit_for_bit(tmp_path, checkpoint, data, settings):
-    spec = real_spec(checkpoint, data, **settings, **{"training.step_matching": "pissa"})
-    matched = run(spec, tmp_path / "matched")
-    assert matched.status == "ok", matched.error
-    assert matched.learning_rate not in (None, 1e-3)
-    assert any(f"learning rate {matched.learning_rate:g} instead of 0.001" in note for note in matched.notes)
-    plain = run(
-        real_spec(checkpoint, data, **settings, **{"training.learning_rate": matched.learning_rate}), tmp_path / "plain"
-    )
-    assert plain.learning_rate is None
-    assert plain.terms == matched.terms
-    assert plain.score == matched.score
-    series = [(tmp_path / name / "series.jsonl").read_text() for name in ("matched", "plain")]
-    assert series[0] == series[1]
-    expected = trained(tmp_path / "plain")
-    assert all(torch.equal(value, expected[name]) for name, value in trained(tmp_path / "matched").items())
-    assert plain.cost.trained_parameters == matched.cost.trained_parameters
-
-
-def test_a_run_from_pissa_keeps_its_rate(tmp_path, checkpoint, data):
-    settings = {"method": "pissa", "training.step_matching": "pissa"}
-    record = run(real_spec(checkpoint, data, **settings), tmp_path / "run")
-    assert record.learning_rate is None
-    assert "step matching: the run starts at PiSSA itself, so its learning rate stays 0.001" in record.notes
-    run(real_spec(checkpoint, data, method="pissa"), tmp_path / "plain")
-    expected = trained(tmp_path / "plain")
-    assert all(torch.equal(value, expected[name]) for name, value in trained(tmp_path / "run").items())
-
-
-def test_half_precision_is_matched_too(tmp_path, checkpoint, data):
-    settings = {"method": "lora+reg", "training.step_matching": "pissa", "training.precision": "bfloat16"}
-    record = run(real_spec(checkpoint, data, **settings), tmp_path / "run")
-    assert record.status == "ok", record.error
-    assert record.learning_rate > 1e-3
-
-
-def test_a_run_that_cannot_be_matched_fails_with_one_line(tmp_path, checkpoint, data):
-    settings = {"method": "lora", "training.step_matching": "pissa", "training.learning_rate": 1e-10}
-    record = run(real_spec(checkpoint, data, **settings), tmp_path / "run")
-    assert record.status == "failed"
-    assert record.error.kind == "TrainingError"
-    assert record.error.message.startswith(
-        "step matching: the first 4 steps from the 'pissa' start at learning rate 1e-10 move the outputs by "
-    )
-    assert record.error.message.endswith("): raise training.learning_rate, or set training.step_matching to none")
-
-
 # Errors
 
 
@@ -446,3 +384,93 @@ def test_the_steps_of_a_run_are_the_trainers(tmp_path, settings, rows):
         gradient_accumulation_steps=training.accumulation,
     )
     assert made.set_initial_training_values(made.args, made.get_train_dataloader())[-1] == training.steps_on(rows)
+
+
+# Runs
+
+
+def trained(folder):
+    return load_file(folder / "adapter" / "adapter_model.safetensors")
+
+
+def test_what_is_matched_is_the_run_as_it_will_be(tmp_path, checkpoint, data, monkeypatch):
+    """The λ are those after `objective.matching`, the rows the first four batches, the base has no adapter yet."""
+    asked = []
+
+    def matched(base, *given, on_weight):
+        asked.append((any("lora" in name for name, _ in base.named_modules()), *given))
+        return 0.5, "step matching: told"
+
+    def fail(*_):
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr(run_module, "matched_rate", matched)
+    monkeypatch.setattr(run_module, "train_or_take", fail)
+    swapped = {"objective.formulation": "nlu", "objective.matching": "gradient", "training.batch_size": 1}
+    settings = {"method": "lora+reg", "training.step_matching": "pissa", "training.steps": 7}
+    spec = real_spec(checkpoint, data, task="gsm8k", **settings, **swapped)
+    record = run(spec, tmp_path / "run")
+    (has_adapter, of, config, batches, steps), *more = asked
+    assert not has_adapter
+    assert not more
+    assert of == spec
+    assert steps == 7
+    assert [len(batch["labels"]) for batch in batches] == [1] * 4
+    assert config.diversity.weight != spec.objective.diversity.weight
+    assert (record.status, record.error.message, record.learning_rate) == ("failed", "enough", 0.5)
+    assert record.notes[-1] == "step matching: told"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"task": "cola", "method": "lora+reg", "adapter.dropout": 0.1},
+        {"task": "gsm8k", "method": "lora", "training.seed": 1},
+        {"task": "gsm8k", "method": "lora+reg", "objective.formulation": "nlu", "objective.matching": "gradient"},
+    ],
+)
+def test_a_matched_run_is_the_run_at_the_found_rate_bit_for_bit(tmp_path, checkpoint, data, settings):
+    spec = real_spec(checkpoint, data, **settings, **{"training.step_matching": "pissa"})
+    matched = run(spec, tmp_path / "matched")
+    assert matched.status == "ok", matched.error
+    assert matched.learning_rate not in (None, 1e-3)
+    assert any(f"learning rate {matched.learning_rate:g} instead of 0.001" in note for note in matched.notes)
+    plain = run(
+        real_spec(checkpoint, data, **settings, **{"training.learning_rate": matched.learning_rate}), tmp_path / "plain"
+    )
+    assert plain.learning_rate is None
+    assert plain.terms == matched.terms
+    assert plain.score == matched.score
+    series = [(tmp_path / name / "series.jsonl").read_text() for name in ("matched", "plain")]
+    assert series[0] == series[1]
+    expected = trained(tmp_path / "plain")
+    assert all(torch.equal(value, expected[name]) for name, value in trained(tmp_path / "matched").items())
+    assert plain.cost.trained_parameters == matched.cost.trained_parameters
+
+
+def test_a_run_from_pissa_keeps_its_rate(tmp_path, checkpoint, data):
+    settings = {"method": "pissa", "training.step_matching": "pissa"}
+    record = run(real_spec(checkpoint, data, **settings), tmp_path / "run")
+    assert record.learning_rate is None
+    assert "step matching: the run starts at PiSSA itself, so its learning rate stays 0.001" in record.notes
+    run(real_spec(checkpoint, data, method="pissa"), tmp_path / "plain")
+    expected = trained(tmp_path / "plain")
+    assert all(torch.equal(value, expected[name]) for name, value in trained(tmp_path / "run").items())
+
+
+def test_half_precision_is_matched_too(tmp_path, checkpoint, data):
+    settings = {"method": "lora+reg", "training.step_matching": "pissa", "training.precision": "bfloat16"}
+    record = run(real_spec(checkpoint, data, **settings), tmp_path / "run")
+    assert record.status == "ok", record.error
+    assert record.learning_rate > 1e-3
+
+
+def test_a_run_that_cannot_be_matched_fails_with_one_line(tmp_path, checkpoint, data):
+    settings = {"method": "lora", "training.step_matching": "pissa", "training.learning_rate": 1e-10}
+    record = run(real_spec(checkpoint, data, **settings), tmp_path / "run")
+    assert record.status == "failed"
+    assert record.error.kind == "TrainingError"
+    assert record.error.message.startswith(
+        "step matching: the first 4 steps from the 'pissa' start at learning rate 1e-10 move the outputs by "
+    )
+    assert record.error.message.endswith("): raise training.learning_rate, or set training.step_matching to none")

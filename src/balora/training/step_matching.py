@@ -11,6 +11,9 @@ of AdamW at the constant rate η: without warm-up, decay, weight decay and dropo
 softmax does not see it; one output (regression, V = 1) is not centred. The gradients are those of the run's own loss,
 regularizers, schedules, label smoothing and L2 to the start included, clipped by their norm over all trained tensors.
 Only A and B move: heads, other saved modules and DoRA's magnitudes are the same at every start.
+
+D and the matching are balora's own; that starts differ in the size of their updates, and peak at other rates, is shown
+in arXiv 2507.06558 and arXiv 2602.04998.
 """
 
 import math
@@ -185,7 +188,7 @@ class FirstSteps:
         """Return D at the learning rate ``rate``, which must be clear of the outputs' rounding.
 
         Raises:
-            TrainingError: it does not, or is not finite.
+            TrainingError: it is not, or not finite.
         """
         moved, precision = self.distance(rate), self._training.precision
         size = root_mean_square(part for rows in self._before for part in self._logits(rows))
