@@ -167,7 +167,7 @@ def test_markdown_shows_what_the_records_hold() -> None:
     text = draw(report_of(plan_of(), records(plan_of(), additive)))
     for part in (
         "**Question.** Does BA-LoRA's gain come from PiSSA",
-        " of all comparisons | 63.33 ± 3.51 | 43.33 ± 3.51 | 4.3333 ± 0.3512 | 3 |",
+        " of all comparisons; learning rate 0.001 | 63.33 ± 3.51 | 43.33 ± 3.51 | 4.3333 ± 0.3512 | 3 |",
         "| plain-lora | NLU Avg | cannot tell: needs about 8 seeds | −11.00 | −11.00 to −11.00 | 0.25 | 1 | 3 |",
         "Corrected p: Holm over a family of 6 comparisons; – is in no family, and judged by its own p.",
         "if it is at least its margin of 1 of 100 points (0.01 nats/token of answer loss).",
