@@ -1,11 +1,10 @@
 """Measure the score over one grid of learning rates, on the same tasks and seeds for every start of the adapter."""
 
-from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
 from balora.settings import Family
-from balora.study.plan.rates import RatePoint, choose_rates, merits
+from balora.study.plan.rates import Merit, RatePoint, choose_rates, merits
 from balora.study.plan.testbed_profiles import GRID
 from balora.tasks.testbed.testbed_tasks import NLG, NLU
 from calibration.runs import SEEDS, Planned, planned, records_of
@@ -65,11 +64,10 @@ def _of_lora(scores: dict[Cell, float], task: str) -> dict[str, float]:
     return {f"{rate:g}": fmean(scores["standard", False, rate, task, block] for block in blocks) for rate in GRID}
 
 
-def merit_rows(figures: dict[str, Any], family: Family) -> Sequence[tuple[str, list[tuple[float, float, float]]]]:
-    """Return of each start, by rate, its mean over the blocks, its spread, and what the rule judges it by."""
+def merit_rows(figures: dict[str, Any], family: Family) -> list[tuple[str, list[Merit]]]:
+    """Return of each start how it did at each rate."""
     points = [RatePoint(**point) for point in figures["points"]]
-    rows = []
-    for start in STARTS:
-        own = [point for point in points if (point.family, point.start) == (family, start)]
-        rows.append((start, [(one.mean, one.spread, one.value) for one in merits(own, "score")]))
-    return rows
+    return [
+        (start, merits([one for one in points if (one.family, one.start) == (family, start)], "score"))
+        for start in STARTS
+    ]
