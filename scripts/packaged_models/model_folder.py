@@ -116,21 +116,23 @@ def is_made(model: PackagedModel, folder: Path) -> bool:
     """
     if not folder.exists() and not folder.is_symlink():
         return False
-    record, wrong = _read_record(folder), ""
-    if record is None:
-        wrong = f"{RECORD!r} is missing or was not written by it"
-    elif record["format"] == FORMAT and {**record, "balora": __version__} != record_of(model):
-        wrong = f"{RECORD!r} was changed"
-    else:
-        try:
-            wrong = difference(folder, record["tensors_sha256"], record["files_sha256"])
-        except OSError as error:
-            wrong = f"{shown(Path(str(error.filename)).name)} cannot be read"
-    if record is None or wrong:
+    record = _read_record(folder)
+    if wrong := _what_is_wrong(model, folder, record):
         raise OutputError(
             f"{folder}: exists, but is not what `make real-models` makes ({wrong}): move or delete it, {AGAIN}"
         )
-    return bool(record["format"] == FORMAT)
+    return record is not None and record["format"] == FORMAT
+
+
+def _what_is_wrong(model: PackagedModel, folder: Path, record: dict[str, Any] | None) -> str:
+    if record is None:
+        return f"{RECORD!r} is missing or was not written by it"
+    if record["format"] == FORMAT and {**record, "balora": __version__} != record_of(model):
+        return f"{RECORD!r} was changed"
+    try:
+        return difference(folder, record["tensors_sha256"], record["files_sha256"])
+    except OSError as error:
+        return f"{shown(Path(str(error.filename)).name)} cannot be read"
 
 
 def _read_record(folder: Path) -> dict[str, Any] | None:

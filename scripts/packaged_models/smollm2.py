@@ -96,20 +96,17 @@ def tensors_of(stored: list[Any], heads: int, key_heads: int) -> dict[str, np.nd
 
     made = {}
     for tensor in stored:
-        block, _, rest = (
-            tensor.name.removeprefix("blk.").partition(".") if "blk." in tensor.name else ("", "", tensor.name)
-        )
-        part = rest.removesuffix(".weight")
+        *_, block, part, _ = (".", *tensor.name.split("."))  # blk.3.attn_q.weight, or token_embd.weight
         weight = dequantize(tensor.data, tensor.tensor_type)
         if part in ("attn_q", "attn_k"):
             weight = halves_together(weight, heads if part == "attn_q" else key_heads)
-        name = f"model.layers.{block}.{NAMES[part]}" if block else NAMES[part]
-        made[f"{name}.weight"] = np.ascontiguousarray(weight.astype(np.float16))
+        name = f"model.layers.{block}.{NAMES[part]}" if block.isdigit() else NAMES[part]
+        made[f"{name}.weight"] = np.ascontiguousarray(weight, dtype=np.float16)
     return made
 
 
 def halves_together(weight: np.ndarray, heads: int) -> np.ndarray:
-    """Undo llama.cpp's order of the rows of a query or key projection, heads by heads.
+    """Undo llama.cpp's order of the rows of a query or key projection, head by head.
 
     Rotary embeddings turn pairs of rows. llama.cpp stores the two rows of pair i of a head at 2i and 2i + 1;
     transformers expects them at i and i + half, where half is half the size of a head.
@@ -121,8 +118,9 @@ def halves_together(weight: np.ndarray, heads: int) -> np.ndarray:
 def tokenizer_of(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return `tokenizer.json`: byte-level BPE after SmolLM's split, in which each digit is a token of its own.
 
-    GGUF only names that split (`smollm`), and transformers' GGUF reader drops it: numbers would become other tokens
-    than those of the pre-training.
+    GGUF only names that split (`smollm`), and transformers' GGUF reader drops it. SmolLM's merges hold no digits, so
+    its numbers are digits either way; what changes without the split is the white space before them (two line ends
+    before a number are one token in the pre-training).
 
     Raises:
         InputError: the file names another split.

@@ -72,7 +72,7 @@ def test_what_is_read_its_size_and_its_licence_are_printed_before_it_is_read(
     code, out, err = run(model)
     assert code == 2
     assert out.startswith(
-        f"tiny-model: reads from {wheels} tiny 1.0 (0.0 MB; the folder takes 0.0 MB)\n  licence: MIT\n"
+        f"tiny-model: reads tiny 1.0 from {wheels} (0.0 MB; the folder takes 0.0 MB)\n  licence: MIT\n"
     )
     assert "cannot be read (No such file or directory)" in err
 
