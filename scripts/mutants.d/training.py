@@ -208,7 +208,7 @@ MUTANTS = {
     ("training/trainer.py", "training/test_shares.py"): [
         ("never-set", "    set_shares(trainer)\n", ""),
     ],
-    ("training/run.py", "training/test_shares.py"): [
+    ("training/run.py", "training/test_share_runs.py"): [
         ("record-holds-the-published", "self.objective = self.trainer.model_loss.config", "pass"),
         ("notes-dropped", "self.notes += set_shares(self.trainer)", "set_shares(self.trainer)"),
     ],
