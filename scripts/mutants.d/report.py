@@ -147,7 +147,7 @@ MUTANTS = {
         ("sentences-nowhere", "yield _listed(report.sentences)", "yield _listed(report.sentences[:1])"),
     ],
     ("report/page/page.html", "report/test_answer_sentences.py"): [
-        ("answer-first", '<p class="brief">{{ page.answer }}</p>', ""),
+        ("one-sentence-lost", '<p class="brief">{{ page.answer }}</p>', ""),
     ],
     ("cli/study_report.py", "report/test_exports.py"): [
         ("sentences-nowhere", "dossier.report.question, *dossier.report.sentences,", "dossier.report.question,"),
