@@ -15,7 +15,7 @@ from balora.adapters.stored_adapter import put_on
 from balora.adapters.stored_offset import are_singular_pairs, have_leading_values, holds_offset_form, is_start
 from balora.maths import pissa_factors
 from balora.maths.pissa import Factors
-from balora.maths.starts import minor_factors, random_matched_factors
+from balora.maths.starts import minor_factors, random_matched_factors, random_orthonormal
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to:UserWarning"),  # of Conv1D in GPT-2
@@ -51,7 +51,9 @@ def test_the_start_is_recognised_beside_any_trained_half(init: str, rank: int, s
 
 @pytest.mark.parametrize("init", STARTS)
 def test_half_precision_is_recognised_too(init: str) -> None:
-    W = torch.randn(40, 40, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    U, V = (random_orthonormal(40, 40, generator).float() for _ in range(2))
+    W = (U * 0.8 ** torch.arange(40)) @ V.T  # its smallest values are far below the rounding of half precision
     A0, B0 = STARTS[init](W.bfloat16(), 4, 1.0)
     A, B = torch.cat([A0, A0]).bfloat16().float(), torch.cat([B0, -B0], dim=1).bfloat16().float()
     assert is_start(W, A, B, 1.0), "the base was loaded in a higher precision than it was trained in"
