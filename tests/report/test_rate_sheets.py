@@ -11,6 +11,7 @@ from balora.report.tables.rate_tables import contrasts, in_words, scores
 from balora.report.tables.table import text
 from balora.statistics import t_interval
 from balora.study.design.reading import find_study
+from balora.study.design.without_testbed import without_own_rates
 from balora.study.plan.plan import Choices, Plan, make_plan
 from balora.study.plan.rate_search import criteria, expanded
 from balora.study.plan.rates import RatePoint, RateSearch
@@ -78,7 +79,9 @@ def test_the_last_comparison_has_each_start_at_its_own_rate() -> None:
     own = [one for one in sheet().contrasts if one.at_own_rates]
     assert [(one.rate, one.against_rate, one.regularized) for one in own] == [(4e-3, 1e-3, True), (4e-3, 1e-3, False)]
     assert [one.paired.mean for one in own] == pytest.approx([19.0 - 0.1, 19.0 - 0.1], abs=0.3)
-    assert all(one.paired.family is None for one in own)
+    assert [one.paired.family for one in own] == [4, 4]  # two averages, with and without regularizers
+    assert all(one.paired.family is None for one in sheet().contrasts if not one.at_own_rates)
+    assert all(one.paired.family is None for one in sheet("nlg_answer_loss").contrasts)
     rows = contrasts(report(), sheet()).rows
     assert [text(row[1]) for row in rows[:4]] == ["0.001", "0.002", "0.004", "each its own: 0.004 and 0.001"]
     assert text(rows[3][0]) == "standard − pissa, with regularizers"
@@ -143,3 +146,38 @@ def test_no_sweep_repeats_what_a_sheet_shows() -> None:
     plan = plan_of()
     dossier = dossier_of(plan, records(plan, lambda arm, task, seed: 50.0 + seed % 5))
     assert [one.setting for one in dossier.sweeps] == []
+
+
+def test_the_answer_is_about_each_start_at_its_own_rate_and_where_it_turns() -> None:
+    found = report()
+    assert found.sentences[0].startswith(
+        "With each start at its own rate, with regularizers, replacing pissa (0.001) by standard (0.004) raised NLU "
+        "Avg by "
+    )
+    assert found.sentences[0].endswith("8 seeds): the replacement is better, and chance does not explain it.")
+    assert found.sentences[1] == (
+        "At one rate for both starts, with regularizers, standard has the worse at 0.001, the better at 0.004, neither "
+        "for certain at 0.002 (NLU Avg)."
+    )
+    assert found.sentences[-1].startswith("A difference matters from 1 point on")
+    assert found.answer.startswith(
+        "Compared with pissa, each start at its own learning rate, over 8 seeds: in NLU Avg, "
+    )
+
+
+def test_one_rate_for_all_starts_is_the_first_line() -> None:
+    study = without_own_rates(find_study("pissa-initialization"))[0]
+    choices = Choices("a/model", seeds=2, settings={"training.learning_rate": 3e-4})
+    plan = make_plan(study, choices, TASKS, prints)
+    first = report_of(plan, records(plan, lambda arm, task, seed: 50.0)).sentences[0]
+    assert first == (
+        "All arms have one learning rate 0.0003, which may suit one start of the adapter better than another: this "
+        "answer holds at that rate."
+    )
+
+
+def test_what_limits_a_search_is_a_caution() -> None:
+    cautions = " ".join(report().cautions)
+    assert (
+        "The best learning rate of pissa (NLU), standard (NLU), pissa (NLG), standard (NLG) lies at an end" in cautions
+    )

@@ -6,7 +6,7 @@ from balora.report.records.answer_sentences import Asked, sentence
 from balora.report.records.arm_rows import ArmRow
 from balora.report.records.measures import MEASURES
 from balora.report.records.rate_sheets import RateContrast, RateSheet, verdict_by_rate
-from balora.report.records.wording import shared_rates
+from balora.report.records.wording import answer, listed, shared_rates
 from balora.settings import Family
 from balora.study.store.study_folder import StudyRecord
 from balora.training.record import RunRecord
@@ -44,13 +44,10 @@ def _of_start(
             asked = Asked(_subject(one), "replace", measure, one.paired, measure.margin(record.study.margin), *blocks)
             yield sentence(asked)
     sides = verdict_by_rate(sheet, start, regularized)
-    parts = [
-        f"{word} at {', '.join(f'{rate:g}' for rate in sides[side])}"
-        for side, word in (("behind", "it is behind"), ("ahead", "it is ahead"), ("open", "neither shows"))
-        if sides[side]
-    ]
+    words = (("behind", "the worse"), ("ahead", "the better"), ("open", "neither for certain"))
+    parts = [f"{word} at {listed([f'{rate:g}' for rate in sides[side]])}" for side, word in words if sides[side]]
     if parts:
-        yield f"At one rate for both starts, {_with(regularized)}: {'; '.join(parts)} ({sheet.label})."
+        yield f"At one rate for both starts, {_with(regularized)}, {start} has {', '.join(parts)} ({sheet.label})."
 
 
 def _subject(one: RateContrast) -> str:
@@ -62,6 +59,15 @@ def _subject(one: RateContrast) -> str:
 
 def _with(regularized: bool) -> str:
     return f"{'with' if regularized else 'without'} regularizers"
+
+
+def rate_answer(record: StudyRecord, sheets: Sequence[RateSheet], noun: str) -> str | None:
+    """Return the answer of a study over the learning rates in one sentence; None of any other study."""
+    own = [(sheet, one) for sheet in sheets for one in sheet.contrasts if one.at_own_rates]
+    if not own:
+        return None
+    compared = [(f"{o.start} {_with(o.regularized)}", MEASURES[sheet.key], o.paired) for sheet, o in own]
+    return answer(f"{own[0][1].against}, each start at its own learning rate,", len(record.seeds), noun, compared)
 
 
 def rate_cautions(record: StudyRecord) -> Iterator[str]:

@@ -4,14 +4,15 @@ An ablation of the start at one rate confounds the start with the size of its st
 beside the differences between two starts: at each rate, and with each start at its own.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import NamedTuple
 
 from balora.report.records.averages import Scored
 from balora.report.records.measures import BySeed, Measure, differences
 from balora.settings import Family, dotted
-from balora.statistics import Comparison, Paired, compare, t_interval
+from balora.statistics import Comparison, Paired, compare, compare_family, t_interval
 from balora.study.design.candidates import DesignedArm
 from balora.study.design.deltas import RATE, without_base_rate
 from balora.study.plan.profiles import Rates
@@ -56,7 +57,7 @@ class RateContrast:
     """Of the other start."""
     against_rate: float
     paired: Comparison
-    """Judged alone: in no family."""
+    """With each start at its own rate, corrected over all such comparisons of averages; at one rate, judged alone."""
 
     @property
     def at_own_rates(self) -> bool:
@@ -85,8 +86,11 @@ def rate_sheets(
 ) -> tuple[RateSheet, ...]:
     """Return a sheet for each measure of a study whose arms have several rates, and for each family of a search."""
     specs = _specs(record, runs)
-    found = [_of_blocks(record, one, designed, specs) for one in scored]
-    return tuple(sheet for sheet in (*found, *_of_search(record)) if sheet is not None and sheet.scores)
+    found = [draft for one in scored if (draft := _of_blocks(record, one, designed, specs)) is not None]
+    family = compare_family([one.paired for draft in found for one in draft.asked if draft.in_family(one)])
+    together = iter(family)
+    sheets = [draft.judged(together) for draft in found]
+    return tuple(sheet for sheet in (*sheets, *_of_search(record)) if sheet.scores)
 
 
 def _specs(record: StudyRecord, runs: Mapping[str, RunRecord]) -> dict[tuple[str, Family], RunSpec]:
@@ -116,13 +120,42 @@ def method_name(start: str, regularized: bool) -> str:
     return f"{start}+reg" if regularized else start
 
 
+class _Asked(NamedTuple):
+    """A comparison of two starts before it is judged."""
+
+    start: str
+    against: str
+    regularized: bool
+    rate: float
+    against_rate: float
+    paired: Paired
+
+
+class _Draft(NamedTuple):
+    """A sheet and its comparisons before they are judged."""
+
+    sheet: RateSheet
+    asked: Sequence[_Asked]
+    secondary: bool
+
+    def in_family(self, one: _Asked) -> bool:
+        """Whether ``one`` answers the question: an average, with each start at its own rate."""
+        return one.rate != one.against_rate and not self.secondary
+
+    def judged(self, together: Iterator[Comparison]) -> RateSheet:
+        """Return the sheet with its comparisons; those of the family are taken from ``together``, in order."""
+        found = [next(together) if self.in_family(one) else compare(one.paired) for one in self.asked]
+        pairs = zip(self.asked, found, strict=True)
+        return replace(self.sheet, contrasts=tuple(RateContrast(*one[:-1], paired) for one, paired in pairs))
+
+
 Point = tuple[str, bool, float]
 """Start, whether with regularizers, and rate."""
 
 
 def _of_blocks(
     record: StudyRecord, scored: Scored, designed: Sequence[DesignedArm], specs: Mapping[tuple[str, Family], RunSpec]
-) -> RateSheet | None:
+) -> _Draft | None:
     measure = scored.measure
     points: dict[Point, BySeed] = {}
     for arm in designed:
@@ -136,17 +169,12 @@ def _of_blocks(
         return None
     own = rates_of_starts(record).get(measure.family, {})
     base = specs.get((designed[0].name, measure.family))
-    return RateSheet(
-        key=measure.key,
-        label=measure.label,
-        unit=measure.unit,
-        higher_is_better=measure.higher_is_better,
-        source="blocks",
-        scores=tuple(
-            _score(point, list(points[point].values()), own.get(point[0]) == point[2]) for point in sorted(points)
-        ),
-        contrasts=() if base is None else tuple(_contrasts(points, base.start, own, measure, record.study.margin)),
+    asked = [] if base is None else _asked(points, base.start, own, measure, record.study.margin)
+    scores = (_score(point, list(points[point].values()), own.get(point[0]) == point[2]) for point in sorted(points))
+    sheet = RateSheet(
+        measure.key, measure.label, measure.unit, measure.higher_is_better, source="blocks", scores=tuple(scores)
     )
+    return _Draft(sheet, asked, measure.secondary)
 
 
 def _score(point: Point, values: Sequence[float], is_chosen: bool, *, interval: bool = True) -> RateScore:
@@ -156,9 +184,9 @@ def _score(point: Point, values: Sequence[float], is_chosen: bool, *, interval: 
     return RateScore(name, start, regularized, rate, len(values), fmean(values), low, high, is_chosen)
 
 
-def _contrasts(
+def _asked(
     points: Mapping[Point, BySeed], base: str, own: Mapping[str, float], measure: Measure, margin: float
-) -> list[RateContrast]:
+) -> list[_Asked]:
     """Return the other starts against the ``base``'s: at each rate that both have, then each at its own."""
     found = []
     others = [pair for pair in dict.fromkeys((start, with_terms) for start, with_terms, _ in points) if pair[0] != base]
@@ -172,7 +200,7 @@ def _contrasts(
             if here is None or there is None:
                 continue
             paired = Paired(differences(here, there), measure.margin(margin), measure.higher_is_better)
-            found.append(RateContrast(start, base, with_terms, rate, against_rate, compare(paired)))
+            found.append(_Asked(start, base, with_terms, rate, against_rate, paired))
     return found
 
 

@@ -11,7 +11,7 @@ from balora.report.records.cautions import cautions
 from balora.report.records.comparisons import Difference, Effect, arm_differences, factor_effects, reference
 from balora.report.records.inheritance import Inherited, inherited
 from balora.report.records.measures import MEASURES
-from balora.report.records.rate_sentences import one_rate_sentence, rate_sentences
+from balora.report.records.rate_sentences import one_rate_sentence, rate_answer, rate_sentences
 from balora.report.records.rate_sheets import RateSheet, rate_sheets
 from balora.report.records.runs import (
     Cost,
@@ -131,7 +131,8 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         study=record.study.study,
         question=one_line(record.study.question),
         sentences=_sentences(record, runs, arms, compared, sheets),
-        answer=answer(
+        answer=rate_answer(record, sheets, noun)
+        or answer(
             reference(record), len(record.seeds), noun, [(d.arm, MEASURES[d.measure], d.paired) for d in compared]
         ),
         cautions=tuple(cautions(record, runs, counts.planned - counts.ok, arms, families, noun)),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from balora.report.records.rate_sheets import RateContrast, RateSheet, verdict_by_rate
 from balora.report.records.report import Report
 from balora.report.records.wording import INTERVAL, verdict
-from balora.report.tables.table import Cell, Number, Table, count, interval, measured, words
+from balora.report.tables.table import Cell, Table, count, interval, measured, plain, words
 
 NO_CELL: Cell = ("",)
 
@@ -50,12 +50,13 @@ def contrasts(report: Report, sheet: RateSheet) -> Table:
             words(verdict(one.paired, sheet.unit, report.noun)),
             measured(one.paired.mean, sheet.unit, sign=True),
             interval(one.paired.low, one.paired.high, sheet.unit),
-            (Number(one.paired.p, f"{one.paired.p:.2g}"),) if one.paired.p is not None else ("–",),
+            plain(one.paired.p, 2),
+            plain(one.paired.adjusted_p, 2),
             count(one.paired.n),
         )
         for one in sheet.contrasts
     )
-    head = ("starts", "learning rate", "verdict", "difference", INTERVAL, "p", f"{report.noun}s")
+    head = ("starts", "learning rate", "verdict", "difference", INTERVAL, "p", "corrected p", f"{report.noun}s")
     caption = f"{sheet.label}: another start minus the base's, at each learning rate and with each start at its own"
     return Table(f"rate-contrasts-{sheet.key}", caption, head, rows, texts=3, note=" ".join(in_words(sheet)))
 
@@ -81,4 +82,4 @@ def in_words(sheet: RateSheet) -> Iterator[str]:
         against = next(one.against for one in sheet.contrasts if one.start == start)
         yield f"At one rate for both, {start} is, compared with {against} {terms} regularizers, {'; '.join(parts)}."
     if sheet.contrasts:
-        yield "No row is corrected for several comparisons."
+        yield "With each start at its own rate p is corrected (Holm) over all such averages; others stand alone."
