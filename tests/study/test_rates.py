@@ -7,7 +7,7 @@ import fakes
 import pytest
 from study_cases import Notebook
 
-from balora.errors import ConfigError, TrainingError
+from balora.errors import ConfigError, InputError, TrainingError
 from balora.settings import Family
 from balora.study.design.reading import find_study, read_study
 from balora.study.engine.pool import LocalPool
@@ -15,6 +15,7 @@ from balora.study.engine.tune_rates import in_words, with_rates
 from balora.study.plan.blocks import seeds
 from balora.study.plan.plan import Choices, Plan, make_plan, needs_rates
 from balora.study.plan.prepare import prepare
+from balora.study.plan.prepare import with_rates as prepare_rates
 from balora.study.plan.rate_search import SEEDS, at_rates, conclude, criteria, grid_of, points_of, search_plan
 from balora.study.plan.rates import RatePoint, RateSearch, choose_rates, merits, rate_for, wider
 from balora.study.plan.suites import Tasks
@@ -249,3 +250,23 @@ def test_a_plan_that_needs_no_search_is_returned_as_it_is(tmp_path: Path) -> Non
     plan = plan_of(settings={"training.learning_rate": 1e-3})
     assert carried_out(plan, tmp_path / "s") is plan
     assert not (tmp_path / "s").exists()
+
+
+def test_a_folder_whose_search_is_under_way_names_the_place_of_the_search(tmp_path: Path) -> None:
+    carried_out(plan_of(), tmp_path / "s")
+    with pytest.raises(InputError, match=r"s: the study has not begun, .* that search is the study in .*s/rates"):
+        read_folder(tmp_path / "s")
+
+
+def test_recipes_have_one_rate_and_hold_nothing_out() -> None:
+    """What they train on cannot be scored, so no search is made, and no arm is at another's rate."""
+    recipes = Tasks(("metamathqa",), (), {"metamathqa": ("gsm8k",)})
+    study = find_study("pissa-initialization").replace(suites=("nlg",), metrics=("nlg_avg",))
+    choices = Choices("m", seeds=1)
+    reduced, left_out = prepare_rates(study, choices, recipes, None)
+    assert left_out == ("arms.standard-at-one-rate",)
+    plan = make_plan(reduced, choices, recipes, fakes.fingerprints)
+    assert not needs_rates(plan.study, plan.choices, plan.tasks)
+    assert {run.column.data.held_out for run in plan.runs} == {None}
+    given = make_plan(reduced, choices._replace(settings={"data.held_out": 9}), recipes, fakes.fingerprints)
+    assert {run.column.data.held_out for run in given.runs} == {9}

@@ -190,7 +190,9 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
                 of_family[arm.name, family] = specification(study, choices, arm, task)
         scored = tasks.scored.get(task, ())
         graders = {study.find(name).grader for name in scored or (task,)}
-        changes = {"task": task, "score": scored, "own": _used(study, (task, *scored))}
+        changes: dict[str, Any] = {"task": task, "score": scored, "own": _used(study, (task, *scored))}
+        if scored and "data.held_out" not in dotted(nest(choices.settings)):
+            changes["held_out"] = None  # what is only trained on cannot be scored
         columns[task] = [(arm, _placed(of_family[arm.name, family], changes, graders, arm)) for arm in arms]
         prints[task] = fingerprints(columns[task][0][1])
     _refuse_twins(study, columns)
@@ -210,6 +212,8 @@ def _placed(spec: RunSpec, changes: Mapping[str, Any], graders: Collection[str],
     Settings of scoring that ``graders`` do not use are left out: with another judge, only what is judged runs again.
     """
     changes = {**changes, "scoring": spec.scoring.used_by(graders)}
+    if "held_out" in changes:
+        changes["data"] = spec.data.model_copy(update={"held_out": changes.pop("held_out")})
     if not changes["score"]:
         return spec.model_copy(update=dict(changes))
     try:

@@ -13,7 +13,7 @@ from balora.study.design.deltas import RATE
 from balora.study.design.reading import find_study
 from balora.study.design.study import HOLE, Study, rate_grid_fault
 from balora.study.design.without_testbed import without_own_rates, without_testbed
-from balora.study.plan.plan import Choices, Fingerprints, Plan, has_one_rate, make_plan
+from balora.study.plan.plan import Choices, Fingerprints, Plan, has_one_rate, make_plan, needs_rates
 from balora.study.plan.rate_search import expanded
 from balora.study.plan.suites import Tasks, choose_tasks, tasks_of_testbed
 from balora.tasks.catalogue import Task
@@ -49,13 +49,16 @@ def prepare(
     left_out: tuple[str, ...] = ()
     if not choices.on_testbed:
         study, left_out = without_testbed(study)
-    study, more = with_rates(study, choices, rate_grid)
+    tasks = tasks_of(study, choices)
+    study, more = with_rates(study, choices, tasks, rate_grid)
     left_out += more
-    plan = make_plan(study, choices, tasks_of(study, choices), fingerprints or _fingerprints())
+    plan = make_plan(study, choices, tasks, fingerprints or _fingerprints())
     return plan._replace(left_out=left_out)
 
 
-def with_rates(study: Study, choices: Choices, rate_grid: Sequence[float] | None) -> tuple[Study, tuple[str, ...]]:
+def with_rates(
+    study: Study, choices: Choices, tasks: Tasks, rate_grid: Sequence[float] | None
+) -> tuple[Study, tuple[str, ...]]:
     """Return ``study`` with the learning rates that it tries, and the keys of what it leaves out for having only one.
 
     Raises:
@@ -71,10 +74,10 @@ def with_rates(study: Study, choices: Choices, rate_grid: Sequence[float] | None
                 f"{RATE}: study {shown(study.study)} runs its arms at several learning rates: leave it out, or list "
                 "them with --rate-grid"
             )
-        return without_own_rates(study)
-    if study.rates == "every":
+    elif study.rates == "every":
         study = expanded(study, study.rate_grid or choices.effort.grid)
-    return study, ()
+    starts_have_own = choices.effort.rates and not has_one_rate(study, choices)
+    return (study, ()) if starts_have_own or needs_rates(study, choices, tasks) else without_own_rates(study)
 
 
 def with_suites(study: Study, suites: Sequence[str]) -> Study:

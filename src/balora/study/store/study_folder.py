@@ -254,6 +254,11 @@ def read_study_record(folder: Path) -> StudyRecord:
     try:
         text = read_regular(path, RECORD_BYTES, links=False)
     except (FileNotFoundError, NotADirectoryError):
+        if (folder / RATES_FOLDERS[0] / "study.json").is_file():
+            raise InputError(
+                f"{folder}: the study has not begun, since its learning rates are still looked for: that search is the "
+                f"study in {folder / RATES_FOLDERS[0]}"
+            ) from None
         raise InputError(
             f"{folder}: no study here (no study.json): pass the --output folder of `balora study run`"
         ) from None
