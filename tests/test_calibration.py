@@ -9,8 +9,7 @@ from calibration.study import CHANCE, blocks_for, headroom_of
 from scipy.stats import t
 
 from balora.objective.config import TERMS, ObjectiveConfig
-from balora.study.plan.rates import RatePoint, choose_rates
-from balora.study.plan.testbed_profiles import GRID, RATES
+from balora.study.plan.testbed_profiles import RATES
 from balora.training.record import RunRecord
 
 ROWS = [
@@ -35,17 +34,6 @@ def test_calibrations_use_no_seed_of_a_study() -> None:
     from balora.study.plan.blocks import seeds
 
     assert not set(SEEDS) & set(seeds(1000))
-
-
-def test_studies_use_the_rates_that_the_calibration_chose() -> None:
-    import json
-
-    measured = json.loads((page.Path("calibration") / "results" / "rates.json").read_text())
-    assert {family: dict(by_start) for family, by_start in RATES.items()} == {
-        family: {**by_start, "full": RATES[family]["full"]} for family, by_start in measured["rates"].items()
-    }
-    points = [RatePoint(**point) for point in measured["points"]]
-    assert choose_rates(points, {"nlu": "score", "nlg": "score"}) == measured["rates"]
 
 
 def test_a_dial_is_turned_alone() -> None:
@@ -94,9 +82,13 @@ def test_the_way_goes_from_a_guess_to_the_best() -> None:
 
 
 def test_tasks_that_no_study_ran_take_the_grids_score_at_the_rate_of_plain_lora() -> None:
-    lora = {task: {f"{rate:g}": 1000 * rate for rate in GRID} for task in CHANCE}
+    grid = [
+        {"method": method, "rate": rate, **dict.fromkeys(CHANCE, 1000 * rate + 50 * (method != "lora"))}
+        for method in rates.METHODS
+        for rate in rates.GRID
+    ]
     shown = [{"task": task} for task in CHANCE if task not in ("arithmetic", "similarity")]
-    left = page._headroom_from_grid(shown, {"lora": lora, "blocks": 2})
+    left = page._headroom_from_grid(shown, {"rows": grid, "blocks": 2})
     wanted = {"similarity": 1000 * RATES["nlu"]["standard"], "arithmetic": 1000 * RATES["nlg"]["standard"]}
     assert {row["task"]: row["score"] for row in left} == pytest.approx(wanted)
 
@@ -127,21 +119,19 @@ def test_the_page_holds_what_was_measured_and_says_what_was_not(
 
     monkeypatch.setattr(page, "DOCS", tmp_path)
     monkeypatch.setattr(page, "FIGURES", tmp_path / "figures")
-    points = [
-        {"family": family, "start": start, "regularized": regularized, "rate": rate, "seed": seed,
-         "value": 50.0 + (rate == 4e-3) + regularized + seed % 2}
-        for family in page.SUITES for start in rates.STARTS for regularized in (False, True) for rate in GRID
-        for seed in SEEDS[:2]
-    ]  # fmt: skip
-    chosen = {family: dict.fromkeys(rates.STARTS, 4e-3) for family in page.SUITES}
-    figures = {"grid": GRID, "blocks": 2, "points": points, "rates": chosen, "lora": {}}
+    tasks = [task for suite in page.SUITES.values() for task in suite]
+    scores = [
+        {"method": method, "rate": rate, **dict.fromkeys(tasks, 50.0 + (rate == 4e-3))}
+        for method in rates.METHODS
+        for rate in rates.GRID
+    ]
     results = tmp_path / "results"
     results.mkdir()
-    (results / "rates.json").write_text(json.dumps(figures))
+    (results / "rates.json").write_text(json.dumps({"grid": rates.GRID, "blocks": 2, "rows": scores}))
     (results / "dose.json").write_text(json.dumps({"rows": ROWS}))
     page.write(results)
     text = (tmp_path / "calibration.md").read_text()
-    assert "| NLU Avg | standard | 51.0 ± 0.7 | 51.0 ± 0.7 | **52.0 ± 0.7** | 51.0 ± 0.7 | 51.0 ± 0.7 |" in text
+    assert "| NLU Avg | lora | 50.0 | 50.0 | **51.0** | 50.0 | 50.0 |" in text
     assert "| facts | memorised_noise | 0.000 ± 0.010 (0.020) |" in text
     assert text.count("Not measured yet.") == 4
     for figure in (tmp_path / "figures").iterdir():

@@ -15,7 +15,8 @@ RATES: Rates = {
     "nlg": {"standard": 8e-3, "pissa": 4e-3, "random-matched": 4e-3, "minor": 4e-3, "full": 1e-3},
 }
 """The rate of each start of the adapter, the best of one grid for all (docs/calibration.md); regularizers take the rate
-of their start. `full` was not searched. `--set training.learning_rate=…` gives all arms one rate instead."""
+of their start. `full` was not searched; nor were `random-matched` and `minor`, which have PiSSA's rate until they are.
+`--set training.learning_rate=…` gives all arms one rate instead."""
 
 GRID = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 """The rates among which they were found."""
