@@ -25,9 +25,9 @@ def notes_of(record):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"task": "sentiment"},
+        {"task": "sentiment", "training.precision": "bfloat16"},
         {"task": "facts"},
-        {"task": "sentiment", "objective.reference_head": "probe", "training.precision": "bfloat16"},
+        {"task": "sentiment", "objective.reference_head": "probe"},
         {"task": "facts", "training.precision": "bfloat16", "objective.edition": "arxiv-v5"},
         {"task": "sentiment", "method": "full+reg", "objective.formulation": "nlg"},
         {"task": "facts", "method": "full", "training.gradient_checkpointing": True},
