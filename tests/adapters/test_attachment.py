@@ -207,8 +207,9 @@ def test_variants_start_at_the_base_and_leave_it_alone(variant, init, family):
 
 @pytest.mark.parametrize(("variant", "scaling"), [("lora", 2.0), ("rslora", 4.0), ("dora", 2.0)])
 @pytest.mark.parametrize("init", ["pissa", "standard", "random-matched", "minor"])
-def test_the_variant_decides_the_scaling(variant, scaling, init):
+def test_the_variant_decides_the_scaling_and_the_start_the_rank_that_peft_sees(variant, scaling, init):
     tuned = attach(build("llama"), AdapterConfig(rank=4, alpha=8, init=init, variant=variant))
+    assert tuned.peft_config["default"].r == (4 if init == "standard" else 8)
     assert {layer.scaling["default"] for layer in lora_layers(tuned).values()} == {scaling}
     assert ("lora_magnitude_vector.default.weight" in " ".join(tuned.state_dict())) == (variant == "dora")
 
