@@ -25,9 +25,8 @@ MUTANTS = {
     ("adapters/config.py", "adapters/test_attachment.py"): [
         ("randomized-smallest-accepted", 'if self.init == "minor" and self.svd == "randomized":', "if False:"),
     ],
-    ("study/plan/profiles.py", "cli/test_cli_starts.py"): [
-        ("no-rate-of-its-own", 'rates.get("full" if spec.adapter is None else spec.adapter.init, rates["pissa"])', 'rates["full" if spec.adapter is None else spec.adapter.init]'),
-        ("rate-of-the-standard-start", 'rates["pissa"])', 'rates["standard"])'),
+    ("study/plan/testbed_profiles.py", "cli/test_cli_starts.py"): [
+        ("no-rate-of-its-own", '"nlu": {"standard": 8e-3, "pissa": 2e-3, "random-matched": 2e-3, "minor": 2e-3,', '"nlu": {"standard": 8e-3, "pissa": 2e-3, "random-matched": 2e-3,'),
     ],
     ("adapters/stored_adapter.py", "hostile/test_adapter_folders.py"): [
         ("missing-are-passed", "_refuse_missing(name for name in result.missing_keys if LORA in name)", "pass"),

@@ -14,7 +14,7 @@ MUTANTS = {
         ("the-largest-of-equals", "(merit.value, -merit.rate)", "(merit.value, merit.rate)"),
         ("never-wider-below", "if grid[0] in found else ()", "if False else ()"),
         ("never-wider-above", "if grid[-1] in found else ()", "if False else ()"),
-        ("no-end-is-an-end", "if rate in ends)", "if False)"),
+        ("no-end-is-an-end", "for start, rate in by_start.items() if rate in ends", "for start, rate in by_start.items() if False"),
     ],
     ("study/plan/rate_search.py", "study/test_rates.py"): [
         ("rows-of-the-blocks", 'given |= {"data.eval_split": HELD_OUT, "data.eval_rows": None}', 'given |= {"data.eval_rows": None}'),
@@ -131,7 +131,7 @@ MUTANTS = {
     ],
     ("study/design/arms.py", "study/test_made_arms.py study/test_design.py"): [
         ("points-are-always-new", "if twin is not None:", "if twin is not None and one.kind != 'made':"),
-        ("candidates-are-arms", "twin = arms.get(specs) if one.arm.tuned is None else", "twin = arms.get(specs) if True else"),
+        ("candidates-are-arms", "twin = arms.get(key) if one.arm.tuned is None else", "twin = arms.get(key) if True else"),
         ("family-may-hold-the-reference", "elif name == (study.against or study.base_name):", "elif False:"),
     ],
     ("study/design/extends.py", "study/test_made_arms.py"): [
@@ -141,7 +141,7 @@ MUTANTS = {
         ("circle-not-seen", "if origin in trail:", "if False:"),
     ],
     ("study/design/without_testbed.py", "study/test_made_arms.py"): [
-        ("testbed-settings-stay", "return not _needs_testbed(delta)", "return True"),
+        ("testbed-settings-stay", "        return not unusable\n", "        return True\n"),
         ("one-level-is-a-factor", "if len(levels) > 1}", "if True}"),
     ],
     ("study/plan/plan.py", "study/test_trouble.py"): [

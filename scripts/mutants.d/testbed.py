@@ -61,7 +61,7 @@ MUTANTS = {
         ("programs-compared-as-text", 'passes(prediction.strip(), row["tests"])', 'prediction.strip() == row["answer"]'),
     ],
     ("study/plan/plan.py", "study/test_testbed_plan.py"): [
-        ("rate-over-the-arm", "rate, given, arm.delta", "given, arm.delta, rate"),
+        ("rate-over-the-arm", "held_out, rate, given, delta", "held_out, given, delta, rate"),
         ("no-rate-of-its-own", "return spec if rate is None else", "return spec if True else"),
     ],
     ("study/plan/blocks.py", "study/test_testbed_plan.py"): [

@@ -298,8 +298,8 @@ MUTANTS = {
         ("accumulation-forgotten", "math.ceil(math.ceil(rows / self.batch_size) / self.accumulation)", "math.ceil(rows / self.batch_size)"),
         ("last-batch-dropped", "math.ceil(math.ceil(rows / self.batch_size)", "math.ceil((rows // self.batch_size)"),
     ],
-    ("study/plan/profiles.py", "study/test_testbed_plan.py"): [
-        ("matched-from-its-own-rate", '"pissa" if spec.training.step_matching == "pissa" else start', "start"),
+    ("study/plan/plan.py", "study/test_testbed_plan.py"): [
+        ("matched-from-its-own-rate", '"pissa" if spec.training.step_matching == "pissa" else spec.start', "spec.start"),
     ],
     ("report/records/runs.py", "report/test_report.py"): [
         ("rate-of-the-specification", "run.learning_rate or run.spec.training.learning_rate", "run.spec.training.learning_rate"),

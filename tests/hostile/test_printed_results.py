@@ -99,4 +99,4 @@ def test_the_list_of_studies_is_short() -> None:
     assert max(map(len, named)) < LONGEST_LIST + 60
     assert "    pissa against 21 arms: longer-training, " in text
     assert "(18 more)" in text
-    assert "    ba-lora against standard-initialization, no-regularizers, plain-lora" in text
+    assert "    ba-lora against standard-initialization, standard-at-one-rate, no-regularizers, plain-lora" in text

@@ -247,10 +247,10 @@ def test_a_design_without_end_is_refused_before_an_arm_is_made(line: str, says: 
 
 
 def test_a_plan_of_more_runs_than_it_can_carry_is_refused_before_they_are_made() -> None:
-    study = find_study("pissa-initialization")
+    study = find_study("regularizers")
     prints = pytest.fail  # no task is looked at
-    for seeds, runs in ((10**9, "8,000,000,000"), (25_001, "200,008")):
-        with pytest.raises(ConfigError, match=rf"would have {runs} runs \(4 arms × 2 tasks × .* at most 200,000"):
+    for seeds, runs in ((10**9, "16,000,000,000"), (12_501, "200,016")):
+        with pytest.raises(ConfigError, match=rf"would have {runs} runs \(8 arms × 2 tasks × .* at most 200,000"):
             make_plan(study, Choices("m", seeds=seeds), Tasks(("cola", "gsm8k"), ()), prints)
 
 

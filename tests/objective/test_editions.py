@@ -45,7 +45,7 @@ def test_no_edition_is_left_out() -> None:
 def test_regularized_presets_are_the_published_tables(name: str, edition: str, family: Family) -> None:
     config = ObjectiveConfig.preset(name, family=family, edition=edition)  # type: ignore[arg-type]
     for term, cells in PUBLISHED[edition, family].items():
-        assert getattr(config, term).model_dump() == cells
+        assert getattr(config, term).model_dump() == {"share": None, **cells}
     assert (config.family, config.edition, config.active_formulation) == (family, edition, family)
     assert config.reference_head == "initial"
     assert config.matching == "none"
@@ -76,7 +76,7 @@ def test_a_swapped_formulation_takes_the_others_formulas_and_keeps_the_tasks_wei
     own, foreign = PUBLISHED[edition, family], PUBLISHED[edition, other]
     for term, cells in foreign.items():
         kept = {key: own[term][key] for key in ("weight", "schedule")}
-        assert getattr(config, term).model_dump() == {**cells, **kept}
+        assert getattr(config, term).model_dump() == {"share": None, **cells, **kept}
     assert config.active_formulation == other
 
 

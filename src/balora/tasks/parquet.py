@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from balora.errors import DataError, shown
 
-UNREADABLE = (ValueError, OverflowError, TypeError, NotImplementedError, ImportError, RecursionError)
+UNREADABLE = (ValueError, OverflowError, TypeError, NotImplementedError, ImportError, RecursionError, KeyError)
 """What pyarrow raises for values that Python has no type for; its own errors are among them."""
 
 
@@ -74,7 +74,7 @@ def _values(column: Any) -> list[Any]:
     """Return a column as Python values; those that fail are :class:`Unreadable`."""
     try:
         return list(column.to_pylist())
-    except UNREADABLE:  # a date after 9999, nanoseconds, text that is not UTF-8: each value of its own
+    except UNREADABLE:  # a date after 9999, an unknown time zone, text that is not UTF-8: each value of its own
         return [_value(scalar) for scalar in column]
 
 
