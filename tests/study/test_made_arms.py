@@ -115,7 +115,8 @@ def test_faults_of_made_arms_are_named(text: str, expected: str) -> None:
 
 def test_a_study_extends_another_entry_by_entry(tmp_path: Path) -> None:
     (tmp_path / "below.yaml").write_text(
-        "study: below\nextends: pissa-initialization\narms:\n  plain-lora: null\n  rank: {set: {adapter.rank: 2}}\nfamily: null\n"
+        "study: below\nextends: pissa-initialization\nfamily: null\n"
+        "arms:\n  plain-lora: null\n  rank: {set: {adapter.rank: 2}}\n"
     )
     (tmp_path / "above.yaml").write_text("extends: below.yaml\nseeds: 3\nfactors: {initialization: null}\n")
     study = find_study(str(tmp_path / "above.yaml"))
