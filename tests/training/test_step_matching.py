@@ -353,6 +353,12 @@ def test_a_start_that_cannot_follow_is_refused(monkeypatch):
         matched_rate(build("bert"), spec_of("nlu", rate=0.01), NONE["nlu"], batches_of(examples(12)), 10)
 
 
+def test_pissa_itself_is_not_measured():
+    given = spec_of("nlu", init="pissa", rate=0.01), NONE["nlu"], batches_of(examples(12)), 10
+    text = "step matching: the run starts at PiSSA itself, so its learning rate stays 0.01"
+    assert matched_rate(build("bert"), *given) == (None, text)
+
+
 def test_full_fine_tuning_has_no_start_to_match():
     text = "training.step_matching: compares the starts of an adapter, and full fine-tuning has none: leave it out"
     with pytest.raises(ConfigError, match=text):
