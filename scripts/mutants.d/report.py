@@ -3,6 +3,19 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("report/records/rate_sheets.py", "report/test_rate_sheets.py"): [
+        ("equal-own-rates-are-no-answer", "if start in own and base in own:", "if start in own and base in own and own[start] != own[base]:"),
+        ("never-corrected", "return one.at_own_rates and not self.secondary", "return False"),
+        ("losses-are-corrected-too", "return one.at_own_rates and not self.secondary", "return one.at_own_rates"),
+        ("the-base-minus-the-other", "differences(here, there)", "differences(there, here)"),
+        ("ahead-is-behind", '{"helps": "ahead", "hurts": "behind"}', '{"helps": "behind", "hurts": "ahead"}'),
+        ("no-rate-is-chosen", "own.get(point[0]) == point[2]", "False"),
+    ],
+    ("report/records/rate_sentences.py", "report/test_rate_sheets.py"): [
+        ("a-search-is-one-rate", " and record.rate_search is None", ""),
+        ("one-rate-goes-unsaid", "if len(starts) > 1 and shared", "if False and shared"),
+        ("ends-go-unsaid", "    if search.at_the_end:", "    if False:"),
+    ],
     ("report/tables/table.py", "report/test_page.py"): [
         ("rows-cut-in-silence", "left = f\"The first", "left = \"\" and f\"The first"),
         ("never-cut", "if len(self.rows) <= rows:", "if True:"),

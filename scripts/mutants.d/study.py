@@ -20,13 +20,13 @@ MUTANTS = {
         ("rows-of-the-blocks", 'given |= {"data.eval_split": HELD_OUT, "data.eval_rows": None}', 'given |= {"data.eval_rows": None}'),
         ("seeds-of-the-blocks", "seeds_from=seeds)", "seeds_from=())"),
         ("always-both", "    both = any(", "    both = True or any("),
-        ("the-score-of-answers", 'found |= {"nlg": "answer loss"} if "nlg" in found else {}', "pass"),
+        ("the-score-of-answers", 'if family == "nlg" and have_loss else', "if False else"),
         ("rates-forgotten", "plan.choices._replace(rates=search.rates)", "plan.choices._replace(rates={})"),
     ],
     ("study/plan/plan.py", "study/test_rates.py"): [
         ("an-arm-at-its-own-rate", "_resolved(study, choices, {}, task, {}) if at_base_rate else spec", "spec"),
-        ("blocks-train-on-held-out-rows", "has_one_rate(study, choices) else {\"data\": {\"held_out\": effort.held_out}}", "True else {}"),
-        ("one-rate-is-searched-too", "    if has_one_rate(study, choices) or choices.effort.rates or choices.rates:", "    if choices.effort.rates or choices.rates:"),
+        ("blocks-train-on-held-out-rows", "has_one_rate(study, choices.settings) else {\"data\": {\"held_out\": effort.held_out}}", "True else {}"),
+        ("one-rate-is-searched-too", "    if has_one_rate(study, choices.settings) or choices.effort.rates or choices.rates:", "    if choices.effort.rates or choices.rates:"),
     ],
     ("study/design/without_testbed.py", "study/test_rates.py"): [
         ("arms-at-one-rate-stay", "lambda delta: dotted(nest(delta)).get(RATE) == BASE_RATE", "lambda delta: False"),

@@ -5,9 +5,10 @@ from report_cases import TASKS, prints, record_of, records, report_of
 
 from balora.report.figures.rate_curves import rate_figures
 from balora.report.markdown import draw
+from balora.report.records.rate_sentences import turning_sentence
 from balora.report.records.rate_sheets import RateSheet, method_name, verdict_by_rate
 from balora.report.records.report import Report
-from balora.report.tables.rate_tables import contrasts, in_words, scores
+from balora.report.tables.rate_tables import contrasts, reading, scores
 from balora.report.tables.table import text
 from balora.statistics import t_interval
 from balora.study.design.reading import find_study
@@ -68,10 +69,8 @@ def test_the_verdict_turns_over_with_the_rate() -> None:
     one = sheet()
     for terms in (True, False):
         assert verdict_by_rate(one, "standard", terms) == {"ahead": (4e-3,), "behind": (1e-3,), "open": (2e-3,)}
-    assert next(in_words(one)) == (
-        "At one rate for both, standard is, compared with pissa with regularizers, behind at 0.001; ahead at 0.004; "
-        "neither with certainty at 0.002."
-    )
+    assert reading(one).startswith(turning_sentence(one, "standard", True))
+    assert "Logarithmic axis." in rate_figures(report())[0].note
 
 
 def test_the_last_comparison_has_each_start_at_its_own_rate() -> None:
@@ -156,8 +155,8 @@ def test_the_answer_is_about_each_start_at_its_own_rate_and_where_it_turns() -> 
     )
     assert found.sentences[0].endswith("8 seeds): the replacement is better, and chance does not explain it.")
     assert found.sentences[1] == (
-        "At one rate for both starts, with regularizers, standard has the worse at 0.001, the better at 0.004, neither "
-        "for certain at 0.002 (NLU Avg)."
+        "At one rate for both starts, with regularizers, standard does worse at 0.001, better at 0.004, neither for "
+        "certain at 0.002 compared with pissa (NLU Avg)."
     )
     assert found.sentences[-1].startswith("A difference matters from 1 point on")
     assert found.answer.startswith(
@@ -181,3 +180,21 @@ def test_what_limits_a_search_is_a_caution() -> None:
     assert (
         "The best learning rate of pissa (NLU), standard (NLU), pissa (NLG), standard (NLG) lies at an end" in cautions
     )
+
+
+def test_starts_with_the_same_own_rate_are_compared_at_it_as_the_answer() -> None:
+    """Their rates were searched and coincide: that is an answer at own rates, and no warning of one rate."""
+    same = search_of().replace(rates={"nlu": dict.fromkeys(OWN, 2e-3), "nlg": dict.fromkeys(OWN, 2e-3)})
+    study = expanded(find_study("learning-rates"), GRID)
+    plan = make_plan(study, Choices("a/model", seeds=8, rates=same.rates), TASKS, prints)._replace(rate_search=same)
+    found = report_of(plan, records(plan, lambda arm, task, seed: 50.0 + seed % 5))
+    own = [one for one in found.rate_sheets[0].contrasts if one.at_own_rates]
+    assert [(one.rate, one.against_rate, one.regularized) for one in own] == [(2e-3, 2e-3, True), (2e-3, 2e-3, False)]
+    assert found.sentences[0].startswith(
+        "With each start at its own rate, with regularizers, replacing pissa (0.002) by"
+    )
+    assert found.answer.startswith("Compared with pissa, each start at its own learning rate,")
+    two = without_own_rates(find_study("pissa-initialization"))[0]
+    plan = make_plan(two, Choices("a/model", seeds=2, rates=same.rates), TASKS, prints)._replace(rate_search=same)
+    answers = report_of(plan, records(plan, lambda arm, task, seed: 50.0)).sentences
+    assert not any(sentence.startswith("All arms have one learning rate") for sentence in answers)

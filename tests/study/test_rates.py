@@ -270,3 +270,14 @@ def test_recipes_have_one_rate_and_hold_nothing_out() -> None:
     assert {run.column.data.held_out for run in plan.runs} == {None}
     given = make_plan(reduced, choices._replace(settings={"data.held_out": 9}), recipes, fakes.fingerprints)
     assert {run.column.data.held_out for run in given.runs} == {9}
+
+
+def test_a_base_that_is_written_as_groups_of_settings_is_searched_too() -> None:
+    text = (
+        "study: s\nquestion: q\nbase: {method: ba-lora, adapter: {init: standard, alpha: 4}}\n"
+        "rate_grid: [0.001, 0.002]\narms: {a: {set: {adapter.init: pissa}}}\n"
+    )
+    plan = make_plan(read_study(text, "x"), Choices("m", seeds=1), TASKS, fakes.fingerprints)
+    search = search_plan(plan, grid_of(plan), fakes.fingerprints)
+    adapters = {(run.column.start, run.column.adapter.alpha) for run in search.runs if run.column.adapter}
+    assert adapters == {("standard", 4), ("pissa", 4)}

@@ -1,12 +1,12 @@
 """Draw scores over the learning rate: a line a method, with intervals, and the rate of each start marked."""
 
 from balora.report.figures.figure import Figure, Spec, full_spec
-from balora.report.figures.palette import INK, arm_encoding
-from balora.report.figures.sweep import axis, axis_note
+from balora.report.figures.palette import arm_encoding
+from balora.report.figures.sweep import curve_layers
 from balora.report.records.rate_sheets import RateSheet
 from balora.report.records.report import Report
 from balora.report.records.wording import INTERVAL, number
-from balora.report.tables.rate_tables import in_words, scores
+from balora.report.tables.rate_tables import reading, scores
 
 WIDTH, HEIGHT = 560, 280
 
@@ -35,7 +35,7 @@ def _figure(report: Report, sheet: RateSheet) -> Figure:
         summary=_summary(sheet, names),
         spec=full_spec(_spec(rows, names, rates, sheet)),
         table=scores(report, sheet),
-        note=" ".join(filter(None, (what + better, axis_note(rates), *in_words(sheet)))),
+        note=" ".join(filter(None, (what + better, "Logarithmic axis.", reading(sheet)))),
     )
 
 
@@ -43,7 +43,7 @@ def _spec(rows: list[Spec], names: list[str], rates: list[float], sheet: RateShe
     x = {
         "field": "rate",
         "type": "quantitative",
-        "scale": axis(rates) if axis(rates)["type"] == "log" else {"type": "log", "nice": False, "padding": 16},
+        "scale": {"type": "log", "nice": False, "padding": 16},
         "axis": {"title": "learning rate", "values": rates, "format": "~g", "grid": False},
     }
     y = {
@@ -52,23 +52,12 @@ def _spec(rows: list[Spec], names: list[str], rates: list[float], sheet: RateShe
         "scale": {"zero": False, "padding": 12},
         "axis": {"title": f"{sheet.label}, {sheet.unit}", "tickCount": 6},
     }
-    by_method = arm_encoding("method", names)
     return {
         "width": WIDTH,
         "height": HEIGHT,
         "data": {"values": rows},
         "encoding": {"x": x, "y": y},
-        "layer": [
-            {
-                "mark": {"type": "rule", "strokeWidth": 1.5, "opacity": 0.7},
-                "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": by_method["color"]},
-            },
-            {"mark": {"type": "line", "strokeWidth": 2, "point": {"size": 60, "filled": True}}, "encoding": by_method},
-            {
-                "transform": [{"filter": {"field": "chosen", "equal": True}}],
-                "mark": {"type": "point", "size": 210, "filled": False, "stroke": INK, "strokeWidth": 1.5},
-            },
-        ],
+        "layer": list(curve_layers(y, arm_encoding("method", names), ringed="chosen")),
     }
 
 

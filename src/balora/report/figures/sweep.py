@@ -109,20 +109,27 @@ def _spec(rows: list[Spec], names: list[str], values: Sequence[float], setting: 
                 "mark": {"type": "rule", "color": ZERO},
                 "encoding": {"y": {"datum": 0}, "x": {"value": 0}, "x2": {"value": WIDTH}},
             },
-            {
-                "mark": {"type": "rule", "strokeWidth": 1.5},
-                "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": by_line["color"]},
-            },
-            {
-                "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 60, "filled": True}},
-                "encoding": by_line,
-            },
-            {
-                "transform": [{"filter": {"field": "reference", "equal": True}}],
-                "mark": {"type": "point", "size": 210, "filled": False, "stroke": INK, "strokeWidth": 1.5},
-            },
+            *curve_layers(y, by_line, ringed="reference"),
         ],
     }
+
+
+def curve_layers(y: Spec, by_line: Spec, *, ringed: str) -> tuple[Spec, ...]:
+    """Return the layers of lines with their points: intervals from `low` to `high`, lines, rings where ``ringed``."""
+    return (
+        {
+            "mark": {"type": "rule", "strokeWidth": 1.5},
+            "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": by_line["color"]},
+        },
+        {
+            "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 60, "filled": True}},
+            "encoding": by_line,
+        },
+        {
+            "transform": [{"filter": {"field": ringed, "equal": True}}],
+            "mark": {"type": "point", "size": 210, "filled": False, "stroke": INK, "strokeWidth": 1.5},
+        },
+    )
 
 
 def _table(report: Report, setting: str, measure: str, lines: list[Sweep], paired: dict[str, Comparison]) -> Table:

@@ -8,10 +8,9 @@ from balora.report.records.measures import JUDGED, MEASURES
 from balora.report.records.rate_sentences import rate_cautions
 from balora.report.records.shareable import base_name
 from balora.report.records.wording import listed, number_of
-from balora.settings import dotted, nest
 from balora.statistics import design_warning, smallest_p
-from balora.study.design.deltas import RATE
 from balora.study.plan.blocks import describe_blocks
+from balora.study.plan.plan import has_one_rate
 from balora.study.plan.profiles import PROFILES
 from balora.study.plan.testbed_profiles import find_profile
 from balora.study.store.study_folder import StudyRecord
@@ -39,8 +38,8 @@ def cautions(
     yield from _tuned(record, arms, noun)
     yield from rate_cautions(record)
     if record.left_out:
-        one_rate = record.study.rates == "shared" or dotted(nest(record.settings)).get(RATE) is not None
-        why = "only the testbed has their settings" + (", or all arms have one learning rate" if one_rate else "")
+        one_rate = ", or all arms have one learning rate" if has_one_rate(record.study, record.settings) else ""
+        why = f"only the testbed has their settings{one_rate}"
         yield f"Left out, because {why}: {', '.join(record.left_out)}."
     if record.absent:
         place = f"under {base_name(record.data)}" if record.data else "by name"

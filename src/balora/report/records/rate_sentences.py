@@ -13,10 +13,13 @@ from balora.training.record import RunRecord
 
 
 def one_rate_sentence(record: StudyRecord, runs: Mapping[str, RunRecord], arms: Sequence[ArmRow]) -> Iterator[str]:
-    """Yield a warning where arms with several starts all have one learning rate: the answer is that rate's."""
+    """Yield a warning where arms with several starts all have one learning rate: the answer is that rate's.
+
+    Not where a search has found the same rate for each of them.
+    """
     starts = {run.spec.start for run in runs.values() if run.status == "ok"}
     shared = shared_rates(arm.rates for arm in arms if arm.rates)
-    if len(starts) > 1 and shared:
+    if len(starts) > 1 and shared and record.rate_search is None:
         yield (
             f"All arms have one {shared}, which may suit one start of the adapter better than another: this answer "
             "holds at that rate."
@@ -43,11 +46,22 @@ def _of_start(
         if one.at_own_rates:
             asked = Asked(_subject(one), "replace", measure, one.paired, measure.margin(record.study.margin), *blocks)
             yield sentence(asked)
+    if turn := turning_sentence(sheet, start, regularized):
+        yield turn
+
+
+def turning_sentence(sheet: RateSheet, start: str, regularized: bool) -> str:
+    """Return at which common rates ``start`` does worse and better than the base's; nothing where none is common."""
     sides = verdict_by_rate(sheet, start, regularized)
-    words = (("behind", "the worse"), ("ahead", "the better"), ("open", "neither for certain"))
+    words = (("behind", "worse"), ("ahead", "better"), ("open", "neither for certain"))
     parts = [f"{word} at {listed([f'{rate:g}' for rate in sides[side]])}" for side, word in words if sides[side]]
-    if parts:
-        yield f"At one rate for both starts, {_with(regularized)}, {start} has {', '.join(parts)} ({sheet.label})."
+    against = next((one.against for one in sheet.contrasts), "")
+    return (
+        f"At one rate for both starts, {_with(regularized)}, {start} does {', '.join(parts)} compared with {against} "
+        f"({sheet.label})."
+        if parts
+        else ""
+    )
 
 
 def _subject(one: RateContrast) -> str:

@@ -56,13 +56,10 @@ class RateContrast:
     rate: float
     """Of the other start."""
     against_rate: float
+    at_own_rates: bool
+    """Whether each start has the rate that it has in this study, which may be the same for both; else both have one."""
     paired: Comparison
     """With each start at its own rate, corrected over all such comparisons of averages; at one rate, judged alone."""
-
-    @property
-    def at_own_rates(self) -> bool:
-        """Whether each start has its own rate, rather than both the same."""
-        return self.rate != self.against_rate
 
 
 @dataclass(frozen=True)
@@ -128,6 +125,7 @@ class _Asked(NamedTuple):
     regularized: bool
     rate: float
     against_rate: float
+    at_own_rates: bool
     paired: Paired
 
 
@@ -140,7 +138,7 @@ class _Draft(NamedTuple):
 
     def in_family(self, one: _Asked) -> bool:
         """Whether ``one`` answers the question: an average, with each start at its own rate."""
-        return one.rate != one.against_rate and not self.secondary
+        return one.at_own_rates and not self.secondary
 
     def judged(self, together: Iterator[Comparison]) -> RateSheet:
         """Return the sheet with its comparisons; those of the family are taken from ``together``, in order."""
@@ -192,15 +190,15 @@ def _asked(
     others = [pair for pair in dict.fromkeys((start, with_terms) for start, with_terms, _ in points) if pair[0] != base]
     for start, with_terms in others:
         rates = sorted(rate for other, terms, rate in points if (other, terms) == (start, with_terms))
-        pairs = [(rate, rate) for rate in rates]
-        if start in own and base in own and own[start] != own[base]:
-            pairs.append((own[start], own[base]))
-        for rate, against_rate in pairs:
+        pairs = [(rate, rate, False) for rate in rates]
+        if start in own and base in own:
+            pairs.append((own[start], own[base], True))
+        for rate, against_rate, is_own in pairs:
             here, there = points.get((start, with_terms, rate)), points.get((base, with_terms, against_rate))
             if here is None or there is None:
                 continue
             paired = Paired(differences(here, there), measure.margin(margin), measure.higher_is_better)
-            found.append(_Asked(start, base, with_terms, rate, against_rate, paired))
+            found.append(_Asked(start, base, with_terms, rate, against_rate, is_own, paired))
     return found
 
 

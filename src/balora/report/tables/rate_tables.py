@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from balora.report.records.rate_sheets import RateContrast, RateSheet, verdict_by_rate
+from balora.report.records.rate_sentences import turning_sentence
+from balora.report.records.rate_sheets import RateContrast, RateSheet
 from balora.report.records.report import Report
 from balora.report.records.wording import INTERVAL, verdict
 from balora.report.tables.table import Cell, Table, count, interval, measured, plain, words
@@ -58,7 +59,7 @@ def contrasts(report: Report, sheet: RateSheet) -> Table:
     )
     head = ("starts", "learning rate", "verdict", "difference", INTERVAL, "p", "corrected p", f"{report.noun}s")
     caption = f"{sheet.label}: another start minus the base's, at each learning rate and with each start at its own"
-    return Table(f"rate-contrasts-{sheet.key}", caption, head, rows, texts=3, note=" ".join(in_words(sheet)))
+    return Table(f"rate-contrasts-{sheet.key}", caption, head, rows, texts=3, note=reading(sheet))
 
 
 def _pair(one: RateContrast) -> str:
@@ -69,17 +70,11 @@ def _rates(one: RateContrast) -> str:
     return f"{one.rate:g}" if not one.at_own_rates else f"each its own: {one.rate:g} and {one.against_rate:g}"
 
 
-def in_words(sheet: RateSheet) -> Iterator[str]:
-    """Yield a sentence for each pair of starts: at which common rates the one leads, and at which it trails."""
-    for start, regularized in dict.fromkeys((one.start, one.regularized) for one in sheet.contrasts):
-        sides = verdict_by_rate(sheet, start, regularized)
-        parts = [
-            f"{word} at {', '.join(f'{rate:g}' for rate in sides[side])}"
-            for side, word in (("behind", "behind"), ("ahead", "ahead"), ("open", "neither with certainty"))
-            if sides[side]
-        ]
-        terms = "with" if regularized else "without"
-        against = next(one.against for one in sheet.contrasts if one.start == start)
-        yield f"At one rate for both, {start} is, compared with {against} {terms} regularizers, {'; '.join(parts)}."
-    if sheet.contrasts:
-        yield "With each start at its own rate p is corrected (Holm) over all such averages; others stand alone."
+def reading(sheet: RateSheet) -> str:
+    """Return at which common rates each start leads or trails that of the base, and how p is corrected."""
+    pairs = dict.fromkeys((one.start, one.regularized) for one in sheet.contrasts)
+    turns = [turn for start, regularized in pairs if (turn := turning_sentence(sheet, start, regularized))]
+    corrected = (
+        "With each start at its own rate p is corrected (Holm) over all such averages; the other rows stand alone."
+    )
+    return " ".join([*turns, corrected] if sheet.contrasts else [])

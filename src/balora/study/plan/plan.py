@@ -144,14 +144,14 @@ def number_of_blocks(study: Study, choices: Choices) -> int:
     return usual if choices.seeds is None else choices.seeds
 
 
-def has_one_rate(study: Study, choices: Choices) -> bool:
-    """Return whether all arms have one learning rate, because the study or the caller wants it so."""
-    return study.rates == "shared" or dotted(nest(choices.settings)).get(RATE) is not None
+def has_one_rate(study: Study, settings: Mapping[str, Any]) -> bool:
+    """Return whether all arms have one learning rate, because the study or its caller's ``settings`` want it so."""
+    return study.rates == "shared" or dotted(nest(settings)).get(RATE) is not None
 
 
 def needs_rates(study: Study, choices: Choices, tasks: Tasks) -> bool:
     """Return whether a search for learning rates must come before the study; it needs training rows to score."""
-    if has_one_rate(study, choices) or choices.effort.rates or choices.rates:
+    if has_one_rate(study, choices.settings) or choices.effort.rates or choices.rates:
         return False
     return any(task not in tasks.scored for task in tasks.present)
 
@@ -251,7 +251,7 @@ def _resolved(study: Study, choices: Choices, delta: Mapping[str, Any], task: st
     settings, given = checked(study.base_settings), checked(choices.settings, typed=True)
     method = delta.get("method") or given.get("method") or settings.get("method")
     shared = without_adapter(effort.shared) if trains_everything(method) else effort.shared
-    held_out = {} if effort.rates or has_one_rate(study, choices) else {"data": {"held_out": effort.held_out}}
+    held_out = {} if effort.rates or has_one_rate(study, choices.settings) else {"data": {"held_out": effort.held_out}}
     for layer in (shared, effort.suites[family], held_out, rate, given, delta):
         settings = overlay(settings, layer)
     settings = overlay(settings, {"data": {"folder": choices.data}})

@@ -68,7 +68,7 @@ def with_rates(
         if fault := rate_grid_fault(rate_grid):
             raise ConfigError(f"--rate-grid: {fault}")
         study = study.replace(rate_grid=tuple(rate_grid))
-    if has_one_rate(study, choices):
+    if has_one_rate(study, choices.settings):
         if study.rates == "every":
             raise ConfigError(
                 f"{RATE}: study {shown(study.study)} runs its arms at several learning rates: leave it out, or list "
@@ -76,7 +76,7 @@ def with_rates(
             )
     elif study.rates == "every":
         study = expanded(study, study.rate_grid or choices.effort.grid)
-    starts_have_own = choices.effort.rates and not has_one_rate(study, choices)
+    starts_have_own = choices.effort.rates and not has_one_rate(study, choices.settings)
     return (study, ()) if starts_have_own or needs_rates(study, choices, tasks) else without_own_rates(study)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from balora.settings import Family, dotted, nest
+from balora.settings import Family, dotted, merge, nest
 from balora.study.design.arms import design_arms
 from balora.study.design.deltas import RATE
 from balora.study.design.study import LONGEST_NAME, Arm, Study
@@ -41,10 +41,9 @@ def criteria(plan: Plan) -> dict[Family, Criterion]:
     A small model answers few questions, or none, so that its score cannot tell one rate from another.
     """
     tasks = [plan.study.find(task) for task in searched_tasks(plan)]
-    found: dict[Family, Criterion] = {task.family: "score" for task in tasks}
-    if all("answer_loss" in task.metrics for task in tasks if task.family == "nlg"):
-        found |= {"nlg": "answer loss"} if "nlg" in found else {}
-    return found
+    families = dict.fromkeys(task.family for task in tasks)
+    have_loss = all("answer_loss" in task.metrics for task in tasks if task.family == "nlg")
+    return {family: "answer loss" if family == "nlg" and have_loss else "score" for family in families}
 
 
 def search_plan(plan: Plan, grid: Sequence[float], fingerprints: Fingerprints) -> Plan:
@@ -53,7 +52,7 @@ def search_plan(plan: Plan, grid: Sequence[float], fingerprints: Fingerprints) -
     families = tuple(dict.fromkeys(study.find(task).family for task in names))
     start, *others = [{**delta, RATE: rate} for delta in _variants(plan) for rate in grid]
     own = tuple(one for one in study.own if one.task in names)
-    base = {**study.base_settings, **{key: value for key, value in start.items() if key != RATE}}
+    base = merge(nest(study.base_settings), nest({key: value for key, value in start.items() if key != RATE}))
     arms = {_name(delta): Arm(set=delta) for delta in others}
     searching = Study(
         study=f"rates-of-{study.study}"[:LONGEST_NAME],
