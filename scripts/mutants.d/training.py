@@ -195,11 +195,11 @@ MUTANTS = {
         ("no-gradient-unseen", "(size == 0 and name in", "(size < 0 and name in"),
         ("nan-unseen", "if not math.isfinite(size) or", "if"),
         ("share-stays", "weight=weight, share=None)", "weight=weight)"),
-        ("all-rows", "size * MATCHING_BATCHES)", "size * len(trainer.train_dataset))"),
         ("streams-are-read", "if not isinstance(trainer.train_dataset, Sized):", "if False:"),
         ("sharded-models-are-run", "if trainer.is_fsdp_enabled or", "if False and"),
     ],
     ("training/matching.py", "training/test_shares.py"): [
+        ("all-rows", "size * MATCHING_BATCHES)", "size * len(trainer.train_dataset))"),
         ("smoothing-lost", "label_smoothing=loss.objective.label_smoothing", "label_smoothing=0.0"),
         ("distance-lost", "student + distance * reference.std()", "student + NUDGE * reference.std()"),
         ("spread-lost", "distance * reference.std() * noise", "distance * noise"),

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from balora.objective import Objective, ObjectiveConfig
+from balora.training.counted_rows import collated
 from balora.training.loss import ModelLoss, gradient_norms
 from balora.training.rows import Rows
 
@@ -21,6 +22,17 @@ away from there: at outputs moved by seeded noise of this share of their standar
 
 MATCHING_BATCHES = 4
 """From how many of the first batches of a training λ is set."""
+
+
+def first_batches(trainer: Any) -> list[dict[str, Any]]:
+    """Return the first :data:`MATCHING_BATCHES` batches of a trainer's rows in their own order, on its device.
+
+    They are not those that the shuffled training begins with, so every process, and every start, finds the same ones.
+    """
+    size = trainer.args.train_batch_size
+    count = min(len(trainer.train_dataset), size * MATCHING_BATCHES)
+    places = [range(start, min(start + size, count)) for start in range(0, count, size)]
+    return [trainer._prepare_inputs(dict(collated(trainer, place))) for place in places]
 
 
 def matched_config(

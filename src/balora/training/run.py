@@ -34,7 +34,7 @@ from balora.training.identity import run_id
 from balora.training.launchers import refuse_several_processes
 from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
 from balora.training.machine import using_threads, versions
-from balora.training.matching import MATCHING_BATCHES, matched_config
+from balora.training.matching import first_batches, matched_config
 from balora.training.probe import fit_head
 from balora.training.record import Cost, RunError, RunRecord, TaskScore, packed_rows, write_record
 from balora.training.reference.location import reference_folder
@@ -267,28 +267,20 @@ class _Run:
     def _match(self) -> None:
         with self._precision():
             loss, seed = self.trainer.model_loss, self.spec.training.seed
-            self.objective, notes = matched_config(loss, self._matching_batches(), seed)
+            self.objective, notes = matched_config(loss, first_batches(self.trainer), seed)
         self.trainer.model_loss.objective.config = self.objective
         self.notes += notes
 
     def _match_steps(self, bare: Any) -> None:
         steps = self.spec.training.steps_on(len(self.train_rows))
         with self._precision():
-            given = self.spec, self.objective, self._matching_batches(), steps
+            given = self.spec, self.objective, first_batches(self.trainer), steps
             self.learning_rate, note = matched_rate(
                 bare, *given, on_weight=lambda i, n: self.on_progress(Progress("factors", i, n))
             )
         if self.learning_rate is not None:
             self.trainer.args.learning_rate = self.learning_rate
         self.notes.append(note)
-
-    def _matching_batches(self) -> list[dict[str, Any]]:
-        size = self.spec.training.batch_size
-        rows = self.train_rows[: size * MATCHING_BATCHES]
-        return [
-            {name: value.to(self.device) for name, value in self.collate(rows[start : start + size]).items()}
-            for start in range(0, len(rows), size)
-        ]
 
     def classes(self) -> int | None:
         """Return the outputs of an understanding task, 1 for regression; None for generation."""

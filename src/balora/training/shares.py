@@ -19,9 +19,8 @@ import torch
 
 from balora.errors import ConfigError, TrainingError
 from balora.objective import ObjectiveConfig
-from balora.training.counted_rows import collated
 from balora.training.loss import ModelLoss
-from balora.training.matching import MATCHING_BATCHES, alone, gradient_sizes
+from balora.training.matching import alone, first_batches, gradient_sizes
 
 logger = logging.getLogger(__name__)
 
@@ -121,9 +120,7 @@ def _refuse_unreachable(shares: Mapping[str, float], sizes: Mapping[str, float],
 
 
 def set_shares(trainer: Any) -> list[str]:
-    """Set every λ of a trainer's objective that is given by a share, on the first rows of its data; return notes.
-
-    They are the rows of the first batches in the data set's own order, so that every process finds the same λ.
+    """Set every λ of a trainer's objective that is given by a share, on the first batches of its data; return notes.
 
     Raises:
         ConfigError: the rows come as a stream, or FSDP or DeepSpeed share out the model.
@@ -133,13 +130,8 @@ def set_shares(trainer: Any) -> list[str]:
     if not loss.config.shares:
         return []
     _refuse_trainer(trainer, next(iter(loss.config.shares)))
-    size = trainer.args.train_batch_size
-    count = min(len(trainer.train_dataset), size * MATCHING_BATCHES)
-    batches = [
-        trainer._prepare_inputs(dict(collated(trainer, range(start, min(start + size, count)))))
-        for start in range(0, count, size)
-    ]
-    loss.objective.config, notes = shared_config(loss, batches, trainer.args.seed, trainer.accelerator.autocast)
+    precision = trainer.accelerator.autocast
+    loss.objective.config, notes = shared_config(loss, first_batches(trainer), trainer.args.seed, precision)
     for note in notes:
         logger.info("balora: %s", note)
     return notes
