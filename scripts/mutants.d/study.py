@@ -28,6 +28,9 @@ MUTANTS = {
         ("blocks-train-on-held-out-rows", "has_one_rate(study, choices.settings) else {\"data\": {\"held_out\": effort.held_out}}", "True else {}"),
         ("one-rate-is-searched-too", "    if has_one_rate(study, choices.settings) or choices.effort.rates or choices.rates:", "    if choices.effort.rates or choices.rates:"),
     ],
+    ("study/plan/prepare.py", "study/test_rates.py"): [
+        ("an-unused-grid-passes", 'if study.rates != "every" and not needs_rates', "if False and not needs_rates"),
+    ],
     ("study/design/without_testbed.py", "study/test_rates.py"): [
         ("arms-at-one-rate-stay", "lambda delta: dotted(nest(delta)).get(RATE) == BASE_RATE", "lambda delta: False"),
     ],

@@ -281,3 +281,15 @@ def test_a_base_that_is_written_as_groups_of_settings_is_searched_too() -> None:
     search = search_plan(plan, grid_of(plan), fakes.fingerprints)
     adapters = {(run.column.start, run.column.adapter.alpha) for run in search.runs if run.column.adapter}
     assert adapters == {("standard", 4), ("pissa", 4)}
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({}, "since the testbed has one for each start"),
+        ({"model": "m", "settings": {"training.learning_rate": 1e-3}}, "since all arms have one"),
+    ],
+)
+def test_a_grid_that_nothing_would_be_tried_on_is_refused(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigError, match=f"--rate-grid: no rate is looked for here, {why}"):
+        prepare("starts", rate_grid=[1e-3, 2e-3], fingerprints=fakes.fingerprints, **given)

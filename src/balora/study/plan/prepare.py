@@ -62,11 +62,16 @@ def with_rates(
     """Return ``study`` with the learning rates that it tries, and the keys of what it leaves out for having only one.
 
     Raises:
-        ConfigError: the grid cannot be used, or there is one rate where the study is about several.
+        ConfigError: the grid cannot be used, or nothing would be tried on it; there is one rate where the study is
+            about several.
     """
     if rate_grid is not None:
         if fault := rate_grid_fault(rate_grid):
             raise ConfigError(f"--rate-grid: {fault}")
+        if study.rates != "every" and not needs_rates(study, choices, tasks):
+            raise ConfigError(
+                f"--rate-grid: no rate is looked for here, {_why_no_search(study, choices)}: leave it out"
+            )
         study = study.replace(rate_grid=tuple(rate_grid))
     if has_one_rate(study, choices.settings):
         if study.rates == "every":
@@ -78,6 +83,14 @@ def with_rates(
         study = expanded(study, study.rate_grid or choices.effort.grid)
     starts_have_own = choices.effort.rates and not has_one_rate(study, choices.settings)
     return (study, ()) if starts_have_own or needs_rates(study, choices, tasks) else without_own_rates(study)
+
+
+def _why_no_search(study: Study, choices: Choices) -> str:
+    if has_one_rate(study, choices.settings):
+        return "since all arms have one"
+    if choices.effort.rates:
+        return "since the testbed has one for each start (the study learning-rates runs its arms at several)"
+    return "since what the recipes train on cannot be scored"
 
 
 def with_suites(study: Study, suites: Sequence[str]) -> Study:
