@@ -3,6 +3,38 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("statistics/sequential.py", "statistics/test_sequential.py"): [
+        ("every-look-spends-all", "np.diff(times**RHO, prepend=0.0)[:, None] * alphas", "np.ones_like(times)[:, None] * alphas"),
+        ("looks-spend-alike", "np.diff(times**RHO, prepend=0.0)", "np.full(len(times), 1 / len(times))"),
+        ("the-past-is-forgotten", "points, masses = inside, density * weights[:, None] * bounds", "points, masses = points, masses * (1 - spent[k])"),
+        ("weights-left-out", "density * weights[:, None] * bounds", "density * bounds / NODES"),
+        ("one-sided-level", "found[k] = 2 * _above(bounds / sqrt(times[k]))", "found[k] = _above(bounds / sqrt(times[k]))"),
+        ("bound-of-the-step", "found[k] = 2 * _above(bounds / sqrt(times[k]))", "found[k] = 2 * _above(bounds / sqrt(step))"),
+        ("p-of-the-last-look", "min((float(np.exp(one)) for one in found), default=1.0)", "list(float(np.exp(one)) for one in found)[-1]"),
+        ("interval-of-a-fixed-study", "paired.widening * widening_of(n, looks, number)", "paired.widening"),
+        ("widening-at-the-first-look", "levels(looks)[number] / 2", "levels(looks)[0] / 2"),
+        ("tuned-arm-not-widened", "widening=paired.widening * widening_of(n, looks, number)", "widening=widening_of(n, looks, number)"),
+        ("decisions-are-revised", "if not _is_decided(known[place]):\n                known", "if True:\n                known"),
+        ("equivalence-never-ends", "Verdict.BELOW, Verdict.BOUNDED, Verdict.SAME", "Verdict.BELOW, Verdict.SAME"),
+        ("no-holm", "adjusted = holm([sequential_p(known_ps, looks) for known_ps in ps])", "adjusted = [sequential_p(known_ps, looks) for known_ps in ps]"),
+        ("exact-test-left-out", "max(of_t, sign_flip_p(paired.differences)) if of_t <= LEVEL else of_t", "of_t"),
+    ],
+    ("report/records/looks.py", "study/test_until_answered.py"): [
+        ("peeks-at-an-unfinished-look", "reached = sum(look <= open_from for look in record.looks)", "reached = len(record.looks)"),
+        ("blocks-of-the-last-look", "self.seeds[: found.look or last]", "self.seeds[:last]"),
+    ],
+    ("study/engine/until_answered.py", "study/test_until_answered.py"): [
+        ("no-arm-stops", "stopped.setdefault(arm.name, {}).setdefault(family, look)", "pass"),
+        ("hours-ignored", "if until.hours is not None and", "if False and"),
+    ],
+    ("report/records/open_questions.py", "study/test_until_answered.py"): [
+        ("reference-stops", "wanted = unanswered | {reference(record)} if unanswered else set()", "wanted = unanswered"),
+        ("everything-is-open", "if one.paired.verdict not in DECIDED", "if True"),
+    ],
+    ("study/plan/plan.py", "study/test_until_answered.py"): [
+        ("models-are-shared", "pretrainings = None if choices.looks else", "pretrainings ="),
+        ("stops-a-block-late", "return number >= stopped", "return number > stopped"),
+    ],
     ("statistics/paired.py", "statistics/test_statistics.py"): [
         ("sd-over-n", "sd = float(np.std(values, ddof=1))", "sd = float(np.std(values))"),
         ("t-of-n", "critical(n - 1, (1 - confidence) / 2)", "critical(n, (1 - confidence) / 2)"),

@@ -327,8 +327,8 @@ def test_where_every_average_is_zero_the_answer_loss_stands_in() -> None:
     assert found[0] == "NLG Avg cannot show a difference here: it is 0 in every seed of every arm."
     assert len(found) == 1 + 3 + 3 + 1
     assert found[4] == (
-        "Replacing PiSSA initialization by standard LoRA at its own best learning rate left NLG answer loss (secondary) "
-        "exactly the same in each of 3 seeds."
+        "Replacing PiSSA initialization by standard LoRA at its own best learning rate left NLG answer loss "
+        "(secondary) exactly the same in each of 3 seeds."
     )
     assert found[6] == (
         "Replacing PiSSA initialization and all regularizers by standard LoRA with the task loss alone changed NLG "

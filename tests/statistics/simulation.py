@@ -6,20 +6,24 @@ Every study goes through the functions that a report uses. Seeded: the same nump
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from balora.statistics import (
+    DECIDED,
     LEVEL,
     Comparison,
     Paired,
+    Stages,
     compare,
     compare_family,
     detectable,
+    holm,
     joint_interval,
+    judge_stages,
     leave_one_out,
     needed,
     t_interval,
@@ -180,7 +184,114 @@ def tuned() -> Iterator[Figure]:
         yield Figure("tuned arm: a verdict *helps* or *hurts* that is wrong", setting, share(wrong), 0, 6)
 
 
-PARTS = (coverage, errors, powers, joint, tuned)
+MEASURED = (3.5, 1.2, 3.3, 3.3, 1.1, 3.3)
+"""Standard deviations of the differences of `pissa-initialization` at `standard`: three arms, two averages; points."""
+FOUND = (-2.1, 0.4, -1.7, -0.5, -0.75, -1.4)
+"""The differences found there."""
+LOOKS = (8, 16, 24, 32, 48, 64)
+
+
+def collapsing(draw: np.random.Generator, size: tuple[int, ...]) -> np.ndarray:
+    """Return noise of variance 1 in which one block in twelve collapses."""
+    noise = draw.normal(0, 1, size) - 6 * (draw.random(size) < 1 / 12)
+    return (noise + 0.5) / np.sqrt(1 + 36 * 11 / 144)
+
+
+def sequential_studies(
+    draw: np.random.Generator, effects: Sequence[float], noise: Callable[..., np.ndarray], count: int
+) -> Iterator[np.ndarray]:
+    """Yield the differences of studies, comparisons × blocks; those of one average share half of their variance."""
+    sizes = np.array(MEASURED)[:, None]
+    for _ in range(count):
+        own, common = noise(draw, (6, LOOKS[-1])), noise(draw, (2, LOOKS[-1])).repeat(3, axis=0)
+        yield np.array(effects)[:, None] + sizes * (own + common) / np.sqrt(2)
+
+
+def normal(draw: np.random.Generator, size: tuple[int, ...]) -> np.ndarray:
+    return draw.normal(0, 1, size)
+
+
+def stopped(differences: np.ndarray) -> list[Comparison]:
+    """Judge a study look by look until each of its comparisons is decided; every one has all blocks at hand."""
+    by_look = [tuple(tuple(row[:look]) for look in LOOKS) for row in differences]
+    return judge_stages([Stages(one, Paired(one[-1], 1.0)) for one in by_look], LOOKS)
+
+
+def answered_anytime(studies: np.ndarray) -> float:
+    """Return the mean blocks of a comparison whose intervals hold at every number of blocks: the rival of looks.
+
+    The t-test's mixture over effects with a standard deviation of σ (Lai 1976; Wang and Ramdas 2025): its e is
+    (1 + n)^−½·((1 + t²/m)/(1 + t²/(m·(1 + n))))^((m + 1)/2) with m = n − 1, its p is 1/e. Looks after every block.
+    """
+    largest = np.zeros(studies.shape[:2])
+    answered = np.full(studies.shape[:2], LOOKS[-1])
+    for n in range(LOOKS[0], LOOKS[-1]):
+        first = studies[:, :, :n]
+        mean, error = first.mean(axis=2), first.std(axis=2, ddof=1) / np.sqrt(n)
+        t, m = (mean / error) ** 2, n - 1
+        e = ((1 + t / m) / (1 + t / (m * (1 + n)))) ** ((m + 1) / 2) / np.sqrt(1 + n)
+        largest = np.where(answered < LOOKS[-1], largest, np.maximum(largest, e))
+        adjusted = np.array([holm(list(ps)) for ps in np.minimum(1, 1 / largest)])
+        q = (np.sqrt(1 + n) / LEVEL) ** (2 / n)
+        half = np.sqrt(m * (q - 1) / (1 - q / (1 + n))) * error if q < 1 + n else np.inf
+        now = ((adjusted <= LEVEL) & (abs(mean) > half)) | (abs(mean) + half <= 1)
+        answered = np.where(now & (answered == LOOKS[-1]), n, answered)
+    return float(answered.mean())
+
+
+def sequential() -> Iterator[Figure]:
+    """Studies that go on until they are answered, at looks after 8, 16, 24, 32, 48 and 64 blocks; margin 1 point."""
+    settings = (
+        ("no effect", (0.0,) * 6, normal),
+        ("no effect, one block in twelve collapses", (0.0,) * 6, collapsing),
+        ("effects as measured", FOUND, normal),
+        ("every effect is the margin", (1.0,) * 6, normal),
+        ("every effect is 3 points", (3.0,) * 6, normal),
+    )
+    for seed, (setting, effects, noise) in enumerate(settings):
+        studies = list(sequential_studies(rng(100 + seed), effects, noise, STUDIES))
+        found = [stopped(study) for study in studies]
+        pairs = [[(one, true) for one, true in zip(study, effects, strict=True)] for study in found]
+        wrong = (any(true == 0 and one.verdict in ("helps", "hurts") for one, true in study) for study in pairs)
+        skewed = noise is collapsing  # no test of a mean over few blocks withstands rare collapses
+        if 0.0 in effects:
+            most, note = (20, _wrong_when_fixed(studies)) if skewed else (6, "")
+            yield Figure(
+                "until answered: a wrong *helps* or *hurts* in the family", setting + note, share(wrong), 0, most
+            )
+        covered = [share((o.low or 0) <= t <= (o.high or 0) for o, t in column) for column in zip(*pairs, strict=True)]
+        yield Figure(
+            "until answered: interval covers, worst comparison", setting, min(covered), 88 if skewed else 94, 100
+        )
+        if max(map(abs, effects)) >= 1:
+            missed = [
+                share(o.bound is not None and abs(t) >= 1 for o, t in column) for column in zip(*pairs, strict=True)
+            ]
+            yield Figure("until answered: *no difference* at the margin, worst comparison", setting, max(missed), 0, 5)
+        decided = share(one.look is not None for study in found for one in study)
+        fixed = share(one.verdict in DECIDED for study in studies for one in compare_family(_whole(study)))
+        blocks = np.mean([one.look or LOOKS[-1] for study in found for one in study])
+        rival = answered_anytime(np.array(studies))
+        note = f"; {decided:.0f} % answered, {fixed:.0f} % with 64 blocks; anytime-valid intervals: {rival:.1f} blocks"
+        yield Figure("until answered: mean blocks of a comparison (fixed: 64)", setting + note, float(blocks), 8, 64)
+
+
+def _wrong_when_fixed(studies: list[np.ndarray]) -> str:
+    """Return how often fixed studies of 8 and of 64 blocks are wrong under the same noise."""
+    found = [
+        share(
+            any(one.verdict in ("helps", "hurts") for one in compare_family(_whole(study[:, :n]))) for study in studies
+        )
+        for n in (8, 64)
+    ]
+    return "; fixed studies of 8 and of 64 blocks: " + " and ".join(f"{one:.1f}" for one in found)
+
+
+def _whole(study: np.ndarray) -> list[Paired]:
+    return [Paired(row, 1.0) for row in study]
+
+
+PARTS = (coverage, errors, powers, joint, tuned, sequential)
 
 
 def table() -> str:

@@ -172,3 +172,15 @@ def signing(spec: RunSpec, folder: Path, on_progress: OnProgress) -> None:
 
 def dies(spec: RunSpec, folder: Path, on_progress: OnProgress) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def with_effects(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
+    """Scores 60 with a little luck, 5 less from the standard start with regularizers, and 50 to 70 without both."""
+    assert spec.adapter is not None
+    digest = hashlib.sha256(spec.model_dump_json().encode()).digest()
+    standard, regularized = spec.adapter.init == "standard", spec.objective.consistency.weight > 0
+    score = 60 + digest[0] / 256
+    if standard:
+        score = score - 5 if regularized else 50 + digest[1] / 12.8
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_record(record_of(spec, score=score), folder)

@@ -117,6 +117,8 @@ class PlanList:
     runs: tuple[PlanRun, ...]
     """Where a search comes first, their ids change with the learning rates that it finds."""
     search: PlannedSearch | None = None
+    looks: tuple[int, ...] = ()
+    """Of a study that goes on until it is answered: after how many blocks it looks. Its runs are those of the last."""
 
 
 def list_studies() -> StudyList:
@@ -179,6 +181,7 @@ def describe_plan(plan: Plan, costs: Costs) -> PlanList:
         warning=early_warning(plan),
         runs=tuple(PlanRun(run.id, run.seed, run.task, run.arm) for run in plan.runs),
         search=_planned_search(plan, costs),
+        looks=plan.choices.looks,
     )
 
 
@@ -233,6 +236,12 @@ def plan_text(content: PlanList) -> str:
     lines += [f"open     {', '.join(content.holes)}: settings are still to be chosen"] if content.holes else []
     if content.seconds is not None:
         lines += [f"cost     about {clock(content.seconds)} of one worker, by {content.past} past runs"]
+    if content.looks:
+        noun = "blocks" if content.pretrainings else "seeds"
+        lines += [
+            f"looks    after {_numbers(content.looks)} {noun}: it ends where every comparison is answered, and these "
+            "are the most runs that it can have"
+        ]
     lines += _search_text(content.search)
     lines += [f"warning  {content.warning}"] if content.warning else []
     lines += _arms_text(content.arms)

@@ -48,6 +48,17 @@ RATE_GRID = Annotated[
         "profile's. One rate for all arms: --set training.learning_rate=1e-3.",
     ),
 ]
+UNTIL_ANSWERED = Annotated[
+    bool,
+    typer.Option(
+        "--until-answered",
+        help="Go on, 8 blocks at first and then more, until every comparison of the declared family is answered; "
+        "intervals hold whenever it stops. On the testbed every block has a pre-trained model of its own.",
+    ),
+]
+MOST_BLOCKS = Annotated[
+    int | None, typer.Option(help="With --until-answered: blocks after which it ends at the latest. Default: 64.")
+]
 TRUST_REMOTE_CODE = Annotated[
     bool, typer.Option("--trust-remote-code", help="Allow Python code that comes with the model; no file can.")
 ]
@@ -76,6 +87,8 @@ def plan(
     seeds: SEEDS = None,
     suites: SUITES = None,
     rate_grid: RATE_GRID = None,
+    until_answered: UNTIL_ANSWERED = False,
+    most_blocks: MOST_BLOCKS = None,
     assignments: SET = None,
     past: Annotated[
         list[Path] | None, typer.Option(help="Output folder of an earlier study, to estimate costs from; repeatable.")
@@ -87,13 +100,17 @@ def plan(
     """Print every run of a study, in order, without starting any."""
     from balora.cli.study_listing import describe_plan, plan_text
     from balora.study.plan.costs import Costs, past_runs
+    from balora.study.plan.plan import at_look
     from balora.study.plan.prepare import prepare
+    from balora.study.plan.until import chosen_until
 
+    until = chosen_until(until_answered, most_blocks, None, seeds)
     settings = _settings(_typed(assignments, trust_remote_code, unsafe_local_execution))
     grid = _grid(rate_grid)
-    planned = prepare(
-        study, model=model, data=data, profile=profile, seeds=seeds, suites=suites, rate_grid=grid, settings=settings
-    )
+    where: dict[str, Any] = {"model": model, "data": data, "profile": profile, "seeds": seeds, "suites": suites}
+    planned = prepare(study, **where, rate_grid=grid, settings=settings, looks=until.looks if until else ())
+    if until:
+        planned = at_look(planned, until.most_blocks, {})
     _warn(planned)
     _print(describe_plan(planned, Costs(past_runs(past or []))), plan_text, as_json)
 
@@ -111,6 +128,11 @@ def run(
     seeds: SEEDS = None,
     suites: SUITES = None,
     rate_grid: RATE_GRID = None,
+    until_answered: UNTIL_ANSWERED = False,
+    most_blocks: MOST_BLOCKS = None,
+    hours: Annotated[
+        float | None, typer.Option(help="With --until-answered: hours after which no further look is begun.")
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Runs at the same time. Default: on the testbed one per core, else two at most."),
@@ -128,11 +150,14 @@ def run(
     """Run a study, skipping finished runs, and print its report."""
     from balora.cli.output import print_lines
     from balora.cli.study_report import report_on, report_quietly
+    from balora.report.records.open_questions import open_questions
     from balora.study.engine.display import show_progress
     from balora.study.engine.execute import execute
     from balora.study.engine.pool import local_pool
     from balora.study.engine.tune_rates import with_rates
+    from balora.study.engine.until_answered import execute_until_answered
     from balora.study.plan.prepare import command, prepare, refuse_open_arms
+    from balora.study.plan.until import chosen_until
     from balora.training.fingerprint import fingerprints
     from balora.training.launchers import refuse_several_processes
     from balora.training.tools import check_tools
@@ -141,11 +166,12 @@ def run(
     given = _typed(assignments, trust_remote_code, unsafe_local_execution)
     where: dict[str, Any] = {"model": model, "data": data, "profile": profile, "seeds": seeds, "suites": suites}
     where["rate_grid"] = _grid(rate_grid)
-    planned = prepare(study, **where, settings=_settings(given))
+    until = chosen_until(until_answered, most_blocks, hours, seeds)
+    planned = prepare(study, **where, settings=_settings(given), looks=until.looks if until else ())
     refuse_open_arms(planned.study)
     _warn(planned)
     check_tools(run.column for run in planned.runs[: len(planned.arms) * len(planned.tasks.present)])
-    repeat = command(study, output, **{**where, "suites": suites or ()}, assignments=given)
+    repeat = command(study, output, **{**where, "suites": suites or ()}, assignments=given, until=until)
     try:
         with show_progress() as watcher:
             how: dict[str, Any] = {
@@ -155,7 +181,12 @@ def run(
                 "reuse": tuple(reuse or ()),
             }
             tuned = with_rates(planned, output, watcher, **how, fingerprints=fingerprints, on_folder=report_quietly)
-            outcome = execute(tuned, output, watcher, **how)
+            if until is None:
+                outcome = execute(tuned, output, watcher, **how)
+            else:
+                outcome = execute_until_answered(
+                    tuned, output, watcher, until=until, still_open=open_questions, on_look=report_quietly, **how
+                )
     except KeyboardInterrupt:
         print_lines((f"finished runs remain in {output}; to go on: {repeat}",), error=True)
         raise

@@ -15,11 +15,13 @@ from balora.statistics.paired import (
 )
 from balora.statistics.power import detectable, hedges, needed, power
 from balora.statistics.selection import leave_one_out, widening
+from balora.statistics.sequential import DECIDED, Stages, judge_alone, judge_stages, levels, sequential_p, widening_of
 from balora.statistics.sign_test import SignTest, binomial_p, sign_test
 from balora.statistics.verdict import Comparison, Paired, Verdict, compare, compare_family
 
 __all__ = [
     "CONFIDENCE",
+    "DECIDED",
     "LEVEL",
     "Comparison",
     "Contrast",
@@ -27,6 +29,7 @@ __all__ = [
     "Levels",
     "Paired",
     "SignTest",
+    "Stages",
     "Summary",
     "Verdict",
     "binomial_p",
@@ -41,14 +44,19 @@ __all__ = [
     "hedges",
     "holm",
     "joint_interval",
+    "judge_alone",
     "judge_family",
+    "judge_stages",
     "leave_one_out",
+    "levels",
     "needed",
     "power",
+    "sequential_p",
     "sign_flip_p",
     "sign_test",
     "smallest_p",
     "summarize",
     "t_interval",
     "widening",
+    "widening_of",
 ]

@@ -74,17 +74,19 @@ class Comparison:
     """The x of *no difference larger than x*; none with any other verdict."""
     family: int | None = None
     """How many comparisons were corrected together with this one, itself included; none outside a family."""
+    look: int | None = None
+    """In a study that goes on until it is answered: after how many blocks this was decided; none while it is open."""
 
 
 def compare(paired: Paired) -> Comparison:
     """Judge one comparison alone, without a correction."""
-    return _comparison(paired, _p(paired), None, None)
+    return judged(paired, _p(paired), None, None)
 
 
 def compare_family(family: Sequence[Paired]) -> list[Comparison]:
     """Judge the comparisons of a declared family, with p corrected over all of them."""
     ps = [_p(paired) for paired in family]
-    return [_comparison(*known, len(family)) for known in zip(family, ps, holm(ps), strict=True)]
+    return [judged(*known, len(family)) for known in zip(family, ps, holm(ps), strict=True)]
 
 
 def _p(paired: Paired) -> float | None:
@@ -94,7 +96,8 @@ def _p(paired: Paired) -> float | None:
     return p if paired.widening == 1 else max(p, t_p(paired.differences, paired.widening))
 
 
-def _comparison(paired: Paired, p: float | None, adjusted: float | None, family: int | None) -> Comparison:
+def judged(paired: Paired, p: float | None, adjusted: float | None, family: int | None) -> Comparison:
+    """Return the comparison of ``paired`` with its p, and with the one corrected in a family of so many."""
     n = len(paired.differences)
     if n == 0:
         return Comparison(0, None, None, None, None, None, Verdict.NO_SEED, family=family)

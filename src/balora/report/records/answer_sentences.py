@@ -108,7 +108,7 @@ def _asked(
         is_loss = not measure.higher_is_better
         if is_loss == (measure.family in unsolved) and is_loss == measure.secondary:
             action = _action(record, arm)
-            seeds = shared(arm.by_seed[measure.key], rows[against].by_seed[measure.key])
+            seeds = shared(arm.by_seed[measure.key], rows[against].by_seed[measure.key])[: one.paired.n]
             margin = measure.margin(record.study.margin)
             found.append(
                 Asked(subjects[arm.name], action, measure, one.paired, margin, *blocks_in_words(record, seeds))

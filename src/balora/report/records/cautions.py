@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from balora.report.records.arm_rows import ArmRow
+from balora.report.records.looks import looks_of
 from balora.report.records.measures import JUDGED, MEASURES
 from balora.report.records.rate_sentences import rate_cautions
 from balora.report.records.shareable import base_name
@@ -32,6 +33,7 @@ def cautions(
         yield f"{without} without a result: only {noun}s with every task count for an average."
     if record.profile in PROFILES:
         yield f"Profile {record.profile}: {find_profile(record.profile, record.model).about}."
+    yield from _looks(record, runs, noun)
     yield from _blocks(record, families, noun)
     yield from _corrected(families)
     yield from _unsolved(record, arms)
@@ -54,6 +56,22 @@ def cautions(
     yield from _chosen_weights(runs)
     yield from _versions(runs)
     yield from _threads(runs)
+
+
+def _looks(record: StudyRecord, runs: Mapping[str, RunRecord], noun: str) -> Iterator[str]:
+    """Describe the looks of a study that goes on until it is answered."""
+    looks = looks_of(record, runs)
+    if looks is None:
+        return
+    planned = f"looks were planned after {listed([str(look) for look in looks.planned])} {noun}s"
+    if not looks.reached:
+        yield f"Goes on until it is answered: {planned}, and no look has been reached: nothing is compared before it."
+        return
+    used = "1 was" if looks.reached == 1 else f"{looks.reached} were"
+    yield (
+        f"Goes on until it is answered: {planned}, of which {used} used. Intervals and p hold whenever it stops; a "
+        "comparison that a look decided keeps the numbers of that look."
+    )
 
 
 def _chosen_weights(runs: Mapping[str, RunRecord]) -> Iterator[str]:
@@ -103,6 +121,8 @@ def _blocks(record: StudyRecord, families: Mapping[str, int], noun: str) -> Iter
             f"{'this model' if models == 1 else 'these models'} rather than for others; profile standard gives every "
             "block its own."
         )
+    if record.looks:
+        return
     warnings = {design_warning(n, size, noun): None for size in families.values() if size}
     if any(warnings):
         yield from (f"{warning}." for warning in warnings if warning)

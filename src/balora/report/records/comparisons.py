@@ -8,6 +8,7 @@ import numpy as np
 
 from balora.report.records.arm_rows import ArmRow
 from balora.report.records.averages import Scored
+from balora.report.records.looks import Looks
 from balora.report.records.measures import BySeed, Measure, differences, shared
 from balora.statistics import (
     Comparison,
@@ -56,6 +57,8 @@ class _Question(NamedTuple):
     name: str
     measure: str
     paired: Paired
+    seeds: tuple[int, ...]
+    """Of its differences, in order."""
     in_family: bool
 
 
@@ -64,7 +67,9 @@ def reference(record: StudyRecord) -> str:
     return record.study.against or record.study.base_name
 
 
-def arm_differences(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequence[Scored]) -> tuple[Difference, ...]:
+def arm_differences(
+    record: StudyRecord, arms: Sequence[ArmRow], scored: Sequence[Scored], looks: Looks | None
+) -> tuple[Difference, ...]:
     """Return every arm but candidates against the arm of reference; Holm over the declared family."""
     against, family = reference(record), record.study.family
     compared = [arm.name for arm in arms if arm.name != against and arm.tuned is None]
@@ -78,6 +83,7 @@ def arm_differences(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequenc
                 one.measure.higher_is_better,
                 _widening(one, arms, name, against),
             ),
+            tuple(shared(one.by_seed[name], one.by_seed[against])),
             not one.measure.secondary and (family is None or name in family),
         )
         for one in scored
@@ -85,8 +91,8 @@ def arm_differences(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequenc
     ]
     joint = {one.measure.key: _Items(one, against).joint for one in scored}
     return tuple(
-        Difference(question.name, question.measure, found, joint[question.measure](question.name, question.paired))
-        for question, found in _judged(questions)
+        Difference(question.name, question.measure, found, joint[question.measure](question, found, looks))
+        for question, found in _judged(questions, looks)
     )
 
 
@@ -106,10 +112,17 @@ def _widening(one: Scored, arms: Sequence[ArmRow], name: str, against: str) -> f
     return max(found)
 
 
-def _judged(questions: Sequence[_Question]) -> list[tuple[_Question, Comparison]]:
+def _judged(questions: Sequence[_Question], looks: Looks | None) -> list[tuple[_Question, Comparison]]:
     """Return every comparison: those of the family corrected together, each other one alone."""
-    together = iter(compare_family([question.paired for question in questions if question.in_family]))
-    return [(question, next(together) if question.in_family else compare(question.paired)) for question in questions]
+    family, others = ([one for one in questions if one.in_family is side] for side in (True, False))
+    if looks is None:
+        together = compare_family([one.paired for one in family])
+        alone = [compare(one.paired) for one in others]
+    else:
+        together = looks.judge([(one.paired, one.seeds) for one in family], together=True)
+        alone = looks.judge([(one.paired, one.seeds) for one in others], together=False)
+    of_family, of_others = iter(together), iter(alone)
+    return [(question, next(of_family if question.in_family else of_others)) for question in questions]
 
 
 class _Items:
@@ -119,16 +132,20 @@ class _Items:
         self.scored, self.against = scored, against
         self._rows: dict[tuple[str, str], np.ndarray | None] = {}
 
-    def joint(self, arm: str, paired: Paired) -> tuple[float, float] | None:
-        """Return the interval over blocks and items of ``arm`` against the arm of reference."""
-        one = self.scored
-        seeds = shared(one.by_seed[arm], one.by_seed[self.against])
+    def joint(self, question: _Question, found: Comparison, looks: Looks | None) -> tuple[float, float] | None:
+        """Return the interval over blocks and items of an arm, as of the blocks that it was judged by."""
+        one, paired, seeds = self.scored, question.paired, question.seeds
+        if looks is not None:
+            counted = set(looks.seeds_of(found))
+            known = [(seed, d) for seed, d in zip(seeds, paired.differences, strict=True) if seed in counted]
+            seeds, paired = tuple(seed for seed, _ in known), paired._replace(differences=[d for _, d in known])
         if len(seeds) < 2 or one.measure.secondary:
             return None
-        found = [items for task in one.tasks if (items := self._differences(arm, task, seeds)) is not None]
-        return joint_interval(paired.differences, found, len(one.tasks), widening=paired.widening)
+        wider = 1.0 if looks is None else looks.widening(found)
+        items = [rows for task in one.tasks if (rows := self._differences(question.name, task, seeds)) is not None]
+        return joint_interval(paired.differences, items, len(one.tasks), widening=paired.widening * wider)
 
-    def _differences(self, arm: str, task: str, seeds: list[int]) -> np.ndarray | None:
+    def _differences(self, arm: str, task: str, seeds: Sequence[int]) -> np.ndarray | None:
         """Return blocks × items, −1 to 1; none where a run has no item scores, or runs had different numbers."""
         pairs = [(self._of(arm, task, seed), self._of(self.against, task, seed)) for seed in seeds]
         known = [(mine, other) for mine, other in pairs if mine is not None and other is not None]
@@ -144,7 +161,9 @@ class _Items:
         return self._rows[key]
 
 
-def factor_effects(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequence[Scored]) -> tuple[Effect, ...]:
+def factor_effects(
+    record: StudyRecord, arms: Sequence[ArmRow], scored: Sequence[Scored], looks: Looks | None
+) -> tuple[Effect, ...]:
     """Return the effects of the factors, which are a family of their own."""
     cells = {tuple(arm.cell.values()): arm.name for arm in arms if arm.cell}
     family = suites_factor(record.study)
@@ -157,7 +176,7 @@ def factor_effects(record: StudyRecord, arms: Sequence[ArmRow], scored: Sequence
         ]
     else:
         questions = _across_families(record, {family: record.study.suites, **levels}, cells, scored)
-    return tuple(Effect(question.name, question.measure, paired) for question, paired in _judged(questions))
+    return tuple(Effect(question.name, question.measure, paired) for question, paired in _judged(questions, looks))
 
 
 def _across_families(
@@ -179,4 +198,5 @@ def _effect(contrast: Contrast, measure: Measure, cells: dict[Levels, BySeed], r
     """Return a contrast as a question: a main effect helps or hurts, an interaction is only above or below 0."""
     side = measure.higher_is_better if len(contrast.factors) == 1 else None
     paired = Paired(contrast_values(contrast, cells), measure.margin(record.study.margin), side)
-    return _Question(contrast.name, measure.key, paired, not measure.secondary)
+    seeds = sorted(set.intersection(*(set(cells.get(cell, {})) for cell in contrast.weights)))
+    return _Question(contrast.name, measure.key, paired, tuple(seeds), not measure.secondary)

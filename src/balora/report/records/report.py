@@ -10,6 +10,7 @@ from balora.report.records.averages import score_all
 from balora.report.records.cautions import cautions
 from balora.report.records.comparisons import Difference, Effect, arm_differences, factor_effects, reference
 from balora.report.records.inheritance import Inherited, inherited
+from balora.report.records.looks import looks_of
 from balora.report.records.measures import MEASURES
 from balora.report.records.rate_sentences import one_rate_sentence, rate_answer, rate_sentences
 from balora.report.records.rate_sheets import RateSheet, rate_sheets
@@ -118,8 +119,9 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
     designed = design_arms(record.study)
     scored = score_all(record, runs, designed)
     arms = arm_rows(record, designed, scored, learning_rates(record, runs))
-    compared = arm_differences(record, arms, scored)
-    effects = factor_effects(record, arms, scored)
+    looks = looks_of(record, runs)
+    compared = arm_differences(record, arms, scored, looks)
+    effects = factor_effects(record, arms, scored, looks)
     sheets = rate_sheets(record, runs, designed, scored)
     counts = _counts(record, runs, faulty)
     noun = "block" if record.pretrainings else "seed"

@@ -48,6 +48,10 @@ class Choices(NamedTuple):
     """The learning rates that a search has found; none before it, or where none is made."""
     seeds_from: tuple[int, ...] = ()
     """Fine-tuning seeds in place of the fixed ones of every study; those of a search for learning rates."""
+    looks: tuple[int, ...] = ()
+    """Of a study that goes on until it is answered: after how many blocks it looks; none of a fixed study."""
+    stopped: Mapping[str, Mapping[Family, int]] = {}
+    """Of such a study: arms and families of tasks that stopped, and after how many blocks."""
 
     @property
     def on_testbed(self) -> bool:
@@ -135,7 +139,8 @@ def early_warning(plan: Plan) -> str | None:
     arms = {arm.tuned or arm.name for arm in plan.arms} - {against}
     family = plan.study.family or tuple(arms)
     noun = "block" if plan.pretrainings else "seed"
-    return design_warning(len(plan.blocks), len(family) * len(plan.study.metrics), noun)
+    blocks = plan.choices.looks[-1] if plan.choices.looks else len(plan.blocks)
+    return design_warning(blocks, len(family) * len(plan.study.metrics), noun)
 
 
 def number_of_blocks(study: Study, choices: Choices) -> int:
@@ -156,12 +161,25 @@ def needs_rates(study: Study, choices: Choices, tasks: Tasks) -> bool:
     return any(task not in tasks.scored for task in tasks.present)
 
 
+def has_stopped(stopped: Mapping[str, Mapping[Family, int]], arm: str, family: Family, number: int) -> bool:
+    """Return whether an arm has stopped before block ``number``, counted from 0, on a family of tasks."""
+    return number >= stopped.get(arm, {}).get(family, number + 1)
+
+
+def at_look(plan: Plan, look: int, stopped: Mapping[str, Mapping[Family, int]]) -> Plan:
+    """Return ``plan`` with the blocks up to ``look``, which arms that ``stopped`` before do not all have."""
+    choices = plan.choices._replace(seeds=look, stopped=stopped)
+    again = make_plan(plan.study, choices, plan.tasks, lambda spec: plan.fingerprints[spec.task])
+    return again._replace(left_out=plan.left_out, rate_search=plan.rate_search)
+
+
 def chosen_blocks(study: Study, choices: Choices) -> tuple[Block, ...]:
     """Return the blocks of the study."""
     count = number_of_blocks(study, choices)
     if choices.seeds_from:
         return tuple(Block(seed) for seed in choices.seeds_from[:count])
-    return blocks_of_testbed(count, choices.effort.pretrainings) if choices.on_testbed else blocks(count)
+    pretrainings = None if choices.looks else choices.effort.pretrainings
+    return blocks_of_testbed(count, pretrainings) if choices.on_testbed else blocks(count)
 
 
 def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Fingerprints) -> Plan:
@@ -202,6 +220,7 @@ def make_plan(study: Study, choices: Choices, tasks: Tasks, fingerprints: Finger
         for number, block in enumerate(chosen)
         for task in tasks.present
         for arm, spec in columns[task]
+        if not has_stopped(choices.stopped, arm.name, study.find(task).family, number)
     )
     return Plan(study, choices, arms, tasks, chosen, planned, prints)
 

@@ -16,6 +16,7 @@ from balora.study.design.without_testbed import without_own_rates, without_testb
 from balora.study.plan.plan import Choices, Fingerprints, Plan, has_one_rate, make_plan, needs_rates
 from balora.study.plan.rate_search import expanded
 from balora.study.plan.suites import Tasks, choose_tasks, tasks_of_testbed
+from balora.study.plan.until import Until, refuse_without_family
 from balora.tasks.catalogue import Task
 from balora.tasks.data_folders import find_data_folder
 from balora.tasks.recipes import RECIPE_SUITES
@@ -32,11 +33,13 @@ def prepare(
     settings: Mapping[str, Any] | None = None,
     suites: Sequence[str] | None = None,
     rate_grid: Sequence[float] | None = None,
+    looks: Sequence[int] = (),
     fingerprints: Fingerprints | None = None,
 ) -> Plan:
     """Return the plan of the study called ``name`` (shipped, or a file) for this model and this data.
 
-    If neither the caller nor the study names a model, it is the testbed, which needs no data.
+    If neither the caller nor the study names a model, it is the testbed, which needs no data. With ``looks``, the study
+    goes on until it is answered, and the plan ends at the first of them.
 
     Raises:
         InputError: the study, profile, model, data or a setting is unknown, missing or cannot be used.
@@ -45,13 +48,17 @@ def prepare(
     if suites:
         study = with_suites(study, suites)
     place = None if data is None else os.path.expanduser(data)
-    choices = Choices(os.path.expanduser(model or study.model or TESTBED), place, profile, seeds, settings or {})
+    count = looks[0] if looks else seeds
+    choices = Choices(os.path.expanduser(model or study.model or TESTBED), place, profile, count, settings or {})
+    choices = choices._replace(looks=tuple(looks))
     left_out: tuple[str, ...] = ()
     if not choices.on_testbed:
         study, left_out = without_testbed(study)
     tasks = tasks_of(study, choices)
     study, more = with_rates(study, choices, tasks, rate_grid)
     left_out += more
+    if looks:
+        refuse_without_family(study)
     plan = make_plan(study, choices, tasks, fingerprints or _fingerprints())
     return plan._replace(left_out=left_out)
 
@@ -168,6 +175,7 @@ def command(
     assignments: tuple[str, ...],
     suites: Sequence[str] = (),
     rate_grid: Sequence[float] | None = None,
+    until: Until | None = None,
 ) -> str:
     """Return the command that repeats a study."""
     words = ["balora", "study", "run", name]
@@ -177,6 +185,7 @@ def command(
         words += ["--suites", suite]
     words += ["--profile", profile]
     words += ["--seeds", str(seeds)] if seeds is not None else []
+    words += until.words if until else []
     words += ["--rate-grid", ",".join(f"{rate!r}" for rate in rate_grid)] if rate_grid else []
     for assignment in assignments:
         words += ["--set", assignment]

@@ -72,7 +72,7 @@ def search_plan(plan: Plan, grid: Sequence[float], fingerprints: Fingerprints) -
     if criteria(plan).get("nlg") == "answer loss":
         given["data.max_new_tokens"] = 1  # the answers themselves are not looked at
     seeds = SEEDS[: effort.search_seeds]
-    searched = choices._replace(settings=given, seeds=len(seeds), seeds_from=seeds)
+    searched = choices._replace(settings=given, seeds=len(seeds), seeds_from=seeds, looks=())
     return make_plan(searching, searched, Tasks(names, ()), fingerprints)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from balora.errors import BaloraError, shown
 from balora.study.design.arms import design_arms
 from balora.study.plan.blocks import seeds
-from balora.study.plan.plan import Choices, Plan, make_plan
+from balora.study.plan.plan import Choices, Plan, has_stopped, make_plan
 from balora.study.plan.suites import Tasks
 from balora.study.store.study_folder import (
     DamagedStudyError,
@@ -69,7 +69,11 @@ def _fault(record: StudyRecord) -> str | None:
         found = [(entry.arm, entry.task, entry.seed, entry.id) for entry in record.runs]
     else:
         arms = [arm.name for arm in design_arms(record.study)]
-        names = [(arm, task, seed, "") for seed, task, arm in product(record.seeds, record.tasks, arms)]
+        names = [
+            (arm, task, seed, "")
+            for (number, seed), task, arm in product(enumerate(record.seeds), record.tasks, arms)
+            if not has_stopped(record.stopped, arm, record.study.find(task).family, number)
+        ]
         found = [(entry.arm, entry.task, entry.seed, "") for entry in record.runs]
     if found == names:
         return None
@@ -83,7 +87,17 @@ def _fault(record: StudyRecord) -> str | None:
 def _plan(record: StudyRecord) -> Plan:
     rates = {} if record.rate_search is None else record.rate_search.rates
     seeds_from = () if record.pretrainings or set(record.seeds) <= set(seeds(len(record.seeds))) else record.seeds
-    choices = Choices(record.model, record.data, record.profile, len(record.seeds), record.settings, rates, seeds_from)
+    choices = Choices(
+        record.model,
+        record.data,
+        record.profile,
+        len(record.seeds),
+        record.settings,
+        rates,
+        seeds_from,
+        record.looks,
+        record.stopped,
+    )
     tasks = Tasks(record.tasks, record.absent, record.scored)
     return make_plan(record.study, choices, tasks, lambda spec: record.fingerprints[spec.task])
 

@@ -10,7 +10,7 @@ from typing import Any
 from balora.errors import BaloraError, InputError, OutputError, shown
 from balora.folders import PARTIAL, write_atomic
 from balora.regular_files import RECORD_BYTES, open_regular, read_regular
-from balora.settings import Settings, SettingsError
+from balora.settings import Family, Settings, SettingsError
 from balora.study.design.study import Delta, Study
 from balora.study.plan.plan import Plan
 from balora.study.plan.rates import RateSearch
@@ -76,6 +76,10 @@ class StudyRecord(Settings):
     seeds: tuple[int, ...]
     pretrainings: tuple[int, ...] = ()
     """Pre-training seed of each block; empty for a given model."""
+    looks: tuple[int, ...] = ()
+    """Of a study that goes on until it is answered: after how many blocks it looks; none of a fixed study."""
+    stopped: dict[str, dict[Family, int]] = {}
+    """Of such a study: arms and families of tasks that stopped, and after how many blocks."""
     tasks: tuple[str, ...]
     """The tasks that runs are trained on."""
     absent: tuple[str, ...]
@@ -108,6 +112,7 @@ class StudyRecord(Settings):
             self.settings,
             set(self.tasks),
             self.scored,
+            self.looks,
         )
 
 
@@ -121,6 +126,8 @@ def describe(plan: Plan, command: str) -> StudyRecord:
         settings=dict(plan.choices.settings),
         seeds=plan.seeds,
         pretrainings=plan.pretrainings,
+        looks=plan.choices.looks,
+        stopped={arm: dict(families) for arm, families in plan.choices.stopped.items()},
         tasks=plan.tasks.present,
         absent=plan.tasks.absent,
         scored=dict(plan.tasks.scored),
@@ -227,7 +234,7 @@ def _refuse_another(output: Path, existing: StudyRecord, record: StudyRecord) ->
             "--output"
         )
     if existing.identity != record.identity or existing.model != record.model:
-        names = ("study file", "profile", "--set", "tasks", "scored tasks")
+        names = ("study file", "profile", "--set", "tasks", "scored tasks", "looks")
         changed = [name for name, a, b in zip(names, existing.identity, record.identity, strict=True) if a != b]
         changed += ["model"] if existing.model != record.model else []
         raise OutputError(

@@ -1,0 +1,46 @@
+"""List the arms that the open comparisons of a sequential study still need; pure and torch-free."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from balora.report.records.arm_rows import ArmRow
+from balora.report.records.comparisons import Difference, reference
+from balora.report.records.measures import MEASURES
+from balora.report.records.report import build
+from balora.settings import Family
+from balora.statistics import DECIDED
+from balora.study.store.entries import read_study
+from balora.study.store.study_folder import StudyRecord
+
+
+def open_questions(folder: Path) -> dict[Family, set[str]]:
+    """Return by family of tasks the arms that comparisons without an answer need; none where all have one."""
+    record, runs, faulty = read_study(folder)
+    report = build(record, runs, faulty)
+    return needed_arms(record, report.arms, report.differences)
+
+
+def needed_arms(
+    record: StudyRecord, arms: Sequence[ArmRow], differences: Sequence[Difference]
+) -> dict[Family, set[str]]:
+    """Return by family of tasks the arms that the open comparisons of the declared family need.
+
+    Beside the two arms of a comparison these are the candidates of a tuned one, and arms outside the declared family,
+    which are shown as long as anything is open.
+    """
+    judged = [one for one in differences if one.paired.family is not None]
+    needed: dict[Family, set[str]] = {}
+    for family in record.study.suites:
+        here = [one for one in judged if MEASURES[one.measure].family == family]
+        asked = {one.arm for one in here}
+        unanswered = {one.arm for one in here if one.paired.verdict not in DECIDED}
+        wanted = unanswered | {reference(record)} if unanswered else set()
+        needed[family] = {
+            arm.name for arm in arms if wanted and not arm.is_tuned and _is_needed(arm, wanted, asked | wanted)
+        }
+    return needed
+
+
+def _is_needed(arm: ArmRow, wanted: set[str], asked: set[str]) -> bool:
+    name = arm.tuned or arm.name
+    return name in wanted or name not in asked

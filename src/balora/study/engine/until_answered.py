@@ -1,0 +1,75 @@
+"""Carry out a study look by look, until its comparisons are answered; torch-free."""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from balora.settings import Family
+from balora.study.engine.execute import Outcome, execute
+from balora.study.engine.tune_rates import OnFolder
+from balora.study.engine.watcher import Watcher
+from balora.study.plan.blocks import counted
+from balora.study.plan.plan import Plan, at_look
+from balora.study.plan.until import Until
+
+StillOpen = Callable[[Path], Mapping[Family, Collection[str]]]
+"""Reads the study in a folder, and returns the arms that its unanswered comparisons need, by family of tasks."""
+
+
+def execute_until_answered(
+    plan: Plan, output: Path, watcher: Watcher, *, until: Until, still_open: StillOpen, on_look: OnFolder, **how: Any
+) -> Outcome:
+    """Carry out ``plan`` up to its next look, and so on, until nothing is open or ``until`` is reached.
+
+    An arm has no more runs in a family of tasks once no comparison that is open there needs it. What a look decides
+    depends on its records alone, so that a study that is run again comes to the same looks with the same arms.
+
+    Args:
+        plan: the study with its looks; how many blocks it has does not matter.
+        output, watcher, how: as of :func:`balora.study.engine.execute.execute`.
+        until: the last look, and the hours after which no further look is begun.
+        still_open: reads which comparisons are open.
+        on_look: is called with ``output`` when a look has been reached.
+
+    Raises:
+        As ``execute``.
+    """
+    started = time.monotonic()
+    stopped: dict[str, dict[Family, int]] = {}
+    looks = until.looks
+    for look, following in zip(looks, (*looks[1:], None), strict=True):
+        planned, begun = at_look(plan, look, stopped), time.monotonic()
+        outcome = execute(planned, output, watcher, **how)
+        on_look(output)
+        needed = still_open(output)
+        watcher.message(f"after {counted(look, 'block')}: {_open_in_words(needed)}")
+        if following is None or not any(needed.values()):
+            break
+        _stop(stopped, planned, needed, look)
+        more = len(at_look(plan, following, stopped).distinct) - len(planned.distinct)
+        expected = (time.monotonic() - begun) / max(1, outcome.ok + outcome.failed) * more
+        if until.hours is not None and time.monotonic() - started + expected > 3600 * until.hours:
+            watcher.message(
+                f"stopped: the next look, after {following} blocks, would come after more than {until.hours:g} hours"
+            )
+            break
+    return outcome
+
+
+def _stop(
+    stopped: dict[str, dict[Family, int]], plan: Plan, needed: Mapping[Family, Collection[str]], look: int
+) -> None:
+    """Note in ``stopped`` every arm that no open comparison needs in a family of tasks, unless it stopped before."""
+    families = {plan.study.find(task).family for task in plan.tasks.present}
+    for arm in plan.arms:
+        for family in sorted(families):
+            if arm.name not in needed.get(family, ()):
+                stopped.setdefault(arm.name, {}).setdefault(family, look)
+
+
+def _open_in_words(needed: Mapping[Family, Collection[str]]) -> str:
+    if not any(needed.values()):
+        return "every comparison is answered"
+    parts = [f"{family.upper()} {', '.join(sorted(arms))}" for family, arms in sorted(needed.items()) if arms]
+    return f"still open, and so going on: {'; '.join(parts)}"
