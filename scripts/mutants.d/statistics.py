@@ -21,7 +21,6 @@ MUTANTS = {
     ],
     ("report/records/looks.py", "study/test_until_answered.py"): [
         ("peeks-at-an-unfinished-look", "reached = sum(look <= open_from for look in record.looks)", "reached = len(record.looks)"),
-        ("blocks-of-the-last-look", "self.seeds[: found.look or last]", "self.seeds[:last]"),
     ],
     ("study/engine/until_answered.py", "study/test_until_answered.py"): [
         ("no-arm-stops", "stopped.setdefault(arm.name, {}).setdefault(family, look)", "pass"),

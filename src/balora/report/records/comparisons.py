@@ -136,8 +136,7 @@ class _Items:
         """Return the interval over blocks and items of an arm, as of the blocks that it was judged by."""
         one, paired, seeds = self.scored, question.paired, question.seeds
         if looks is not None:
-            counted = set(looks.seeds_of(found))
-            known = [(seed, d) for seed, d in zip(seeds, paired.differences, strict=True) if seed in counted]
+            known = [(seed, d) for seed, d in zip(seeds, paired.differences, strict=True) if seed in looks.counted]
             seeds, paired = tuple(seed for seed, _ in known), paired._replace(differences=[d for _, d in known])
         if len(seeds) < 2 or one.measure.secondary:
             return None

@@ -33,10 +33,10 @@ class Looks(NamedTuple):
         stages = [self.stages(paired, seeds) for paired, seeds in asked]
         return judge_stages(stages, self.planned) if together else [judge_alone(one, self.planned) for one in stages]
 
-    def seeds_of(self, found: Comparison) -> tuple[int, ...]:
-        """Return the seeds of the blocks that a comparison was judged by."""
-        last = self.planned[self.reached - 1] if self.reached else 0
-        return self.seeds[: found.look or last]
+    @property
+    def counted(self) -> frozenset[int]:
+        """The seeds of the blocks up to the last look that was reached."""
+        return frozenset(self.seeds[: self.planned[self.reached - 1]] if self.reached else ())
 
     def widening(self, found: Comparison) -> float:
         """Return by how much the interval of a comparison is wider than a fixed study's."""
