@@ -18,7 +18,7 @@ MUTANTS = {
     ],
     ("study/plan/rate_search.py", "study/test_rates.py"): [
         ("rows-of-the-blocks", 'given |= {"data.eval_split": HELD_OUT, "data.eval_rows": None}', 'given |= {"data.eval_rows": None}'),
-        ("seeds-of-the-blocks", "seeds_from=seeds)", "seeds_from=())"),
+        ("seeds-of-the-blocks", "seeds_from=seeds, looks=())", "seeds_from=())"),
         ("always-both", "    both = any(", "    both = True or any("),
         ("the-score-of-answers", 'if family == "nlg" and have_loss else', "if False else"),
         ("rates-forgotten", "plan.choices._replace(rates=search.rates)", "plan.choices._replace(rates={})"),

@@ -3,6 +3,25 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("training/checkpoints.py", "training/test_checkpoints.py"): [
+        ("seal-not-checked", 'if seal["files"] != _digests(place):', "if False:"),
+        ("format-not-checked", 'if seal["format"] != FORMAT:', "if False:"),
+        ("oldest-first", "int(path.name.removeprefix(NAME)), reverse=True)", "int(path.name.removeprefix(NAME)))"),
+        ("all-are-kept", "_checkpoints(self.folder)[KEPT:]", "[]"),
+        ("threads-ignored", "if all(left.get(key) == value for key, value in same.items()):", "if True:"),
+        ("cache-not-flushed", "trainer.model_loss.reference_cache.flush()", "pass"),
+        ("after-the-last-step-too", "state.global_step < state.max_steps and ", ""),
+        ("shared-with-another-process", "    except BlockingIOError:\n        return False", "    except BlockingIOError:\n        return True"),
+        ("not-discarded", "delete(checkpoint_folder(run_id))", "pass"),
+    ],
+    ("training/train_or_take.py", "training/test_checkpoints.py"): [
+        ("telemetry-lost", 'trainer.telemetry.restore(found.left["telemetry"])', "pass"),
+        ("scores-lost", 'scoring.restore(found.left["scoring"], found.weights())', "pass"),
+        ("starts-over", "None if found is None else str(found.place)", "None"),
+    ],
+    ("training/identity.py", "training/test_checkpoints.py"): [
+        ("checkpoints-in-the-id", 'ONLY_TIME = ("reference_cache_mib", "checkpoint_every", "checkpoint_minutes")', 'ONLY_TIME = ("reference_cache_mib",)'),
+    ],
     ("training/trained_weights.py", "training/test_interrupted_scoring.py"): [
         ("damage-goes-unseen", "    if not whole:", "    if False:"),
         ("links-are-read", "if not is_regular(path):", "if not path.exists():"),

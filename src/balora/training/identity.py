@@ -14,6 +14,8 @@ from balora.training.spec import RunSpec
 FORMAT = 3
 """Of run records: what it changes, changes what an id is the hash of."""
 ID_LENGTH = 16
+ONLY_TIME = ("reference_cache_mib", "checkpoint_every", "checkpoint_minutes")
+"""The settings of a training that change its cost alone."""
 PLACEHOLDERS = (3_141_592_653, 2_718_281_828)
 """Stand for the fine-tuning and the pre-training seed in the text that many runs share; users hardly choose them."""
 
@@ -25,7 +27,7 @@ def payload(spec: RunSpec, fingerprints: dict[str, str], processes: int = 1) -> 
     """
     settings = spec.model_dump(
         mode="json",
-        exclude={"model": True, "data": {"folder"}, "training": {"reference_cache_mib"}, "measures": {*MEASURES}},
+        exclude={"model": True, "data": {"folder"}, "training": {*ONLY_TIME}, "measures": {*MEASURES}},
     )
     return _text(settings, fingerprints, processes)
 
@@ -55,8 +57,8 @@ def recorded_id(content: Mapping[str, Any]) -> str:
     It is the hash of what the record holds, so that a record stays valid when later versions have more settings.
     """
     settings = {name: value for name, value in content["spec"].items() if name != "model"}
-    for group, outside in (("data", "folder"), ("training", "reference_cache_mib")):
-        settings[group] = {name: value for name, value in settings.get(group, {}).items() if name != outside}
+    for group, outside in (("data", ("folder",)), ("training", ONLY_TIME)):
+        settings[group] = {name: value for name, value in settings.get(group, {}).items() if name not in outside}
     if "measures" in settings:  # records of earlier versions have none
         settings["measures"] = {name: value for name, value in settings["measures"].items() if name not in MEASURES}
     return _short_hash(_text(settings, content.get("fingerprints", {}), content.get("processes", 1)))

@@ -42,6 +42,8 @@ class Cost(Settings):
     """Peak resident memory of the process in MiB (peak allocated memory of the device on a GPU)."""
     steps: Count = 0
     trained_parameters: Count = 0
+    resumed: Count = 0
+    """How often the training of these weights went on from a checkpoint."""
 
 
 class TermSummary(Settings):

@@ -25,6 +25,7 @@ from balora.tasks.prepared import Encoded, Prepared
 from balora.tasks.scores import Evaluation, right_rows
 from balora.tasks.token_range import within_embeddings
 from balora.training.callback import ReportProgress
+from balora.training.checkpoints import checkpoint_folder, claimed, discard_checkpoints
 from balora.training.clock import Clock
 from balora.training.controls import control_notes
 from balora.training.counted_rows import label_notes
@@ -86,6 +87,7 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
         fields |= {"processes": 1, "threads": threads.inside, "interop_threads": threads.between}
         record = _carry_out(_Run(spec, tools, on_progress, Path(scratch), has_siblings), folder, clock, fields)
     written = write_record(record, folder)
+    discard_checkpoints(record.id)
     if record.status == "ok" and spec.testbed is None:
         discard(trained_file(record.id))
     return written
@@ -100,7 +102,7 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any])
         before = work.measures(is_trained=False)
         clock.lap("eval_seconds")
         saved = trained_file(fields["id"]) if work.spec.testbed is None else None
-        trained = work.train(clock, saved, fields["threads"])
+        trained = work.train(clock, saved, checkpoint_folder(fields["id"]), fields["threads"])
         found = work.score()
         first, *others = found
         inheritance = measure_inheritance(work.trainer.model, work.spec, work.source, work.scored[0], found[first])
@@ -168,6 +170,7 @@ class _Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.notes: list[str] = []
         self.steps: int | None = None
+        self.resumed = 0
         self.learning_rate: float | None = None  # where it is not the specification's
         self.is_set_up = False
 
@@ -299,13 +302,15 @@ class _Run:
             model, self.tokenizer, self.spec, self.source, self.on_progress, max_positions=most, is_trained=is_trained
         )
 
-    def train(self, clock: Clock, saved: Path | None, threads: int) -> Trained:
+    def train(self, clock: Clock, saved: Path | None, checkpoints: Path, threads: int) -> Trained:
         """Train the model, or give it the weights that an interrupted run of the same id has ``saved``."""
-        same = {"threads": threads, "device": self.device.type}
-        trained = train_or_take(self.trainer, self.spec.training, saved, same, self.scores)
+        training, same = self.spec.training, {"threads": threads, "device": self.device.type}
+        with claimed(checkpoints) as is_mine:
+            place = checkpoints if is_mine and training.saves_checkpoints else None
+            trained = train_or_take(self.trainer, training, saved, place, same, self.scores)
         clock.lap("train_seconds")
         clock.laps["train_seconds"] = trained.train_seconds
-        self.steps = trained.steps
+        self.steps, self.resumed = trained.steps, trained.resumed
         self.notes += trained.notes
         return trained
 
@@ -339,4 +344,4 @@ class _Run:
             return spent
         trained = sum(p.numel() for p in self.trainer.model.parameters() if p.requires_grad)
         steps = self.trainer.state.global_step if self.steps is None else self.steps
-        return spent.replace(steps=steps, trained_parameters=trained)
+        return spent.replace(steps=steps, trained_parameters=trained, resumed=self.resumed)

@@ -88,6 +88,11 @@ class TrainingConfig(Settings):
     The best are chosen by the rows that they are scored on, so their score is optimistic."""
     telemetry_every: int = Field(default=10, ge=0)
     """Record each term's value, λ and share of the gradient every so many steps; 0: never."""
+    checkpoint_every: int | None = Field(default=None, ge=1)
+    """Save a checkpoint after every so many optimizer steps, from which a killed run goes on; none: by the minutes."""
+    checkpoint_minutes: float = Field(default=15.0, ge=0, allow_inf_nan=False)
+    """Save a checkpoint whenever so many minutes have passed since the last, if `checkpoint_every` is none; 0: never.
+    Like it, it changes no result and is no part of a run's id."""
     reference_cache_mib: int = Field(default=4096, ge=0)
     """Most MiB on disk for cached outputs of the frozen model on rows that come again, in later epochs or other runs
     of a study; 0: no cache. It changes what a run costs and, but for rounding, nothing else: no part of its id."""
@@ -104,6 +109,11 @@ class TrainingConfig(Settings):
         if self.keep == "best" and self.evaluate_every is None:
             raise ValueError("keep: 'best' needs the scores of several steps: set evaluate_every too")
         return self
+
+    @property
+    def saves_checkpoints(self) -> bool:
+        """Whether checkpoints are saved while it trains."""
+        return self.checkpoint_every is not None or self.checkpoint_minutes > 0
 
     @property
     def stretched_steps(self) -> int | None:

@@ -46,6 +46,20 @@ class ScoreWhileTraining(TrainerCallback):  # type: ignore[misc]
             self._highest = mean, step, weights
         self.seconds += time.perf_counter() - start
 
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs of the scores so far, for JSON; the best weights are :meth:`best_weights`."""
+        highest = None if self._highest is None else self._highest[:2]
+        return {"scores": [one.model_dump() for one in self.scores], "seconds": self.seconds, "highest": highest}
+
+    def best_weights(self) -> dict[str, Tensor]:
+        """Return the weights that scored best so far; nothing where none are remembered."""
+        return {} if self._highest is None else self._highest[2]
+
+    def restore(self, state: Mapping[str, Any], weights: dict[str, Tensor]) -> None:
+        """Continue from the :meth:`state` and the best ``weights`` of another."""
+        self.scores, self.seconds = [StepScores(**one) for one in state["scores"]], state["seconds"]
+        self._highest = (*state["highest"], weights) if state["highest"] else None
+
     def restore_best(self, model: Any) -> int | None:
         """Give ``model`` the remembered weights, and return the step they are of; None where none are remembered."""
         if self._highest is None:

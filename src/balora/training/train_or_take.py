@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from balora.training.checkpoints import SaveCheckpoints, last_whole
 from balora.training.record import StepScores
 from balora.training.spec import TrainingConfig
 from balora.training.step_scores import Score, ScoreWhileTraining
@@ -24,6 +25,8 @@ class Trained(NamedTuple):
     step_scores: list[StepScores]
     model_notes: list[str]
     notes: list[str]
+    resumed: int
+    """How often the training went on from a checkpoint."""
 
     def all_step_scores(self, training: TrainingConfig, found: Mapping[str, float]) -> list[StepScores]:
         """Return the scores meanwhile and ``found``, those in the end; the best weights' score is one of the former."""
@@ -33,7 +36,12 @@ class Trained(NamedTuple):
 
 
 def train_or_take(
-    trainer: BALoraTrainer, training: TrainingConfig, saved: Path | None, same: Mapping[str, Any], score: Score
+    trainer: BALoraTrainer,
+    training: TrainingConfig,
+    saved: Path | None,
+    checkpoints: Path | None,
+    same: Mapping[str, Any],
+    score: Score,
 ) -> Trained:
     """Train, and save the weights for a run of the same id that finds this one killed; or take what such a run saved.
 
@@ -41,13 +49,14 @@ def train_or_take(
         trainer: holds the model, which has the trained weights afterwards.
         training: says when the model is scored meanwhile, and which weights count.
         saved: where weights lie between training and record; None: nowhere.
-        same: what must be as it was for saved weights to count: threads, device.
+        checkpoints: where checkpoints are saved while it trains; None: nowhere.
+        same: what must be as it was for saved weights and checkpoints to count: threads, device.
         score: scores the model as it is.
     """
     left = None if saved is None else load_trained(saved, trainer.model, same)
     notes = []
     if left is None:
-        left = {**same, **_train(trainer, training, score)}
+        left = {**same, **_train(trainer, training, checkpoints, same, score)}
         if saved is not None:
             save_trained(saved, trainer.model, left)
     else:
@@ -67,20 +76,44 @@ def train_or_take(
         step_scores=[StepScores(**one) for one in left["step_scores"]],
         model_notes=left["model_notes"],
         notes=notes,
+        resumed=left["resumed"],
     )
 
 
-def _train(trainer: BALoraTrainer, training: TrainingConfig, score: Score) -> dict[str, Any]:
-    """Train, and return what the record needs, for JSON."""
+def _train(
+    trainer: BALoraTrainer, training: TrainingConfig, checkpoints: Path | None, same: Mapping[str, Any], score: Score
+) -> dict[str, Any]:
+    """Train, from the last checkpoint if there is one, and return what the record needs, for JSON."""
     start, scoring = time.perf_counter(), None
     if training.evaluate_every is not None:
         scoring = ScoreWhileTraining(training.evaluate_every, training.keep == "best", score)
         trainer.add_callback(scoring)
-    trainer.train()
+    found = None if checkpoints is None else last_whole(checkpoints, same)
+    before = {"seconds": 0.0, "resumed": 0} if found is None else found.left
+    if found is not None:
+        trainer.telemetry.restore(found.left["telemetry"])
+        if scoring is not None:
+            scoring.restore(found.left["scoring"], found.weights())
+    resumed = before["resumed"] + (found is not None)
+
+    def left() -> dict[str, Any]:
+        return {
+            **same,
+            "telemetry": trainer.telemetry.state(),
+            "scoring": scoring.state() if scoring else None,
+            "seconds": before["seconds"] + time.perf_counter() - start,
+            "resumed": resumed,
+        }
+
+    if checkpoints is not None:
+        best = scoring.best_weights if scoring else dict
+        trainer.add_callback(SaveCheckpoints(trainer, checkpoints, training, left, best))
+    trainer.train(resume_from_checkpoint=None if found is None else str(found.place))
     kept = scoring.restore_best(trainer.model) if scoring else None
     steps, seconds = trainer.state.global_step, scoring.seconds if scoring else 0.0
     return {
-        "train_seconds": round(time.perf_counter() - start - seconds, 3),
+        "train_seconds": round(before["seconds"] + time.perf_counter() - start - seconds, 3),
+        "resumed": resumed,
         "scoring_seconds": seconds,
         "steps": steps,
         "kept_step": None if kept == steps else kept,

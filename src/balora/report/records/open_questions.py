@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from balora.report.records.arm_rows import ArmRow
-from balora.report.records.comparisons import Difference, reference
+from balora.report.records.comparisons import Difference
 from balora.report.records.measures import MEASURES
 from balora.report.records.report import build
 from balora.settings import Family
@@ -25,8 +25,8 @@ def needed_arms(
 ) -> dict[Family, set[str]]:
     """Return by family of tasks the arms that the open comparisons of the declared family need.
 
-    Beside the two arms of a comparison these are the candidates of a tuned one, and arms outside the declared family,
-    which are shown as long as anything is open.
+    Beside the arms that are compared these are the candidates of a tuned one, and arms outside the declared family,
+    such as the arm of reference, as long as anything is open.
     """
     judged = [one for one in differences if one.paired.family is not None]
     needed: dict[Family, set[str]] = {}
@@ -34,13 +34,9 @@ def needed_arms(
         here = [one for one in judged if MEASURES[one.measure].family == family]
         asked = {one.arm for one in here}
         unanswered = {one.arm for one in here if one.paired.verdict not in DECIDED}
-        wanted = unanswered | {reference(record)} if unanswered else set()
         needed[family] = {
-            arm.name for arm in arms if wanted and not arm.is_tuned and _is_needed(arm, wanted, asked | wanted)
+            arm.name
+            for arm in arms
+            if unanswered and not arm.is_tuned and (arm.tuned or arm.name) not in asked - unanswered
         }
     return needed
-
-
-def _is_needed(arm: ArmRow, wanted: set[str], asked: set[str]) -> bool:
-    name = arm.tuned or arm.name
-    return name in wanted or name not in asked
