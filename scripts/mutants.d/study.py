@@ -3,6 +3,17 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("study/engine/shares.py", "study/test_shares_of_a_study.py"): [
+        ("every-share-is-the-first", "plan.distinct[self.number - 1 :: self.of]", "plan.distinct[:: self.of]"),
+        ("shares-in-a-row", "plan.distinct[self.number - 1 :: self.of]", "plan.distinct[(self.number - 1) * len(plan.distinct) // self.of : self.number * len(plan.distinct) // self.of]"),
+        ("failed-runs-are-lost", "failed_too=True", "failed_too=False"),
+        ("does-not-wait", "if not is_locked(output) or time.monotonic() > deadline:", "if True:"),
+        ("gathered-runs-again", "gathered = (output,) if", "gathered = () if"),
+        ("zero-is-a-share", "if not 1 <= share.number <= share.of:", "if share.number > share.of:"),
+    ],
+    ("study/engine/tune_rates.py", "study/test_shares_of_a_study.py"): [
+        ("half-a-search-decides", "if any(one.id not in records for one in planned.distinct):", "if False:"),
+    ],
     ("study/design/deltas.py", "study/test_paper_suite.py"): [
         ("groups-of-scoring-pass", 'or key.startswith(f"{place}."):', "or False:"),
     ],

@@ -133,6 +133,14 @@ def run(
     hours: Annotated[
         float | None, typer.Option(help="With --until-answered: hours after which no further look is begun.")
     ] = None,
+    share: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Carry out only the K-th of N shares, as one of N jobs with the same --output; the last to end "
+            "completes the study there.",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Runs at the same time. Default: on the testbed one per core, else two at most."),
@@ -148,12 +156,16 @@ def run(
     as_json: JSON = False,
 ) -> None:
     """Run a study, skipping finished runs, and print its report."""
+    from functools import partial
+
     from balora.cli.output import print_lines
     from balora.cli.study_report import report_on, report_quietly
+    from balora.errors import ConfigError
     from balora.report.records.open_questions import open_questions
     from balora.study.engine.display import show_progress
     from balora.study.engine.execute import execute
     from balora.study.engine.pool import local_pool
+    from balora.study.engine.shares import execute_share, read_share, unfinished_runs
     from balora.study.engine.tune_rates import with_rates
     from balora.study.engine.until_answered import execute_until_answered
     from balora.study.plan.prepare import command, prepare, refuse_open_arms
@@ -166,7 +178,9 @@ def run(
     given = _typed(assignments, trust_remote_code, unsafe_local_execution)
     where: dict[str, Any] = {"model": model, "data": data, "profile": profile, "seeds": seeds, "suites": suites}
     where["rate_grid"] = _grid(rate_grid)
-    until = chosen_until(until_answered, most_blocks, hours, seeds)
+    until, part = chosen_until(until_answered, most_blocks, hours, seeds), read_share(share)
+    if until and part:
+        raise ConfigError("--share: a look needs the runs of all shares at once: leave it or --until-answered out")
     planned = prepare(study, **where, settings=_settings(given), looks=until.looks if until else ())
     refuse_open_arms(planned.study)
     _warn(planned)
@@ -180,17 +194,27 @@ def run(
                 "retry_failed": retry_failed,
                 "reuse": tuple(reuse or ()),
             }
-            tuned = with_rates(planned, output, watcher, **how, fingerprints=fingerprints, on_folder=report_quietly)
-            if until is None:
-                outcome = execute(tuned, output, watcher, **how)
-            else:
-                outcome = execute_until_answered(
-                    tuned, output, watcher, until=until, still_open=open_questions, on_look=report_quietly, **how
-                )
+            carry_out = partial(execute_share, share=part) if part else execute
+            search: dict[str, Any] = {"fingerprints": fingerprints, "on_folder": report_quietly, "carry_out": carry_out}
+            tuned, outcome = with_rates(planned, output, watcher, **how, **search), None
+            if tuned and until:
+                looks: dict[str, Any] = {"until": until, "still_open": open_questions, "on_look": report_quietly}
+                outcome = execute_until_answered(tuned, output, watcher, **looks, **how)
+            elif tuned:
+                outcome = carry_out(tuned, output, watcher, **how)
     except KeyboardInterrupt:
-        print_lines((f"finished runs remain in {output}; to go on: {repeat}",), error=True)
+        again = f"{repeat} --share {part}" if part else repeat
+        print_lines((f"finished runs remain in {output}; to go on: {again}",), error=True)
         raise
-    report_on(output, as_json)
+    if outcome is None:
+        told = "the search for learning rates needs the other shares: when they have ended, run this again"
+        print(f"share {part}: {told}", file=sys.stderr)
+        return
+    if part and (waiting := unfinished_runs(output)):
+        report_quietly(output)
+        print(f"share {part}: has ended; {waiting} runs of the study are still to come from others", file=sys.stderr)
+    else:
+        report_on(output, as_json)
     if failed := outcome.failed + outcome.failed_before:
         print(f"{failed} of {outcome.planned} runs failed; see the report", file=sys.stderr)
         raise typer.Exit(1)

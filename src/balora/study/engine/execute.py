@@ -1,6 +1,6 @@
 """Carry out a plan: skip what is finished, repeat what is torn, record what fails; torch-free."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,7 @@ def execute(
     run: RunFunction = train,
     retry_failed: bool = False,
     reuse: Sequence[Path] = (),
+    only: Collection[str] | None = None,
 ) -> Outcome:
     """Carry out the runs of ``plan`` that are not yet finished in ``output``, after pre-training the models they need.
 
@@ -56,6 +57,7 @@ def execute(
         run: carries out one run.
         retry_failed: whether to repeat runs that failed before.
         reuse: folders of other studies, whose finished runs are copied: a run's id depends on all that decides it.
+        only: ids of the runs to carry out, where others carry out the rest; None: all.
 
     Raises:
         OutputError: the folder holds something else, is in use, cannot be written, or lost its lock file meanwhile.
@@ -72,7 +74,8 @@ def execute(
         known = take_stock(output, record, plan, reuse, watcher.message)
         done = {id for id, run_record in known.items() if run_record.status == "ok"}
         failed_before = set() if retry_failed else set(known) - done
-        todo = [one for one in plan.distinct if one.id not in done | failed_before]
+        mine = [one for one in plan.distinct if only is None or one.id in only]
+        todo = [one for one in mine if one.id not in done | failed_before]
         models = missing_models(todo)
         with writing(output):
             for one in todo:
@@ -104,7 +107,8 @@ def execute(
             finally:
                 _remove_unfinished(output, unfinished.values())
                 live.close()
-        return Outcome(len(plan.distinct), len(done), ok, len(todo) - ok, len(failed_before))
+        skipped, lost = (sum(one.id in ids for one in mine) for ids in (done, failed_before))
+        return Outcome(len(mine), skipped, ok, len(todo) - ok, lost)
 
 
 def _stages(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from balora.study.engine.execute import execute
+from balora.study.engine.execute import Outcome, execute
 from balora.study.engine.protocol import Pool, RunFunction
 from balora.study.engine.watcher import Watcher
 from balora.study.engine.worker import train
@@ -28,12 +28,14 @@ def with_rates(
     retry_failed: bool = False,
     reuse: Sequence[Path] = (),
     on_folder: OnFolder = lambda folder: None,
-) -> Plan:
+    carry_out: Callable[..., Outcome] = execute,
+) -> Plan | None:
     """Return ``plan`` with the learning rates of a search, whose runs that are not yet finished are carried out first.
 
     The search is a study in the folder `rates` of ``output``; where a best rate lies at an end of the grid, the grid is
     widened once, for every start, by a second study in `rates-wider`. A plan that needs no search is returned as it is.
-    The other arguments are those of :func:`balora.study.engine.execute.execute`.
+    The other arguments are those of :func:`balora.study.engine.execute.execute`, or of what ``carry_out`` is instead.
+    None where that has left runs of the search to others which have not ended yet.
 
     Raises:
         TrainingError: a start has no rate at which all of its runs ended well.
@@ -44,12 +46,15 @@ def with_rates(
     refuse_foreign(output, describe(plan, command))  # before hours of search
     grid, points = grid_of(plan), list[RatePoint]()
 
-    def search(rates: Sequence[float], folder: Path, widened: bool) -> RateSearch:
+    def search(rates: Sequence[float], folder: Path, widened: bool) -> RateSearch | None:
         planned = search_plan(plan, rates, fingerprints)
         shared = tuple(other / folder.name for other in reuse if (other / folder.name / "runs").is_dir())
-        execute(planned, folder, watcher, command=command, pool=pool, run=run, retry_failed=retry_failed, reuse=shared)
+        how = {"command": command, "pool": pool, "run": run, "retry_failed": retry_failed, "reuse": shared}
+        carry_out(planned, folder, watcher, **how)
         on_folder(folder)
         records, _ = read_runs(folder, describe(planned, command))
+        if any(one.id not in records for one in planned.distinct):
+            return None
         points.extend(points_of(planned, records, criteria(plan)))
         return conclude(plan, points, widened=widened)
 
@@ -57,11 +62,13 @@ def with_rates(
         f"learning rates: each start of the adapter is tried at {_listed(grid)} on other seeds and held-out rows first"
     )
     found = search(grid, output / RATES_FOLDERS[0], widened=False)
-    if more := wider(grid, found):
+    if found and (more := wider(grid, found)):
         watcher.message(
             f"learning rates: the best of a start lies at an end of the grid: {_listed(more)} are tried too"
         )
         found = search(more, output / RATES_FOLDERS[1], widened=True)
+    if found is None:
+        return None
     watcher.message(f"learning rates: {in_words(found)}")
     return at_rates(plan, found)
 

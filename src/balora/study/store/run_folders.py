@@ -31,9 +31,11 @@ def _holds_runs(folder: Path) -> bool:
 
 
 def take_stock(
-    output: Path, record: StudyRecord, plan: Plan, reuse: Sequence[Path], message: Message
+    output: Path, record: StudyRecord, plan: Plan, reuse: Sequence[Path], message: Message, *, failed_too: bool = False
 ) -> dict[str, RunRecord]:
     """Return the usable records in ``output``, by id, with those of finished runs copied from the folders ``reuse``.
+
+    With ``failed_too``, runs that failed there are copied as well.
 
     A run folder whose record or files are damaged is set aside, and ``message`` is called with a line that reports it.
     Every file that a run has written is read for this.
@@ -49,7 +51,7 @@ def take_stock(
             aside = move_aside(output, output / "runs" / id)
         message(f"set aside, to be run again: {_plain(fault)}; now in {aside}")
     wanted = [one for one in plan.distinct if one.id not in usable or usable[one.id].status != "ok"]
-    return usable | copy_finished(reuse, output, wanted, message)
+    return usable | copy_finished(reuse, output, wanted, message, failed_too=failed_too)
 
 
 def remove_partial(output: Path) -> None:
@@ -94,7 +96,12 @@ def damage(record: RunRecord, folder: Path) -> str | None:
 
 
 def copy_finished(
-    others: Sequence[Path], output: Path, wanted: Iterable[PlannedRun], message: Message
+    others: Sequence[Path],
+    output: Path,
+    wanted: Iterable[PlannedRun],
+    message: Message,
+    *,
+    failed_too: bool = False,
 ) -> dict[str, RunRecord]:
     """Copy the runs ``wanted`` that one of ``others`` has finished, and return their records by id.
 
@@ -104,7 +111,7 @@ def copy_finished(
     copied: dict[str, RunRecord] = {}
     for planned in wanted:
         for source in (other / planned.folder for other in others):
-            record = None if planned.id in copied else _to_reuse(source, planned.id, message)
+            record = None if planned.id in copied else _to_reuse(source, planned.id, message, failed_too)
             if record is not None:
                 partial = output / "runs" / f"{PARTIAL}copy-{planned.id}"
                 with writing(output):
@@ -119,11 +126,11 @@ def copy_finished(
     return copied
 
 
-def _to_reuse(source: Path, id: str, message: Message) -> RunRecord | None:
-    """Return the record in ``source`` if it is of run ``id``, which went well, and its files are whole."""
+def _to_reuse(source: Path, id: str, message: Message, failed_too: bool) -> RunRecord | None:
+    """Return the record in ``source`` if it is of run ``id``, went well (or failed too), and its files are whole."""
     try:
         record = read_record(source)
-        if record is None or record.id != id or record.status != "ok":
+        if record is None or record.id != id or (record.status != "ok" and not failed_too):
             return None
         run_files(source)  # refuses links and pickled files, also among those that the run did not write
         check_files(record, source)

@@ -22,7 +22,9 @@ from balora.training.seal import is_whole, parse_json, sealed
 FORMAT = 2
 RATES_FOLDERS = ("rates", "rates-wider")
 """The folders of the search for learning rates, each of which holds a study of its own."""
-OWN_FILES = ("study.json", "runs", "report.md", "report.html", "log.txt", ".lock", ".live.json", *RATES_FOLDERS)
+SHARES = "shares"
+"""The folder of the shares of a study that several jobs carry out, each of which is a study folder of its own."""
+OWN_FILES = ("study.json", "runs", "report.md", "report.html", "log.txt", ".lock", ".live.json", *RATES_FOLDERS, SHARES)
 """The names that a study may leave in its folder."""
 LOCKED_FILES = ("study.json", ".live.json")
 """Those of them that only the process with the lock writes; others may write a report meanwhile."""

@@ -1,0 +1,93 @@
+"""Carry out one share of a study, as one job of many does, and gather what all of them have finished; torch-free.
+
+Each share works in a study folder of its own, OUTPUT/shares/k-of-n, with a lock, a log and workers of its own, so that
+shares on many machines need nothing but a file system in common. A share that has ended copies the finished runs of all
+shares into OUTPUT, so that the last one leaves the whole study there.
+"""
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from balora.errors import ConfigError, OutputError, shown
+from balora.study.engine.execute import Outcome, execute
+from balora.study.engine.watcher import Watcher
+from balora.study.plan.plan import Plan
+from balora.study.store.lock import is_locked
+from balora.study.store.run_folders import take_stock
+from balora.study.store.study_folder import SHARES, describe, opened, read_runs, read_study_record, refuse_foreign
+
+WAIT = 600.0
+"""Seconds to wait for another share that gathers."""
+EVERY = 0.5
+
+
+class Share(NamedTuple):
+    """One of several equal parts of a study's runs."""
+
+    number: int
+    """From 1 on."""
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def ids(self, plan: Plan) -> frozenset[str]:
+        """Return its runs of ``plan``: every n-th, so that each share has runs of all arms and tasks."""
+        return frozenset(run.id for run in plan.distinct[self.number - 1 :: self.of])
+
+
+def read_share(text: str | None) -> Share | None:
+    """Return the share in ``text``, `3/8`; None for None.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    share = Share(int(found[1]), int(found[2])) if found else Share(0, 0)
+    if not 1 <= share.number <= share.of:
+        raise ConfigError(
+            f"--share {shown(text)}: expected k/n with 1 ≤ k ≤ n, such as 3/8 for the third of eight shares"
+        )
+    return share
+
+
+def execute_share(
+    plan: Plan, output: Path, watcher: Watcher, share: Share, *, reuse: Sequence[Path] = (), **how: Any
+) -> Outcome:
+    """Carry out the runs of ``share``, and gather the finished runs of all shares in ``output``.
+
+    The other arguments are those of :func:`balora.study.engine.execute.execute`; the outcome is that of the share.
+    """
+    refuse_foreign(output, describe(plan, how["command"]))  # before hours of runs
+    place = output / SHARES / f"{share.number}-of-{share.of}"
+    gathered = (output,) if (output / "study.json").is_file() else ()
+    outcome = execute(plan, place, watcher, reuse=(*gathered, *reuse), only=share.ids(plan), **how)
+    gather(plan, output, watcher, how["command"])
+    return outcome
+
+
+def gather(plan: Plan, output: Path, watcher: Watcher, command: str) -> None:
+    """Copy every run that has ended in a share into ``output``, failed ones too, one gathering process at a time."""
+    deadline, record = time.monotonic() + WAIT, describe(plan, command)
+    while True:
+        folders = sorted(path.parent for path in (output / SHARES).glob("*/study.json"))
+        try:
+            with opened(output, record, watcher.message):
+                take_stock(output, record, plan, folders, watcher.message, failed_too=True)
+            return
+        except OutputError:
+            if not is_locked(output) or time.monotonic() > deadline:
+                raise
+            time.sleep(EVERY)
+
+
+def unfinished_runs(output: Path) -> int:
+    """Return how many runs of the study in ``output`` have no record there."""
+    record = read_study_record(output)
+    runs, _ = read_runs(output, record)
+    return len({entry.id for entry in record.runs} - runs.keys())

@@ -1,0 +1,140 @@
+"""A study in shares: each job carries out its part, and the last to end leaves the whole study, as one job would."""
+
+import json
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import fakes
+import pytest
+from study_cases import Notebook, plan_of
+
+from balora.errors import ConfigError, OutputError
+from balora.report.records.report import read_report
+from balora.study.engine.execute import Outcome, execute
+from balora.study.engine.pool import LocalPool
+from balora.study.engine.shares import Share, execute_share, gather, read_share, unfinished_runs
+from balora.study.engine.tune_rates import with_rates
+from balora.study.plan.plan import Plan
+from balora.study.plan.suites import Tasks
+from balora.study.store.study_folder import read_study_record
+
+
+def go(plan: Plan, output: Path, share: Share, run: Any = fakes.quick, **options: Any) -> Outcome:
+    how = {"command": "again", "pool": LocalPool(1), "run": run, **options}
+    return execute_share(plan, output, Notebook(), share, **how)
+
+
+def contents(output: Path) -> dict[str, bytes]:
+    """Return the bytes of every record, and of the list of runs."""
+    records = {path.parent.name: path.read_bytes() for path in (output / "runs").glob("*/run.json")}
+    return records | {"study": (output / "study.json").read_bytes()}
+
+
+def test_shares_are_equal_parts_with_runs_of_all_arms() -> None:
+    plan = plan_of(seeds=3)
+    parts = [Share(number, 5).ids(plan) for number in range(1, 6)]
+    assert sorted(id for part in parts for id in part) == sorted(run.id for run in plan.distinct)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    arms = {run.arm for run in plan.distinct if run.id in parts[0]}
+    assert len(arms) > 1
+
+
+def test_the_last_share_to_end_leaves_the_study_that_one_job_would(tmp_path: Path) -> None:
+    plan = plan_of(seeds=2)
+    execute(plan, tmp_path / "whole", Notebook(), command="again", pool=LocalPool(1), run=fakes.quick)
+    left = [len(plan.distinct)]
+    for number in (2, 3, 1):
+        outcome = go(plan, tmp_path / "study", Share(number, 3))
+        left.append(unfinished_runs(tmp_path / "study"))
+        assert outcome.ok == outcome.planned == left[-2] - left[-1] == len(Share(number, 3).ids(plan))
+    assert left[-1] == 0
+    assert contents(tmp_path / "study") == contents(tmp_path / "whole")
+
+
+def test_a_share_that_is_run_again_repeats_nothing(tmp_path: Path) -> None:
+    plan = plan_of(seeds=1)
+    go(plan, tmp_path / "study", Share(1, 2))
+    outcome = go(plan, tmp_path / "study", Share(1, 2), run=fakes.dies)
+    assert (outcome.ok, outcome.failed) == (0, 0)
+    assert outcome.skipped == outcome.planned
+    other = go(plan, tmp_path / "study", Share(1, 1))
+    assert other.skipped == outcome.planned, "another cut takes what is gathered"
+
+
+def test_failed_runs_are_gathered_and_counted(tmp_path: Path) -> None:
+    plan = plan_of(Tasks(("stsb", "gsm8k"), ()), seeds=1)
+    outcomes = [go(plan, tmp_path / "study", Share(number, 2), run=fakes.failing) for number in (1, 2)]
+    counts = read_report(tmp_path / "study").counts
+    assert counts.failed == sum(one.failed for one in outcomes) == 4
+    assert counts.missing == 0
+    again = go(plan, tmp_path / "study", Share(1, 2), run=fakes.quick, retry_failed=True)
+    assert again.ok == outcomes[0].failed
+    assert read_report(tmp_path / "study").counts.failed == outcomes[1].failed
+
+
+def test_shares_at_the_same_time_gather_one_after_another(tmp_path: Path) -> None:
+    plan = plan_of(seeds=2)
+    faults: list[BaseException] = []
+
+    def one(number: int) -> None:
+        try:
+            go(plan, tmp_path / "study", Share(number, 3))
+        except BaseException as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert unfinished_runs(tmp_path / "study") == 0
+
+
+def test_a_folder_of_another_study_is_refused_before_any_run(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds something else \(notes.txt\)"):
+        go(plan_of(), tmp_path, Share(1, 2), run=fakes.dies)
+
+
+def test_gathering_does_not_wait_for_a_lock_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "study").write_text("a file")
+    with pytest.raises(OutputError, match="is a file, not a folder"):
+        gather(plan_of(), tmp_path / "study", Notebook(), "again")
+
+
+def test_the_search_for_rates_waits_for_the_other_shares(tmp_path: Path) -> None:
+    plan = plan_of(seeds=1, profile="small")
+
+    def share(number: int) -> Plan | None:
+        return with_rates(
+            plan, tmp_path / "study", Notebook(), command="again", pool=LocalPool(1), run=fakes.quick,
+            fingerprints=fakes.fingerprints, carry_out=partial(execute_share, share=Share(number, 2)),
+        )  # fmt: skip
+
+    assert share(1) is None
+    found = share(2)
+    if found is None:  # the grid was widened, which needs the first share once more
+        assert share(1) is None or share(2) is not None
+        found = share(2)
+    assert found is not None
+    assert found.rate_search is not None
+    assert read_study_record(tmp_path / "study" / "rates").study.study == "rates-of-pissa-initialization"
+
+
+@pytest.mark.parametrize("text", ["3/2", "0/4", "1/0", "a/b", "1", "1/2/3", "-1/2", "1 / 2", ""])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_share(text)
+    assert str(caught.value) == (
+        f"--share {json.dumps(text).replace(chr(34), chr(39))}: expected k/n with 1 ≤ k ≤ n, such as 3/8 for the third "
+        "of eight shares"
+    )
+
+
+def test_a_share_is_read() -> None:
+    assert read_share("3/8") == Share(3, 8)
+    assert str(Share(3, 8)) == "3/8"
+    assert read_share(None) is None
