@@ -84,6 +84,8 @@ def test_each_comparison_is_reported_as_of_the_look_that_decided_it(study: Path)
 
 def test_the_report_names_the_looks(study: Path) -> None:
     cautions = report_of(study).cautions
+    assert any(line.startswith("Rows, steps and tasks are those of the profile glance;") for line in cautions)
+    assert not any(line.startswith("Profile glance") for line in cautions), "it has another number of seeds"
     assert any("looks were planned after 8, 16 and 24 seeds" in line and "3 were used" in line for line in cautions)
 
 

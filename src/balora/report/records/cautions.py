@@ -31,7 +31,12 @@ def cautions(
     if unfinished:
         without = number_of(unfinished, "planned run")
         yield f"{without} without a result: only {noun}s with every task count for an average."
-    if record.profile in PROFILES:
+    if record.looks:
+        yield (
+            f"Rows, steps and tasks are those of the profile {record.profile}; the looks decide how many {noun}s there "
+            "are."
+        )
+    elif record.profile in PROFILES:
         yield f"Profile {record.profile}: {find_profile(record.profile, record.model).about}."
     yield from _looks(record, runs, noun)
     yield from _blocks(record, families, noun)
