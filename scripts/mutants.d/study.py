@@ -3,7 +3,18 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
-    ("study/engine/shares.py", "study/test_shares_of_a_study.py"): [
+    ("study/engine/devices.py", "study/test_devices.py"): [
+        ("divided-gpu-as-a-whole", "for device in instances or [number]", "for device in [number]"),
+        ("variable-ignored", "if (named := environment.get(VARIABLE)) is not None:", "if (named := environment.get(VARIABLE)) is None and False:"),
+        ("all-entries-count", "entries[:end]", "entries"),
+        ("unseen-gpus-are-taken", "if device not in visible:", "if False:"),
+    ],
+    ("study/engine/pool.py", "study/test_devices.py"): [
+        ("every-worker-on-the-first-gpu", "self.devices[place % len(self.devices)]", "self.devices[0]"),
+        ("replaced-worker-sees-all", "team[team.index(worker)] = start(worker.device)", "team[team.index(worker)] = start(None)"),
+        ("hidden-gpus-count", "[one for one in devices if one != HIDDEN]", "devices"),
+    ],
+    ("study/engine/job_array.py", "study/test_job_array.py"): [
         ("every-share-is-the-first", "plan.distinct[self.number - 1 :: self.of]", "plan.distinct[:: self.of]"),
         ("shares-in-a-row", "plan.distinct[self.number - 1 :: self.of]", "plan.distinct[(self.number - 1) * len(plan.distinct) // self.of : self.number * len(plan.distinct) // self.of]"),
         ("failed-runs-are-lost", "failed_too=True", "failed_too=False"),
@@ -11,7 +22,7 @@ MUTANTS = {
         ("gathered-runs-again", "gathered = (output,) if", "gathered = () if"),
         ("zero-is-a-share", "if not 1 <= share.number <= share.of:", "if share.number > share.of:"),
     ],
-    ("study/engine/tune_rates.py", "study/test_shares_of_a_study.py"): [
+    ("study/engine/tune_rates.py", "study/test_job_array.py"): [
         ("half-a-search-decides", "if any(one.id not in records for one in planned.distinct):", "if False:"),
     ],
     ("study/design/deltas.py", "study/test_paper_suite.py"): [

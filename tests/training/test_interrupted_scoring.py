@@ -1,5 +1,6 @@
 """A run that is killed while it is scored is scored again without being trained again, and gives the same record."""
 
+import re
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -222,3 +223,24 @@ def test_the_best_weights_are_kept_and_the_first_of_equal_ones(
 def test_the_best_needs_several_scorings(checkpoint: Path, data: Path) -> None:
     with pytest.raises(Exception, match="keep: 'best' needs the scores of several steps: set evaluate_every too"):
         spec_of(checkpoint, data, **{"training.keep": "best"})
+
+
+def test_out_of_memory_names_the_peak_and_what_to_change(
+    checkpoint: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch raises this class on GPUs alone."""
+
+    def fill(self: Any, **kwargs: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(BALoraTrainer, "train", fill)
+    record = run(spec_of(checkpoint, data), tmp_path / "run")
+    assert record.status == "failed"
+    assert record.error is not None
+    assert record.error.kind == "OutOfMemoryError"
+    assert re.fullmatch(
+        r"CUDA out of memory\. Tried to allocate 2\.00 GiB\.; peak [\d,]+ MiB: lower training\.batch_size \(now 2\) "
+        r"and raise training\.accumulation, set training\.gradient_checkpointing, lower data\.max_length \(now 512\) "
+        r"or training\.eval_batch_size",
+        record.error.message,
+    )

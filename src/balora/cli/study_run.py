@@ -143,7 +143,19 @@ def run(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Runs at the same time. Default: on the testbed one per core, else two at most."),
+        typer.Option(
+            min=1,
+            help="Runs at the same time. Default: one per GPU; without one, on the testbed one per core, else "
+            "two at most.",
+        ),
+    ] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="GPUs, each for one worker: numbers or UUIDs with commas between, as in CUDA_VISIBLE_DEVICES, or none "
+            "for the CPU. Default: all that this process sees.",
+        ),
     ] = None,
     assignments: SET = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed runs again.")] = False,
@@ -162,10 +174,11 @@ def run(
     from balora.cli.study_report import report_on, report_quietly
     from balora.errors import ConfigError
     from balora.report.records.open_questions import open_questions
+    from balora.study.engine.devices import choose_devices, visible_devices
     from balora.study.engine.display import show_progress
     from balora.study.engine.execute import execute
+    from balora.study.engine.job_array import execute_share, read_share, unfinished_runs
     from balora.study.engine.pool import local_pool
-    from balora.study.engine.shares import execute_share, read_share, unfinished_runs
     from balora.study.engine.tune_rates import with_rates
     from balora.study.engine.until_answered import execute_until_answered
     from balora.study.plan.prepare import command, prepare, refuse_open_arms
@@ -185,12 +198,13 @@ def run(
     refuse_open_arms(planned.study)
     _warn(planned)
     check_tools(run.column for run in planned.runs[: len(planned.arms) * len(planned.tasks.present)])
+    gpus = choose_devices(devices, visible_devices())
     repeat = command(study, output, **{**where, "suites": suites or ()}, assignments=given, until=until)
     try:
         with show_progress() as watcher:
             how: dict[str, Any] = {
                 "command": repeat,
-                "pool": local_pool(planned.choices.on_testbed, workers),
+                "pool": local_pool(planned.choices.on_testbed, workers, gpus),
                 "retry_failed": retry_failed,
                 "reuse": tuple(reuse or ()),
             }

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import torch
 
+from balora.training.spec import RunSpec
+
 PACKAGES = ("balora", "torch", "transformers", "peft", "accelerate", "math-verify")
 
 
@@ -58,3 +60,12 @@ def _cpu() -> str:
         if key.strip() == "model name" and value.strip():
             return " ".join(value.split())
     return platform.processor() or platform.machine() or "unknown processor"
+
+
+def less_memory(spec: RunSpec) -> str:
+    """Return which settings of a run would make it need less memory, with what they are now."""
+    training = spec.training
+    ways = [f"lower training.batch_size (now {training.batch_size}) and raise training.accumulation"]
+    ways += [] if training.gradient_checkpointing else ["set training.gradient_checkpointing"]
+    ways += [f"lower data.max_length (now {spec.data.max_length}) or training.eval_batch_size"]
+    return ", ".join(ways)

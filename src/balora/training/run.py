@@ -34,7 +34,7 @@ from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
 from balora.training.launchers import refuse_several_processes
 from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
-from balora.training.machine import using_threads, versions
+from balora.training.machine import less_memory, using_threads, versions
 from balora.training.matching import first_batches, matched_config
 from balora.training.probe import fit_head
 from balora.training.record import Cost, RunError, RunRecord, TaskScore, packed_rows, write_record
@@ -114,7 +114,10 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any])
     except (OSError, InputError):
         raise
     except Exception as error:
-        reason = RunError(kind=type(error).__name__, message=" ".join(str(error).split()) or repr(error))
+        message = " ".join(str(error).split()) or repr(error)
+        if isinstance(error, torch.OutOfMemoryError):
+            message += f"; peak {clock.peak_memory_mb():,.0f} MiB: {less_memory(work.spec)}"
+        reason = RunError(kind=type(error).__name__, message=message)
         fields["learning_rate"] = work.learning_rate
         return RunRecord(status="failed", error=reason, cost=work.cost(clock), notes=work.notes, **fields)
     telemetry = work.trainer.telemetry

@@ -16,6 +16,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from balora.study.engine.devices import HIDDEN
 from balora.study.engine.protocol import Event, Job
 from balora.study.engine.worker import serve
 from balora.training.record import RunError
@@ -27,14 +28,16 @@ class LocalPool(NamedTuple):
     workers: int = 1
     threads: int = 1
     """Threads of each worker."""
+    devices: tuple[str, ...] = ()
+    """GPUs of the workers, one each, by turns where there are more workers; none: they see what this process sees."""
 
     def carry_out(self, stages: Sequence[Sequence[Job]], output: Path, lock: int | None = None) -> Generator[Event]:
         """See :meth:`balora.study.engine.protocol.Pool.carry_out`; the same processes serve all stages."""
         start = partial(_Worker, self.threads, output / "log.txt", lock)
         team: list[_Worker] = []
         try:
-            for _ in range(min(self.workers, max(map(len, stages), default=0))):
-                team.append(start())
+            for place in range(min(self.workers, max(map(len, stages), default=0))):
+                team.append(start(self.devices[place % len(self.devices)] if self.devices else None))
             for stage in stages:
                 waiting, events = list(reversed(stage)), list[Event]()
                 while waiting or events:  # `events` is empty only when no worker has a job
@@ -46,25 +49,28 @@ class LocalPool(NamedTuple):
                 worker.stop()
 
 
-def local_pool(on_testbed: bool, workers: int | None = None) -> LocalPool:
-    """Return a pool for this machine's cores, with as many ``workers`` as given, or else the usual number.
+def local_pool(on_testbed: bool, workers: int | None = None, devices: tuple[str, ...] = ()) -> LocalPool:
+    """Return a pool for this machine's GPUs or cores, with as many ``workers`` as given, or else the usual number.
 
-    Testbed models are so small that more than one thread gains nothing: one worker a core. On another model two workers
-    share the cores.
+    One worker a GPU. Without one: testbed models are so small that more than one thread gains nothing, so one worker a
+    core; on another model two workers share the cores.
     """
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    workers = workers or (cores if on_testbed else min(2, cores))
-    return LocalPool(workers, 1 if on_testbed else max(1, cores // workers))
+    usual = len([one for one in devices if one != HIDDEN]) or (cores if on_testbed else min(2, cores))
+    workers = workers or usual
+    return LocalPool(workers, 1 if on_testbed else max(1, cores // workers), devices)
 
 
 class _Worker:
     """One process and the job it has."""
 
-    def __init__(self, threads: int, log: Path, lock: int | None) -> None:
-        context = get_context("spawn")
+    def __init__(self, threads: int, log: Path, lock: int | None, device: str | None) -> None:
+        context, self.device = get_context("spawn"), device
         self.connection, theirs = context.Pipe()
         shared = None if lock is None else _InheritedFile(lock)
-        self.process: SpawnProcess = context.Process(target=serve, args=(theirs, threads, log, shared), daemon=True)
+        self.process: SpawnProcess = context.Process(
+            target=serve, args=(theirs, threads, log, shared, device), daemon=True
+        )
         with _ctrl_c_blocked():
             self.process.start()
         theirs.close()
@@ -115,18 +121,18 @@ def _ctrl_c_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _submit(waiting: list[Job], team: list[_Worker], start: Callable[[], _Worker]) -> Iterator[Event]:
+def _submit(waiting: list[Job], team: list[_Worker], start: Callable[[str | None], _Worker]) -> Iterator[Event]:
     """Give every worker that has no job the next one."""
     for place, worker in enumerate(team):
         if worker.job is None and waiting:
             if not worker.process.is_alive():  # it died without a job: no run is at fault
                 worker.stop()
-                team[place] = worker = start()
+                team[place] = worker = start(worker.device)
             worker.submit(waiting.pop())
             yield Event("started", worker.job)
 
 
-def _receive(team: list[_Worker], start: Callable[[], _Worker]) -> list[Event]:
+def _receive(team: list[_Worker], start: Callable[[str | None], _Worker]) -> list[Event]:
     """Return what busy workers have sent within a second; replace those that died."""
     busy = {worker.connection: worker for worker in team if worker.job}
     if not busy:
@@ -139,7 +145,7 @@ def _receive(team: list[_Worker], start: Callable[[], _Worker]) -> list[Event]:
             worker.job = None
         if event.kind == "died":
             worker.stop()
-            team[team.index(worker)] = start()
+            team[team.index(worker)] = start(worker.device)
         events.append(event)
     return events or [Event("idle")]
 

@@ -17,6 +17,7 @@ from balora.adapters.ranks import ranks_up_to
 from balora.errors import InputError
 from balora.progress import OnProgress, Progress
 from balora.regular_files import open_regular
+from balora.study.engine.devices import VARIABLE
 from balora.study.engine.protocol import Event, Job
 from balora.training.record import RunError, RunRecord
 from balora.training.spec import RunSpec
@@ -38,10 +39,15 @@ def train(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
     return run(spec, folder, on_progress=on_progress, has_siblings=True)
 
 
-def serve(connection: Connection, threads: int, log: Path, lock: object) -> None:
-    """Carry out the jobs that arrive on ``connection`` until it closes; ``lock`` only needs to stay open."""
+def serve(connection: Connection, threads: int, log: Path, lock: object, device: str | None) -> None:
+    """Carry out the jobs that arrive on ``connection`` until it closes; ``lock`` only needs to stay open.
+
+    ``device`` is the one GPU that jobs see; None: those that this process sees.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)  # read when torch is imported
+    if device is not None:
+        os.environ[VARIABLE] = device
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     file = open_regular(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, links=False)
     os.dup2(file, sys.stdout.fileno() if sys.stdout else 1)

@@ -13,8 +13,8 @@ from study_cases import Notebook, plan_of
 from balora.errors import ConfigError, OutputError
 from balora.report.records.report import read_report
 from balora.study.engine.execute import Outcome, execute
+from balora.study.engine.job_array import Share, execute_share, gather, read_share, unfinished_runs
 from balora.study.engine.pool import LocalPool
-from balora.study.engine.shares import Share, execute_share, gather, read_share, unfinished_runs
 from balora.study.engine.tune_rates import with_rates
 from balora.study.plan.plan import Plan
 from balora.study.plan.suites import Tasks
