@@ -21,6 +21,7 @@ from balora.statistics import (
     compare,
     compare_family,
     detectable,
+    heterogeneity,
     holm,
     joint_interval,
     judge_stages,
@@ -291,7 +292,25 @@ def _whole(study: np.ndarray) -> list[Paired]:
     return [Paired(row, 1.0) for row in study]
 
 
-PARTS = (coverage, errors, powers, joint, tuned, sequential)
+def between_models() -> Iterator[Figure]:
+    """Pre-trained models differ by τ and fine-tuning seeds by σ = 1; a new model is drawn beside each study."""
+    for sizes, tau in (((2,) * 4, 0.5), ((2,) * 4, 3.0), ((2,) * 16, 0.0), ((2,) * 16, 0.5), ((3, 2, 2, 1, 1), 1.0)):
+        draw, models = rng(len(sizes)), np.repeat(np.arange(len(sizes)), sizes)
+        hits = []
+        for _ in range(STUDIES):
+            values = 1.5 + draw.normal(0, tau, len(sizes))[models] + draw.normal(0, 1, len(models))
+            found, new = heterogeneity(values, models), 1.5 + draw.normal(0, tau)
+            assert found is not None
+            predicted = (found.new_low or 0.0) <= new <= (found.new_high or 0.0)
+            hits.append([found.low <= 1.5 <= found.high, predicted, found.tau_low <= tau <= found.tau_high])
+        setting = f"{len(sizes)} models with {' or '.join(map(str, sorted(set(sizes))))} blocks each, τ = {tau:g} σ"
+        claims = ("interval of the mean over models covers it", "prediction interval covers a new model's mean",
+                  "interval of τ covers it")  # fmt: skip
+        for claim, column, high in zip(claims, zip(*hits, strict=True), (97, 99.5, 99.5), strict=True):
+            yield Figure(claim, setting, share(list(column)), 93, high)
+
+
+PARTS = (coverage, errors, powers, joint, tuned, sequential, between_models)
 
 
 def table() -> str:

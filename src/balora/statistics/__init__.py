@@ -1,8 +1,19 @@
-"""Compute statistics of paired differences: intervals, exact tests, corrections, power, factorials; no torch."""
+"""Compute statistics of paired differences: intervals, tests, corrections, power, variances; no torch."""
 
+from balora.statistics.components import (
+    Components,
+    Gain,
+    Missing,
+    Way,
+    blocks_for,
+    components,
+    gains,
+    half_width,
+)
 from balora.statistics.estimate import Estimate, estimate, judge_family
 from balora.statistics.factorial import Contrast, Levels, contrast_values, contrasts
 from balora.statistics.family import design_warning, fewest_blocks, holm
+from balora.statistics.heterogeneity import Heterogeneity, heterogeneity
 from balora.statistics.hierarchy import joint_interval
 from balora.statistics.paired import (
     CONFIDENCE,
@@ -24,24 +35,34 @@ __all__ = [
     "DECIDED",
     "LEVEL",
     "Comparison",
+    "Components",
     "Contrast",
     "Estimate",
+    "Gain",
+    "Heterogeneity",
     "Levels",
+    "Missing",
     "Paired",
     "SignTest",
     "Stages",
     "Summary",
     "Verdict",
+    "Way",
     "binomial_p",
+    "blocks_for",
     "compare",
     "compare_family",
+    "components",
     "contrast_values",
     "contrasts",
     "design_warning",
     "detectable",
     "estimate",
     "fewest_blocks",
+    "gains",
+    "half_width",
     "hedges",
+    "heterogeneity",
     "holm",
     "joint_interval",
     "judge_alone",

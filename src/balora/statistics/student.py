@@ -22,7 +22,7 @@ NORMAL = NormalDist()
 
 def above(t: float, degrees: float, shift: float = 0.0) -> float:
     """Return P(T > t) for T with ``degrees`` > 0 degrees of freedom and noncentrality ``shift``."""
-    return sum(weight * 0.5 * erfc((t * size - shift) * ROOT) for size, weight in _sizes(degrees))
+    return sum(weight * 0.5 * erfc((t * size - shift) * ROOT) for size, weight in chi_values(degrees))
 
 
 @lru_cache(maxsize=4096)
@@ -33,7 +33,7 @@ def critical(degrees: float, tail: float) -> float:
     """
     t = NORMAL.inv_cdf(1 - tail)
     for _ in range(STEPS):
-        density = sum(weight * size * NORMAL.pdf(t * size) for size, weight in _sizes(degrees))
+        density = sum(weight * size * NORMAL.pdf(t * size) for size, weight in chi_values(degrees))
         step = (above(t, degrees) - tail) / density
         t += step
         if abs(step) <= CLOSE * t:
@@ -42,7 +42,7 @@ def critical(degrees: float, tail: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def _sizes(degrees: float) -> list[tuple[float, float]]:
+def chi_values(degrees: float) -> list[tuple[float, float]]:
     """Return values of S with their probabilities; log S has the density 2(m/2)^(m/2)/Γ(m/2)·e^(m·u − m·e^(2u)/2)."""
     width = 12 / sqrt(2 * degrees)
     logs = np.linspace(-width - 40 / degrees, width, POINTS)
