@@ -58,6 +58,7 @@ def test_question_answer_cautions_and_every_section_are_there(page: str, dossier
         "Cautions",
         "Arms",
         "Differences to ba-lora",
+        "Where the noise comes from",
         "Factors",
         "Tasks",
         "What was inherited",

@@ -28,6 +28,7 @@ SPECIAL = {
     "×": r"$\times$",
     "·": r"$\cdot$",
     "λ": r"$\lambda$",
+    "τ": r"$\tau$",
     "≥": r"$\geq$",
     "≤": r"$\leq$",
     "∞": r"$\infty$",

@@ -62,6 +62,8 @@ def _section(section: Section) -> Iterator[str]:
         yield fenced(section.command)
     if section.intro:
         yield paragraph(section.intro)
+    if section.points:
+        yield _listed(section.points)
     for one in section.tables:
         yield f"### {escape(one.caption)}"
         yield _table(one)

@@ -8,6 +8,7 @@ from typing import Any
 
 from balora.errors import printable
 from balora.report.records.dossier import Dossier, RunRow
+from balora.report.records.noise_sources import SOURCES
 from balora.report.records.shareable import shareable_settings, without_paths
 
 Row = dict[str, Any]
@@ -42,6 +43,22 @@ def effects(dossier: Dossier) -> Iterable[Row]:
     """Yield main effects and interactions."""
     for one in dossier.report.effects:
         yield {"effect": one.name, "measure": one.measure, **_flat(asdict(one.paired))}
+
+
+def noise(dossier: Dossier) -> Iterable[Row]:
+    """Yield where the noise of each difference comes from, in variances, and the spread between models."""
+    for one in dossier.report.noise:
+        found = one.components
+        variances = {f"variance.{source}": getattr(found, source) for source in SOURCES}
+        spread = {f"models.{key}": value for key, value in asdict(one.spread).items()} if one.spread else {}
+        gains = {f"narrowing.{gain.way}.{gain.more}": gain.narrowing for gain in one.gains}
+        known = {"blocks": found.blocks, "missing": "; ".join(found.missing), "half_width": one.half_width}
+        yield {"arm": one.arm, "measure": one.measure, **known, **variances, **spread, **gains, "needed": one.needed}
+
+
+def collapses(dossier: Dossier) -> Iterable[Row]:
+    """Yield the runs that collapsed."""
+    yield from (asdict(one) for one in dossier.report.collapses.runs)
 
 
 def tasks(dossier: Dossier) -> Iterable[Row]:
@@ -117,6 +134,8 @@ TABLES: dict[str, Callable[[Dossier], Iterable[Row]]] = {
     "seeds": seeds,
     "differences": differences,
     "effects": effects,
+    "noise": noise,
+    "collapses": collapses,
     "tasks": tasks,
     "inherited": inherited,
     "curves": curves,

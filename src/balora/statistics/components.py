@@ -11,12 +11,12 @@ The difference of a block is the mean over a task's m items (and over tasks), d_
 - fine-tuning φ² = σ² − rest, with σ² the variance within models, between fine-tuning seeds;
 - items γ²/m: other items would have given another difference. All blocks answer the same items, so it is in no spread
   between blocks, and more blocks do not make it smaller; max(0, s² − σ_ε²/N)/m of the two-way analysis of variance
-  (:func:`balora.statistics.hierarchy.variance_of_items`; Miller 2024, arXiv:2411.00640, §2 and §4);
+  (:func:`balora.statistics.hierarchy.variance_of_items`; Miller 2024, arXiv:2411.00640);
 - the rest ε²/m: which of the same items one fine-tuning happened to answer differently. It is the residual mean square
-  of items × seeds within models, over m (Searle, Casella and McCulloch 1992, §4.3), at most σ².
+  of items × seeds within models, over m (Searle, Casella and McCulloch 1992), at most σ².
 
-What a model knows of single items counts as pre-training. Over T tasks the items' parts are summed and divided by T²; in
-points they are 100² as large. Of a task without item scores both parts stay in fine-tuning.
+What a model knows of single items counts as pre-training. Over T tasks the items' parts are summed and divided by T²;
+in points they are 100² as large. A task without item scores keeps its rest in fine-tuning, and its items as given.
 
 A part that the design cannot show is None, never 0, and `missing` has the reason. Without two blocks on one model,
 pre-training and fine-tuning are one part together; on one model there is no pre-training; one block shows nothing.

@@ -5,9 +5,9 @@ k = 1 … n_j gives the difference
 
     d_jk = μ + a_j + e_jk,   Var(a_j) = τ²,   Var(e_jk) = σ²,   N = Σ n_j.
 
-- τ² and σ² are those of REML (Searle, Casella and McCulloch 1992, §3.8; in a balanced design τ² = (MSB − MSW)/n where
+- τ² and σ² are those of REML (Searle, Casella and McCulloch 1992; in a balanced design τ² = (MSB − MSW)/n where
   that is above 0). This τ² is also the REML estimate of the meta-analysis of the models' means with sampling variances
-  v_j = σ²/n_j (Viechtbauer 2005, eq. 12): both likelihoods depend on τ² in the same way.
+  v_j = σ²/n_j (Viechtbauer 2005): both likelihoods depend on τ² in the same way.
 - The mean μ̂ = Σ w_j·d̄_j/Σ w_j with w_j = 1/(τ² + v_j) has the interval of Hartung and Knapp 2001: μ̂ ± t_(M−1)·s with
   s² = Σ w_j·(d̄_j − μ̂)²/((M − 1)·Σ w_j). With one seed in every model, or as many in each, it is the t-interval over the
   models' means, whatever τ is.
@@ -15,8 +15,8 @@ k = 1 … n_j gives the difference
   Σ w_j·(d̄_j − μ̂)²/(M − 1) lies between the 2.5 % and 97.5 % points of F with M − 1 and N − M degrees of freedom, where
   v_j = MSW/n_j. For τ²/σ² that is exact (Wald 1940), as σ² is estimated too. For τ² it is exact at 0 and conservative
   elsewhere. It leaves out 0 exactly where the F test of τ² = 0 rejects at 2.5 %.
-- The prediction interval, of a new model's own mean μ + a, is that of Nagashima, Noma and Furukawa 2019: F is drawn, and
-  τ² is the value at which the ratio above is that F; then μ comes from Hartung and Knapp's t around μ̂, and a from
+- The prediction interval, of a new model's own mean μ + a, is that of Nagashima, Noma and Furukawa 2019: F is drawn,
+  and τ² is the value at which the ratio above is that F; then μ comes from Hartung and Knapp's t around μ̂, and a from
   N(0, τ²). The usual μ̂ ± t_(M−2)·√(τ² + s²) (Higgins, Thompson and Spiegelhalter 2009) takes the estimated τ² for the
   true one, though it is often 0: where τ is half of σ it covers 84 % of new models instead of 95 %.
 """

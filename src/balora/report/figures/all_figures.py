@@ -9,6 +9,7 @@ from balora.report.figures.figure import Figure
 from balora.report.figures.forest import Line, forest
 from balora.report.figures.heat import heat
 from balora.report.figures.interactions import factorial
+from balora.report.figures.noise_shares import noise_shares
 from balora.report.figures.rate_curves import rate_figures
 from balora.report.figures.sweep import sweep_figures
 from balora.report.records.dossier import Dossier
@@ -42,6 +43,7 @@ def figures_by_section(dossier: Dossier) -> dict[str, SectionFigures]:
             f"Thick lines are {INTERVAL}s of the mean over {noun}s, thin ones over {noun}s and test items. The band "
             "is the margin: differences within it would not matter to this study.",
         ),
+        "noise": SectionFigures(tuple(filter(None, (noise_shares(report),)))),
         "factors": SectionFigures(
             tuple(_factorial_figures(report)),
             "Means of the cells first: lines that are not parallel show that one factor changes what the other does. "

@@ -89,7 +89,7 @@ def arm_differences(
         for one in scored
         for name in compared
     ]
-    joint = {one.measure.key: _Items(one, against).joint for one in scored}
+    joint = {one.measure.key: Items(one, against).joint for one in scored}
     return tuple(
         Difference(question.name, question.measure, found, joint[question.measure](question, found, looks))
         for question, found in _judged(questions, looks)
@@ -125,7 +125,7 @@ def _judged(questions: Sequence[_Question], looks: Looks | None) -> list[tuple[_
     return [(question, next(of_family if question.in_family else of_others)) for question in questions]
 
 
-class _Items:
+class Items:
     """Compares arms with the arm of reference item by item: which test items of a measure's tasks each got right."""
 
     def __init__(self, scored: Scored, against: str) -> None:
@@ -134,17 +134,22 @@ class _Items:
 
     def joint(self, question: _Question, found: Comparison, looks: Looks | None) -> tuple[float, float] | None:
         """Return the interval over blocks and items of an arm, as of the blocks that it was judged by."""
-        one, paired, seeds = self.scored, question.paired, question.seeds
+        paired, seeds = question.paired, list(question.seeds)
         if looks is not None:
             known = [(seed, d) for seed, d in zip(seeds, paired.differences, strict=True) if seed in looks.counted]
-            seeds, paired = tuple(seed for seed, _ in known), paired._replace(differences=[d for _, d in known])
-        if len(seeds) < 2 or one.measure.secondary:
+            seeds, paired = [seed for seed, _ in known], paired._replace(differences=[d for _, d in known])
+        if len(seeds) < 2:
             return None
         wider = 1.0 if looks is None else looks.widening(found)
-        items = [rows for task in one.tasks if (rows := self._differences(question.name, task, seeds)) is not None]
-        return joint_interval(paired.differences, items, len(one.tasks), widening=paired.widening * wider)
+        items = self.of_tasks(question.name, seeds)
+        return joint_interval(paired.differences, items, len(self.scored.tasks), widening=paired.widening * wider)
 
-    def _differences(self, arm: str, task: str, seeds: Sequence[int]) -> np.ndarray | None:
+    def of_tasks(self, arm: str, seeds: list[int]) -> list[np.ndarray]:
+        """Return blocks × items of every task with items: 1 where ``arm`` alone was right, −1 where the other was."""
+        tasks = () if self.scored.measure.secondary else self.scored.tasks
+        return [items for task in tasks if (items := self._differences(arm, task, seeds)) is not None]
+
+    def _differences(self, arm: str, task: str, seeds: list[int]) -> np.ndarray | None:
         """Return blocks × items, −1 to 1; none where a run has no item scores, or runs had different numbers."""
         pairs = [(self._of(arm, task, seed), self._of(self.against, task, seed)) for seed in seeds]
         known = [(mine, other) for mine, other in pairs if mine is not None and other is not None]

@@ -8,10 +8,13 @@ from balora.report.records.answer_sentences import answer_sentences, blocks_in_w
 from balora.report.records.arm_rows import ArmRow, arm_rows
 from balora.report.records.averages import score_all
 from balora.report.records.cautions import cautions
+from balora.report.records.collapses import Collapses, collapse_sentence, collapses
 from balora.report.records.comparisons import Difference, Effect, arm_differences, factor_effects, reference
 from balora.report.records.inheritance import Inherited, inherited
 from balora.report.records.looks import looks_of
 from balora.report.records.measures import MEASURES
+from balora.report.records.noise_sentences import heterogeneity_caution, noise_sentences
+from balora.report.records.noise_sources import Noise, noises
 from balora.report.records.rate_sentences import one_rate_sentence, rate_answer, rate_sentences
 from balora.report.records.rate_sheets import RateSheet, rate_sheets
 from balora.report.records.runs import (
@@ -94,6 +97,11 @@ class Report:
     arms: tuple[ArmRow, ...]
     differences: tuple[Difference, ...]
     effects: tuple[Effect, ...]
+    noise: tuple[Noise, ...]
+    """Of every difference: where its noise comes from, and what would narrow its interval."""
+    noise_sentences: tuple[str, ...]
+    """The same for people, and how many runs collapsed."""
+    collapses: Collapses
     rate_sheets: tuple[RateSheet, ...]
     """Scores over the learning rates, of a study with several, and of the search before it."""
     inherited: tuple[Inherited, ...]
@@ -123,6 +131,7 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
     compared = arm_differences(record, arms, scored, looks)
     effects = factor_effects(record, arms, scored, looks)
     sheets = rate_sheets(record, runs, designed, scored)
+    noise, collapsed = noises(record, arms, scored, compared), collapses(record, runs)
     counts = _counts(record, runs, faulty)
     noun = "block" if record.pretrainings else "seed"
     families = {
@@ -137,7 +146,10 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         or answer(
             reference(record), len(record.seeds), noun, [(d.arm, MEASURES[d.measure], d.paired) for d in compared]
         ),
-        cautions=tuple(cautions(record, runs, counts.planned - counts.ok, arms, families, noun)),
+        cautions=(
+            *cautions(record, runs, counts.planned - counts.ok, arms, families, noun),
+            *heterogeneity_caution(noise),
+        ),
         base=designed[0].name,
         against=reference(record),
         model=base_name(record.model),
@@ -159,6 +171,12 @@ def build(record: StudyRecord, runs: Mapping[str, RunRecord], faulty: Mapping[st
         arms=arms,
         differences=compared,
         effects=effects,
+        noise=noise,
+        noise_sentences=(
+            *noise_sentences(noise, bool(record.pretrainings), noun),
+            *filter(None, (collapse_sentence(collapsed, noun),)),
+        ),
+        collapses=collapsed,
         rate_sheets=sheets,
         inherited=inherited(record, runs, scored, arms),
         shares=shares(record, runs),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from balora.report.records.report import Report
 from balora.report.records.wording import number_of
 from balora.report.tables import answer, run_tables
+from balora.report.tables.noise_tables import noise_tables
 from balora.report.tables.rate_tables import rate_tables
 from balora.report.tables.table import Table
 
@@ -24,11 +25,13 @@ class Section:
     tables: tuple[Table, ...] = ()
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Lists of short texts, each under its heading, which may be empty."""
+    points: tuple[str, ...] = ()
+    """Sentences under the intro, each a point of a list."""
 
     @property
     def has_text(self) -> bool:
         """Whether it shows anything besides figures."""
-        return bool(self.command or self.tables or self.lists)
+        return bool(self.command or self.points or self.tables or self.lists)
 
 
 def facts(report: Report) -> tuple[str, ...]:
@@ -55,6 +58,8 @@ def sections(report: Report) -> Iterator[Section]:
         f"least its margin of {report.margin:g} of 100 points{loss}.",
         tables=_filled(answer.differences(report), answer.strengths(report)),
     )
+    yield Section("noise", "Where the noise comes from", _noise_intro(noun), points=report.noise_sentences,
+                  tables=_filled(*noise_tables(report)))  # fmt: skip
     yield Section("factors", "Factors", tables=_filled(answer.effects(report)))
     yield Section(
         "rates",
@@ -90,6 +95,16 @@ def sections(report: Report) -> Iterator[Section]:
         " · ".join(facts(report)),
         report.command,
         tables=_filled(run_tables.versions(report), run_tables.fingerprints(report)),
+    )
+
+
+def _noise_intro(noun: str) -> str:
+    """Return how the sources of the noise are read; docs/statistics.md defines them."""
+    again = "from one fine-tuning to the next on the same model" if noun == "block" else f"from {noun} to {noun}"
+    return (
+        f"What makes a difference vary, by source. Pre-training: from model to model. Fine-tuning: {again}. Test items: "
+        f"other items would have given another difference, and more {noun}s do not help against that. The rest: which "
+        f"of the same items one fine-tuning happened to answer differently. Few {noun}s give rough shares."
     )
 
 
