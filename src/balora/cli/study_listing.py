@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from balora.errors import shortened
-from balora.report.records.measures import JUDGED
-from balora.report.records.wording import rates_in_words, shared_rates
+from balora.report.records.expected_precision import Expected
+from balora.report.records.measures import JUDGED, MEASURES
+from balora.report.records.wording import number, rates_in_words, shared_rates
 from balora.settings import dotted
 from balora.study.design.arms import design_arms
 from balora.study.design.reading import find_study, shipped
@@ -119,6 +120,10 @@ class PlanList:
     search: PlannedSearch | None = None
     looks: tuple[int, ...] = ()
     """Of a study that goes on until it is answered: after how many blocks it looks. Its runs are those of the last."""
+    margin: float = 1.0
+    """The smallest difference in an average that would matter, in points."""
+    precision: tuple[Expected, ...] = ()
+    """How wide the intervals should become, by the noise of past studies; nothing without one."""
 
 
 def list_studies() -> StudyList:
@@ -153,7 +158,7 @@ def _some(arms: tuple[str, ...]) -> str:
     return f"{len(arms)} arms: {', '.join(shown)}, … ({len(arms) - len(shown)} more)"
 
 
-def describe_plan(plan: Plan, costs: Costs) -> PlanList:
+def describe_plan(plan: Plan, costs: Costs, precision: tuple[Expected, ...] = ()) -> PlanList:
     """Return what a plan shows."""
     rates, seconds = _rates(plan), costs.of_arms(plan)
     matched = {run.arm for run in plan.runs if run.column.is_step_matched}
@@ -182,6 +187,8 @@ def describe_plan(plan: Plan, costs: Costs) -> PlanList:
         runs=tuple(PlanRun(run.id, run.seed, run.task, run.arm) for run in plan.runs),
         search=_planned_search(plan, costs),
         looks=plan.choices.looks,
+        margin=plan.study.margin,
+        precision=precision,
     )
 
 
@@ -244,6 +251,7 @@ def plan_text(content: PlanList) -> str:
         ]
     lines += _search_text(content.search)
     lines += [f"warning  {content.warning}"] if content.warning else []
+    lines += _precision_text(content)
     lines += _arms_text(content.arms)
     width = max(map(len, (*content.tasks, "task"))) + 2
     lines += ["", f"{'id':<18}{'seed':<7}{'task':<{width}}arm"]
@@ -262,6 +270,28 @@ def _search_text(search: PlannedSearch | None) -> list[str]:
         "         the learning rates below, and with them the ids, change with what is found; one rate for all arms: "
         "--set training.learning_rate=…",
     ]
+
+
+def _precision_text(content: PlanList) -> list[str]:
+    """Return a line a comparison: how wide its interval should become, or why that cannot be foreseen."""
+    if not content.precision:
+        return []
+    if all(one.past is None for one in content.precision):
+        return [f"noise    widths of intervals cannot be foreseen: {content.precision[0].missing}"]
+    noun = "block" if content.pretrainings else "seed"
+    each = "how many, each on a model of its own," if content.pretrainings else "how many"
+    lines = [
+        f"noise    half-widths of the 95 % intervals with the planned {noun}s, by past studies; and {each} for "
+        f"± {content.margin:g} point{'s' * (content.margin != 1)}"
+    ]
+    width = min(LONGEST_NAME, max(len(one.arm) for one in content.precision))
+    for one in content.precision:
+        measure = MEASURES[one.measure]
+        wide = one.missing or f"± {number(one.half_width, measure.unit)} {measure.unit}"
+        needed = f"; {one.needed:,} for the margin" if one.needed is not None else ""
+        past = f" ({one.past})" if one.past else ""
+        lines.append(f"    {one.arm:<{width}}  {measure.label:<7}  {wide}{needed}{past}")
+    return lines
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -91,7 +91,11 @@ def plan(
     most_blocks: MOST_BLOCKS = None,
     assignments: SET = None,
     past: Annotated[
-        list[Path] | None, typer.Option(help="Output folder of an earlier study, to estimate costs from; repeatable.")
+        list[Path] | None,
+        typer.Option(
+            help="Output folder of an earlier study, from which costs and the widths of intervals are estimated; "
+            "repeatable."
+        ),
     ] = None,
     trust_remote_code: TRUST_REMOTE_CODE = False,
     unsafe_local_execution: UNSAFE_LOCAL_EXECUTION = False,
@@ -99,6 +103,7 @@ def plan(
 ) -> None:
     """Print every run of a study, in order, without starting any."""
     from balora.cli.study_listing import describe_plan, plan_text
+    from balora.report.records.expected_precision import expected_precision, past_reports
     from balora.study.plan.costs import Costs, past_runs
     from balora.study.plan.plan import at_look
     from balora.study.plan.prepare import prepare
@@ -112,7 +117,8 @@ def plan(
     if until:
         planned = at_look(planned, until.most_blocks, {})
     _warn(planned)
-    _print(describe_plan(planned, Costs(past_runs(past or []))), plan_text, as_json)
+    costs = Costs(past_runs(past or []))
+    _print(describe_plan(planned, costs, expected_precision(planned, past_reports(past or []))), plan_text, as_json)
 
 
 @app.command(

@@ -169,8 +169,8 @@ def _rule(found: Collapses) -> str:
         if one.below is not None
     ]
     return (
-        "A run has collapsed on a task when its score is nearer to a guess's than to the median of all finished runs of "
-        f"the task: below {', '.join(ends)}. The rule is fixed in advance, and it leaves no run out of an average."
+        "A run has collapsed on a task when its score is nearer to a guess's than to the median of all finished runs "
+        f"of the task: below {', '.join(ends)}. The rule is fixed in advance, and it leaves no run out of an average."
     )
 
 

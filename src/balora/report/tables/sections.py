@@ -102,9 +102,9 @@ def _noise_intro(noun: str) -> str:
     """Return how the sources of the noise are read; docs/statistics.md defines them."""
     again = "from one fine-tuning to the next on the same model" if noun == "block" else f"from {noun} to {noun}"
     return (
-        f"What makes a difference vary, by source. Pre-training: from model to model. Fine-tuning: {again}. Test items: "
-        f"other items would have given another difference, and more {noun}s do not help against that. The rest: which "
-        f"of the same items one fine-tuning happened to answer differently. Few {noun}s give rough shares."
+        f"What makes a difference vary, by source. Pre-training: from model to model. Fine-tuning: {again}. Test "
+        f"items: other items would have given another difference, and more {noun}s do not help against that. The "
+        f"rest: which of the same items one fine-tuning happened to answer differently. Few {noun}s give rough shares."
     )
 
 
