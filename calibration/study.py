@@ -8,13 +8,10 @@ from typing import Any
 
 from balora.report.records.report import Report, read_report
 from balora.study.store.study_folder import read_runs, read_study_record
+from balora.tasks.catalogue import find_task
+from balora.tasks.guesses import guess_score
 from balora.training.record import Cost
 
-CHANCE = {
-    "acceptability": 0.0, "sentiment": 50.0, "entailment": 100 / 3, "paraphrase": 50.0, "similarity": 0.0,
-    "arithmetic": 100 / 21, "code": 0.0, "facts": 12.5,
-}  # fmt: skip
-"""Points that a guess scores: 1 of the 2, 3, 8 or 21 possible answers; 0 for correlations and programs."""
 BEST = 100.0
 """The best score: every task can be solved from what its rows hold."""
 SECONDS = ("setup_seconds", "train_seconds", "eval_seconds")
@@ -58,7 +55,7 @@ def headroom(report: Report) -> list[dict[str, Any]]:
 
 def headroom_of(task: str, score: float, sd: float | None, blocks: int) -> dict[str, Any]:
     """Return how far ``score`` points of ``task`` lie on the way from a guess (0) to the best score (1)."""
-    chance = CHANCE[task]
+    chance = guess_score(find_task(task))
     return {
         "task": task, "chance": chance, "score": score, "sd": sd, "blocks": blocks,
         "way": (score - chance) / (BEST - chance),

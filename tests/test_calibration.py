@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from calibration import dose, page, rates, weights
 from calibration.runs import SEEDS, planned
-from calibration.study import CHANCE, blocks_for, headroom_of
+from calibration.study import blocks_for, headroom_of
 from scipy.stats import t
 
 from balora.objective.config import TERMS, ObjectiveConfig
@@ -74,20 +74,23 @@ def test_a_dose_row_names_its_order_and_the_way_against_the_spread() -> None:
     assert page._dose_row(bent)[-2] == "not monotone"
 
 
+TESTBED = [task for suite in page.SUITES.values() for task in suite]
+
+
 def test_the_way_goes_from_a_guess_to_the_best() -> None:
     assert headroom_of("facts", 56.25, None, 2)["way"] == pytest.approx(0.5)
     assert headroom_of("entailment", 100.0, 1.0, 8)["way"] == 1.0
     assert headroom_of("acceptability", 0.0, 1.0, 8)["way"] == 0.0
-    assert set(CHANCE) == {task for suite in page.SUITES.values() for task in suite}
+    assert headroom_of("code", 40.0, 1.0, 8)["chance"] == 0
 
 
 def test_tasks_that_no_study_ran_take_the_grids_score_at_the_rate_of_plain_lora() -> None:
     grid = [
-        {"method": method, "rate": rate, **dict.fromkeys(CHANCE, 1000 * rate + 50 * (method != "lora"))}
+        {"method": method, "rate": rate, **dict.fromkeys(TESTBED, 1000 * rate + 50 * (method != "lora"))}
         for method in rates.METHODS
         for rate in rates.GRID
     ]
-    shown = [{"task": task} for task in CHANCE if task not in ("arithmetic", "similarity")]
+    shown = [{"task": task} for task in TESTBED if task not in ("arithmetic", "similarity")]
     left = page._headroom_from_grid(shown, {"rows": grid, "blocks": 2})
     wanted = {"similarity": 1000 * RATES["nlu"]["standard"], "arithmetic": 1000 * RATES["nlg"]["standard"]}
     assert {row["task"]: row["score"] for row in left} == pytest.approx(wanted)

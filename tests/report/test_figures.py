@@ -74,7 +74,7 @@ def test_every_figure_is_valid_vega_lite_of_numbers_that_are_in_the_records(doss
             assert set(drawn) <= known, figure.name
             assert len(figure.summary) > 20
             assert figure.table.rows
-    assert kinds == {"differences", "cells", "effects", "tasks", "training", "cost", "sweep"}
+    assert kinds == {"differences", "cells", "effects", "tasks", "training", "cost", "sweep", "noise"}
 
 
 def test_names_are_there_once_and_fit_file_names(dossiers: dict[str, Dossier]) -> None:

@@ -33,8 +33,7 @@ from balora.statistics.student import critical
 from balora.statistics.variance_ratio import f_critical
 
 GRID = 64
-"""Values of the intra-class correlation from which the search for the largest likelihood starts."""
-GOLDEN = (sqrt(5) - 1) / 2
+"""Values of the intra-class correlation among which the largest likelihood is sought, ever closer together."""
 STEPS = 100
 CLOSE = 1e-10
 """Relative precision of τ² and of the ends of its interval."""
@@ -136,11 +135,12 @@ def reml(differences: Sequence[float], models: Sequence[Hashable]) -> tuple[floa
     return ratio * within, within
 
 
-def _deviance(groups: _Groups, ratio: float) -> float:
-    scale = 1 + groups.sizes * ratio
+def _deviance(groups: _Groups, ratios: np.ndarray) -> np.ndarray:
+    scale = 1 + ratios[:, None] * groups.sizes
     weights = groups.sizes / scale
-    squares = groups.within + float(_squares(groups.means, weights))
-    return float((groups.count - 1) * np.log(squares) + np.log(scale).sum() + np.log(weights.sum()))
+    squares = groups.within + _squares(groups.means, weights)
+    found: np.ndarray = (groups.count - 1) * np.log(squares) + np.log(scale).sum(axis=1) + np.log(weights.sum(axis=1))
+    return found
 
 
 def _squares(means: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -151,18 +151,14 @@ def _squares(means: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return squares
 
 
-def _smallest(function: Callable[[float], float]) -> float:
-    """Return where in 0 ≤ x < 1 a function is smallest: by a grid, then by golden section around its best point."""
-    points = np.linspace(0, 1, GRID, endpoint=False)
-    best = int(np.argmin([function(float(point)) for point in points]))
-    low, high = float(points[max(0, best - 1)]), float(points[best + 1]) if best + 1 < GRID else 1 - CLOSE
-    for _ in range(STEPS):
-        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
-        low, high = (low, right) if function(left) <= function(right) else (left, high)
-        if high - low <= CLOSE:
-            break
-    middle = (low + high) / 2
-    return 0.0 if function(0.0) <= function(middle) else middle
+def _smallest(function: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Return where in 0 ≤ x < 1 a function is smallest: of a grid the best point, then of a finer one around it, …"""
+    low, high = 0.0, 1 - CLOSE
+    while high - low > CLOSE:
+        points = np.linspace(low, high, GRID)
+        best = int(np.argmin(function(points)))
+        low, high = float(points[max(0, best - 1)]), float(points[min(GRID - 1, best + 1)])
+    return 0.0 if low == 0.0 else (low + high) / 2
 
 
 def _mean(groups: _Groups, between: float, within: float) -> tuple[float, float]:
