@@ -1,5 +1,6 @@
 """How precise `study plan --past` expects a plan to become, and what it says is missing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,8 @@ def test_other_arms_tasks_models_and_settings_foresee_nothing() -> None:
     assert "noise    widths of intervals cannot be foreseen: no past study compares the arms with ba-lora" in plan_text(
         listed
     )
-    on_model = expected(plan_of("formulation-swap", 4), report)
-    assert all(one.past is None for one in on_model.values())
+    other_model = expected(plan, replace(report, model="another"))
+    assert all(one.past is None for one in other_model.values())
     changed = plan._replace(arms=tuple(arm._replace(delta={"adapter": {"rank": 3}}) for arm in plan.arms))
     assert all(one.past is None for one in expected(changed, report).values())
 
