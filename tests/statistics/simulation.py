@@ -323,9 +323,8 @@ def table() -> str:
 
 
 def main() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    made = table()
+    made = table()  # takes minutes, in which somebody may edit the document
+    before, rest = DOCUMENT.read_text(encoding="utf-8").split(BEGIN)
     DOCUMENT.write_text(f"{before}{BEGIN}\n{made}\n{END}{rest.split(END)[1]}", encoding="utf-8")
     print(made)
 
