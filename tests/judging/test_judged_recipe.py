@@ -96,7 +96,7 @@ def test_a_run_that_nobody_could_judge_fails_and_is_judged_later_without_another
 ) -> None:
     trainings: list[int] = []
     train = BALoraTrainer.train
-    monkeypatch.setattr(BALoraTrainer, "train", lambda self: (trainings.append(1), train(self)))
+    monkeypatch.setattr(BALoraTrainer, "train", lambda self, **how: (trainings.append(1), train(self, **how)))
 
     class Down:
         """Answers the first request, which checks the judge, and fails all others."""

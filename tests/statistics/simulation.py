@@ -218,8 +218,8 @@ def stopped(differences: np.ndarray) -> list[Comparison]:
     return judge_stages([Stages(one, Paired(one[-1], 1.0)) for one in by_look], LOOKS)
 
 
-def answered_anytime(studies: np.ndarray) -> float:
-    """Return the mean blocks of a comparison whose intervals hold at every number of blocks: the rival of looks.
+def answered_anytime(studies: np.ndarray) -> tuple[float, float]:
+    """Return the share answered and the mean blocks with intervals that hold at every number of blocks: the rival.
 
     The t-test's mixture over effects with a standard deviation of σ (Lai 1976; Wang and Ramdas 2025): its e is
     (1 + n)^−½·((1 + t²/m)/(1 + t²/(m·(1 + n))))^((m + 1)/2) with m = n − 1, its p is 1/e. Looks after every block.
@@ -237,7 +237,7 @@ def answered_anytime(studies: np.ndarray) -> float:
         half = np.sqrt(m * (q - 1) / (1 - q / (1 + n))) * error if q < 1 + n else np.inf
         now = ((adjusted <= LEVEL) & (abs(mean) > half)) | (abs(mean) + half <= 1)
         answered = np.where(now & (answered == LOOKS[-1]), n, answered)
-    return float(answered.mean())
+    return share(list((answered < LOOKS[-1]).flat)), float(answered.mean())
 
 
 def sequential() -> Iterator[Figure]:
@@ -272,8 +272,9 @@ def sequential() -> Iterator[Figure]:
         decided = share(one.look is not None for study in found for one in study)
         fixed = share(one.verdict in DECIDED for study in studies for one in compare_family(_whole(study)))
         blocks = np.mean([one.look or LOOKS[-1] for study in found for one in study])
-        rival = answered_anytime(np.array(studies))
-        note = f"; {decided:.0f} % answered, {fixed:.0f} % with 64 blocks; anytime-valid intervals: {rival:.1f} blocks"
+        also, later = answered_anytime(np.array(studies))
+        note = f"; {decided:.0f} % answered, {fixed:.0f} % with 64 blocks"
+        note += f"; anytime-valid intervals, a look after every block: {also:.0f} % in {later:.1f}"
         yield Figure("until answered: mean blocks of a comparison (fixed: 64)", setting + note, float(blocks), 8, 64)
 
 
