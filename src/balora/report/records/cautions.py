@@ -74,8 +74,9 @@ def _looks(record: StudyRecord, runs: Mapping[str, RunRecord], noun: str) -> Ite
         return
     used = "1 was" if looks.reached == 1 else f"{looks.reached} were"
     yield (
-        f"Goes on until it is answered: {planned}, of which {used} used. Intervals and p hold whenever it stops; a "
-        "comparison that a look decided keeps the numbers of that look."
+        f"Goes on until it is answered: {planned}, of which {used} used. Intervals and p of the comparisons hold "
+        "whenever it stops; a comparison that a look decided keeps the numbers of that look. Intervals of single "
+        "tasks, of inherited measures and of the noise are a fixed study's, and too narrow here."
     )
 
 
