@@ -39,7 +39,7 @@ help:  ## show this list of commands
 study: $(VENV)/.ready-run  ## run the two main studies on the testbed, or on MODEL=… DATA=… ([PROFILE=quick] [OUTPUT=runs] [WORKERS=N])
 	@set -e; reuse=(); for study in $(STUDIES); do \
 	  $(BIN)/balora study run $$study $(if $(MODEL),--model "$(MODEL)" --data "$(DATA)") \
-	    --profile $(PROFILE) $(if $(WORKERS),--workers $(WORKERS)) --output "$(OUTPUT)/$$study" "$${reuse[@]}"; \
+	    --profile $(PROFILE) $(if $(WORKERS),--workers $(WORKERS)) --output "$(OUTPUT)/$$study" "$${reuse[@]}" >/dev/null; \
 	  reuse+=(--reuse "$(OUTPUT)/$$study"); \
 	done; \
 	for study in $(STUDIES); do $(BIN)/balora study report "$(OUTPUT)/$$study" --answer; done

@@ -192,8 +192,9 @@ def test_the_answer_comes_with_its_places(folder: Path, capsys: pytest.CaptureFi
     assert main(["study", "report", str(folder), "--answer"]) == 0
     lines = capsys.readouterr().out.splitlines()
     report = read_report(folder)
-    assert lines[:-3] == [report.question, *report.sentences, report.answer]
-    assert lines[-3:-1] == [f"report: {folder / 'report.md'}", f"page: {folder / 'report.html'}"]
+    assert lines[0] == f"{report.study}: {report.question}"
+    assert lines[2 : 2 + len(report.sentences)] == [f"- {sentence}" for sentence in report.sentences]
+    assert lines[-3:-1] == [str(folder / "report.md"), str(folder / "report.html")]
 
 
 def test_an_unknown_format_is_wrong_input(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ def report(
     every: Annotated[bool, typer.Option("--all", help="Write every format.")] = False,
     to: Annotated[Path | None, typer.Option(help="Where to write; by default the study's own folder.")] = None,
     answer: Annotated[
-        bool, typer.Option("--answer", help="Print only the answer in words and where the report is.")
+        bool, typer.Option("--answer", help="Print only the answer, the scores of the arms, and where the report is.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -32,6 +32,7 @@ def report(
     from balora.cli.output import print_json, print_lines
     from balora.report.records.dossier import read_dossier
     from balora.report.saving import save
+    from balora.report.screen import draw
 
     chosen = list(Format) if every else formats
     if not chosen and not answer:
@@ -40,9 +41,7 @@ def report(
     dossier = read_dossier(folder)
     written = save(dossier, to or folder, chosen or USUAL)
     if not chosen:
-        markdown, page = written
-        said = (dossier.report.question, *dossier.report.sentences, dossier.report.answer)
-        print_lines((*said, f"report: {markdown}", f"page: {page}", ""))
+        print_lines((*draw(dossier.report, written).split("\n"), ""))
         return
     if as_json:
         print_json(dossier.report)
@@ -55,6 +54,21 @@ def report_quietly(folder: Path) -> None:
     from balora.report.saving import save
 
     save(read_dossier(folder), folder)
+
+
+def end_with(folder: Path, as_json: bool) -> None:
+    """Write report.md and report.html; print the report as JSON, or the answer and where they are."""
+    from balora.cli.output import print_json, print_lines
+    from balora.report.records.dossier import read_dossier
+    from balora.report.saving import save
+    from balora.report.screen import draw
+
+    dossier = read_dossier(folder)
+    written = save(dossier, folder)
+    if as_json:
+        print_json(dossier.report)
+    else:
+        print_lines(draw(dossier.report, written).split("\n"))
 
 
 def report_on(folder: Path, as_json: bool, to: Path | None = None) -> None:

@@ -173,11 +173,11 @@ def run(
     unsafe_local_execution: UNSAFE_LOCAL_EXECUTION = False,
     as_json: JSON = False,
 ) -> None:
-    """Run a study, skipping finished runs, and print its report."""
+    """Run a study, skipping finished runs, write its report, and print the answer."""
     from functools import partial
 
     from balora.cli.output import print_lines
-    from balora.cli.study_report import report_on, report_quietly
+    from balora.cli.study_report import end_with, report_quietly
     from balora.errors import ConfigError
     from balora.report.records.open_questions import open_questions
     from balora.study.engine.devices import choose_devices, visible_devices
@@ -234,7 +234,7 @@ def run(
         report_quietly(output)
         print(f"share {part}: has ended; {waiting} runs of the study are still to come from others", file=sys.stderr)
     else:
-        report_on(output, as_json)
+        end_with(output, as_json)
     if failed := outcome.failed + outcome.failed_before:
         print(f"{failed} of {outcome.planned} runs failed; see the report", file=sys.stderr)
         raise typer.Exit(1)

@@ -1,8 +1,10 @@
 """Hold a table as data: cells of words, and of numbers with the text that shows them, for every format to render."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from balora.errors import printable
 from balora.report.records.wording import number
 from balora.statistics import Summary
 
@@ -95,3 +97,20 @@ def interval(low: float | None, high: float | None, unit: str) -> Cell:
     if low is None or high is None:
         return NOTHING
     return (*measured(low, unit, sign=True), " to ", *measured(high, unit, sign=True))
+
+
+def text_lines(table: Table) -> Iterator[str]:
+    """Yield the heading and the rows, words to the left of their column and numbers to the right.
+
+    A third column of words (the verdict) follows two columns of numbers, so that a narrow terminal shows these.
+    """
+    shown = (table.head, *(tuple(text(cell) for cell in row) for row in table.rows))
+    rows = [tuple(map(printable, row)) for row in shown]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    order = [0, 1, 3, 4, 2, *range(5, len(widths))] if table.texts == 3 else range(len(widths))
+    for row in rows:
+        cells = [
+            row[place].ljust(widths[place]) if place < table.texts else row[place].rjust(widths[place])
+            for place in order
+        ]
+        yield "  ".join(cells).rstrip()

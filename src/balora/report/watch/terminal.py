@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from balora.errors import printable
-from balora.report.tables.table import Table, text
+from balora.report.tables.table import text_lines
 from balora.report.watch.snapshot import Snapshot
 from balora.study.engine.display import clock
 from balora.training.record import scores_in_words
@@ -28,7 +28,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     for table in snapshot.tables():
         yield ""
         yield table.caption
-        yield from _table(table)
+        yield from text_lines(table)
 
 
 def _state(snapshot: Snapshot) -> Iterator[str]:
@@ -52,20 +52,3 @@ def _outcome(status: str, scores: Mapping[str, float]) -> str:
     if status != "ok":
         return status.upper()
     return scores_in_words(scores) or "done"
-
-
-def _table(table: Table) -> Iterator[str]:
-    """Yield the heading and the rows, words to the left of their column and numbers to the right.
-
-    A third column of words (the verdict) follows two columns of numbers, so that a narrow terminal shows these.
-    """
-    shown = (table.head, *(tuple(text(cell) for cell in row) for row in table.rows))
-    rows = [tuple(map(printable, row)) for row in shown]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    order = [0, 1, 3, 4, 2, *range(5, len(widths))] if table.texts == 3 else range(len(widths))
-    for row in rows:
-        cells = [
-            row[place].ljust(widths[place]) if place < table.texts else row[place].rjust(widths[place])
-            for place in order
-        ]
-        yield "  ".join(cells).rstrip()
