@@ -45,7 +45,7 @@ MUTANTS = {
         ("first-row-in-bold", "if place == table.strong else first", "if place == 0 else first"),
         ("only-the-first-table", "for table in section.tables)", "for table in section.tables[:1])"),
     ],
-    ("report/watch/terminal.py", "report/test_every_format.py"): [
+    ("report/tables/table.py", "report/test_every_format.py"): [
         ("heading-lost", "shown = (table.head, *(", "shown = (*("),
     ],
     ("report/numbers.py", "report/test_every_format.py"): [
@@ -162,8 +162,13 @@ MUTANTS = {
     ("report/page/page.html", "report/test_answer_sentences.py"): [
         ("one-sentence-lost", '<p class="brief">{{ page.answer }}</p>', ""),
     ],
+    ("report/screen.py", "report/test_screen.py"): [
+        ("sentences-nowhere", "for sentence in report.sentences)", "for sentence in report.sentences[:1])"),
+        ("every-arm-is-shown", "if arm.name != report.against))[:MOST_ARMS]", "if arm.name != report.against))"),
+        ("reference-may-be-cut", "shown = (*first, *(arm for arm in report.arms if arm.name != report.against))", "shown = (*report.arms,)"),
+        ("missing-runs-unsaid", "if report.counts.ok < report.counts.planned:", "if False:"),
+    ],
     ("cli/study_report.py", "report/test_exports.py"): [
-        ("sentences-nowhere", "dossier.report.question, *dossier.report.sentences,", "dossier.report.question,"),
         ("formats-ignored", "chosen = list(Format) if every else formats", "chosen = list(Format) if every else None"),
         ("elsewhere-ignored", "save(dossier, to or folder, chosen or USUAL)", "save(dossier, folder, chosen or USUAL)"),
     ],

@@ -24,6 +24,7 @@ MUTANTS = {
     ],
     ("study/engine/until_answered.py", "study/test_until_answered.py"): [
         ("no-arm-stops", "stopped.setdefault(arm.name, {}).setdefault(family, look)", "pass"),
+        ("failed-runs-are-tried-at-every-look", "only=known - before", "only=known"),
         ("hours-ignored", "if until.hours is not None and", "if False and"),
     ],
     ("report/records/open_questions.py", "study/test_until_answered.py"): [

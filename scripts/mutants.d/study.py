@@ -4,10 +4,10 @@
 # fmt: off
 MUTANTS = {
     ("study/engine/devices.py", "study/test_devices.py"): [
-        ("divided-gpu-as-a-whole", "for device in instances or [number]", "for device in [number]"),
+        ("divided-gpu-as-a-whole", "for device in instances or [gpu]", "for device in [gpu]"),
         ("variable-ignored", "if (named := environment.get(VARIABLE)) is not None:", "if (named := environment.get(VARIABLE)) is None and False:"),
         ("all-entries-count", "entries[:end]", "entries"),
-        ("unseen-gpus-are-taken", "if device not in visible:", "if False:"),
+        ("number-for-uuid", "Device((gpu[1], gpu[2]), gpu[2])", "Device((gpu[1], gpu[2]), gpu[1])"),
     ],
     ("study/engine/pool.py", "study/test_devices.py"): [
         ("every-worker-on-the-first-gpu", "self.devices[place % len(self.devices)]", "self.devices[0]"),
@@ -15,11 +15,12 @@ MUTANTS = {
         ("hidden-gpus-count", "[one for one in devices if one != HIDDEN]", "devices"),
     ],
     ("study/engine/job_array.py", "study/test_job_array.py"): [
-        ("every-share-is-the-first", "plan.distinct[self.number - 1 :: self.of]", "plan.distinct[:: self.of]"),
-        ("shares-in-a-row", "plan.distinct[self.number - 1 :: self.of]", "plan.distinct[(self.number - 1) * len(plan.distinct) // self.of : self.number * len(plan.distinct) // self.of]"),
+        ("every-share-is-the-first", "[self.number - 1 :: self.of]", "[:: self.of]"),
+        ("arms-are-parted", "groups.setdefault((run.task, run.seed), [])", "groups.setdefault(run.id, [])"),
+        ("shares-without-runs", "if len(groups) < self.of:", "if False:"),
+        ("siblings-run-again", "for path in (output, *shares_in(output))", "for path in (output,)"),
         ("failed-runs-are-lost", "failed_too=True", "failed_too=False"),
-        ("does-not-wait", "if not is_locked(output) or time.monotonic() > deadline:", "if True:"),
-        ("gathered-runs-again", "gathered = (output,) if", "gathered = () if"),
+        ("does-not-wait", "if not (was_locked or is_locked(output)) or time.monotonic() > deadline:", "if True:"),
         ("zero-is-a-share", "if not 1 <= share.number <= share.of:", "if share.number > share.of:"),
     ],
     ("study/engine/tune_rates.py", "study/test_job_array.py"): [

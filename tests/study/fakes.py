@@ -184,3 +184,10 @@ def with_effects(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRec
         score = score - 5 if regularized else 50 + digest[1] / 12.8
     folder.mkdir(parents=True, exist_ok=True)
     return write_record(record_of(spec, score=score), folder)
+
+
+def without_regularized_standard_starts(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
+    """Fails wherever an adapter has the standard start, and the objective regularizers."""
+    if spec.adapter is not None and spec.adapter.init == "standard" and spec.objective.consistency.weight > 0:
+        raise RuntimeError("no such start here")
+    return with_effects(spec, folder, on_progress)

@@ -11,11 +11,12 @@ from study_cases import go, plan_of
 from balora.errors import ConfigError
 from balora.progress import OnProgress
 from balora.study.engine import devices as devices_module
-from balora.study.engine.devices import choose_devices, read_listing, visible_devices
+from balora.study.engine.devices import Device, choose_devices, read_listing, visible_devices
 from balora.study.engine.pool import LocalPool, local_pool
 from balora.training.record import RunRecord
 from balora.training.spec import RunSpec
 
+FIRST, SECOND = (f"GPU-{digit}a0f1b2c-0000-1111-2222-333344445555" for digit in "56")
 TWO = """GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-5a0f1b2c-0000-1111-2222-333344445555)
 GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-6a0f1b2c-0000-1111-2222-333344445555)
 """
@@ -32,10 +33,28 @@ def _for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices_module, "version", lambda name: "2.13.0+cu130")
 
 
-@pytest.mark.parametrize(("text", "found"), [("", ()), (TWO, ("0", "1")), (DIVIDED, (*MIG, "1")), ("No devices", ())])
+def handles(devices: tuple[Device, ...]) -> tuple[str, ...]:
+    return tuple(device.handle for device in devices)
+
+
+def plain(*names: str) -> tuple[Device, ...]:
+    return tuple(Device((name,), name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("", ()), (TWO, (FIRST, SECOND)), (DIVIDED, (*MIG, SECOND)), ("No devices", ())]
+)
 def test_the_listing_of_a_machine_is_read(text: str, found: tuple[str, ...]) -> None:
-    """In place of a divided GPU stand its instances, which are named by UUID alone."""
-    assert read_listing(text) == found
+    """In place of a divided GPU stand its instances; UUIDs, because CUDA may count in another order than it."""
+    assert handles(read_listing(text)) == found
+
+
+def test_a_gpu_may_be_called_by_its_number_or_its_uuid() -> None:
+    seen = read_listing(DIVIDED)
+    assert choose_devices("1", seen) == choose_devices(SECOND, seen) == (SECOND,)
+    assert choose_devices(MIG[0], seen) == (MIG[0],)
+    with pytest.raises(ConfigError, match="names a GPU twice"):
+        choose_devices(f"1,{SECOND}", seen)
 
 
 @pytest.mark.usefixtures("_for_gpus")
@@ -53,12 +72,12 @@ def test_the_listing_of_a_machine_is_read(text: str, found: tuple[str, ...]) -> 
 )
 def test_the_variable_of_cuda_is_respected(named: str, found: tuple[str, ...]) -> None:
     """Entries after one that is none do not count, as for CUDA."""
-    assert visible_devices({"CUDA_VISIBLE_DEVICES": named}, lambda: TWO) == found
+    assert visible_devices({"CUDA_VISIBLE_DEVICES": named}, lambda: TWO) == plain(*found)
 
 
 @pytest.mark.usefixtures("_for_gpus")
 def test_without_the_variable_the_machine_is_asked() -> None:
-    assert visible_devices({}, lambda: DIVIDED) == (*MIG, "1")
+    assert handles(visible_devices({}, lambda: DIVIDED)) == (*MIG, SECOND)
 
 
 @pytest.mark.usefixtures("_for_gpus")
@@ -79,11 +98,11 @@ def test_a_torch_for_the_cpu_uses_none(torch: str | None, monkeypatch: pytest.Mo
 
 
 def test_all_that_are_visible_are_used_unless_some_are_named() -> None:
-    assert choose_devices(None, ("0", "1")) == ("0", "1")
+    assert choose_devices(None, plain("0", "1")) == ("0", "1")
     assert choose_devices(None, ()) == ()
-    assert choose_devices("1", ("0", "1")) == ("1",)
-    assert choose_devices(f"{MIG[1]}, 1", (*MIG, "1")) == (MIG[1], "1")
-    assert choose_devices("none", ("0", "1")) == ("",)
+    assert choose_devices("1", plain("0", "1")) == ("1",)
+    assert choose_devices(f"{MIG[1]}, 1", plain(*MIG, "1")) == (MIG[1], "1")
+    assert choose_devices("none", plain("0", "1")) == ("",)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +116,7 @@ def test_all_that_are_visible_are_used_unless_some_are_named() -> None:
 )
 def test_devices_that_there_are_not_are_refused(text: str, visible: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        choose_devices(text, visible)
+        choose_devices(text, plain(*visible))
     assert str(caught.value) == message
 
 

@@ -1,6 +1,7 @@
 """A study in shares: each job carries out its part, and the last to end leaves the whole study, as one job would."""
 
 import json
+import shutil
 import threading
 from functools import partial
 from pathlib import Path
@@ -32,13 +33,22 @@ def contents(output: Path) -> dict[str, bytes]:
     return records | {"study": (output / "study.json").read_bytes()}
 
 
-def test_shares_are_equal_parts_with_runs_of_all_arms() -> None:
+@pytest.mark.parametrize("of", [1, 2, 3, 4, 6, 8, 100])
+def test_shares_are_parts_of_the_study(of: int) -> None:
     plan = plan_of(seeds=3)
-    parts = [Share(number, 5).ids(plan) for number in range(1, 6)]
+    parts = [Share(number, of).ids(plan) for number in range(1, of + 1)]
     assert sorted(id for part in parts for id in part) == sorted(run.id for run in plan.distinct)
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    arms = {run.arm for run in plan.distinct if run.id in parts[0]}
-    assert len(arms) > 1
+    assert all(parts) or of > len(plan.distinct)
+
+
+@pytest.mark.parametrize("of", [2, 4, 6])
+def test_the_arms_of_a_task_in_a_block_stay_together(of: int) -> None:
+    """Machines and threads may differ between shares: within a block they would be taken for the arms' difference."""
+    plan = plan_of(seeds=3)
+    for number in range(1, of + 1):
+        mine = Share(number, of).ids(plan)
+        groups = {(run.task, run.seed) for run in plan.distinct if run.id in mine}
+        assert mine == {run.id for run in plan.distinct if (run.task, run.seed) in groups}
 
 
 def test_the_last_share_to_end_leaves_the_study_that_one_job_would(tmp_path: Path) -> None:
@@ -63,15 +73,36 @@ def test_a_share_that_is_run_again_repeats_nothing(tmp_path: Path) -> None:
     assert other.skipped == outcome.planned, "another cut takes what is gathered"
 
 
+def test_another_cut_takes_what_is_finished_and_not_gathered(tmp_path: Path) -> None:
+    plan = plan_of(seeds=2)
+    go(plan, tmp_path / "study", Share(1, 2))
+    go(plan, tmp_path / "study", Share(2, 2))
+    shutil.rmtree(tmp_path / "study" / "runs")
+    (tmp_path / "study" / "study.json").unlink()
+    outcome = go(plan, tmp_path / "study", Share(1, 1), run=fakes.dies)
+    assert outcome.skipped == outcome.planned == len(plan.distinct)
+
+
+def test_what_went_well_in_one_cut_counts_over_a_failure_in_another(tmp_path: Path) -> None:
+    plan = plan_of(Tasks(("stsb", "gsm8k"), ()), seeds=1)
+    for number in (1, 2):
+        go(plan, tmp_path / "study", Share(number, 2), run=fakes.failing)
+    for number in (1, 2, 3):
+        go(plan, tmp_path / "study", Share(number, 3), retry_failed=True)
+    assert read_report(tmp_path / "study").counts.failed == 0
+
+
 def test_failed_runs_are_gathered_and_counted(tmp_path: Path) -> None:
     plan = plan_of(Tasks(("stsb", "gsm8k"), ()), seeds=1)
     outcomes = [go(plan, tmp_path / "study", Share(number, 2), run=fakes.failing) for number in (1, 2)]
     counts = read_report(tmp_path / "study").counts
     assert counts.failed == sum(one.failed for one in outcomes) == 4
+    assert outcomes[1].failed in (0, 4), "the arms of a task stay together"
     assert counts.missing == 0
-    again = go(plan, tmp_path / "study", Share(1, 2), run=fakes.quick, retry_failed=True)
-    assert again.ok == outcomes[0].failed
-    assert read_report(tmp_path / "study").counts.failed == outcomes[1].failed
+    failed = 1 if outcomes[0].failed else 2
+    again = go(plan, tmp_path / "study", Share(failed, 2), run=fakes.quick, retry_failed=True)
+    assert again.ok == 4
+    assert read_report(tmp_path / "study").counts.failed == 0
 
 
 def test_shares_at_the_same_time_gather_one_after_another(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Studies that go on until they are answered: looks, arms that stop, resumption, hours, refusals."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from balora.study.engine.execute import Outcome, execute
 from balora.study.engine.pool import LocalPool
 from balora.study.engine.until_answered import execute_until_answered
 from balora.study.plan.costs import Costs
-from balora.study.plan.plan import at_look
+from balora.study.plan.plan import Plan, at_look, make_plan
 from balora.study.plan.prepare import command, prepare
 from balora.study.plan.until import Until, chosen_until, refuse_without_family
 from balora.study.store.study_folder import describe, read_study_record, write_study_record
@@ -26,19 +27,23 @@ from balora.study.store.study_folder import describe, read_study_record, write_s
 UNTIL = Until(most_blocks=24)
 
 
-def go(output: Path, until: Until = UNTIL, run: Any = fakes.with_effects) -> tuple[Outcome, list[str]]:
+def go(
+    output: Path, until: Until = UNTIL, run: Any = fakes.with_effects, plan: Plan | None = None, **options: Any
+) -> tuple[Outcome, list[str]]:
     notebook, reports = Notebook(), list[Path]()
-    plan = plan_of(looks=until.looks, seeds=8)
+    plan = plan or plan_of(looks=until.looks, seeds=8)
     outcome = execute_until_answered(
         plan,
         output,
         notebook,
         until=until,
+        started=time.monotonic(),
         still_open=open_questions,
         on_look=reports.append,
         command="again",
         pool=LocalPool(1),
         run=run,
+        **options,
     )
     assert set(reports) == {output}
     return outcome, [line.removeprefix("message: ") for line in notebook.lines if line.startswith("message")]
@@ -115,6 +120,26 @@ def test_messages_say_what_is_open(tmp_path: Path) -> None:
         in lines[0]
     )
     assert lines[-1].startswith("after 24 blocks: ")
+
+
+def test_a_study_without_factors_goes_on_too(tmp_path: Path) -> None:
+    """Such as `editions`: no second family, of effects, is judged beside the arms."""
+    plan = plan_of(looks=(8,), seeds=8)
+    arms = {"no-regularizers": {"set": {"objective.preset": "none"}}}
+    study = plan.study.replace(factors={}, family=None, arms=arms)
+    plain = make_plan(study, plan.choices, plan.tasks, fakes.fingerprints)
+    go(tmp_path / "study", Until(8), plan=plain)
+    assert {one.paired.look for one in report_of(tmp_path / "study").differences if one.paired.family} == {8}
+
+
+def test_a_failed_run_is_tried_once_and_an_arm_without_results_is_not_waited_for(tmp_path: Path) -> None:
+    run, output = fakes.without_regularized_standard_starts, tmp_path / "study"
+    outcome, lines = go(output, Until(16), run=run, retry_failed=True)
+    assert lines[0] == "after 8 blocks: still open, and so going on: NLG ba-lora, plain-lora; NLU ba-lora, plain-lora"
+    assert (outcome.planned, outcome.ok, outcome.failed) == (8 * 2 * 2, 8 * 2 * 2, 0), "the new runs of the second look"
+    assert report_of(output).counts.failed == 8 * 2
+    again, _ = go(output, Until(16), run=fakes.dies)
+    assert (again.ok, again.failed) == (0, 0)
 
 
 def test_other_looks_are_refused_in_the_same_folder(study: Path) -> None:
@@ -211,3 +236,5 @@ def test_a_study_without_a_family_of_comparisons_is_refused() -> None:
     ):
         refuse_without_family(find_study("learning-rates"))
     refuse_without_family(four_arms())
+    with pytest.raises(InputError, match=r"study controls chooses the settings of .* by all blocks"):
+        refuse_without_family(find_study("controls"))

@@ -10,7 +10,7 @@ import pytest
 
 from balora.progress import Progress
 from balora.training import checkpoints as checkpoints_module
-from balora.training.checkpoints import SEAL, checkpoint_folder, claimed, last_whole
+from balora.training.checkpoints import SEAL, SaveCheckpoints, checkpoint_folder, claimed, last_whole
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
 from balora.training.record import RunRecord
@@ -95,6 +95,8 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(task: str, changes: dict
     whole = run(spec, tmp_path / "whole")
     killed_at(8, spec, tmp_path / "killed")
     assert [name for name in saved(spec) if name.startswith("checkpoint")] == ["checkpoint-3", "checkpoint-6"]
+    if task == "sentiment":  # its rows come again: what is known of the reference is written with a checkpoint
+        assert [path for path in (tmp_path / "cache" / "reference").rglob("*") if path.is_file()]
     again = run(spec, tmp_path / "again")
     assert comparable(again) == comparable(whole)
     assert again.cost.resumed == 1
@@ -115,8 +117,20 @@ def test_a_run_that_is_killed_ten_times_ends_as_one_that_never_was(tmp_path: Pat
     assert 1 <= again.cost.resumed <= 10
 
 
-def test_only_the_last_two_are_kept_and_none_after_the_last_step(tmp_path: Path) -> None:
+def test_only_the_last_two_are_kept_and_none_after_the_last_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = spec_of(**{"training.checkpoint_every": 1})
+    steps, save = list[int](), SaveCheckpoints.save
+
+    def counted(self: SaveCheckpoints, step: int) -> None:
+        steps.append(step)
+        save(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SaveCheckpoints, "save", counted)
+        run(spec, tmp_path / "whole")
+    assert steps == [*range(1, STEPS)]
     killed_at(STEPS, spec, tmp_path / "killed")
     assert [name for name in saved(spec) if name.startswith("checkpoint")] == [
         f"checkpoint-{STEPS - 1}",
@@ -154,9 +168,15 @@ def test_a_checkpoint_that_is_not_whole_is_not_used(
     assert f"{last} is not whole" in caplog.text
 
 
-def test_a_checkpoint_of_another_number_of_threads_is_not_used(left: Path) -> None:
-    assert last_whole(left, {"threads": 99}) is None
-    assert last_whole(left, {"device": "cpu"}) is not None
+def test_a_checkpoint_of_another_number_of_threads_is_removed(
+    left: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Left there, it would count as later than those of the training that starts over."""
+    folder = shutil.copytree(left, tmp_path / "copy")
+    assert last_whole(folder, {"device": "cpu"}) is not None
+    assert last_whole(folder, {"threads": 99}) is None
+    assert not list(folder.glob("checkpoint-*"))
+    assert "was made with threads 1, not 99: it is not used, and removed" in caplog.text
 
 
 def test_other_settings_are_another_run() -> None:
@@ -177,15 +197,22 @@ def test_minutes_decide_where_no_steps_do(tmp_path: Path, monkeypatch: pytest.Mo
     assert saved(never) == []
 
 
+@pytest.mark.parametrize(
+    ("place", "fault"),
+    [
+        ("balora.training.checkpoints.write_atomic", OSError(28, "No space left on device")),
+        ("torch.save", RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")),
+    ],
+)
 def test_a_full_disk_ends_the_saving_and_not_the_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    place: str, fault: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*args: Any, **kwargs: Any) -> None:
-        raise OSError(28, "No space left on device")
+        raise fault
 
     spec = spec_of()
     whole = run(spec, tmp_path / "whole")
-    monkeypatch.setattr(checkpoints_module, "write_atomic", full)
+    monkeypatch.setattr(place, full)
     again = run(spec, tmp_path / "again")
     assert comparable(again) == comparable(whole)
     assert caplog.text.count("no checkpoint can be saved in") == 1
@@ -198,6 +225,9 @@ def test_two_processes_do_not_write_the_same_checkpoints(tmp_path: Path, caplog:
         assert mine
         record = run(spec, tmp_path / "run")
         assert saved(spec) == []
+        (folder_of(spec) / "checkpoint-1").mkdir(parents=True)
+        run(spec, tmp_path / "another")
+        assert saved(spec) == ["checkpoint-1"], "only the process that has the folder removes what is in it"
     assert record.status == "ok"
     assert "another process trains the same run: no checkpoints are saved in" in caplog.text
 

@@ -1,6 +1,7 @@
 """`balora study list`, `plan` and `run`. The workers import torch; this process does not."""
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -137,7 +138,8 @@ def run(
     until_answered: UNTIL_ANSWERED = False,
     most_blocks: MOST_BLOCKS = None,
     hours: Annotated[
-        float | None, typer.Option(help="With --until-answered: hours after which no further look is begun.")
+        float | None,
+        typer.Option(help="With --until-answered: hours of this command after which no look but the first is begun."),
     ] = None,
     share: Annotated[
         str | None,
@@ -183,7 +185,7 @@ def run(
     from balora.study.engine.devices import choose_devices, visible_devices
     from balora.study.engine.display import show_progress
     from balora.study.engine.execute import execute
-    from balora.study.engine.job_array import execute_share, read_share, unfinished_runs
+    from balora.study.engine.job_array import execute_share, read_share, shares_in, unfinished_runs
     from balora.study.engine.pool import local_pool
     from balora.study.engine.tune_rates import with_rates
     from balora.study.engine.until_answered import execute_until_answered
@@ -204,7 +206,7 @@ def run(
     refuse_open_arms(planned.study)
     _warn(planned)
     check_tools(run.column for run in planned.runs[: len(planned.arms) * len(planned.tasks.present)])
-    gpus = choose_devices(devices, visible_devices())
+    gpus, started = choose_devices(devices, visible_devices()), time.monotonic()
     repeat = command(study, output, **{**where, "suites": suites or ()}, assignments=given, until=until)
     try:
         with show_progress() as watcher:
@@ -212,13 +214,14 @@ def run(
                 "command": repeat,
                 "pool": local_pool(planned.choices.on_testbed, workers, gpus),
                 "retry_failed": retry_failed,
-                "reuse": tuple(reuse or ()),
+                "reuse": (*(reuse or ()), *(() if part else shares_in(output))),
             }
             carry_out = partial(execute_share, share=part) if part else execute
             search: dict[str, Any] = {"fingerprints": fingerprints, "on_folder": report_quietly, "carry_out": carry_out}
             tuned, outcome = with_rates(planned, output, watcher, **how, **search), None
             if tuned and until:
-                looks: dict[str, Any] = {"until": until, "still_open": open_questions, "on_look": report_quietly}
+                looks: dict[str, Any] = {"until": until, "started": started, "still_open": open_questions}
+                looks["on_look"] = report_quietly
                 outcome = execute_until_answered(tuned, output, watcher, **looks, **how)
             elif tuned:
                 outcome = carry_out(tuned, output, watcher, **how)

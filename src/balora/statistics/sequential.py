@@ -84,7 +84,7 @@ def judge_stages(family: Sequence[Stages], looks: Sequence[int]) -> list[Compari
     """
     known: list[Comparison | None] = [None] * len(family)
     ps: list[list[float]] = [[] for _ in family]
-    for number in range(max(len(one.differences) for one in family)):
+    for number in range(max((len(one.differences) for one in family), default=0)):
         now = [_at(one, number) for one in family]
         for place, paired in enumerate(now):
             if not _is_decided(known[place]):

@@ -37,7 +37,7 @@ KEPT = 2
 LARGEST_SEAL = 2**28
 KEPT_SECONDS = 30 * 24 * 3600.0
 """How long the checkpoints of a run that never comes back stay in the cache."""
-FAULTS = (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError, RuntimeError)
+FAULTS = (OSError, OutputError, SafetensorError, ValueError, KeyError, TypeError, RecursionError, RuntimeError)
 FORMAT = 1
 
 
@@ -129,7 +129,7 @@ class SaveCheckpoints(TrainerCallback):  # type: ignore[misc]
             write_atomic(place / SEAL, json.dumps(seal), durable=True)
             for old in _checkpoints(self.folder)[KEPT:]:
                 delete(old)
-        except (OSError, OutputError, SafetensorError) as error:
+        except FAULTS as error:  # torch raises RuntimeError where the disk is full
             self._is_on = False
             logger.warning(
                 "balora: no checkpoint can be saved in %s (%s): training goes on without, and would start over if it "
@@ -154,7 +154,7 @@ class Checkpoint(NamedTuple):
 
 
 def last_whole(folder: Path, same: Mapping[str, Any]) -> Checkpoint | None:
-    """Return the last whole checkpoint in ``folder``, and remove torn ones; None where there is none.
+    """Return the last whole checkpoint in ``folder``, and remove what cannot be used; None where there is none.
 
     Args:
         folder: of the run (:func:`checkpoint_folder`).
@@ -168,8 +168,12 @@ def last_whole(folder: Path, same: Mapping[str, Any]) -> Checkpoint | None:
             with suppress(OSError):
                 delete(place)
             continue
-        if all(left.get(key) == value for key, value in same.items()):
+        other = [f"{key} {left.get(key)}, not {value}" for key, value in same.items() if left.get(key) != value]
+        if not other:
             return Checkpoint(place, left)
+        logger.warning("balora: %s was made with %s: it is not used, and removed", place, " and ".join(other))
+        with suppress(OSError):
+            delete(place)  # it would count as later than those of this training
     return None
 
 

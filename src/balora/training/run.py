@@ -85,9 +85,11 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
         tempfile.TemporaryDirectory(prefix="balora-") as scratch,  # the Trainer insists on a folder
     ):
         fields |= {"processes": 1, "threads": threads.inside, "interop_threads": threads.between}
-        record = _carry_out(_Run(spec, tools, on_progress, Path(scratch), has_siblings), folder, clock, fields)
+        work = _Run(spec, tools, on_progress, Path(scratch), has_siblings)
+        record = _carry_out(work, folder, clock, fields)
     written = write_record(record, folder)
-    discard_checkpoints(record.id)
+    if work.owns_checkpoints:
+        discard_checkpoints(record.id)
     if record.status == "ok" and spec.testbed is None:
         discard(trained_file(record.id))
     return written
@@ -173,7 +175,7 @@ class _Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.notes: list[str] = []
         self.steps: int | None = None
-        self.resumed = 0
+        self.resumed, self.owns_checkpoints = 0, False
         self.learning_rate: float | None = None  # where it is not the specification's
         self.is_set_up = False
 
@@ -309,6 +311,7 @@ class _Run:
         """Train the model, or give it the weights that an interrupted run of the same id has ``saved``."""
         training, same = self.spec.training, {"threads": threads, "device": self.device.type}
         with claimed(checkpoints) as is_mine:
+            self.owns_checkpoints = is_mine
             place = checkpoints if is_mine and training.saves_checkpoints else None
             trained = train_or_take(self.trainer, training, saved, place, same, self.scores)
         clock.lap("train_seconds")

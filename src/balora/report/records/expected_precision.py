@@ -9,7 +9,7 @@ from balora.report.records.measures import Measure, measures_of
 from balora.report.records.noise_sources import Noise
 from balora.report.records.report import Report, read_report
 from balora.report.records.shareable import base_name
-from balora.statistics import half_width
+from balora.statistics import blocks_for, half_width
 from balora.study.plan.plan import Plan
 
 
@@ -77,7 +77,8 @@ def _expected(plan: Plan, arm: str, against: str, measure: Measure, past: Sequen
     width = half_width(noise.components, sizes)
     missing = "" if width is not None else _missing(noise, sizes)
     blocks = f"{noise.components.blocks} {report.noun}{'s' * (noise.components.blocks != 1)}"
-    return Expected(arm, measure.key, width, noise.needed, f"{report.study}, {report.profile}, {blocks}", missing)
+    needed = blocks_for(noise.components, measure.margin(plan.study.margin))
+    return Expected(arm, measure.key, width, needed, f"{report.study}, {report.profile}, {blocks}", missing)
 
 
 def _is_same(plan: Plan, report: Report, name: str) -> bool:

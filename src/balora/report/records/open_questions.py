@@ -12,6 +12,9 @@ from balora.statistics import DECIDED
 from balora.study.store.entries import read_study
 from balora.study.store.study_folder import StudyRecord
 
+FEWEST = 2
+"""Blocks from which on a comparison can be answered."""
+
 
 def open_questions(folder: Path) -> dict[Family, set[str]]:
     """Return by family of tasks the arms that comparisons without an answer need; none where all have one."""
@@ -25,6 +28,8 @@ def needed_arms(
 ) -> dict[Family, set[str]]:
     """Return by family of tasks the arms that the open comparisons of the declared family need.
 
+    A comparison without two blocks is not waited for: where the runs of an arm fail, more of them would fail too.
+
     Beside the arms that are compared these are the candidates of a tuned one, and arms outside the declared family,
     such as the arm of reference, as long as anything is open.
     """
@@ -33,7 +38,7 @@ def needed_arms(
     for family in record.study.suites:
         here = [one for one in judged if MEASURES[one.measure].family == family]
         asked = {one.arm for one in here}
-        unanswered = {one.arm for one in here if one.paired.verdict not in DECIDED}
+        unanswered = {one.arm for one in here if one.paired.verdict not in DECIDED and one.paired.n >= FEWEST}
         needed[family] = {
             arm.name
             for arm in arms

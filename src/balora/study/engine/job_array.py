@@ -19,8 +19,8 @@ from balora.study.store.lock import is_locked
 from balora.study.store.run_folders import take_stock
 from balora.study.store.study_folder import SHARES, describe, opened, read_runs, read_study_record, refuse_foreign
 
-WAIT = 600.0
-"""Seconds to wait for another share that gathers."""
+WAIT = 3600.0
+"""Seconds to wait for other shares that gather."""
 EVERY = 0.5
 
 
@@ -35,8 +35,17 @@ class Share(NamedTuple):
         return f"{self.number}/{self.of}"
 
     def ids(self, plan: Plan) -> frozenset[str]:
-        """Return its runs of ``plan``: every n-th, so that each share has runs of all arms and tasks."""
-        return frozenset(run.id for run in plan.distinct[self.number - 1 :: self.of])
+        """Return its runs of ``plan``.
+
+        Runs of all arms on one task in one block stay together, so that machines differ between blocks and not between
+        arms; where there are fewer such groups than shares, runs are shared out one by one.
+        """
+        groups: dict[object, list[str]] = {}
+        for run in plan.distinct:
+            groups.setdefault((run.task, run.seed), []).append(run.id)
+        if len(groups) < self.of:
+            groups = {run.id: [run.id] for run in plan.distinct}
+        return frozenset(id for group in list(groups.values())[self.number - 1 :: self.of] for id in group)
 
 
 def read_share(text: str | None) -> Share | None:
@@ -65,23 +74,28 @@ def execute_share(
     """
     refuse_foreign(output, describe(plan, how["command"]))  # before hours of runs
     place = output / SHARES / f"{share.number}-of-{share.of}"
-    gathered = (output,) if (output / "study.json").is_file() else ()
-    outcome = execute(plan, place, watcher, reuse=(*gathered, *reuse), only=share.ids(plan), **how)
+    known = [path for path in (output, *shares_in(output)) if path != place and (path / "study.json").is_file()]
+    outcome = execute(plan, place, watcher, reuse=(*known, *reuse), only=share.ids(plan), **how)
     gather(plan, output, watcher, how["command"])
     return outcome
+
+
+def shares_in(output: Path) -> list[Path]:
+    """Return the folders of the shares in ``output`` that have begun."""
+    return sorted(path.parent for path in (output / SHARES).glob("*/study.json"))
 
 
 def gather(plan: Plan, output: Path, watcher: Watcher, command: str) -> None:
     """Copy every run that has ended in a share into ``output``, failed ones too, one gathering process at a time."""
     deadline, record = time.monotonic() + WAIT, describe(plan, command)
     while True:
-        folders = sorted(path.parent for path in (output / SHARES).glob("*/study.json"))
+        was_locked = is_locked(output)  # asked before: another share may end its gathering meanwhile
         try:
             with opened(output, record, watcher.message):
-                take_stock(output, record, plan, folders, watcher.message, failed_too=True)
+                take_stock(output, record, plan, shares_in(output), watcher.message, failed_too=True)
             return
         except OutputError:
-            if not is_locked(output) or time.monotonic() > deadline:
+            if not (was_locked or is_locked(output)) or time.monotonic() > deadline:
                 raise
             time.sleep(EVERY)
 

@@ -12,13 +12,22 @@ from balora.study.engine.watcher import Watcher
 from balora.study.plan.blocks import counted
 from balora.study.plan.plan import Plan, at_look
 from balora.study.plan.until import Until
+from balora.study.store.study_folder import describe, read_runs
 
 StillOpen = Callable[[Path], Mapping[Family, Collection[str]]]
 """Reads the study in a folder, and returns the arms that its unanswered comparisons need, by family of tasks."""
 
 
 def execute_until_answered(
-    plan: Plan, output: Path, watcher: Watcher, *, until: Until, still_open: StillOpen, on_look: OnFolder, **how: Any
+    plan: Plan,
+    output: Path,
+    watcher: Watcher,
+    *,
+    until: Until,
+    started: float,
+    still_open: StillOpen,
+    on_look: OnFolder,
+    **how: Any,
 ) -> Outcome:
     """Carry out ``plan`` up to its next look, and so on, until nothing is open or ``until`` is reached.
 
@@ -29,18 +38,20 @@ def execute_until_answered(
         plan: the study with its looks; how many blocks it has does not matter.
         output, watcher, how: as of :func:`balora.study.engine.execute.execute`.
         until: the last look, and the hours after which no further look is begun.
+        started: when the hours began, by `time.monotonic`.
         still_open: reads which comparisons are open.
         on_look: is called with ``output`` when a look has been reached.
 
     Raises:
         As ``execute``.
     """
-    started = time.monotonic()
     stopped: dict[str, dict[Family, int]] = {}
-    looks = until.looks
+    looks, before = until.looks, frozenset[str]()
     for look, following in zip(looks, (*looks[1:], None), strict=True):
         planned, begun = at_look(plan, look, stopped), time.monotonic()
-        outcome = execute(planned, output, watcher, **how)
+        known = frozenset(run.id for run in planned.distinct)
+        outcome = execute(planned, output, watcher, only=known - before, **how)  # a failed run is tried once at most
+        before = known
         on_look(output)
         needed = still_open(output)
         watcher.message(f"after {counted(look, 'block')}: {_open_in_words(needed)}")
@@ -48,13 +59,22 @@ def execute_until_answered(
             break
         _stop(stopped, planned, needed, look)
         more = len(at_look(plan, following, stopped).distinct) - len(planned.distinct)
-        expected = (time.monotonic() - begun) / max(1, outcome.ok + outcome.failed) * more
-        if until.hours is not None and time.monotonic() - started + expected > 3600 * until.hours:
+        done = outcome.ok + outcome.failed
+        each = (time.monotonic() - begun) / done if done else _seconds_a_run(planned, output, how["pool"].workers)
+        if until.hours is not None and time.monotonic() - started + each * more > 3600 * until.hours:
             watcher.message(
                 f"stopped: the next look, after {following} blocks, would come after more than {until.hours:g} hours"
             )
             break
     return outcome
+
+
+def _seconds_a_run(plan: Plan, output: Path, workers: int) -> float:
+    """Return the mean seconds between the ends of two runs, by the records of a look that was carried out before."""
+    runs, _ = read_runs(output, describe(plan, ""))
+    costs = [run.cost for run in runs.values()]
+    spent = sum(cost.setup_seconds + cost.train_seconds + cost.eval_seconds for cost in costs)
+    return spent / max(1, len(costs)) / workers
 
 
 def _stop(
@@ -70,6 +90,6 @@ def _stop(
 
 def _open_in_words(needed: Mapping[Family, Collection[str]]) -> str:
     if not any(needed.values()):
-        return "every comparison is answered"
+        return "nothing is open that more blocks could answer"
     parts = [f"{family.upper()} {', '.join(sorted(arms))}" for family, arms in sorted(needed.items()) if arms]
     return f"still open, and so going on: {'; '.join(parts)}"

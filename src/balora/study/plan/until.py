@@ -72,3 +72,8 @@ def refuse_without_family(study: Study) -> None:
             f"--until-answered: study {study.study} compares arms over learning rates and declares no family of "
             "comparisons that could be answered: run it with --seeds"
         )
+    if study.tuned:
+        raise ConfigError(
+            f"--until-answered: study {study.study} chooses the settings of {', '.join(study.tuned)} by all blocks, so "
+            "that what a look has decided would change with later ones: run it with --seeds"
+        )

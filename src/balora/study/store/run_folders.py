@@ -110,8 +110,11 @@ def copy_finished(
     """
     copied: dict[str, RunRecord] = {}
     for planned in wanted:
-        for source in (other / planned.folder for other in others):
-            record = None if planned.id in copied else _to_reuse(source, planned.id, message, failed_too)
+        sources = [other / planned.folder for other in others]
+        tries = [(source, False) for source in sources]
+        tries += [(source, True) for source in sources] if failed_too else []  # only where none went well
+        for source, is_failed in tries:
+            record = None if planned.id in copied else _to_reuse(source, planned.id, message, is_failed)
             if record is not None:
                 partial = output / "runs" / f"{PARTIAL}copy-{planned.id}"
                 with writing(output):
