@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from balora.study.engine.pool import LocalPool
 from balora.study.engine.tune_rates import with_rates
 from balora.study.plan.plan import Plan
 from balora.study.plan.suites import Tasks
+from balora.study.store.lock import locked
 from balora.study.store.study_folder import read_study_record
 
 
@@ -122,6 +124,23 @@ def test_shares_at_the_same_time_gather_one_after_another(tmp_path: Path) -> Non
         thread.join()
     assert faults == []
     assert unfinished_runs(tmp_path / "study") == 0
+
+
+def test_gathering_waits_for_another_share_that_gathers(tmp_path: Path) -> None:
+    plan, output = plan_of(seeds=1), tmp_path / "study"
+    go(plan, output, Share(1, 2))
+    held = threading.Event()
+
+    def hold() -> None:
+        with locked(output):
+            held.set()
+            time.sleep(1.5)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait()
+    gather(plan, output, Notebook(), "again")
+    other.join()
 
 
 def test_a_folder_of_another_study_is_refused_before_any_run(tmp_path: Path) -> None:
