@@ -77,7 +77,7 @@ MUTANTS = {
         ("half-written-stays", "partial.unlink(missing_ok=True)", "pass"),
         ("written-in-place", 'path.with_name(f"{PARTIAL}{os.fsdecode(os.fsencode(path.name)[:100])}-{unique}")', "path"),
         ("never-flushed", "        if durable:\n            file.flush()", "        if False:\n            file.flush()"),
-        ("others-work-removed", "partial.lstat().st_mtime > STALE", "partial.lstat().st_mtime > -STALE"),
+        ("others-work-removed", "path.lstat().st_mtime > seconds", "path.lstat().st_mtime > -seconds"),
         ("stale-folders-stay", "if path.is_dir() and not path.is_symlink():", "if False:"),
     ],
     ("folders.py", "hostile/test_partial_remains.py"): [

@@ -170,7 +170,8 @@ MUTANTS = {
     ],
     ("cli/study_report.py", "report/test_exports.py"): [
         ("formats-ignored", "chosen = list(Format) if every else formats", "chosen = list(Format) if every else None"),
-        ("elsewhere-ignored", "save(dossier, to or folder, chosen or USUAL)", "save(dossier, folder, chosen or USUAL)"),
+        ("elsewhere-ignored", "save(dossier, to or folder, chosen)", "save(dossier, folder, chosen)"),
+        ("usual-elsewhere-ignored", "save(dossier, to or folder, USUAL)", "save(dossier, folder, USUAL)"),
     ],
     ("report/markdown.py", "hostile/test_report_texts.py"): [
         ("names-act", "printable(content))", "content)"),

@@ -25,10 +25,11 @@ MUTANTS = {
     ("study/engine/until_answered.py", "study/test_until_answered.py"): [
         ("no-arm-stops", "stopped.setdefault(arm.name, {}).setdefault(family, look)", "pass"),
         ("failed-runs-are-tried-at-every-look", "only=known - before", "only=known"),
+        ("resumed-looks-cost-nothing", "return spent / max(1, len(costs)) / workers", "return 0.0"),
         ("hours-ignored", "if until.hours is not None and", "if False and"),
     ],
     ("report/records/open_questions.py", "study/test_until_answered.py"): [
-        ("reference-stops", "not in asked - unanswered", "in unanswered"),
+        ("reference-stops", "arm.name not in answered}", "arm.name in open_}"),
         ("everything-is-open", "if one.paired.verdict not in DECIDED", "if True"),
     ],
     ("study/plan/plan.py", "study/test_until_answered.py"): [
@@ -184,6 +185,7 @@ MUTANTS = {
         ("any-tasks", "and report.averaged[measure.key] == tasks", ""),
         ("any-settings", "(planned is None or arm.changes == planned)", "True"),
         ("fewest-blocks", "max(found, key=lambda pair", "min(found, key=lambda pair"),
+        ("past-margin", "blocks_for(noise.components, measure.margin(plan.study.margin))", "noise.needed"),
         ("past-design", "width = half_width(noise.components, sizes)", "width = half_width(noise.components, noise.components.sizes)"),
     ],
 }

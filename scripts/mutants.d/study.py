@@ -23,6 +23,10 @@ MUTANTS = {
         ("does-not-wait", "if not (was_locked or is_locked(output)) or time.monotonic() > deadline:", "if True:"),
         ("zero-is-a-share", "if not 1 <= share.number <= share.of:", "if share.number > share.of:"),
     ],
+    ("study/store/run_folders.py", "study/test_job_array.py"): [
+        ("shares-are-forgotten", "others = (*reuse, *shares_in(output))", "others = reuse"),
+        ("failures-come-first", "tries = [(source, False) for source in sources]", "tries = [(source, failed_too) for source in sources]"),
+    ],
     ("study/engine/tune_rates.py", "study/test_job_array.py"): [
         ("half-a-search-decides", "if any(one.id not in records for one in planned.distinct):", "if False:"),
     ],

@@ -13,6 +13,7 @@ MUTANTS = {
         ("cache-not-flushed", "trainer.model_loss.reference_cache.flush()", "pass"),
         ("after-the-last-step-too", "state.global_step < state.max_steps and ", ""),
         ("shared-with-another-process", "    except BlockingIOError:\n        return False", "    except BlockingIOError:\n        return True"),
+        ("claims-a-removed-lock", "_locks(descriptor) and _is_at(descriptor, lock)", "_locks(descriptor)"),
         ("not-discarded", "delete(checkpoint_folder(run_id))", "pass"),
     ],
     ("training/train_or_take.py", "training/test_checkpoints.py"): [

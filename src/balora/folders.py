@@ -90,10 +90,15 @@ def delete(path: Path) -> None:
 
 def remove_stale(folder: Path) -> None:
     """Remove unfinished work that is an hour old from a cache ``folder``."""
-    for partial in folder.glob(f"{PARTIAL}*"):
+    remove_older(folder, STALE, f"{PARTIAL}*")
+
+
+def remove_older(folder: Path, seconds: float, pattern: str = "*") -> None:
+    """Remove what ``pattern`` names in a cache ``folder`` and nobody has changed for so many seconds."""
+    for path in folder.glob(pattern):
         with suppress(OSError):
-            if time.time() - partial.lstat().st_mtime > STALE:
-                delete(partial)
+            if time.time() - path.lstat().st_mtime > seconds:
+                delete(path)
 
 
 def remove_dead(folder: Path) -> None:

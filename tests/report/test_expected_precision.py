@@ -34,11 +34,19 @@ def expected(plan: Plan, *reports: Report) -> dict[tuple[str, str], Expected]:
 
 def test_it_is_the_half_width_of_the_past_components() -> None:
     report = past(on_testbed("quick"))
-    noise = next(one for one in report.noise if (one.arm, one.measure) == ("swapped", "nlu_avg"))
-    one = expected(on_testbed("quick", 12), report)["swapped", "nlu_avg"]
+    noise = next(one for one in report.noise if (one.arm, one.measure) == ("no-regularizers", "nlu_avg"))
+    one = expected(on_testbed("quick", 12), report)["no-regularizers", "nlu_avg"]
     assert one.half_width == half_width(noise.components, (3, 3, 3, 3))
+    assert one.half_width, "the made-up scores of this arm do vary"
     assert one.needed == blocks_for(noise.components, 1.0)
     assert (one.past, one.missing) == ("formulation-swap, quick, 8 blocks", "")
+
+
+def test_the_blocks_are_those_for_the_margin_of_the_plan() -> None:
+    report, plan = past(on_testbed("quick")), on_testbed("quick")
+    noise = next(one for one in report.noise if (one.arm, one.measure) == ("no-regularizers", "nlu_avg"))
+    strict = plan._replace(study=plan.study.replace(margin=0.25))
+    assert expected(strict, report)["no-regularizers", "nlu_avg"].needed == blocks_for(noise.components, 0.25) != noise.needed
 
 
 def test_the_plan_prints_it() -> None:

@@ -15,7 +15,7 @@ from study_cases import Notebook, plan_of
 from balora.errors import ConfigError, OutputError
 from balora.report.records.report import read_report
 from balora.study.engine.execute import Outcome, execute
-from balora.study.engine.job_array import Share, execute_share, gather, read_share, unfinished_runs
+from balora.study.engine.job_array import Share, execute_share, gather, read_share
 from balora.study.engine.pool import LocalPool
 from balora.study.engine.tune_rates import with_rates
 from balora.study.plan.plan import Plan
@@ -27,6 +27,10 @@ from balora.study.store.study_folder import read_study_record
 def go(plan: Plan, output: Path, share: Share, run: Any = fakes.quick, **options: Any) -> Outcome:
     how = {"command": "again", "pool": LocalPool(1), "run": run, **options}
     return execute_share(plan, output, Notebook(), share, **how)
+
+
+def unfinished_runs(output: Path) -> int:
+    return read_report(output).counts.missing
 
 
 def contents(output: Path) -> dict[str, bytes]:
@@ -83,6 +87,15 @@ def test_another_cut_takes_what_is_finished_and_not_gathered(tmp_path: Path) -> 
     (tmp_path / "study" / "study.json").unlink()
     outcome = go(plan, tmp_path / "study", Share(1, 1), run=fakes.dies)
     assert outcome.skipped == outcome.planned == len(plan.distinct)
+
+
+def test_a_single_job_takes_what_shares_have_finished(tmp_path: Path) -> None:
+    plan = plan_of(seeds=2)
+    go(plan, tmp_path / "study", Share(2, 2))
+    shutil.rmtree(tmp_path / "study" / "runs")
+    whole = execute(plan, tmp_path / "study", Notebook(), command="again", pool=LocalPool(1), run=fakes.quick)
+    assert whole.skipped == len(Share(2, 2).ids(plan))
+    assert whole.ok == len(Share(1, 2).ids(plan))
 
 
 def test_what_went_well_in_one_cut_counts_over_a_failure_in_another(tmp_path: Path) -> None:

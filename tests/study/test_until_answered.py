@@ -1,6 +1,7 @@
 """Studies that go on until they are answered: looks, arms that stop, resumption, hours, refusals."""
 
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ def go(
     output: Path, until: Until = UNTIL, run: Any = fakes.with_effects, plan: Plan | None = None, **options: Any
 ) -> tuple[Outcome, list[str]]:
     notebook, reports = Notebook(), list[Path]()
+
+    def look(folder: Path) -> Mapping[Family, Collection[str]]:
+        reports.append(folder)
+        return open_questions(read_report(folder))
+
     plan = plan or plan_of(looks=until.looks, seeds=8)
     outcome = execute_until_answered(
         plan,
@@ -38,8 +44,7 @@ def go(
         notebook,
         until=until,
         started=time.monotonic(),
-        still_open=open_questions,
-        on_look=reports.append,
+        on_look=look,
         command="again",
         pool=LocalPool(1),
         run=run,
@@ -116,10 +121,9 @@ def test_the_same_command_repeats_no_run_and_comes_to_the_same_end(study: Path) 
 def test_messages_say_what_is_open(tmp_path: Path) -> None:
     _, lines = go(tmp_path / "study")
     assert (
-        "after 8 blocks: still open, and so going on: NLG ba-lora, plain-lora, standard-initialization; NLU "
-        in lines[0]
+        "after 8 seeds: still open, and so going on: NLG ba-lora, plain-lora, standard-initialization; NLU " in lines[0]
     )
-    assert lines[-1].startswith("after 24 blocks: ")
+    assert lines[-1].startswith("after 24 seeds: ")
 
 
 def test_a_study_without_factors_goes_on_too(tmp_path: Path) -> None:
@@ -135,7 +139,7 @@ def test_a_study_without_factors_goes_on_too(tmp_path: Path) -> None:
 def test_a_failed_run_is_tried_once_and_an_arm_without_results_is_not_waited_for(tmp_path: Path) -> None:
     run, output = fakes.without_regularized_standard_starts, tmp_path / "study"
     outcome, lines = go(output, Until(16), run=run, retry_failed=True)
-    assert lines[0] == "after 8 blocks: still open, and so going on: NLG ba-lora, plain-lora; NLU ba-lora, plain-lora"
+    assert lines[0] == "after 8 seeds: still open, and so going on: NLG ba-lora, plain-lora; NLU ba-lora, plain-lora"
     assert (outcome.planned, outcome.ok, outcome.failed) == (8 * 2 * 2, 8 * 2 * 2, 0), "the new runs of the second look"
     assert report_of(output).counts.failed == 8 * 2
     again, _ = go(output, Until(16), run=fakes.dies)
@@ -157,10 +161,18 @@ def test_a_fixed_study_is_not_continued_as_a_sequential_one(study: Path, tmp_pat
 
 def test_hours_end_it_before_a_look_that_would_come_too_late(tmp_path: Path) -> None:
     _, lines = go(tmp_path / "study", UNTIL._replace(hours=1e-6))
-    assert lines[-1] == "stopped: the next look, after 16 blocks, would come after more than 1e-06 hours"
+    assert lines[-1] == "stopped: the next look, after 16 seeds, would come after more than 1e-06 hours"
     assert len(read_study_record(tmp_path / "study").seeds) == 8
     found = {one.paired.verdict for one in report_of(tmp_path / "study").differences if one.arm == "plain-lora"}
     assert Verdict.UNDECIDED in found
+
+
+def test_hours_are_estimated_by_the_records_where_nothing_is_left_to_run(tmp_path: Path) -> None:
+    """The runs of the stand-ins claim 1.75 seconds each; the next look has at least 48, and 36 seconds are left."""
+    go(tmp_path / "study", UNTIL._replace(hours=1e-6))
+    outcome, lines = go(tmp_path / "study", UNTIL._replace(hours=0.01), run=fakes.dies)
+    assert (outcome.ok, outcome.failed) == (0, 0)
+    assert lines[-1] == "stopped: the next look, after 16 seeds, would come after more than 0.01 hours"
 
 
 def test_on_the_testbed_every_block_has_a_model_of_its_own() -> None:

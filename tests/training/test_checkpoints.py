@@ -3,7 +3,9 @@
 import json
 import random
 import shutil
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -188,8 +190,8 @@ def test_other_settings_are_another_run() -> None:
 
 def test_minutes_decide_where_no_steps_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that moves on by a minute whenever it is read."""
-    now = iter(range(0, 100_000, 60))
-    monkeypatch.setattr(checkpoints_module.time, "monotonic", lambda: float(next(now)))
+    now = count(step=60)
+    monkeypatch.setattr(checkpoints_module, "time", SimpleNamespace(monotonic=lambda: float(next(now))))
     spec = spec_of(**{"training.checkpoint_every": None, "training.checkpoint_minutes": 3.0})
     killed_at(STEPS, spec, tmp_path / "killed")
     assert [name for name in saved(spec) if name.startswith("checkpoint")]
@@ -231,6 +233,19 @@ def test_two_processes_do_not_write_the_same_checkpoints(tmp_path: Path, caplog:
         assert saved(spec) == ["checkpoint-1"], "only the process that has the folder removes what is in it"
     assert record.status == "ok"
     assert "another process trains the same run: no checkpoints are saved in" in caplog.text
+
+
+def test_a_lock_file_that_was_removed_meanwhile_is_no_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner ended between our opening it and our locking it; a third process may have made another."""
+    folder, lock = tmp_path / "run", checkpoints_module._locks
+
+    def removed(descriptor: int) -> bool:
+        (tmp_path / "run.lock").unlink()
+        return lock(descriptor)
+
+    monkeypatch.setattr(checkpoints_module, "_locks", removed)
+    with claimed(folder) as mine:
+        assert not mine
 
 
 def test_a_failed_run_leaves_no_checkpoint(tmp_path: Path) -> None:

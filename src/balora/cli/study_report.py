@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from balora.report.formats import USUAL, Format
+
+if TYPE_CHECKING:
+    from balora.report.records.report import Report
 
 FOLDER = Annotated[Path, typer.Argument(help="The --output folder of `balora study run`.")]
 
@@ -32,62 +35,53 @@ def report(
     from balora.cli.output import print_json, print_lines
     from balora.report.records.dossier import read_dossier
     from balora.report.saving import save
-    from balora.report.screen import draw
 
     chosen = list(Format) if every else formats
-    if not chosen and not answer:
-        report_on(folder, as_json, to)
+    if not chosen:
+        (end_with if answer else report_on)(folder, as_json, to)
         return
     dossier = read_dossier(folder)
-    written = save(dossier, to or folder, chosen or USUAL)
-    if not chosen:
-        print_lines((*draw(dossier.report, written).split("\n"), ""))
-        return
+    written = save(dossier, to or folder, chosen)
     if as_json:
         print_json(dossier.report)
     print_lines(map(str, written), error=as_json)
 
 
-def report_quietly(folder: Path) -> None:
-    """Write report.md and report.html."""
+def write_report(folder: Path, to: Path | None = None) -> tuple["Report", tuple[Path, ...]]:
+    """Write report.md and report.html; return the report and these files."""
     from balora.report.records.dossier import read_dossier
     from balora.report.saving import save
-
-    save(read_dossier(folder), folder)
-
-
-def end_with(folder: Path, as_json: bool) -> None:
-    """Write report.md and report.html; print the report as JSON, or the answer and where they are."""
-    from balora.cli.output import print_json, print_lines
-    from balora.report.records.dossier import read_dossier
-    from balora.report.saving import save
-    from balora.report.screen import draw
 
     dossier = read_dossier(folder)
-    written = save(dossier, folder)
+    return dossier.report, tuple(save(dossier, to or folder, USUAL))
+
+
+def end_with(folder: Path, as_json: bool, to: Path | None = None) -> None:
+    """Write report.md and report.html; print the report as JSON, or the answer and where they are."""
+    from balora.cli.output import print_json, print_lines
+    from balora.report.screen import draw
+
+    report, written = write_report(folder, to)
     if as_json:
-        print_json(dossier.report)
+        print_json(report)
     else:
-        print_lines(draw(dossier.report, written).split("\n"))
+        print_lines((*draw(report, written).split("\n"), ""))
 
 
 def report_on(folder: Path, as_json: bool, to: Path | None = None) -> None:
     """Write report.md and report.html, and print the report: as JSON, as Markdown, or rendered on a terminal."""
     from balora.cli.output import print_json, print_lines
     from balora.report.markdown import draw
-    from balora.report.records.dossier import read_dossier
-    from balora.report.saving import save
 
-    dossier = read_dossier(folder)
-    written = save(dossier, to or folder)
+    report, written = write_report(folder, to)
     if as_json:
-        print_json(dossier.report)
+        print_json(report)
         return
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.markdown import Markdown
 
-        Console().print(Markdown(draw(dossier.report)))
+        Console().print(Markdown(draw(report)))
     else:
-        print(draw(dossier.report))
+        print(draw(report))
     print_lines((f"written to {' and '.join(map(str, written))}",), error=True)

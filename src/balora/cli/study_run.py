@@ -179,13 +179,13 @@ def run(
     from functools import partial
 
     from balora.cli.output import print_lines
-    from balora.cli.study_report import end_with, report_quietly
+    from balora.cli.study_report import end_with, write_report
     from balora.errors import ConfigError
     from balora.report.records.open_questions import open_questions
     from balora.study.engine.devices import choose_devices, visible_devices
     from balora.study.engine.display import show_progress
     from balora.study.engine.execute import execute
-    from balora.study.engine.job_array import execute_share, read_share, shares_in, unfinished_runs
+    from balora.study.engine.job_array import execute_share, read_share
     from balora.study.engine.pool import local_pool
     from balora.study.engine.tune_rates import with_rates
     from balora.study.engine.until_answered import execute_until_answered
@@ -214,14 +214,14 @@ def run(
                 "command": repeat,
                 "pool": local_pool(planned.choices.on_testbed, workers, gpus),
                 "retry_failed": retry_failed,
-                "reuse": (*(reuse or ()), *(() if part else shares_in(output))),
+                "reuse": tuple(reuse or ()),
             }
             carry_out = partial(execute_share, share=part) if part else execute
-            search: dict[str, Any] = {"fingerprints": fingerprints, "on_folder": report_quietly, "carry_out": carry_out}
+            search: dict[str, Any] = {"fingerprints": fingerprints, "on_folder": write_report, "carry_out": carry_out}
             tuned, outcome = with_rates(planned, output, watcher, **how, **search), None
             if tuned and until:
-                looks: dict[str, Any] = {"until": until, "started": started, "still_open": open_questions}
-                looks["on_look"] = report_quietly
+                looks: dict[str, Any] = {"until": until, "started": started}
+                looks["on_look"] = lambda folder: open_questions(write_report(folder)[0])
                 outcome = execute_until_answered(tuned, output, watcher, **looks, **how)
             elif tuned:
                 outcome = carry_out(tuned, output, watcher, **how)
@@ -233,8 +233,7 @@ def run(
         told = "the search for learning rates needs the other shares: when they have ended, run this again"
         print(f"share {part}: {told}", file=sys.stderr)
         return
-    if part and (waiting := unfinished_runs(output)):
-        report_quietly(output)
+    if part and (waiting := write_report(output)[0].counts.missing):
         print(f"share {part}: has ended; {waiting} runs of the study are still to come from others", file=sys.stderr)
     else:
         end_with(output, as_json)

@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import TrainerCallback
 
 from balora.errors import OutputError
-from balora.folders import cache_folder, delete, write_atomic
+from balora.folders import cache_folder, delete, remove_older, write_atomic
 from balora.regular_files import is_regular, read_regular
 from balora.training.spec import TrainingConfig
 
@@ -49,22 +49,23 @@ def checkpoint_folder(run_id: str) -> Path:
 @contextmanager
 def claimed(folder: Path) -> Iterator[bool]:
     """Claim ``folder`` for this process while inside; yields whether no other process has it, with the same run."""
+    lock = folder.with_suffix(".lock")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_old(folder.parent)
-        descriptor = os.open(folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        remove_older(folder.parent, KEPT_SECONDS)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         logger.warning("balora: %s cannot be written (%s): no checkpoints are saved", folder, error)
         yield False
         return
     try:
-        is_mine = _locks(descriptor)
+        is_mine = _locks(descriptor) and _is_at(descriptor, lock)
         if not is_mine:
             logger.warning("balora: another process trains the same run: no checkpoints are saved in %s", folder)
         yield is_mine
         if is_mine:
             with suppress(OSError):
-                folder.with_suffix(".lock").unlink(missing_ok=True)
+                lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
@@ -79,6 +80,13 @@ def _locks(descriptor: int) -> bool:
     except (ImportError, OSError):  # a system, or a file system, without locks
         return True
     return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Return whether ``path`` is the open file; the process that had the lock removes it when it ends."""
+    with suppress(OSError):
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    return False
 
 
 class SaveCheckpoints(TrainerCallback):  # type: ignore[misc]
@@ -211,10 +219,3 @@ def _digests(place: Path) -> dict[str, str]:
             with open(path, "rb") as file:
                 found[path.relative_to(place).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
-
-
-def _remove_old(folder: Path) -> None:
-    for path in folder.iterdir():
-        with suppress(OSError):
-            if time.time() - path.lstat().st_mtime > KEPT_SECONDS:
-                delete(path)

@@ -89,30 +89,27 @@ def _train(
         scoring = ScoreWhileTraining(training.evaluate_every, training.keep == "best", score)
         trainer.add_callback(scoring)
     found = None if checkpoints is None else last_whole(checkpoints, same)
-    before = {"seconds": 0.0, "resumed": 0} if found is None else found.left
+    before, resumed = 0.0, 0
     if found is not None:
+        before, resumed = found.left["seconds"], found.left["resumed"] + 1
         trainer.telemetry.restore(found.left["telemetry"])
         if scoring is not None:
             scoring.restore(found.left["scoring"], found.weights())
-    resumed = before["resumed"] + (found is not None)
-
-    def left() -> dict[str, Any]:
-        return {
-            **same,
-            "telemetry": trainer.telemetry.state(),
-            "scoring": scoring.state() if scoring else None,
-            "seconds": before["seconds"] + time.perf_counter() - start,
-            "resumed": resumed,
-        }
-
     if checkpoints is not None:
+
+        def left() -> dict[str, Any]:
+            seconds = before + time.perf_counter() - start
+            scored = scoring.state() if scoring else None
+            state = {"telemetry": trainer.telemetry.state(), "scoring": scored}
+            return {**same, **state, "seconds": seconds, "resumed": resumed}
+
         best = scoring.best_weights if scoring else dict
         trainer.add_callback(SaveCheckpoints(trainer, checkpoints, training, left, best))
     trainer.train(resume_from_checkpoint=None if found is None else str(found.place))
     kept = scoring.restore_best(trainer.model) if scoring else None
     steps, seconds = trainer.state.global_step, scoring.seconds if scoring else 0.0
     return {
-        "train_seconds": round(before["seconds"] + time.perf_counter() - start - seconds, 3),
+        "train_seconds": round(before + time.perf_counter() - start - seconds, 3),
         "resumed": resumed,
         "scoring_seconds": seconds,
         "steps": steps,

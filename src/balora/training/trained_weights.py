@@ -7,7 +7,6 @@ header holds what training left beside the weights, and a digest of all of it.
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from balora.errors import OutputError
-from balora.folders import cache_folder, remove_stale, written_whole
+from balora.folders import cache_folder, remove_older, remove_stale, written_whole
 from balora.regular_files import is_regular
 
 logger = logging.getLogger(__name__)
@@ -52,7 +51,8 @@ def save_trained(path: Path, model: nn.Module, left: Mapping[str, Any]) -> None:
     text = json.dumps(left)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_old(path.parent)
+        remove_stale(path.parent)
+        remove_older(path.parent, KEPT_SECONDS)
         with written_whole(path) as partial:  # written tensor by tensor: no copy of all weights in memory
             save_file(weights, partial, {"left": text, "digest": _digest(weights, text)})
     except (OSError, OutputError, SafetensorError) as error:
@@ -94,14 +94,6 @@ def discard(path: Path) -> None:
     """Remove the weights of a run that has its record."""
     with suppress(OSError):
         path.unlink(missing_ok=True)
-
-
-def _remove_old(folder: Path) -> None:
-    remove_stale(folder)
-    for path in folder.glob("*.safetensors"):
-        with suppress(OSError):
-            if time.time() - path.lstat().st_mtime > KEPT_SECONDS:
-                path.unlink()
 
 
 def _digest(weights: Mapping[str, Tensor], text: str) -> str:

@@ -16,8 +16,8 @@ from balora.study.engine.execute import Outcome, execute
 from balora.study.engine.watcher import Watcher
 from balora.study.plan.plan import Plan
 from balora.study.store.lock import is_locked
-from balora.study.store.run_folders import take_stock
-from balora.study.store.study_folder import SHARES, describe, opened, read_runs, read_study_record, refuse_foreign
+from balora.study.store.run_folders import shares_in, take_stock
+from balora.study.store.study_folder import SHARES, describe, opened, refuse_foreign
 
 WAIT = 3600.0
 """Seconds to wait for other shares that gather."""
@@ -80,11 +80,6 @@ def execute_share(
     return outcome
 
 
-def shares_in(output: Path) -> list[Path]:
-    """Return the folders of the shares in ``output`` that have begun."""
-    return sorted(path.parent for path in (output / SHARES).glob("*/study.json"))
-
-
 def gather(plan: Plan, output: Path, watcher: Watcher, command: str) -> None:
     """Copy every run that has ended in a share into ``output``, failed ones too, one gathering process at a time."""
     deadline, record = time.monotonic() + WAIT, describe(plan, command)
@@ -92,16 +87,9 @@ def gather(plan: Plan, output: Path, watcher: Watcher, command: str) -> None:
         was_locked = is_locked(output)  # asked before: another share may end its gathering meanwhile
         try:
             with opened(output, record, watcher.message):
-                take_stock(output, record, plan, shares_in(output), watcher.message, failed_too=True)
+                take_stock(output, record, plan, (), watcher.message, failed_too=True)
             return
         except OutputError:
             if not (was_locked or is_locked(output)) or time.monotonic() > deadline:
                 raise
             time.sleep(EVERY)
-
-
-def unfinished_runs(output: Path) -> int:
-    """Return how many runs of the study in ``output`` have no record there."""
-    record = read_study_record(output)
-    runs, _ = read_runs(output, record)
-    return len({entry.id for entry in record.runs} - runs.keys())

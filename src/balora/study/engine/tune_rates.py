@@ -12,7 +12,7 @@ from balora.study.plan.rate_search import at_rates, conclude, criteria, grid_of,
 from balora.study.plan.rates import RatePoint, RateSearch, wider
 from balora.study.store.study_folder import RATES_FOLDERS, describe, read_runs, refuse_foreign
 
-OnFolder = Callable[[Path], None]
+OnFolder = Callable[[Path], object]
 """Called with the folder of a part of the search that has ended."""
 
 

@@ -7,15 +7,14 @@ from typing import Any
 
 from balora.settings import Family
 from balora.study.engine.execute import Outcome, execute
-from balora.study.engine.tune_rates import OnFolder
 from balora.study.engine.watcher import Watcher
-from balora.study.plan.blocks import counted
 from balora.study.plan.plan import Plan, at_look
 from balora.study.plan.until import Until
 from balora.study.store.study_folder import describe, read_runs
 
-StillOpen = Callable[[Path], Mapping[Family, Collection[str]]]
-"""Reads the study in a folder, and returns the arms that its unanswered comparisons need, by family of tasks."""
+OnLook = Callable[[Path], Mapping[Family, Collection[str]]]
+"""Called with the study's folder when a look has been reached; returns the arms that unanswered comparisons need, by
+family of tasks."""
 
 
 def execute_until_answered(
@@ -25,8 +24,7 @@ def execute_until_answered(
     *,
     until: Until,
     started: float,
-    still_open: StillOpen,
-    on_look: OnFolder,
+    on_look: OnLook,
     **how: Any,
 ) -> Outcome:
     """Carry out ``plan`` up to its next look, and so on, until nothing is open or ``until`` is reached.
@@ -39,22 +37,21 @@ def execute_until_answered(
         output, watcher, how: as of :func:`balora.study.engine.execute.execute`.
         until: the last look, and the hours after which no further look is begun.
         started: when the hours began, by `time.monotonic`.
-        still_open: reads which comparisons are open.
-        on_look: is called with ``output`` when a look has been reached.
+        on_look: reads which comparisons are open.
 
     Raises:
         As ``execute``.
     """
     stopped: dict[str, dict[Family, int]] = {}
     looks, before = until.looks, frozenset[str]()
+    noun = "block" if plan.pretrainings else "seed"
     for look, following in zip(looks, (*looks[1:], None), strict=True):
         planned, begun = at_look(plan, look, stopped), time.monotonic()
         known = frozenset(run.id for run in planned.distinct)
         outcome = execute(planned, output, watcher, only=known - before, **how)  # a failed run is tried once at most
         before = known
-        on_look(output)
-        needed = still_open(output)
-        watcher.message(f"after {counted(look, 'block')}: {_open_in_words(needed)}")
+        needed = on_look(output)
+        watcher.message(f"after {look} {noun}s: {_open_in_words(needed)}")
         if following is None or not any(needed.values()):
             break
         _stop(stopped, planned, needed, look)
@@ -63,7 +60,7 @@ def execute_until_answered(
         each = (time.monotonic() - begun) / done if done else _seconds_a_run(planned, output, how["pool"].workers)
         if until.hours is not None and time.monotonic() - started + each * more > 3600 * until.hours:
             watcher.message(
-                f"stopped: the next look, after {following} blocks, would come after more than {until.hours:g} hours"
+                f"stopped: the next look, after {following} {noun}s, would come after more than {until.hours:g} hours"
             )
             break
     return outcome

@@ -9,7 +9,7 @@ from balora.errors import InputError
 from balora.folders import PARTIAL, delete
 from balora.study.plan.plan import Plan, PlannedRun
 from balora.study.store.aside import move_aside
-from balora.study.store.study_folder import LOCKED_FILES, StudyRecord, read_runs, writing
+from balora.study.store.study_folder import LOCKED_FILES, SHARES, StudyRecord, read_runs, writing
 from balora.training.record import AGAIN, RunRecord, check_files, read_record
 from balora.training.saved_files import copy_files, run_files
 
@@ -30,12 +30,18 @@ def _holds_runs(folder: Path) -> bool:
     return (folder / "study.json").is_file() or any((folder / "runs").glob(f"*/{RECORD}"))
 
 
+def shares_in(output: Path) -> list[Path]:
+    """Return the folders of the shares in ``output`` that have begun."""
+    return sorted(path.parent for path in (output / SHARES).glob("*/study.json"))
+
+
 def take_stock(
     output: Path, record: StudyRecord, plan: Plan, reuse: Sequence[Path], message: Message, *, failed_too: bool = False
 ) -> dict[str, RunRecord]:
-    """Return the usable records in ``output``, by id, with those of finished runs copied from the folders ``reuse``.
+    """Return the usable records in ``output``, by id, with those of finished runs copied from elsewhere.
 
-    With ``failed_too``, runs that failed there are copied as well.
+    That is from the folders ``reuse`` and from the shares in ``output``; with ``failed_too``, runs that failed there
+    are copied as well.
 
     A run folder whose record or files are damaged is set aside, and ``message`` is called with a line that reports it.
     Every file that a run has written is read for this.
@@ -51,7 +57,8 @@ def take_stock(
             aside = move_aside(output, output / "runs" / id)
         message(f"set aside, to be run again: {_plain(fault)}; now in {aside}")
     wanted = [one for one in plan.distinct if one.id not in usable or usable[one.id].status != "ok"]
-    return usable | copy_finished(reuse, output, wanted, message, failed_too=failed_too)
+    others = (*reuse, *shares_in(output))
+    return usable | copy_finished(others, output, wanted, message, failed_too=failed_too)
 
 
 def remove_partial(output: Path) -> None:
