@@ -46,7 +46,11 @@ def test_the_blocks_are_those_for_the_margin_of_the_plan() -> None:
     report, plan = past(on_testbed("quick")), on_testbed("quick")
     noise = next(one for one in report.noise if (one.arm, one.measure) == ("no-regularizers", "nlu_avg"))
     strict = plan._replace(study=plan.study.replace(margin=0.25))
-    assert expected(strict, report)["no-regularizers", "nlu_avg"].needed == blocks_for(noise.components, 0.25) != noise.needed
+    assert (
+        expected(strict, report)["no-regularizers", "nlu_avg"].needed
+        == blocks_for(noise.components, 0.25)
+        != noise.needed
+    )
 
 
 def test_the_plan_prints_it() -> None:

@@ -114,7 +114,9 @@ def test_effects_that_differ_are_said_where_the_answer_stands(report: Report) ->
     assert caution == report.cautions[-1]
     assert f"swapped in NLU Avg (τ = {one.spread.tau:.2f} points; a new model: −" in caution
     assert "no-regularizers" not in caution
-    assert report.noise_sentences[0].startswith("The effect differs from model to model for swapped in NLU Avg (τ = ")
+    assert report.noise_sentences[0].startswith(
+        "The effect differs from model to model (standard deviation τ) for swapped in NLU Avg (τ = "
+    )
     assert not any("whole story" in sentence for sentence in report.sentences), "the answer keeps its length"
 
 

@@ -26,7 +26,9 @@ DATA = Annotated[
     str | None,
     typer.Option(help="Folder that contains the tasks' folders (glue/CoLA, gsm8k, …); the testbed needs none."),
 ]
-PROFILE = Annotated[str, typer.Option(help="How much to compute: glance, quick, standard or thorough.")]
+PROFILE = Annotated[
+    str, typer.Option(help="How much to compute: glance, quick, small (with --model), standard or thorough.")
+]
 SUITES = Annotated[
     list[str] | None,
     typer.Option(
@@ -139,7 +141,9 @@ def run(
     most_blocks: MOST_BLOCKS = None,
     hours: Annotated[
         float | None,
-        typer.Option(help="With --until-answered: hours of this command after which no look but the first is begun."),
+        typer.Option(
+            help="With --until-answered: begin no further look that would end more than so many hours after this start."
+        ),
     ] = None,
     share: Annotated[
         str | None,

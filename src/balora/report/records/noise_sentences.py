@@ -55,10 +55,13 @@ def _vary(found: Sequence[Noise]) -> Iterator[str]:
     shown = [*varying(found)]
     differ = [_effect(*pair) for pair in shown if pair[1].differs]
     if differ:
-        yield f"The effect differs from model to model for {_cut(differ)}."
+        yield f"The effect differs from model to model (standard deviation τ) for {_cut(differ)}."
     may = [_effect(*pair) for pair in shown if not pair[1].differs]
     if may:
-        yield f"The effect may differ (τ is above the margin, but can be 0) for {_cut(may)}."
+        yield (
+            "The effect may differ from model to model (its standard deviation τ is estimated above the margin, but "
+            f"may be 0) for {_cut(may)}."
+        )
 
 
 def _effect(one: Noise, spread: Heterogeneity) -> str:

@@ -102,9 +102,11 @@ def _noise_intro(noun: str) -> str:
     """Return how the sources of the noise are read; docs/statistics.md defines them."""
     again = "from one fine-tuning to the next on the same model" if noun == "block" else f"from {noun} to {noun}"
     return (
-        f"What makes a difference vary, by source. Pre-training: from model to model. Fine-tuning: {again}. Test "
-        f"items: other items would have given another difference, and more {noun}s do not help against that. The "
-        f"rest: which of the same items one fine-tuning happened to answer differently. Few {noun}s give rough shares."
+        f"The difference of an arm varies from {noun} to {noun}, and this section says why. Pre-training is the part "
+        f"that changes from one pre-trained model to another, and fine-tuning the part that changes {again}. Test "
+        f"items: other items would have given another difference, and more {noun}s do not help against that. The rest "
+        "is which of the same items one fine-tuning happened to answer differently. "
+        f"With few {noun}s the shares are rough."
     )
 
 
