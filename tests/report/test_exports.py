@@ -197,6 +197,12 @@ def test_the_answer_comes_with_its_places(folder: Path, capsys: pytest.CaptureFi
     assert lines[-3:-1] == [str(folder / "report.md"), str(folder / "report.html")]
 
 
+@pytest.mark.parametrize("words", [(), ("--answer",), ("--json",)])
+def test_the_report_itself_can_go_elsewhere(words: tuple[str, ...], folder: Path, tmp_path: Path) -> None:
+    assert main(["study", "report", str(folder), *words, "--to", str(tmp_path / "there")]) == 0
+    assert sorted(path.name for path in (tmp_path / "there").iterdir()) == ["report.html", "report.md"]
+
+
 def test_an_unknown_format_is_wrong_input(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "report", str(folder), "--format", "docx"]) == 2
     assert "'docx' is not one of 'markdown', 'html', 'latex'" in capsys.readouterr().err
