@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from balora import diagnosis as doctor
+from balora.cli import main
 from balora.diagnosis import TESTED, Check, examine, healthy
 
 
@@ -212,3 +213,24 @@ def test_a_present_folder_that_was_removed_is_a_note(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     assert found(list(doctor._hardware(Path())), "disk").status == "note"
+
+
+def test_a_run_is_told_to_fit_or_not_before_it_starts(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["doctor", "--model", str(checkpoint), "--task", "gsm8k", "--set", "data.max_length=32"]
+    assert main([*given, "--set", "training.batch_size=2"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"^base +0\.00 GiB  the pre-trained weights, frozen$", text, re.M)
+    assert re.search(r"^reference +0\.00 GiB  none: the model with its adapter off$", text, re.M)
+    assert re.search(r"^peak +\d\.\d\d GiB  of \d+\.\d\d GiB$", text, re.M)
+    monkeypatch.setattr(doctor, "memory_of_a_run", lambda: 2**20)
+    assert main(given) == 1
+    text = capsys.readouterr().out
+    assert "but there are only 0.00 GiB" in text
+    assert "to need less: lower training.batch_size (now 16)" in text
+
+
+def test_a_run_of_no_model_is_refused_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--task", "gsm8k"]) == 2
+    assert "model" in capsys.readouterr().err

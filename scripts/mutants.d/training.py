@@ -3,6 +3,12 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("training/memory.py", "training/test_memory.py"): [
+        ("gradients-forgotten", "gradients = (1 + ADAM_STATES) * trained", "gradients = ADAM_STATES * trained"),
+        ("nothing-is-freed", "self.live -= self._sizes.pop(key)", "self._sizes.pop(key)"),
+        ("scoring-beside-the-step", "        counted.peak = before\n", ""),
+        ("copy-for-an-adapter", "copy = base if spec.adapter is None and", "copy = base if"),
+    ],
     ("training/checkpoints.py", "training/test_checkpoints.py"): [
         ("seal-not-checked", 'if seal["files"] != _digests(place):', "if False:"),
         ("format-not-checked", 'if seal["format"] != FORMAT:', "if False:"),

@@ -145,6 +145,16 @@ def _memory_gib() -> float | None:
         return None
 
 
+def memory_of_a_run() -> int | None:
+    """Return the bytes that a run may take: the first GPU's, else this machine's; None if that is unknown."""
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    memory = _memory_gib()
+    return None if memory is None else int(memory * 2**30)
+
+
 def _gpus() -> list[str]:
     try:
         import torch

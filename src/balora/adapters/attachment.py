@@ -61,13 +61,35 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight:
     targets = find_targets(model, config)
     lora = _lora_config(model, config, targets)
     factors = _starting_factors(model, config, targets, lora.lora_alpha / lora.r, seed, on_weight)
+    adapted = _with_factors(model, config, lora, factors)
+    guard_loading(adapted)
+    return adapted.train(model.training)
+
+
+def attach_shapes(model: nn.Module, config: AdapterConfig) -> PeftModel:
+    """Return ``model``, which has shapes and no values (device `meta`), with the adapter that `attach` would give it.
+
+    Raises:
+        AdapterError: the configuration does not fit the model.
+    """
+    targets = find_targets(model, config)
+    shapes = {name: shape_of(model.get_submodule(name)) for name in targets.layers}
+    with torch.device("meta"):
+        factors = {
+            name: (torch.zeros(config.rank, columns), torch.zeros(rows, config.rank))
+            for name, (rows, columns) in shapes.items()
+        }
+    adapted = _with_factors(model, config, _lora_config(model, config, targets), factors)
+    return adapted.to("meta").train(model.training)
+
+
+def _with_factors(model: nn.Module, config: AdapterConfig, lora: LoraConfig, factors: Factors) -> PeftModel:
     adapted = _wrap_with_peft(model, lora)
     if config.in_offset_form:
         make_offset(adapted, factors)
     else:
         _start_plain_lora(adapted, factors)
-    guard_loading(adapted)
-    return adapted.train(model.training)
+    return adapted
 
 
 def _lora_config(model: nn.Module, config: AdapterConfig, targets: Targets) -> LoraConfig:

@@ -162,7 +162,7 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     config = load_config(spec)
-    half = spec.training.precision == "bfloat16" and spec.adapter is not None
+    half = _in_half_precision(spec)
     options: dict[str, Any] = {
         "trust_remote_code": spec.trust_remote_code,
         "use_safetensors": True,
@@ -192,6 +192,33 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     if task.family == "nlu":  # the checkpoint may have been tuned for another kind of task
         model.config.problem_type = "regression" if task.regression else "single_label_classification"
     return model.eval()
+
+
+def model_of_shapes(spec: RunSpec, task: Task) -> Any:
+    """Return the model as :func:`load_model` would, with shapes and without values: on the device `meta`.
+
+    Raises:
+        ModelError: as :func:`load_config`; the architecture has no head for the task.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    config = load_config(spec)
+    _check_kind(spec.model, config, task)
+    kind: Any = AutoModelForCausalLM
+    if task.family == "nlu":
+        kind = AutoModelForSequenceClassification
+        config.num_labels = len(task.labels) or 1
+    half = _in_half_precision(spec)
+    with torch.device("meta"), silence_transformers():
+        model = kind.from_config(config, dtype=torch.bfloat16 if half else torch.float32)
+    if task.family == "nlu":
+        model.config.problem_type = "regression" if task.regression else "single_label_classification"
+    return model
+
+
+def _in_half_precision(spec: RunSpec) -> bool:
+    return spec.training.precision == "bfloat16" and spec.adapter is not None
 
 
 def _check_kind(source: str, config: Any, task: Task) -> None:

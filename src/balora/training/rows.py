@@ -120,6 +120,10 @@ class CausalRows:
             logits = model(**inputs, use_cache=False).logits
         return Rows(logits=logits[:, :-1][counted], at=caught[0] if caught else None)
 
+    def trust(self) -> None:
+        """Take the logits to be made of the hidden state unchecked, where tensors have shapes and no values."""
+        self._checked = True
+
     def _check(self, hidden: Tensor, last: Tensor, autocast: bool) -> None:
         last = last.detach().double()
         with torch.no_grad():
