@@ -53,6 +53,18 @@ class TrainingError(BaloraError):
     """A run failed; the message names the step and what went wrong."""
 
 
+class FirstProcessError(BaloraError):
+    """In one of several processes of a run: the first one failed, which reports the reason itself.
+
+    Args (of the constructor):
+        exit_code: that of the first process.
+    """
+
+    def __init__(self, exit_code: int = 1) -> None:
+        super().__init__("the first process of the run failed: its output has the reason")
+        self.exit_code = exit_code
+
+
 class SandboxError(BaloraError):
     """The sandbox for generated programs broke down; the message says how. A program that fails is no such error."""
 

@@ -1,6 +1,7 @@
 """A launcher of several processes: the verbs refuse on each of them, before anything is written."""
 
 import os
+import re
 import subprocess
 import sys
 from itertools import product
@@ -9,6 +10,8 @@ import pytest
 from refusals import nothing_written, refused, run_verb
 
 from balora import ConfigError, resolve, run
+from balora.cli.start_processes import refuse_missing_devices
+from balora.study.design.deltas import checked
 from balora.training import launchers
 from balora.training.identity import payload, run_id
 from balora.training.launchers import launched_processes, refuse_several_processes
@@ -22,7 +25,6 @@ LAUNCHERS = {
     "mpich": {"PMI_SIZE": "2", "PMI_RANK": "1"},
 }
 VERBS = {
-    "train": ("train", "--model", "testbed", "--task", "facts", "--set", "training.steps=1", "--output"),
     "evaluate": ("evaluate", "--model", "testbed", "--task", "facts", "--output"),
     "export": ("export", "no-run", "--output"),
     "study run": ("study", "run", "pissa-initialization", "--output"),
@@ -46,13 +48,66 @@ def test_every_verb_that_works_refuses_on_every_rank(launcher, verb, environment
     refused([*VERBS[verb], last], f"balora {verb} works in one process, but {count} were started", watched=tmp_path)
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+WRONG = {
+    "mpirun": (LAUNCHERS["mpirun"], {}, "not by torchrun or accelerate launch: RANK is not set: start them with"),
+    "no place to meet": (LAUNCHERS["torchrun, the other rank"], {}, "MASTER_ADDR is not set"),
+    "another number": (
+        LAUNCHERS["torchrun"],
+        {"launch.processes": 3},
+        "launch.processes = 3, but 2 processes were started together: leave launch.processes out",
+    ),
+    "accelerate with FSDP": (
+        {**LAUNCHERS["torchrun"], "ACCELERATE_USE_FSDP": "true"},
+        {},
+        "accelerate launch was told to use FSDP, but a run shares its model by DDP",
+    ),
+    "fsdp2": ({}, {"launch.strategy": "fsdp2"}, "accelerate shards a model on GPUs only"),
+    "zero2": (LAUNCHERS["torchrun"], {"launch.strategy": "zero2"}, "launch.strategy = 'zero2': a run shares its model"),
+    "zero3": ({}, {"launch.strategy": "zero3", "launch.processes": 2}, "DeepSpeed leaves no process the whole weights"),
+}
+TRAIN = {"model": "testbed", "task": "facts", "training.steps": 1}
+
+
 @pytest.mark.parametrize("function", [run, run_in_folder])
-def test_so_do_the_functions(launcher, function, environment, tmp_path):
-    spec = resolve({"model": "testbed", "task": "facts", "training.steps": 1})
-    environment(**LAUNCHERS[launcher])
-    with nothing_written(tmp_path), pytest.raises(ConfigError, match="a run works in one process"):
-        function(spec, tmp_path / "out")
+@pytest.mark.parametrize("case", WRONG)
+def test_a_run_that_its_processes_cannot_share_is_refused(case, function, environment, tmp_path):
+    variables, settings, message = WRONG[case]
+    environment(**variables)
+    with nothing_written(tmp_path), pytest.raises(ConfigError, match=re.escape(message)):
+        function(resolve({**TRAIN, **settings}), tmp_path / "out")
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_so_does_the_verb(case, environment, tmp_path):
+    variables, settings, message = WRONG[case]
+    environment(**variables)
+    words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    refused(["train", "--model", "testbed", "--task", "facts", *words, "--output", tmp_path / "out"], message,
+            watched=tmp_path)  # fmt: skip
+
+
+@pytest.mark.parametrize("function", [run, run_in_folder])
+def test_a_function_starts_no_processes(function, environment, tmp_path):
+    with nothing_written(tmp_path), pytest.raises(ConfigError, match=r"launch\.processes = 2, but this is one process"):
+        function(resolve({**TRAIN, "launch.processes": 2}), tmp_path / "out")
+
+
+def test_more_processes_than_cores_or_gpus_are_refused(environment, tmp_path):
+    given = ["train", "--model", "testbed", "--task", "facts", "--set", "launch.processes=4096", "--output"]
+    refused([*given, tmp_path / "out"], "launch.processes = 4096, but this machine has", watched=tmp_path)
+
+
+def test_more_processes_than_gpus_are_refused_by_their_number(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    refuse_missing_devices(2)
+    with pytest.raises(ConfigError, match=re.escape("launch.processes = 3, but this machine has 2 GPU(s): lower it")):
+        refuse_missing_devices(3)
+
+
+def test_a_study_has_no_processes_to_set():
+    with pytest.raises(ConfigError, match=r"launch\.processes: a run of a study is one process: use --workers"):
+        checked({"launch.processes": 2})
 
 
 @pytest.mark.parametrize(
@@ -75,9 +130,7 @@ def test_the_number_of_processes(given, count):
 @pytest.mark.parametrize("text", ["two", "-1", "1e3", "²", "\x1b[2J", "9" * 5000])
 def test_a_number_that_is_none_is_refused(text, environment, tmp_path, monkeypatch):
     monkeypatch.setattr(launchers, "launched_processes", lambda: launched_processes({"WORLD_SIZE": text}))
-    refused(
-        ["train", "--model", "m", "--task", "cola", "--output", tmp_path / "out"], "WORLD_SIZE = ", watched=tmp_path
-    )
+    refused(["export", "no-run", "--output", tmp_path / "out"], "WORLD_SIZE = ", watched=tmp_path)
 
 
 def test_a_process_group_without_a_launcher_is_seen(monkeypatch):
@@ -112,8 +165,8 @@ def test_torchrun_itself_ends_with_one_line_a_rank_and_writes_nothing(tmp_path):
     environment = {**os.environ, "BALORA_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     with nothing_written(tmp_path):
         done = subprocess.run(
-            [*command, *VERBS["train"], str(tmp_path / "out")], capture_output=True, text=True, env=environment
+            [*command, *VERBS["evaluate"], str(tmp_path / "out")], capture_output=True, text=True, env=environment
         )
     assert done.returncode != 0
-    assert "balora: error: balora train works in one process, but 2 were started" in done.stderr
+    assert "balora: error: balora evaluate works in one process, but 2 were started" in done.stderr
     assert "exitcode  : 2" in done.stderr

@@ -7,12 +7,12 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
 from balora.cli.streams import flush, safe_streams
-from balora.errors import BaloraError, printable, shortened, shown
+from balora.errors import BaloraError, FirstProcessError, printable, shortened, shown
 
 DEBUG = "--debug"
 LONGEST_LINE = 4_000
@@ -29,13 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     args = [_at_home(arg) for arg in given if arg != DEBUG]
     with safe_streams():
-        return _guarded(args or ["--help"], debug=len(args) < len(given))
+        return guarded(lambda: _run(args or ["--help"]), debug=len(args) < len(given))
 
 
-def _guarded(args: list[str], debug: bool) -> int:
-    """Run ``args`` and return the exit code; every error is printed as one line."""
+def guarded(act: Callable[[], int], *, debug: bool = False) -> int:
+    """Return the exit code of ``act``; every error is printed as one line."""
     try:
-        code = _run(args)
+        code = act()
         flush()
     except KeyboardInterrupt:
         code = 130
@@ -65,7 +65,9 @@ def _at_home(word: str) -> str:
 
 
 def explain(error: Exception) -> tuple[str, int]:
-    """Return the line that describes ``error`` (empty if help was printed already) and the exit code."""
+    """Return the line that describes ``error`` (empty if something was printed already) and the exit code."""
+    if isinstance(error, FirstProcessError):
+        return "", error.exit_code
     if isinstance(error, BaloraError):
         return f"error: {_one_line(str(error))}", error.exit_code
     if isinstance(error, typer.TyperException):

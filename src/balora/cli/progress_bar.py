@@ -1,5 +1,6 @@
 """Show a run's progress on stderr: a bar for each phase on a terminal, a plain line every few seconds elsewhere."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +24,16 @@ def show_progress() -> Iterator[OnProgress]:
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
     with Bars(TextColumn("{task.description:<10}"), *columns, console=Console(stderr=True), transient=True) as bars:
         yield _OnTerminal(bars)
+
+
+@contextmanager
+def shown_by_the_first() -> Iterator[OnProgress]:
+    """Give the callback that shows progress in the first process that a launcher has started, and nothing in others."""
+    if os.environ.get("RANK", "0") != "0":
+        yield lambda now: None
+        return
+    with show_progress() as on_progress:
+        yield on_progress
 
 
 class _OnTerminal:

@@ -36,9 +36,9 @@ def train(
 ) -> None:
     """Fine-tune one model on one task with one method, score it, and save its record and adapter."""
     from balora.cli.assignments import UNSAFE_WARNING, gather, remote_code_warning
-    from balora.training.launchers import refuse_several_processes
+    from balora.cli.start_processes import is_to_start, start_processes
+    from balora.training.launchers import is_first_process, processes_together
 
-    refuse_several_processes("balora train")
     options = {
         "model": model,
         "task": task,
@@ -48,15 +48,27 @@ def train(
         "unsafe_local_execution": unsafe_local_execution or None,
     }
     spec = gather(config, options, assignments or [])
-    if spec.trust_remote_code:
+    is_first, starts = is_first_process(), is_to_start(spec)
+    if not starts:
+        processes_together(spec.launch)
+    if spec.trust_remote_code and is_first:
         typer.echo(remote_code_warning(spec.model), err=True)
-    if spec.unsafe_local_execution:
+    if spec.unsafe_local_execution and is_first:
         typer.echo(UNSAFE_WARNING, err=True)
 
     from balora.cli.print_results import print_run
-    from balora.cli.progress_bar import show_progress
-    from balora.training.run_in_folder import run_in_folder
+    from balora.cli.progress_bar import shown_by_the_first
+    from balora.training.record import read_record
+    from balora.training.run_in_folder import finished_run, run_in_folder
 
-    with show_progress() as on_progress:
-        record, done_before = run_in_folder(spec, output, on_progress=on_progress)
-    print_run(record, output, as_json=as_json, done_before=done_before)
+    if starts:
+        record = finished_run(spec, output, spec.launch.processes or 1)
+        done_before = record is not None
+        if record is None:
+            start_processes(spec, output)
+            record = read_record(output)
+    else:
+        with shown_by_the_first() as on_progress:
+            record, done_before = run_in_folder(spec, output, on_progress=on_progress)
+    if is_first and record is not None:
+        print_run(record, output, as_json=as_json, done_before=done_before)

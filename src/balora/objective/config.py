@@ -128,6 +128,9 @@ class ObjectiveConfig(Settings):
     """NLU: the reference's classification head: as initialised (published), or fitted on frozen features first."""
     matching: Literal["none", "gradient"] = "none"
     """`gradient`: rescale the λ of swapped terms so that they start with the gradient their family's own would have."""
+    scope: Literal["process", "global"] = "process"
+    """From which rows covariance and spectrum are computed where several processes train one model: each from its own
+    micro-batch, or from the micro-batches of all, which are gathered at every step. In one process nothing changes."""
     consistency: ConsistencyTerm = ConsistencyTerm()
     diversity: DiversityTerm = DiversityTerm()
     spectral: SpectralTerm = SpectralTerm()

@@ -5,10 +5,11 @@ from torch import Tensor, nn
 
 from balora.errors import ConfigError, InputError, shown
 from balora.objective.config import ObjectiveConfig
+from balora.objective.everywhere import Everywhere, is_shared
 from balora.objective.head import FrozenHead, HeadCache
 from balora.objective.inactive import SMOOTHS_NOTHING, inactive_terms
 from balora.objective.readout import PLAIN, Readout
-from balora.objective.regularizers import REGULARIZERS, given
+from balora.objective.regularizers import REGULARIZERS, given, whole_matrix_terms
 from balora.objective.schedule import weight_at
 from balora.objective.task_loss import check_labels, task_loss
 from balora.objective.terms import Terms
@@ -20,7 +21,8 @@ class Objective:
 
     The two ways agree. Means are over the rows given; a trainer that splits a step into micro-batches multiplies each
     loss by its share of the step's rows, which makes token means exact and weights the terms that need the whole matrix
-    (covariance, spectrum) by their rows (method.md §5).
+    (covariance, spectrum) by their rows (method.md §5). With `config.scope` "global" these terms are computed from the
+    rows of all processes of torch's process group: every process must then call the same methods in the same order.
     """
 
     def __init__(
@@ -79,14 +81,20 @@ class Objective:
         _check_rows(student, reference, labels)
         if labels.ndim == 2:
             refuse_regularizers(self.config, "labels of one number an output")
-        weights, inactive = self._acting(student.shape[0], student.shape[1], progress)
+        everywhere = self._everywhere(student)
+        weights, inactive = self._acting(student.shape[0], student.shape[1], progress, everywhere)
         if self.label_smoothing and labels.is_floating_point():
             inactive["label_smoothing"] = SMOOTHS_NOTHING
-        if not len(student):
+        if not len(student) and not weights:
             return self._terms(student.sum(), {"task": student.sum().detach()}, {}, inactive)
-        parts = {"task": task_loss(student, labels, self.label_smoothing, multi_label=multi_label)}
+        parts = {"task": student.sum()}
+        if len(student):
+            parts["task"] = task_loss(student, labels, self.label_smoothing, multi_label=multi_label)
+        shared = [] if everywhere is None else [term for term in whole_matrix_terms(self.config) if term in weights]
+        everyone = everywhere.gathered(student) if everywhere is not None and shared else student
         for term in weights:
-            parts[term] = REGULARIZERS[term].from_logits(self.config, student, reference)
+            rows = everyone if term in shared else student
+            parts[term] = REGULARIZERS[term].from_logits(self.config, rows, reference)
         loss = torch.stack([weight * parts[term] for term, weight in {"task": 1.0, **weights}.items()]).sum()
         return self._terms(loss, parts, weights, inactive)
 
@@ -114,14 +122,23 @@ class Objective:
             InputError: hidden states of another width than the head, a trained head, a head of one output, float
                 labels, a term that needs logits (:meth:`Readout.obstacle`), and all of `from_logits`.
         """
-        frozen, weights, inactive = self._on_head(hidden, reference_hidden, head, labels, progress)
+        frozen, weights, inactive, everywhere = self._on_head(hidden, reference_hidden, head, labels, progress)
         readout.check(self.config)
-        if not len(hidden):
+        if not len(hidden) and not weights:
             return self._terms(hidden.sum(), {"task": hidden.sum().detach()}, {}, inactive)
         reference = None if reference_hidden is None else reference_hidden.detach()
         active = {"task": 1.0, **weights}
         loss, parts = parts_from_hidden(
-            self.config, frozen, hidden, reference, labels, active, self.chunk_bytes, self.label_smoothing, readout
+            self.config,
+            frozen,
+            hidden,
+            reference,
+            labels,
+            active,
+            self.chunk_bytes,
+            self.label_smoothing,
+            readout,
+            everywhere,
         )
         return self._terms(loss, parts, weights, inactive)
 
@@ -136,10 +153,10 @@ class Objective:
         readout: Readout = PLAIN,
     ) -> dict[str, Tensor]:
         """Return λ·∂term/∂H (N×d) of the task loss (λ = 1) and of every acting term, one after the other."""
-        frozen, weights, _ = self._on_head(hidden, reference_hidden, head, labels, progress)
+        frozen, weights, _, everywhere = self._on_head(hidden, reference_hidden, head, labels, progress)
         readout.check(self.config)
         reference = None if reference_hidden is None else reference_hidden.detach()
-        settings = (self.chunk_bytes, self.label_smoothing, readout)
+        settings = (self.chunk_bytes, self.label_smoothing, readout, everywhere)
         gradients = {}
         for term, weight in {"task": 1.0, **weights}.items():
             leaf = hidden.detach().requires_grad_()
@@ -154,14 +171,27 @@ class Objective:
         regularizers = {name: parts.get(name) for name in self.config.terms()}
         return Terms(loss=loss, task=parts["task"], parts=regularizers, weights=weights, inactive=inactive)
 
-    def _acting(self, rows: int, outputs: int, progress: float) -> tuple[dict[str, float], dict[str, str]]:
+    def shares_rows(self) -> bool:
+        """Whether a term is computed from the rows of several processes, so that all of them must take part."""
+        return self.config.scope == "global" and is_shared() and bool(whole_matrix_terms(self.config))
+
+    def _everywhere(self, rows: Tensor) -> Everywhere | None:
+        return Everywhere.of(len(rows), rows.device) if self.shares_rows() else None
+
+    def _acting(
+        self, rows: int, outputs: int, progress: float, everywhere: Everywhere | None = None
+    ) -> tuple[dict[str, float], dict[str, str]]:
         inactive = inactive_terms(self.config, rows, outputs)
+        if everywhere is not None:
+            together, shared = inactive_terms(self.config, everywhere.total, outputs), whole_matrix_terms(self.config)
+            mine = {term: why for term, why in inactive.items() if term not in shared}
+            inactive = mine | {term: why for term, why in together.items() if term in shared}
         weights = self.weights_at(progress)
         return {t: w for t, w in weights.items() if w > 0 and t not in inactive}, inactive
 
     def _on_head(
         self, hidden: Tensor, reference: Tensor | None, head: nn.Linear, labels: Tensor, progress: float
-    ) -> tuple[FrozenHead, dict[str, float], dict[str, str]]:
+    ) -> tuple[FrozenHead, dict[str, float], dict[str, str], Everywhere | None]:
         _check_rows(hidden, reference, labels)
         frozen = self._heads.of(head)
         if hidden.shape[-1] != frozen.width:
@@ -169,10 +199,11 @@ class Objective:
         if labels.is_floating_point() or frozen.outputs == 1:
             raise InputError("hidden states and a head are for token indices and a vocabulary: use from_logits")
         check_labels(labels, frozen.outputs)
-        weights, inactive = self._acting(hidden.shape[0], frozen.outputs, progress)
+        everywhere = self._everywhere(hidden)
+        weights, inactive = self._acting(hidden.shape[0], frozen.outputs, progress, everywhere)
         if "consistency" in weights:
             given(reference)
-        return frozen, weights, inactive
+        return frozen, weights, inactive, everywhere
 
 
 def refuse_regularizers(config: ObjectiveConfig, what: str) -> None:

@@ -75,6 +75,16 @@ def _spectral_on_head(config: ObjectiveConfig, hidden: Tensor, head: FrozenHead)
 COVARIANCE = WholeMatrix("covariance", lambda config, hidden, head: covariance_on_head(hidden, head))
 SPECTRAL = WholeMatrix("spectral term", _spectral_on_head, scale_free=True)
 
+
+def whole_matrix_terms(config: ObjectiveConfig) -> list[str]:
+    """Return the terms with a weight that are no mean over rows, so that they depend on which rows come together."""
+    return [
+        name
+        for name, term in config.terms().items()
+        if term.is_on and isinstance(REGULARIZERS[name].on_head(config), WholeMatrix)
+    ]
+
+
 REGULARIZERS = {
     "consistency": Regularizer(_consistency, on_head=lambda config: "tiles"),
     "diversity": Regularizer(

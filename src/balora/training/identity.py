@@ -27,7 +27,13 @@ def payload(spec: RunSpec, fingerprints: dict[str, str], processes: int = 1) -> 
     """
     settings = spec.model_dump(
         mode="json",
-        exclude={"model": True, "data": {"folder"}, "training": {*ONLY_TIME}, "measures": {*MEASURES}},
+        exclude={
+            "model": True,
+            "launch": True,
+            "data": {"folder"},
+            "training": {*ONLY_TIME},
+            "measures": {*MEASURES},
+        },
     )
     return _text(settings, fingerprints, processes)
 
@@ -56,7 +62,7 @@ def recorded_id(content: Mapping[str, Any]) -> str:
 
     It is the hash of what the record holds, so that a record stays valid when later versions have more settings.
     """
-    settings = {name: value for name, value in content["spec"].items() if name != "model"}
+    settings = {name: value for name, value in content["spec"].items() if name not in ("model", "launch")}
     for group, outside in (("data", ("folder",)), ("training", ONLY_TIME)):
         settings[group] = {name: value for name, value in settings.get(group, {}).items() if name not in outside}
     if "measures" in settings:  # records of earlier versions have none

@@ -1,14 +1,25 @@
-"""Refuse to do the work of one process in several that a launcher has started; torch-free."""
+"""Find out how many processes a launcher has started, and refuse what they cannot do together; torch-free."""
 
 import os
 import sys
 from collections.abc import Mapping
 
 from balora.errors import ConfigError, shown
+from balora.training.launch_config import LaunchConfig
 
 COUNTS = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 """What torchrun, accelerate and MPI's launchers set in each process, the first one that is set counts: as accelerate
 reads them. Slurm's SLURM_NTASKS is not among them: a batch script has it too, and is one process."""
+PLACES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+"""What torchrun and accelerate set beside the count, and torch needs to let the processes meet."""
+PLUGINS = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpeed"}
+"""What `accelerate launch` sets for the trainers of a script."""
+REASONS = {
+    "fsdp2": "accelerate shards a model on GPUs only, and on the CPU it silently trains with DDP",
+    "zero2": "scoring and the record of a run read the model outside of DeepSpeed's engine",
+    "zero3": "DeepSpeed leaves no process the whole weights, which the start, the scoring and the export of a run read",
+}
+"""Why `balora train` does not take a strategy."""
 
 
 def launched_processes(environment: Mapping[str, str] = os.environ) -> int:
@@ -37,6 +48,11 @@ def process_group_size() -> int:
     return int(distributed.get_world_size())
 
 
+def is_first_process(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process speaks for all that a launcher has started with it."""
+    return launched_processes(environment) == 1 or environment.get("RANK", "0") == "0"
+
+
 def refuse_several_processes(what: str) -> None:
     """Raise ConfigError if this process is one of several that share one piece of work.
 
@@ -46,6 +62,50 @@ def refuse_several_processes(what: str) -> None:
     if count > 1:
         raise ConfigError(
             f"{what} works in one process, but {count} were started together (torchrun, accelerate launch, mpirun): "
-            "start balora without a launcher; to train one model in several processes, use BALoraTrainer in a script "
-            "of your own"
+            "start it without a launcher; `balora train` and the trainers train one model in several processes"
+        )
+
+
+def processes_together(launch: LaunchConfig, environment: Mapping[str, str] = os.environ) -> int:
+    """Return how many processes carry out the run that this process carries out, which fits what ``launch`` says.
+
+    Raises:
+        ConfigError: another number was started than is set, by a launcher that balora does not know, or they are to
+            share the model in a way that a run cannot.
+    """
+    refuse_strategy(launch)
+    count = max(launched_processes(environment), process_group_size())
+    if count == 1:
+        if (launch.processes or 1) > 1:
+            raise ConfigError(
+                f"launch.processes = {launch.processes}, but this is one process: `balora train` starts them itself; "
+                f"start a script of your own with `torchrun --nproc-per-node {launch.processes}`"
+            )
+        return 1
+    if missing := [name for name in PLACES if not environment.get(name)]:
+        raise ConfigError(
+            f"{count} processes were started together, but not by torchrun or accelerate launch: {missing[0]} is not "
+            f"set: start them with `torchrun --nproc-per-node {count}`, or set launch.processes and no launcher"
+        )
+    for name, plugin in PLUGINS.items():
+        if environment.get(name, "").lower() in ("1", "true"):
+            raise ConfigError(
+                f"accelerate launch was told to use {plugin}, but a run shares its model by DDP: choose DDP in "
+                f"accelerate's configuration (it has set {name}), or use BALoraTrainer in a script of your own"
+            )
+    if launch.processes not in (None, count):
+        raise ConfigError(
+            f"launch.processes = {launch.processes}, but {count} processes were started together: leave "
+            "launch.processes out, or start without a launcher"
+        )
+    return count
+
+
+def refuse_strategy(launch: LaunchConfig) -> None:
+    """Raise ConfigError for a strategy that runs do not have, with the reason and what to do instead."""
+    if launch.strategy in REASONS:
+        raise ConfigError(
+            f"launch.strategy = {launch.strategy!r}: a run shares its model by DDP alone, since "
+            f"{REASONS[launch.strategy]}: leave it out, or use BALoraTrainer in a script of your own "
+            "(docs/several-gpus.md)"
         )

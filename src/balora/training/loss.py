@@ -114,7 +114,7 @@ class ModelLoss:
             arguments = (student.hidden, target, reader.head, labels, progress)
             terms = objective.from_hidden(*arguments, readout=reader.readout)
             gradients = {}
-            if norms and len(labels):
+            if norms and (len(labels) or objective.shares_rows()):
                 gradients = objective.gradients_from_hidden(*arguments, readout=reader.readout)
             sizes = {name: torch.linalg.vector_norm(g.float()) for name, g in gradients.items()}
         else:
@@ -124,7 +124,7 @@ class ModelLoss:
             multi_label = labels.ndim == 2 and self.outputs(labels).problem == "multi-label"
             terms = objective.from_logits(logits, target, labels, progress, multi_label=multi_label)
             at = student.at if student.at is not None else logits
-            sizes = gradient_norms(terms, at) if norms and len(labels) else {}
+            sizes = gradient_norms(terms, at) if norms and (len(labels) or objective.shares_rows()) else {}
         if self.config.needs_reference and not needed:  # left out of this step only: it can act
             terms = replace(terms, inactive={key: why for key, why in terms.inactive.items() if key != "consistency"})
         return terms, len(labels), sizes

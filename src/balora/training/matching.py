@@ -79,12 +79,15 @@ def _weight(term: str, before: float, own: float, swapped: float) -> tuple[float
 
 
 def alone(config: ObjectiveConfig, term: str) -> ObjectiveConfig:
-    """Return ``config`` with ``term`` alone, at weight 1 from the first step on; `task`: with none."""
+    """Return ``config`` with ``term`` alone, at weight 1 from the first step on; `task`: with none.
+
+    Every process measures it on the same rows, so it is computed from its own.
+    """
     weights = {
         name: other.replace(weight=float(name == term), share=None, schedule="constant")
         for name, other in config.terms().items()
     }
-    return config.replace(matching="none", **weights)
+    return config.replace(matching="none", scope="process", **weights)
 
 
 def gradient_sizes(

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import transformers
 from transformers import TrainingArguments
 
 from balora.adapters import attach, export_adapter, frozen_copy
-from balora.errors import InputError
+from balora.errors import FirstProcessError, InputError
 from balora.folders import claim_output
 from balora.measures.all_measures import read_all
 from balora.measures.measured import Measured, before_and_after
@@ -20,7 +21,7 @@ from balora.objective.config import ObjectiveConfig
 from balora.objective.inactive import inactive_settings
 from balora.progress import OnProgress, Progress
 from balora.tasks.collate import Collator
-from balora.tasks.grading import Tools
+from balora.tasks.grading import PLAIN
 from balora.tasks.prepared import Encoded, Prepared
 from balora.tasks.scores import Evaluation, right_rows
 from balora.tasks.token_range import within_embeddings
@@ -32,7 +33,6 @@ from balora.training.counted_rows import label_notes
 from balora.training.evaluation import evaluate, measure_inheritance, prepare_run, refuse_untrained
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
-from balora.training.launchers import refuse_several_processes
 from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
 from balora.training.machine import less_memory, using_threads, versions
 from balora.training.matching import first_batches, matched_config
@@ -44,6 +44,7 @@ from balora.training.shares import set_shares
 from balora.training.side_measures import take_measures, write_items
 from balora.training.spec import RunSpec
 from balora.training.step_matching import matched_rate, weight_sharing_copy
+from balora.training.team import Team, joined
 from balora.training.tools import open_tools
 from balora.training.train_or_take import Trained, train_or_take
 from balora.training.trained_weights import discard, trained_file
@@ -63,65 +64,84 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
     Where rows come again, in later epochs or in runs on the same rows (``has_siblings``), the outputs of the frozen
     model are cached on disk (:mod:`balora.training.reference`).
 
+    Under `torchrun` all processes train the model together (docs/several-gpus.md); the first one alone scores it and
+    writes, and each returns the record.
+
     Raises:
         InputError: the model, the data or a setting cannot be used, no training row has a counted label, several
-            processes were started, or the folder is not empty; nothing was written.
+            processes cannot work together as they were started, or the folder is not empty; nothing was written.
+        FirstProcessError: in all but the first of several processes, where the first one failed.
         OSError: the folder cannot be written; no record was left.
     """
-    on_progress = on_progress or (lambda progress: None)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    refuse_several_processes("a run")
     refuse_untrained(spec)
-    claim_output(folder, kind="run")
-    tools = open_tools(spec)
-    inputs = fingerprints(spec)
-    read_all(spec.measures)  # a wrong file is refused before the model is loaded
-    fields: dict[str, Any] = {"id": run_id(spec, inputs), "spec": spec, "fingerprints": inputs, "started": started}
-    fields["versions"] = versions()
-    clock = Clock()
-    on_progress(Progress("load", 0, 1))
-    with (
-        using_threads(spec.training.threads) as threads,
-        tempfile.TemporaryDirectory(prefix="balora-") as scratch,  # the Trainer insists on a folder
-    ):
-        fields |= {"processes": 1, "threads": threads.inside, "interop_threads": threads.between}
-        work = _Run(spec, tools, on_progress, Path(scratch), has_siblings)
-        record = _carry_out(work, folder, clock, fields)
+    with joined(spec.launch) as team:
+        work = _Run(spec, team, on_progress, has_siblings)
+        team.first(lambda: work.open(folder))
+        inputs = team.first(lambda: fingerprints(spec))
+        fields: dict[str, Any] = {"id": run_id(spec, inputs, team.size), "spec": spec, "fingerprints": inputs}
+        fields |= {"started": started, "processes": team.size, "versions": versions()}
+        clock = Clock()
+        work.on_progress(Progress("load", 0, 1))
+        with (
+            using_threads(spec.training.threads) as threads,
+            tempfile.TemporaryDirectory(prefix="balora-") as scratch,  # the Trainer insists on a folder
+        ):
+            fields |= {"threads": threads.inside, "interop_threads": threads.between}
+            work.scratch = Path(scratch)
+            record = _carry_out(work, folder, clock, fields)
+        if record.error is not None:  # the other processes have failed too, or will where this one leaves them
+            return _written(work, record, folder)
+        return team.first(lambda: _written(work, record, folder))
+
+
+def _written(work: "_Run", record: RunRecord, folder: Path) -> RunRecord:
+    """Write the record, and discard what a killed run would have gone on from."""
     written = write_record(record, folder)
     if work.owns_checkpoints:
         discard_checkpoints(record.id)
-    if record.status == "ok" and spec.testbed is None:
+    if record.status == "ok" and work.spec.testbed is None:
         discard(trained_file(record.id))
     return written
 
 
 def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any]) -> RunRecord:
+    team = work.team
     try:
         work.set_up()
-        if fingerprints(work.spec) != fields["fingerprints"]:  # files whose state is the same are not read again
+        if team.first(lambda: fingerprints(work.spec)) != fields["fingerprints"]:  # unchanged files are not read again
             raise InputError("the files of the model or the data changed while the run was reading them: run it again")
         clock.lap("setup_seconds")
-        before = work.measures(is_trained=False)
+        before = team.first(lambda: work.measures(is_trained=False))
         clock.lap("eval_seconds")
         saved = trained_file(fields["id"]) if work.spec.testbed is None else None
         trained = work.train(clock, saved, checkpoint_folder(fields["id"]), fields["threads"])
-        found = work.score()
-        first, *others = found
-        inheritance = measure_inheritance(work.trainer.model, work.spec, work.source, work.scored[0], found[first])
-        after = work.measures(is_trained=True)
-        clock.lap("eval_seconds")
-        clock.laps["eval_seconds"] = round(clock.laps["eval_seconds"] + trained.scoring_seconds, 3)
-        work.save(folder, found)
-        write_items(before, after, folder)
-    except (OSError, InputError):
+        return team.first(lambda: _scored(work, before, trained, folder, clock, fields))
+    except (OSError, InputError, FirstProcessError):
         raise
     except Exception as error:
-        message = " ".join(str(error).split()) or repr(error)
+        if not team.is_first:
+            raise
+        kind, message = team.why(error)
         if isinstance(error, torch.OutOfMemoryError):
             message += f"; peak {clock.peak_memory_mb():,.0f} MiB: {less_memory(work.spec)}"
-        reason = RunError(kind=type(error).__name__, message=message)
+        reason = RunError(kind=kind, message=message)
         fields["learning_rate"] = work.learning_rate
         return RunRecord(status="failed", error=reason, cost=work.cost(clock), notes=work.notes, **fields)
+
+
+def _scored(
+    work: "_Run", before: Measured, trained: Trained, folder: Path, clock: Clock, fields: dict[str, Any]
+) -> RunRecord:
+    """Score and save the trained model, and return its record."""
+    found = work.score()
+    first, *others = found
+    inheritance = measure_inheritance(work.trainer.model, work.spec, work.source, work.scored[0], found[first])
+    after = work.measures(is_trained=True)
+    clock.lap("eval_seconds")
+    clock.laps["eval_seconds"] = round(clock.laps["eval_seconds"] + trained.scoring_seconds, 3)
+    work.save(folder, found)
+    write_items(before, after, folder)
     telemetry = work.trainer.telemetry
     scores = {prepared.task.name: _score(prepared, found[prepared.task.name]) for prepared in work.scored}
     return RunRecord(
@@ -167,9 +187,12 @@ class _Run:
     trainer: BALoraTrainer
     source: str  # folder or name of the pre-trained model
 
-    def __init__(self, spec: RunSpec, tools: Tools, on_progress: OnProgress, scratch: Path, has_siblings: bool) -> None:
-        self.spec, self.on_progress, self.scratch, self.task = spec, on_progress, scratch, spec.find(spec.task)
-        self.tools = tools
+    scratch: Path
+
+    def __init__(self, spec: RunSpec, team: Team, on_progress: OnProgress | None, has_siblings: bool) -> None:
+        self.spec, self.team, self.task, self.tools = spec, team, spec.find(spec.task), PLAIN
+        silent = on_progress is None or not team.is_first
+        self.on_progress: OnProgress = (lambda progress: None) if silent else on_progress  # type: ignore[assignment]
         self.has_siblings = has_siblings
         self.objective: ObjectiveConfig = spec.objective
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -179,7 +202,27 @@ class _Run:
         self.learning_rate: float | None = None  # where it is not the specification's
         self.is_set_up = False
 
+    def open(self, folder: Path) -> None:
+        """Claim the run's folder and open what is beside model and data, so that a fault is found before they load."""
+        claim_output(folder, kind="run")
+        self.tools = open_tools(self.spec)
+        read_all(self.spec.measures)
+
     def set_up(self) -> None:
+        """Load model and rows, attach the adapter, make the trainer, and set what depends on its first batches."""
+        self.team.in_turn(self._load)
+        bare = self._bare
+        self.trainer = self._trainer(self._model, self._reference)
+        self.notes += control_notes(self.spec, self.trainer)
+        self.is_set_up = True
+        if self.spec.objective.matching == "gradient":
+            self._match()
+        self.notes += set_shares(self.trainer)
+        self.objective = self.trainer.model_loss.config
+        if bare is not None:
+            self._match_steps(bare)
+
+    def _load(self) -> None:
         spec, on_progress = self.spec, self.on_progress
         seed = spec.training.seed
         transformers.set_seed(seed)  # a new classification head is drawn from the global state
@@ -212,15 +255,7 @@ class _Run:
             model = attach(
                 model, spec.adapter, seed=seed, on_weight=lambda i, n: on_progress(Progress("factors", i, n))
             )
-        self.trainer = self._trainer(model, reference)
-        self.notes += control_notes(spec, self.trainer)
-        self.is_set_up = True
-        if spec.objective.matching == "gradient":
-            self._match()
-        self.notes += set_shares(self.trainer)
-        self.objective = self.trainer.model_loss.config
-        if bare is not None:
-            self._match_steps(bare)
+        self._model, self._reference, self._bare = model, reference, bare
 
     def _precision(self) -> Any:
         """Compute inside as the Trainer does; without autocast's cache, which would hide a head's own updates."""
@@ -264,7 +299,7 @@ class _Run:
             reference=reference,
             l2_start=training.l2_start,
             telemetry_every=training.telemetry_every,
-            reference_cache=reference_folder(self.spec, len(self.train_rows), self.has_siblings),
+            reference_cache=reference_folder(self.spec, len(self.train_rows), self.has_siblings, self.team.size),
             train_dataset=self.train_rows,
             data_collator=self.collate,
             callbacks=[ReportProgress(self.on_progress)],
@@ -280,7 +315,7 @@ class _Run:
         self.notes += notes
 
     def _match_steps(self, bare: Any) -> None:
-        steps = self.spec.training.steps_on(len(self.train_rows))
+        steps = self.spec.training.steps_on(len(self.train_rows), self.team.size)
         with self._precision():
             given = self.spec, self.objective, first_batches(self.trainer), steps
             self.learning_rate, note = matched_rate(
@@ -310,10 +345,10 @@ class _Run:
     def train(self, clock: Clock, saved: Path | None, checkpoints: Path, threads: int) -> Trained:
         """Train the model, or give it the weights that an interrupted run of the same id has ``saved``."""
         training, same = self.spec.training, {"threads": threads, "device": self.device.type}
-        with claimed(checkpoints) as is_mine:
+        with claimed(checkpoints) if self.team.size == 1 else nullcontext(False) as is_mine:
             self.owns_checkpoints = is_mine
             place = checkpoints if is_mine and training.saves_checkpoints else None
-            trained = train_or_take(self.trainer, training, saved, place, same, self.scores)
+            trained = train_or_take(self.trainer, training, saved, place, same, self.scores, self.team)
         clock.lap("train_seconds")
         clock.laps["train_seconds"] = trained.train_seconds
         self.steps, self.resumed = trained.steps, trained.resumed
@@ -326,8 +361,8 @@ class _Run:
         return {one.task.name: evaluate(self.trainer.model, self.tokenizer, one, *given) for one in self.scored}
 
     def scores(self) -> dict[str, float]:
-        """Return the model's score on every scored task."""
-        return {name: evaluation.score for name, evaluation in self.score().items()}
+        """Return the model's score on every scored task, which the first process alone computes."""
+        return self.team.first(lambda: {name: evaluation.score for name, evaluation in self.score().items()})
 
     def save(self, folder: Path, found: Mapping[str, Evaluation]) -> None:
         folder.mkdir(parents=True, exist_ok=True)

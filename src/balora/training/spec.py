@@ -18,6 +18,7 @@ from balora.tasks.own_task import OwnTask
 from balora.tasks.recipes import RECIPES
 from balora.tasks.task_file import is_task_file, read_task_file
 from balora.tasks.testbed.config import TestbedConfig
+from balora.training.launch_config import LaunchConfig
 from balora.training.objective_settings import PRESET_KEYS, filled_objective, with_share
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -50,7 +51,7 @@ class TrainingConfig(Settings):
     stretch: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Times the steps (to the nearest whole one, at least 1) or epochs: gives an arm the compute of a dearer one."""
     batch_size: int = Field(default=16, ge=1)
-    """Rows per forward pass and device."""
+    """Rows per forward pass and device: of several processes, each takes so many."""
     accumulation: int = Field(default=1, ge=1)
     """Forward passes per optimizer step."""
     learning_rate: float = Field(default=2e-4, gt=0, allow_inf_nan=False)
@@ -125,9 +126,9 @@ class TrainingConfig(Settings):
         """The passes to make where `steps` is not given: `epochs` × `stretch`; the last one may end half-way."""
         return self.epochs * self.stretch
 
-    def steps_on(self, rows: int) -> int:
-        """Return the optimizer steps on so many training rows."""
-        steps_of_an_epoch = math.ceil(math.ceil(rows / self.batch_size) / self.accumulation)
+    def steps_on(self, rows: int, processes: int = 1) -> int:
+        """Return the optimizer steps on so many training rows, which so many processes share out."""
+        steps_of_an_epoch = math.ceil(math.ceil(rows / self.batch_size / processes) / self.accumulation)
         return self.stretched_steps or math.ceil(self.stretched_epochs * steps_of_an_epoch)
 
 
@@ -157,6 +158,7 @@ class RunSpec(Settings):
     data: DataConfig = DataConfig()
     scoring: ScoringConfig = ScoringConfig()
     measures: MeasuresConfig = MeasuresConfig()
+    launch: LaunchConfig = LaunchConfig()
 
     @property
     def scored(self) -> tuple[str, ...]:

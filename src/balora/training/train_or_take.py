@@ -9,6 +9,7 @@ from balora.training.checkpoints import SaveCheckpoints, last_whole
 from balora.training.record import StepScores
 from balora.training.spec import TrainingConfig
 from balora.training.step_scores import Score, ScoreWhileTraining
+from balora.training.team import Team
 from balora.training.trained_weights import load_trained, save_trained
 from balora.training.trainer import BALoraTrainer
 
@@ -42,6 +43,7 @@ def train_or_take(
     checkpoints: Path | None,
     same: Mapping[str, Any],
     score: Score,
+    team: Team,
 ) -> Trained:
     """Train, and save the weights for a run of the same id that finds this one killed; or take what such a run saved.
 
@@ -52,12 +54,13 @@ def train_or_take(
         checkpoints: where checkpoints are saved while it trains; None: nowhere.
         same: what must be as it was for saved weights and checkpoints to count: threads, device.
         score: scores the model as it is.
+        team: the processes that train it together; the weights are taken, and saved, in the first one alone.
     """
-    left = None if saved is None else load_trained(saved, trainer.model, same)
+    left = None if saved is None else team.first(lambda: load_trained(saved, trainer.model, same))
     notes = []
     if left is None:
         left = {**same, **_train(trainer, training, checkpoints, same, score)}
-        if saved is not None:
+        if saved is not None and team.is_first:
             save_trained(saved, trainer.model, left)
     else:
         trainer.telemetry.restore(left["telemetry"])

@@ -23,6 +23,8 @@ RESERVED = {
     "model": "a study runs every arm on the same model: use `model` or --model",
     "training.seed": "seeds are the study's paired blocks: use `seeds` or --seeds",
     "testbed.seed": "pre-training seeds belong to the study's paired blocks: use `seeds` or --seeds",
+    "launch.processes": "a run of a study is one process: use --workers and --devices for several runs at a time",
+    "launch.strategy": "a run of a study is one process: use --workers and --devices for several runs at a time",
     "data.folder": "a study reads all its data from one place: use --data",
 }
 """Settings that an arm may not change because they belong to the whole study, and where to set them."""
