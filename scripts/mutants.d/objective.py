@@ -3,6 +3,26 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("objective/everywhere.py", "objective/test_everywhere.py"): [
+        ("rows-of-the-next-process", "start = sum(self.counts[: self.rank])", "start = sum(self.counts[: self.rank + 1])"),
+        ("rows-not-gathered", "        dist.all_reduce(everyone)", "        pass"),
+        ("gradients-not-summed", "        dist.all_reduce(grad)", "        pass"),
+        ("gradients-of-others", "return grad[ctx.own], None", "return grad[: ctx.own.stop - ctx.own.start], None"),
+        ("counts-not-exchanged", "        dist.all_reduce(counts)", "        pass"),
+        ("half-precision-is-summed", "_Gathered.apply(accurate(rows), self)", "_Gathered.apply(rows, self)"),
+    ],
+    ("objective/objective.py", "objective/test_everywhere.py"): [
+        ("own-rows-alone", "rows = everyone if term in shared else student", "rows = student"),
+        ("everyones-rows-in-means", "rows = everyone if term in shared else student", "rows = everyone"),
+        ("terms-stop-where-one-has-no-rows", "if not len(student) and not weights:", "if not len(student):"),
+        ("hidden-stop-where-one-has-no-rows", "if not len(hidden) and not weights:", "if not len(hidden):"),
+        ("scope-ignored", 'self.config.scope == "global" and is_shared()', "is_shared()"),
+        ("always-exchanged", "and is_shared() and bool(whole_matrix_terms(self.config))", "and is_shared()"),
+        ("acts-by-own-rows", "self._acting(student.shape[0], student.shape[1], progress, everywhere)", "self._acting(student.shape[0], student.shape[1], progress)"),
+    ],
+    ("objective/vocabulary.py", "objective/test_everywhere.py"): [
+        ("own-hidden-rows-alone", "everyone = everywhere.gathered(hidden)", "pass"),
+    ],
     ("objective/editions.py", "objective/test_editions.py"): [
         ("arxiv-lambda-2", '("arxiv-v5",  "nlg"): Weights(1e-4,  3e-4', '("arxiv-v5",  "nlg"): Weights(1e-4,  1e-4'),
         ("iclr-schedules-swapped", '0.005, "cosine", "two-phase"', '0.005, "two-phase", "cosine"'),

@@ -9,6 +9,17 @@ MUTANTS = {
         ("scoring-beside-the-step", "        counted.peak = before\n", ""),
         ("copy-for-an-adapter", "copy = base if spec.adapter is None and", "copy = base if"),
     ],
+    ("training/launchers.py", "hostile/test_launchers.py"): [
+        ("any-number-is-taken", "if launch.processes not in (None, count):", "if False:"),
+        ("starts-that-cannot-meet", "if missing := [name for name in PLACES if not environment.get(name)]:", "if missing := []:"),
+        ("accelerates-plugins-are-taken", 'if environment.get(name, "").lower() in ("1", "true"):', "if False:"),
+        ("strategies-are-taken", "if launch.strategy in REASONS:", "if False:"),
+        ("one-process-for-two", "if (launch.processes or 1) > 1:", "if False:"),
+    ],
+    ("training/team.py", "training/test_team.py"): [
+        ("others-reason-first", "if not isinstance(error, BaloraError) and self._store", "if self._store"),
+        ("lost-connections-have-no-reason", "and self._store.check([REASON]):", "and False:"),
+    ],
     ("training/checkpoints.py", "training/test_checkpoints.py"): [
         ("seal-not-checked", 'if seal["files"] != _digests(place):', "if False:"),
         ("format-not-checked", 'if seal["format"] != FORMAT:', "if False:"),

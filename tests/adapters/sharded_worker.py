@@ -64,13 +64,14 @@ def main(rank: int, folder: Path) -> None:
     bare = sharded(bare, bare.model.layers)
     with reference_of(model) as reference:
         is_base = torch.equal(logits(reference, INPUTS), logits(build("llama"), INPUTS))
+    export_adapter(whole, folder / f"whole-{rank}")
     measured: dict[str, float] = {}
     found = {
         "forward": float((logits(model, INPUTS) - logits(whole, INPUTS)).abs().max()),
         "reference": is_base,
         "terms": outcome(lambda: measured.update(terms(model))),
         "expected": terms(whole),
-        "export_adapter": outcome(lambda: export_adapter(model, folder / f"adapter-{rank}")),
+        "export_adapter": outcome(lambda: export_adapter(model, folder / "adapter")),
         "export_merged": outcome(lambda: export_merged(model, folder / f"merged-{rank}")),
         "save_pretrained": outcome(lambda: model.save_pretrained(folder / f"saved-{rank}")),
         "attach": outcome(lambda: attach(bare, CONFIG)),

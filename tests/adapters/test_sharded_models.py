@@ -1,4 +1,4 @@
-"""On a model shared by two processes (FSDP2) losses and reference are exact; what needs whole parameters is refused."""
+"""On a model shared by two processes (FSDP2) losses, reference and export are exact; what cannot be is refused."""
 
 import json
 import os
@@ -26,9 +26,12 @@ def test_a_sharded_model_is_exact_or_refused_by_name(tmp_path: Path) -> None:
     assert found["measured"] == pytest.approx(found["expected"], rel=1e-6)
     assert set(found["measured"]) == {"task", "consistency", "diversity", "spectral"}
     sharded = "AdapterError: a model sharded by FSDP2 or tensor parallelism cannot be"
-    for act in ("export_adapter", "export_merged"):
-        assert found[act].startswith(f"{sharded} exported: gather its trained parameters")
-    assert found["save_pretrained"].startswith(f"{sharded} saved with an adapter in the offset form: gather `trained`")
+    assert found["export_adapter"] == "done"
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        assert (tmp_path / "adapter" / name).read_bytes() == (tmp_path / "whole-0" / name).read_bytes()
+    assert found["export_merged"].startswith(f"{sharded} merged: export the adapter on every process")
+    saved = "saved with an adapter in the offset form: write it with `export_adapter`"
+    assert found["save_pretrained"].startswith(f"{sharded} {saved}")
     for act in ("attach", "attach standard"):
         assert found[act].startswith(f"{sharded} given an adapter: attach first, and shard")
-    assert {path.name.split("-")[0] for path in tmp_path.iterdir()} <= {"meeting", "saved"}
+    assert {path.name.split("-")[0] for path in tmp_path.iterdir()} <= {"meeting", "saved", "adapter", "whole"}

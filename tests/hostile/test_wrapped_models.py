@@ -41,7 +41,6 @@ def engine(module: str, name: str, monkeypatch: pytest.MonkeyPatch, model: nn.Mo
 
 
 ENGINES = {
-    "DeepSpeedEngine": ("deepspeed.runtime.engine", "wrapped in a DeepSpeedEngine: pass its `.module`"),
     "PipelineEngine": ("deepspeed.runtime.pipe.engine", "wrapped in a PipelineEngine"),
     "FullyShardedDataParallel": ("torch.distributed.fsdp.fully_sharded_data_parallel", r"use FSDP2 \(`fully_shard`\)"),
 }
@@ -61,6 +60,20 @@ ACTS = {
     "ModelLoss": lambda model, folder: ModelLoss(model, ObjectiveConfig.preset("ba-lora", family="nlg")),
     "ModelLoss, no reference": lambda model, folder: ModelLoss(model, ObjectiveConfig.preset("none", family="nlg")),
 }
+
+
+DEEPSPEED = ("deepspeed.runtime.engine", "DeepSpeedEngine")
+
+
+@pytest.mark.parametrize("act", [act for act in ACTS if act != "attach"])
+def test_deepspeeds_engine_is_taken_off(monkeypatch, tmp_path, act: str) -> None:
+    ACTS[act](engine(*DEEPSPEED, monkeypatch, attach(base(), PLAIN)), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == (["out"] if act.startswith("export") else [])
+
+
+def test_an_adapter_is_attached_before_deepspeed(monkeypatch) -> None:
+    with pytest.raises(AdapterError, match="wrapped in a DeepSpeedEngine: attach the adapter first"):
+        attach(engine(*DEEPSPEED, monkeypatch, base()), PLAIN)
 
 
 @pytest.mark.parametrize("act", ACTS)

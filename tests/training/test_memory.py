@@ -41,6 +41,7 @@ def test_the_parts_are_those_of_the_checkpoint(checkpoint: Path) -> None:
     assert found.reference == 0
     assert found.spared == 2 * 4 * 63 * 512 * 4  # two models, 4 rows of 64 tokens, 512 words, float32
     assert found.optimizer == 3 * found.adapter / 2  # half of the adapter is its start
+    assert need(checkpoint, eval_batch_size=1).scoring < found.step / 4
     parts = (found.program, found.base, found.adapter, found.optimizer)
     assert found.peak == sum(parts) + max(found.step, found.scoring)
 

@@ -17,6 +17,7 @@ from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from balora.adapters.sharding import tensors_of, whole
 from balora.regular_files import RECORD_BYTES, read_regular_text
 
 FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -102,16 +103,17 @@ def changed_tensors(model: PeftModel) -> list[str]:
     weights are not compared. A tensor that cannot be compared counts as changed if it is trainable.
     """
     base = model.get_base_model()
-    state = {key: tensor for key, tensor in model.state_dict(keep_vars=True).items() if _is_base(key)}
+    state = {key: tensor for key, tensor in tensors_of(model).items() if _is_base(key)}
     same: dict[int, bool] = {}  # tied tensors are one: unchanged if they are what one of their names holds
     with stored_tensors(base) as stored:
         for key, tensor in state.items():
+            present = whole(tensor.detach())  # before anything that may differ between processes
             name = next((n for n in _names(key, base) if n in stored), None)
             if name is None or tensor.dtype not in FLOATS or tensor.is_meta:
                 continue
             kept = stored[name].get_tensor(name)
             if kept.dtype in FLOATS:
-                same[id(tensor)] = same.get(id(tensor), False) or _equal(tensor.detach(), kept)
+                same[id(tensor)] = same.get(id(tensor), False) or _equal(present, kept)
     unknown = {id(tensor): not tensor.requires_grad for tensor in state.values()}
     return [key for key, tensor in state.items() if not (unknown | same)[id(tensor)]]
 

@@ -17,12 +17,16 @@ from balora.adapters.checkpoint import PREFIX, changed_tensors, embedding_keys, 
 from balora.adapters.intact_base import require_intact_base
 from balora.adapters.offset import offset_modules
 from balora.adapters.reference import unwrap
-from balora.adapters.sharding import refuse_sharded
+from balora.adapters.sharding import is_first_process, is_sharded, refuse_partitioned, refuse_sharded, tensors_of, whole
 from balora.errors import AdapterError, OutputError, shown
 from balora.folders import claim_output, staged
 
 CONFIG_NAME = "adapter_config.json"
-GATHER = "gather its trained parameters into a model attached alike on one process, and export that one"
+ADAPTER_FIRST = "export the adapter on every process with `export_adapter`, and merge it into its base on one"
+PARTITIONED = (
+    "gather its trained parameters (`deepspeed.zero.GatheredParameters`) into a model attached alike on one process, "
+    "and export that one"
+)
 
 
 class Tokenizer(Protocol):
@@ -43,20 +47,24 @@ def export_adapter(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
     differ, since the vocabulary was resized or rows were set, they are written along, and PEFT loads them onto a base
     that was resized alike. The file names the base by its name alone, whatever folder it lies in.
 
-    The folder appears complete or not at all; it must be new or empty.
+    The folder appears complete or not at all; it must be new or empty. Of a model that FSDP2 has sharded, every process
+    must call this: the parameters are gathered one by one, and the first process writes.
 
     Raises:
         AdapterError: the adapter alone does not describe the tuned model (overwritten or merged base, several active,
-            another weight of the base that differs from its checkpoint), or the model is sharded.
+            another weight of the base that differs from its checkpoint), or DeepSpeed ZeRO-3 has partitioned it.
         OutputError: the folder holds something else or cannot be written.
     """
     adapted, adapter = _exportable(model)
+    refuse_partitioned(adapted.parameters(), "exported", PARTITIONED)
     config = deepcopy(adapted.peft_config[adapter])
     config.inference_mode = True
     if isinstance(config.target_modules, set):
         config.target_modules = sorted(config.target_modules)  # a set would be written in another order each time
     config.base_model_name_or_path = shared_name(config.base_model_name_or_path)
     state = _adapter_state(adapted, adapter)
+    if is_sharded(adapted) and not is_first_process():
+        return Path(folder)
 
     def write(target: Path) -> None:
         save_file(state, target / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
@@ -74,9 +82,10 @@ def export_merged(model: nn.Module, folder: str | os.PathLike[str], tokenizer: T
     half-precision base small changes are rounded away, which an exported adapter avoids.
 
     Raises:
-        AdapterError, OutputError: as :func:`export_adapter`.
+        AdapterError, OutputError: as :func:`export_adapter`; or FSDP2 has sharded the model.
     """
     adapted, adapter = _exportable(model)
+    refuse_sharded(adapted.parameters(), "merged", ADAPTER_FIRST)
 
     def write(target: Path) -> None:
         merged = deepcopy(adapted).merge_and_unload(adapter_names=[adapter])
@@ -90,7 +99,6 @@ def export_merged(model: nn.Module, folder: str | os.PathLike[str], tokenizer: T
 def _exportable(model: nn.Module) -> tuple[PeftModel, str]:
     adapted = unwrap(model)
     require_intact_base(adapted, adapted.modules())
-    refuse_sharded(adapted.parameters(), "exported", GATHER)
     assert isinstance(adapted, PeftModel)
     active = adapted.active_adapters
     if len(active) != 1:
@@ -102,13 +110,13 @@ def _exportable(model: nn.Module) -> tuple[PeftModel, str]:
 
 
 def _adapter_state(model: PeftModel, adapter: str) -> dict[str, Tensor]:
-    state = model.state_dict()
+    state = tensors_of(model)
     for name, factor in offset_modules(model, adapter):
-        state[f"{name}.weight"] = factor.weight.detach()
+        state[f"{name}.weight"] = factor.weight_of(whole(factor.trained))
     # PEFT's "auto" would search the Hub, and sees a changed number of rows but no changed row
     chosen = get_peft_model_state_dict(model, state_dict=state, adapter_name=adapter, save_embedding_layers=False)
     chosen |= {key: state[key] for key in _embeddings_to_save(model)}
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in chosen.items()}
+    return {name: whole(tensor.detach()).cpu().contiguous().clone() for name, tensor in chosen.items()}
 
 
 def _embeddings_to_save(model: PeftModel) -> list[str]:
@@ -116,7 +124,7 @@ def _embeddings_to_save(model: PeftModel) -> list[str]:
     changed = changed_tensors(model)
     if not changed:
         return []
-    state = model.state_dict(keep_vars=True)
+    state = tensors_of(model)
     embeddings = embedding_keys(model)
     shared = {id(state[key]) for key in embeddings}
     others = [key for key in changed if id(state[key]) not in shared]

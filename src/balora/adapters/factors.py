@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from balora.adapters.sharding import refuse_sharded
 
-GATHER = "gather `trained` of every factor, and load it into a model attached alike on one process"
+GATHER = "write it with `export_adapter` on every process, which gathers it"
 START_TOLERANCE = 0.1
 """How far the norms of a loaded start may lie from this base's, relatively: another seed or device of the randomized
 SVD stays well below; the change A − A0 of an exported adapter, or the start for another scaling, does not."""
@@ -48,9 +48,13 @@ class OffsetFactor(nn.Module, ABC):
         self.register_buffer("origin", origin.clone())
 
     @property
-    @abstractmethod
     def weight(self) -> Tensor:
         """The factor of ΔW = s·B.weight @ A.weight, of rank 2r; carries the gradient of `trained`."""
+        return self.weight_of(self.trained)
+
+    @abstractmethod
+    def weight_of(self, trained: Tensor) -> Tensor:
+        """Return what `weight` is for these values of `trained`, which lie whole on this process."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight)
@@ -109,9 +113,8 @@ class OffsetA(OffsetFactor):
     axis = 0
     sign = 1.0
 
-    @property
-    def weight(self) -> Tensor:
-        return torch.cat([self.trained, self.trained - self.origin], dim=0)
+    def weight_of(self, trained: Tensor) -> Tensor:
+        return torch.cat([trained, trained - self.origin], dim=0)
 
 
 class OffsetB(OffsetFactor):
@@ -127,6 +130,5 @@ class OffsetB(OffsetFactor):
         change, start = x.chunk(2, dim=-1)
         return F.linear(change, self.trained - self.origin) + F.linear(start, self.origin)
 
-    @property
-    def weight(self) -> Tensor:
-        return torch.cat([self.trained - self.origin, self.origin], dim=1)
+    def weight_of(self, trained: Tensor) -> Tensor:
+        return torch.cat([trained - self.origin, self.origin], dim=1)

@@ -13,7 +13,7 @@ from torch._dynamo.eval_frame import OptimizedModule
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from balora.adapters.intact_base import refuse_trainable_base, require_intact_base
-from balora.adapters.sharding import refuse_engine
+from balora.adapters.sharding import is_deepspeed, refuse_engine
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def reference_of(model: nn.Module) -> Iterator[nn.Module]:
     modes and `requires_grad` flags are as they were; the context may be nested. The logits are those of the base bit
     for bit, before and after training, since the base is never written.
 
-    ``model`` may be wrapped by DistributedDataParallel, DataParallel or torch.compile, or sharded by FSDP2.
+    ``model`` may be wrapped by DistributedDataParallel, DataParallel, torch.compile or DeepSpeed, or sharded by FSDP2.
 
     Raises:
         AdapterError: with the adapter off the model is not the pre-trained one: it has no adapter, its base was
@@ -118,11 +118,11 @@ def unwrap(model: nn.Module) -> nn.Module:
     """Return the model inside the wrappers of data parallelism and torch.compile.
 
     Raises:
-        AdapterError: an engine that is no part of the model (DeepSpeed's, FSDP1) is around it.
+        AdapterError: an engine that cannot be taken off (FSDP1, pipeline stages) is around it.
     """
     while True:
-        if isinstance(model, DistributedDataParallel | DataParallel):
-            model = model.module
+        if isinstance(model, DistributedDataParallel | DataParallel) or is_deepspeed(model):
+            model = model.module  # type: ignore[assignment]
         elif isinstance(model, OptimizedModule):
             model = model._orig_mod
         else:

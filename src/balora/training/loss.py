@@ -38,7 +38,8 @@ class ModelLoss:
     """Turns a batch into the objective's terms for one model and its frozen reference.
 
     Args (of the constructor):
-        model: the unwrapped model that is trained: a PeftModel, or a transformers model trained in full.
+        model: the unwrapped model that is trained: a PeftModel, or a transformers model trained in full; DeepSpeed's
+            engine is taken off.
         config: the objective; the name of a preset, for the model's family; or None for the task loss alone.
         reference: a frozen copy of the pre-trained model; needed for full fine-tuning with a consistency weight, where
             no adapter can be switched off (`frozen_copy`). None: the adapters of ``model`` switched off.
@@ -62,9 +63,11 @@ class ModelLoss:
     ) -> None:
         from peft import PeftModel
 
-        from balora.adapters.reference import ReferenceSwitch
+        from balora.adapters.reference import ReferenceSwitch, unwrap
+        from balora.adapters.sharding import is_deepspeed
 
         config = chosen_objective(config, family_of(model))
+        model = unwrap(model) if is_deepspeed(model) else model
         self._switch = ReferenceSwitch(model)
 
         if config.needs_reference and reference is None:
