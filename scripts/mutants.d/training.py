@@ -10,6 +10,7 @@ MUTANTS = {
         ("copy-for-an-adapter", "copy = base if spec.adapter is None and", "copy = base if"),
     ],
     ("training/launchers.py", "hostile/test_launchers.py"): [
+        ("two-are-one", "if int(text) > 1:", "if int(text) > 2:"),
         ("any-number-is-taken", "if launch.processes not in (None, count):", "if False:"),
         ("starts-that-cannot-meet", "if missing := [name for name in PLACES if not environment.get(name)]:", "if missing := []:"),
         ("accelerates-plugins-are-taken", 'if environment.get(name, "").lower() in ("1", "true"):', "if False:"),
@@ -93,9 +94,6 @@ MUTANTS = {
     ],
     ("training/telemetry.py", "hostile/test_log_lines.py"): [
         ("recorded-before-the-window", "self.series()[self._logged :]", "self.series()"),
-    ],
-    ("training/launchers.py", "hostile/test_launchers.py"): [
-        ("two-are-one", "if int(text) > 1:", "if int(text) > 2:"),
     ],
     ("training/sft.py", "hostile/test_log_lines.py"): [
         ("padding-is-counted", "if mask is None else mask.sum()", "if True else mask.sum()"),

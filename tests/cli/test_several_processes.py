@@ -45,28 +45,9 @@ def test_a_command_of_the_document_trains_one_model_in_two_processes(command: st
 
 
 def test_a_run_that_fails_in_training_leaves_one_record_with_its_reason_and_one_line(tmp_path: Path) -> None:
-    words = [
-        "balora",
-        "train",
-        "--model",
-        "testbed",
-        "--task",
-        "facts",
-        "--set",
-        "training.steps=9",
-        "--set",
-        "training.learning_rate=1e30",
-    ]
-    words += [
-        "--set",
-        "launch.processes=2",
-        "--set",
-        "training.max_grad_norm=1e9",
-        "--set",
-        "data.eval_rows=8",
-        "--output",
-        "out",
-    ]
+    settings = ["training.steps=9", "training.learning_rate=1e30", "training.max_grad_norm=1e9", "launch.processes=2"]
+    words = ["balora", "train", "--model", "testbed", "--task", "facts", "--output", "out"]
+    words += [word for setting in settings for word in ("--set", setting)]
     done = started(words, tmp_path)
     assert done.returncode == 1
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
