@@ -30,7 +30,7 @@ $(error make study takes a model together with its data, `make study MODEL=FOLDE
 endif
 endif
 
-.PHONY: help study real-models test test-slow test-lm-eval bench calibration check mutants package constraints browser sandbox
+.PHONY: help study real-models test test-slow test-lm-eval test-deepspeed bench calibration check mutants package constraints browser sandbox
 .DEFAULT_GOAL := help
 
 help:  ## show this list of commands
@@ -57,6 +57,11 @@ test-slow: $(VENV)/.ready-test  ## run the tests that take minutes
 test-lm-eval: $(VENV)/.ready-test  ## install lm-evaluation-harness and run the tests that need it
 	$(INSTALL) --no-build-isolation --editable ".[lm-eval]"
 	$(BIN)/pytest -q tests/harness tests/measures $(ARGS)
+
+test-deepspeed: $(VENV)/.ready-test  ## install DeepSpeed and run the tests that need it (compiles for a minute at first)
+	$(INSTALL) setuptools wheel
+	$(INSTALL) --no-build-isolation --editable ".[deepspeed]"
+	$(BIN)/pytest -q tests/training/test_deepspeed.py $(ARGS)
 
 bench: $(VENV)/.ready-test  ## measure speed and memory as ratios, for docs/performance.md
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -87,7 +87,7 @@ MUTANTS = {
         ("progress-lost", "weights = self.weights_at(progress)\n        return {t", "weights = self.weights_at(0.0)\n        return {t"),
         ("waiting-terms-computed", "if w > 0 and t not in inactive", "if t not in inactive"),
         ("inactive-terms-computed", "if w > 0 and t not in inactive", "if w > 0"),
-        ("rows-and-outputs-swapped", "self._acting(student.shape[0], student.shape[1], progress)", "self._acting(student.shape[1], student.shape[0], progress)"),
+        ("rows-and-outputs-swapped", "self._acting(student.shape[0], student.shape[1], progress, everywhere)", "self._acting(student.shape[1], student.shape[0], progress, everywhere)"),
         ("no-rows-detached", "self._terms(student.sum(), ", "self._terms(student.sum().detach(), "),
         ("labels-unchecked", "if labels.shape != student.shape[:1] and not several:", "if len(labels) != len(student) and not several:"),
         ("reference-shape-unchecked", "if reference is not None and reference.shape != student.shape:", "if False:"),
@@ -123,7 +123,7 @@ MUTANTS = {
     ("objective/vocabulary.py", "objective/test_from_hidden.py"): [
         ("weight-lost", "loss + weights[term] * value", "loss + value"),
         ("whole-matrix-terms-lost", "if isinstance(form, WholeMatrix):", "if False:"),
-        ("wrong-formulation-on-the-head", "REGULARIZERS[term].on_head(config)", "REGULARIZERS[term].on_head(ObjectiveConfig(family=config.family))"),
+        ("wrong-formulation-on-the-head", "else REGULARIZERS[term].on_head(config)", "else REGULARIZERS[term].on_head(ObjectiveConfig(family=config.family))"),
     ],
     ("objective/inactive.py", "objective/test_inactive_settings.py"): [
         ("generation-has-a-probe", 'config.reference_head == "probe" and classes is None', "False"),
@@ -135,7 +135,7 @@ MUTANTS = {
     ],
     ("objective/objective.py", "objective/test_label_smoothing.py"): [
         ("smoothing-lost-from-logits", "task_loss(student, labels, self.label_smoothing, ", "task_loss(student, labels, "),
-        ("smoothing-lost-from-hidden", "self.chunk_bytes, self.label_smoothing, readout\n", "self.chunk_bytes, 0.0, readout\n"),
+        ("smoothing-lost-from-hidden", "            self.label_smoothing,\n            readout,\n", "            0.0,\n            readout,\n"),
         ("regression-says-nothing", 'inactive["label_smoothing"] = SMOOTHS_NOTHING', "pass"),
     ],
     ("objective/rowwise.py", "objective/test_from_hidden.py objective/test_from_hidden_limits.py"): [

@@ -11,6 +11,7 @@ MUTANTS = {
     ],
     ("training/launchers.py", "hostile/test_launchers.py"): [
         ("two-are-one", "if int(text) > 1:", "if int(text) > 2:"),
+        ("checkpoints-are-taken", "if every is not None and processes > 1:", "if False:"),
         ("any-number-is-taken", "if launch.processes not in (None, count):", "if False:"),
         ("starts-that-cannot-meet", "if missing := [name for name in PLACES if not environment.get(name)]:", "if missing := []:"),
         ("accelerates-plugins-are-taken", 'if environment.get(name, "").lower() in ("1", "true"):', "if False:"),
@@ -331,8 +332,8 @@ MUTANTS = {
     ("training/spec.py", "training/test_step_matching.py"): [
         ("full-is-matched", 'if self.adapter is None and self.training.step_matching != "none":', "if False:"),
         ("pissa-is-matched", ' and self.adapter.init != "pissa"', ""),
-        ("accumulation-forgotten", "math.ceil(math.ceil(rows / self.batch_size) / self.accumulation)", "math.ceil(rows / self.batch_size)"),
-        ("last-batch-dropped", "math.ceil(math.ceil(rows / self.batch_size)", "math.ceil((rows // self.batch_size)"),
+        ("accumulation-forgotten", "math.ceil(math.ceil(rows / self.batch_size / processes) / self.accumulation)", "math.ceil(rows / self.batch_size / processes)"),
+        ("last-batch-dropped", "math.ceil(math.ceil(rows / self.batch_size / processes)", "math.ceil((rows // self.batch_size // processes)"),
     ],
     ("study/plan/plan.py", "study/test_testbed_plan.py"): [
         ("matched-from-its-own-rate", '"pissa" if spec.training.step_matching == "pissa" else spec.start', "spec.start"),

@@ -56,6 +56,8 @@ OTHER_NAMES = {
     "dtype": "training.precision",
     "torch_dtype": "training.precision",
     "logging_steps": "training.telemetry_every",
+    "num_processes": "launch.processes",
+    "nproc_per_node": "launch.processes",
     "r": "adapter.rank",
     "lora_r": "adapter.rank",
     "lora_rank": "adapter.rank",

@@ -14,7 +14,7 @@ from balora.cli.start_processes import refuse_missing_devices
 from balora.study.design.deltas import checked
 from balora.training import launchers
 from balora.training.identity import payload, run_id
-from balora.training.launchers import launched_processes, refuse_several_processes
+from balora.training.launchers import launched_processes, refuse_checkpoints, refuse_several_processes
 from balora.training.run_in_folder import run_in_folder
 
 LAUNCHERS = {
@@ -103,6 +103,13 @@ def test_more_processes_than_gpus_are_refused_by_their_number(monkeypatch):
     refuse_missing_devices(2)
     with pytest.raises(ConfigError, match=re.escape("launch.processes = 3, but this machine has 2 GPU(s): lower it")):
         refuse_missing_devices(3)
+
+
+def test_checkpoints_of_several_processes_are_refused():
+    refuse_checkpoints(5, 1)
+    refuse_checkpoints(None, 2)
+    with pytest.raises(ConfigError, match="checkpoint_every = 5: 2 processes train together, and no checkpoints are"):
+        refuse_checkpoints(5, 2)
 
 
 def test_a_study_has_no_processes_to_set():

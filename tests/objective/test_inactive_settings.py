@@ -47,3 +47,11 @@ def test_what_has_no_effect_is_named(family, changes, classes, expected) -> None
 def test_nothing_published_is_named(edition, family, formulation) -> None:  # type: ignore[no-untyped-def]
     for classes in (None,) if family == "nlg" else (1, 2, 3):
         assert inactive_settings(config_of(family, edition, formulation), classes) == {}
+
+
+@pytest.mark.parametrize(
+    ("scope", "processes", "named"), [("global", 1, True), ("global", 2, False), ("process", 1, False)]
+)
+def test_a_global_scope_acts_in_several_processes_alone(scope: str, processes: int, named: bool) -> None:
+    config = config_of("nlu", scope=scope)
+    assert ("scope" in inactive_settings(config, 2, processes)) == named

@@ -110,6 +110,11 @@ def test_a_run_of_two_processes_is_one_run_with_the_numbers_of_one_process(ranks
     assert (record.processes, alone.processes) == (2, 1)
     assert record.id != alone.id
     assert record.score == alone.score
+    assert record.step_scores == alone.step_scores
+    assert (record.inactive.get("scope"), alone.inactive["scope"].split(":")[0]) == (
+        None,
+        "one process trains the model",
+    )
     assert record.correct == alone.correct
     assert record.cost.steps == alone.cost.steps == 3
     files = [at / "run" / "adapter" / "adapter_model.safetensors" for at in (folder, tmp_path)]

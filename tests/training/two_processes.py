@@ -97,6 +97,7 @@ def settings(size: int) -> dict[str, Any]:
         "training.learning_rate": 1e-3,
         "training.max_grad_norm": 1e9,
         "training.telemetry_every": 1,
+        "training.evaluate_every": 2,
         "training.threads": 1,
         "data.eval_rows": 24,
         "adapter.rank": 2,

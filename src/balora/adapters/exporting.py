@@ -112,6 +112,8 @@ def _exportable(model: nn.Module) -> tuple[PeftModel, str]:
 def _adapter_state(model: PeftModel, adapter: str) -> dict[str, Tensor]:
     state = tensors_of(model)
     for name, factor in offset_modules(model, adapter):
+        for half in ("trained", "origin"):  # which a state dict has in the pair alone
+            state.pop(f"{name}.{half}", None)
         state[f"{name}.weight"] = factor.weight_of(whole(factor.trained))
     # PEFT's "auto" would search the Hub, and sees a changed number of rows but no changed row
     chosen = get_peft_model_state_dict(model, state_dict=state, adapter_name=adapter, save_embedding_layers=False)

@@ -33,6 +33,7 @@ def start_processes(spec: RunSpec, output: Path) -> None:
     refuse_missing_devices(count)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // count)))
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP warns that it looks for unused parameters
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -51,6 +52,8 @@ def start_processes(spec: RunSpec, output: Path) -> None:
         )
         try:
             elastic_launch(config, sys.executable)("-m", ENTRY, str(settings), str(output))
+        except SignalException:
+            raise KeyboardInterrupt from None
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
             if failure.exitcode < 0:

@@ -28,14 +28,16 @@ def inactive_terms(config: ObjectiveConfig, rows: int, outputs: int) -> dict[str
     return reasons
 
 
-def inactive_settings(config: ObjectiveConfig, classes: int | None) -> dict[str, str]:
+def inactive_settings(config: ObjectiveConfig, classes: int | None, processes: int = 1) -> dict[str, str]:
     """Return {setting: reason} for the settings that differ from the published ones without any effect.
 
     Args:
         config: the objective of a run.
         classes: outputs of an understanding task, 1 for regression; None for generation.
+        processes: how many train the model together.
     """
-    return dict(_inactive_settings(config, classes))
+    alone = {"scope": "one process trains the model: its rows are all rows"}
+    return dict(_inactive_settings(config, classes)) | (alone if config.scope == "global" and processes == 1 else {})
 
 
 def _inactive_settings(config: ObjectiveConfig, classes: int | None) -> Iterator[tuple[str, str]]:

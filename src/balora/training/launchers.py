@@ -109,3 +109,12 @@ def refuse_strategy(launch: LaunchConfig) -> None:
             f"{REASONS[launch.strategy]}: leave it out, or use BALoraTrainer in a script of your own "
             "(docs/several-gpus.md)"
         )
+
+
+def refuse_checkpoints(every: int | None, processes: int) -> None:
+    """Raise ConfigError where several processes were to save checkpoints, from which they could not go on together."""
+    if every is not None and processes > 1:
+        raise ConfigError(
+            f"training.checkpoint_every = {every}: {processes} processes train together, and no checkpoints are saved "
+            "of what each of them holds: leave it out; a run that is killed starts over"
+        )

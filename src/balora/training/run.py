@@ -33,6 +33,7 @@ from balora.training.counted_rows import label_notes
 from balora.training.evaluation import evaluate, measure_inheritance, prepare_run, refuse_untrained
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
+from balora.training.launchers import refuse_checkpoints
 from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
 from balora.training.machine import less_memory, using_threads, versions
 from balora.training.matching import first_batches, matched_config
@@ -76,6 +77,7 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
     started = datetime.now(UTC).isoformat(timespec="seconds")
     refuse_untrained(spec)
     with joined(spec.launch) as team:
+        refuse_checkpoints(spec.training.checkpoint_every, team.size)
         work = _Run(spec, team, on_progress, has_siblings)
         team.first(lambda: work.open(folder))
         inputs = team.first(lambda: fingerprints(spec))
@@ -151,7 +153,7 @@ def _scored(
         inheritance=inheritance,
         measures=before_and_after(before, after),
         terms=telemetry.summary(work.weights()),
-        inactive=telemetry.inactive() | inactive_settings(work.spec.objective, work.classes()),
+        inactive=telemetry.inactive() | inactive_settings(work.spec.objective, work.classes(), work.team.size),
         step_scores=trained.all_step_scores(work.spec.training, {name: one.score for name, one in found.items()}),
         kept_step=trained.kept_step,
         learning_rate=work.learning_rate,
