@@ -58,7 +58,7 @@ test-lm-eval: $(VENV)/.ready-test  ## install lm-evaluation-harness and run the 
 	$(INSTALL) --no-build-isolation --editable ".[lm-eval]"
 	$(BIN)/pytest -q tests/harness tests/measures $(ARGS)
 
-test-deepspeed: $(VENV)/.ready-test  ## install DeepSpeed and run the tests that need it (compiles for a minute at first)
+test-deepspeed: $(VENV)/.ready-test  ## install DeepSpeed and run the tests that need it
 	$(INSTALL) setuptools wheel
 	$(INSTALL) --no-build-isolation --editable ".[deepspeed]"
 	$(BIN)/pytest -q tests/training/test_deepspeed.py $(ARGS)

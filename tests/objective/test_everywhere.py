@@ -102,8 +102,10 @@ def test_the_terms_of_the_whole_matrix_are_those_of_all_rows(team, rank, form) -
         assert float(terms.loss) == pytest.approx(0.5 * float(terms.diversity + terms.spectral), rel=1e-10)
 
 
-@pytest.mark.parametrize("scope", ["process", "global"])
-def test_alone_every_process_has_its_own_rows(scope) -> None:
+@pytest.mark.parametrize(("scope", "together"), [("process", True), ("process", False), ("global", False)])
+def test_alone_or_by_its_scope_every_process_has_its_own_rows(team, scope, together) -> None:
+    if together:
+        team(1).append(of_others(1))
     mine = ROWS[PLACES[1]]
     terms = Objective(config(scope)).from_logits(mine, mine, torch.zeros(5, dtype=torch.long))
     assert float(terms.diversity) == float(diversity_covariance(mine))

@@ -13,7 +13,7 @@ from training_cases import adapted, answers, collate, moved, objective
 from balora.training.loss import ModelLoss
 
 pytest.importorskip("deepspeed", reason="DeepSpeed is not installed: pip install -c constraints.txt deepspeed")
-pytestmark = pytest.mark.slow  # its first start compiles for a minute
+pytestmark = pytest.mark.slow  # its imports alone take long
 HERE = Path(__file__).parent
 
 
