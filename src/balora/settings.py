@@ -19,6 +19,8 @@ DEEPEST = 20
 """Most groups of settings inside each other; balora's own settings have three."""
 MOST_FAULTS = 50
 """Most faults that one error lists."""
+NAMED = {"model": "name"}
+"""Groups of settings that may be given as one text, and which of their settings the text then is."""
 OTHER_NAMES = {
     "lr": "training.learning_rate",
     "learning_rate": "training.learning_rate",
@@ -60,6 +62,13 @@ OTHER_NAMES = {
     "nproc_per_node": "launch.processes",
     "r": "adapter.rank",
     "lora_r": "adapter.rank",
+    "optim": "training.optimizer",
+    "torch_compile": "training.compile",
+    "load_in_4bit": "model.quantization",
+    "load_in_8bit": "model.quantization",
+    "bnb_4bit_quant_type": "model.quantization",
+    "bnb_4bit_use_double_quant": "model.double_quantization",
+    "bnb_4bit_compute_dtype": "model.dtype",
     "lora_rank": "adapter.rank",
     "lora_alpha": "adapter.alpha",
     "lora_dropout": "adapter.dropout",
@@ -333,11 +342,19 @@ def nest(settings: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``below`` with ``above`` laid over it, group by group."""
+    """Return ``below`` with ``above`` laid over it, group by group; text for a group of `NAMED` is one of its settings.
+
+    So `model: m` and `model.quantization: nf4` are `model: {name: m, quantization: nf4}` in either order.
+    """
     merged = dict(below)
     for key, value in above.items():
-        both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(merged[key], value) if both else value
+        under = merged.get(key)
+        if key in NAMED and isinstance(under, Mapping) and isinstance(value, str):
+            value = {NAMED[key]: value}
+        elif key in NAMED and isinstance(under, str) and isinstance(value, Mapping):
+            under = {NAMED[key]: under}
+        both = isinstance(under, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(under, value) if both else value
     return merged
 
 

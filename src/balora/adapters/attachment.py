@@ -1,7 +1,9 @@
 """Attach an adapter to a model without writing to its weights."""
 
+import os
 import warnings
 import zlib
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -12,17 +14,25 @@ from transformers.pytorch_utils import Conv1D
 from balora.adapters.config import AdapterConfig
 from balora.adapters.factor_cache import FactorCache
 from balora.adapters.factor_progress import OnWeight, with_progress
+from balora.adapters.full_weights import FullWeights, full_weights
 from balora.adapters.load_guards import guard_loading
 from balora.adapters.offset import ADAPTER, lora_layers, make_offset, refresh_magnitude
 from balora.adapters.sharding import refuse_engine, refuse_sharded
-from balora.adapters.targets import Targets, find_targets, shape_of, weight_of
+from balora.adapters.targets import Targets, find_targets, shape_of
 from balora.errors import AdapterError
 from balora.maths.starts import random_matched_factors
 
 Factors = dict[str, tuple[Tensor, Tensor]]
 
 
-def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight: OnWeight | None = None) -> PeftModel:
+def attach(
+    model: nn.Module,
+    config: AdapterConfig,
+    *,
+    seed: int = 0,
+    on_weight: OnWeight | None = None,
+    weights: str | os.PathLike[str] | None = None,
+) -> PeftModel:
     """Return ``model`` as a PeftModel with a trainable adapter; the base weights are frozen and not written.
 
     Every target layer computes (W + ΔW)·x with ΔW = s·(B·A − B0·A0); only A, B (DoRA's magnitude) and the parts named
@@ -44,6 +54,9 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight:
             layer's name, so that the same layer starts alike in models with other targets. The global random state
             is neither read nor changed.
         on_weight: called with the weights done and their number, if it takes long; none: a progress bar on a terminal.
+        weights: folder (or name in the Hub's cache) with the full-precision weights of a quantised base, from which its
+            factors are computed, layer by layer; none: what the base was loaded from, where that holds them, and else
+            the dequantised weights, with a warning (:mod:`balora.adapters.full_weights`).
 
     Factors are computed on the device of each weight. Those of large weights are cached on disk
     (:mod:`balora.adapters.factor_cache`) and shared by the ranks named to :func:`balora.adapters.ranks.ranks_up_to`.
@@ -60,7 +73,8 @@ def attach(model: nn.Module, config: AdapterConfig, *, seed: int = 0, on_weight:
     refuse_sharded(model.parameters(), "given an adapter", "attach first, and shard or wrap the attached model")
     targets = find_targets(model, config)
     lora = _lora_config(model, config, targets)
-    factors = _starting_factors(model, config, targets, lora.lora_alpha / lora.r, seed, on_weight)
+    with full_weights(model, weights) as full:
+        factors = _starting_factors(full, config, targets, lora.lora_alpha / lora.r, seed, on_weight)
     adapted = _with_factors(model, config, lora, factors)
     guard_loading(adapted)
     return adapted.train(model.training)
@@ -120,7 +134,7 @@ def _lora_config(model: nn.Module, config: AdapterConfig, targets: Targets) -> L
 
 
 def _starting_factors(
-    model: nn.Module,
+    full: FullWeights,
     config: AdapterConfig,
     targets: Targets,
     scaling: float,
@@ -130,20 +144,21 @@ def _starting_factors(
     """Return (A, B) at the start of every target layer: r×in and out×r, on the device of its weight."""
     cache = FactorCache()
     names = with_progress(targets.layers, on_weight)
-    return {name: _start(model.get_submodule(name), name, config, scaling, seed, cache) for name in names}
+    return {name: _start(full, name, config, scaling, seed, cache) for name in names}
 
 
 def _start(
-    layer: nn.Linear | Conv1D, name: str, config: AdapterConfig, scaling: float, seed: int, cache: FactorCache
+    full: FullWeights, name: str, config: AdapterConfig, scaling: float, seed: int, cache: FactorCache
 ) -> tuple[Tensor, Tensor]:
     """Return (A, B) at the start of one layer."""
+    layer: Any = full.model.get_submodule(name)
     generator = _generator(seed, name)
     if config.init == "standard":
         rows, columns = shape_of(layer)
         A = torch.randn(config.rank, columns, generator=generator) / columns**0.5
         return A, torch.zeros(rows, config.rank)
     method = "minor" if config.init == "minor" else config.svd
-    start = cache.factors(weight_of(layer, name), config.rank, scaling, method, generator)
+    start = cache.factors(full.of(layer, name), config.rank, scaling, method, generator)
     if config.init == "random-matched":
         # drawn afresh: a randomized SVD uses its generator only where its factors do not lie in the cache
         return random_matched_factors(start, _generator(seed, name))

@@ -5,7 +5,7 @@ that was changed in memory (a resized vocabulary, an edit in place, a trained bi
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,13 @@ def checkpoint_folder(name: str) -> Path | None:
 
 
 @contextmanager
-def stored_tensors(model: nn.Module) -> Iterator[dict[str, Any]]:
+def stored_tensors(model: nn.Module, source: str | None = None) -> Iterator[dict[str, Any]]:
     """Inside, the open safetensors file of every tensor of the checkpoint that ``model`` came from, by its name.
 
-    Empty where the model came from no checkpoint, or from one that is gone or not in safetensors.
+    ``source`` names another checkpoint (a folder, or a model in the Hub's cache) in its place. Empty where
+    there is no checkpoint, or one that is gone or not in safetensors.
     """
-    folder = checkpoint_folder(str(getattr(model, "name_or_path", "") or ""))
+    folder = checkpoint_folder(str(getattr(model, "name_or_path", "") or "") if source is None else source)
     with ExitStack() as stack:
         files: dict[str, Any] = {}
         for path in _files(folder) if folder else ():
@@ -108,7 +109,7 @@ def changed_tensors(model: PeftModel) -> list[str]:
     with stored_tensors(base) as stored:
         for key, tensor in state.items():
             present = whole(tensor.detach())  # before anything that may differ between processes
-            name = next((n for n in _names(key, base) if n in stored), None)
+            name = stored_name(key, base, stored)
             if name is None or tensor.dtype not in FLOATS or tensor.is_meta:
                 continue
             kept = stored[name].get_tensor(name)
@@ -121,7 +122,12 @@ def changed_tensors(model: PeftModel) -> list[str]:
 def lacking(model: nn.Module, names: Iterable[str]) -> list[str]:
     """Return those of ``names`` (parameters of ``model``) that its checkpoint does not hold; none without one."""
     with stored_tensors(model) as stored:
-        return [name for name in names if stored and not any(n in stored for n in _names(name, model))]
+        return [name for name in names if stored and stored_name(name, model, stored) is None]
+
+
+def stored_name(name: str, base: nn.Module, stored: Collection[str]) -> str | None:
+    """Return by which name a checkpoint (``stored``) holds the tensor ``name`` of ``base``; None if it does not."""
+    return next((n for n in _names(name, base) if n in stored), None)
 
 
 def _is_base(key: str) -> bool:

@@ -2,9 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from peft import PeftModel, get_peft_model_state_dict
@@ -15,9 +16,11 @@ from torch import Tensor, nn
 
 from balora.adapters.checkpoint import PREFIX, changed_tensors, embedding_keys, shared_name
 from balora.adapters.intact_base import require_intact_base
+from balora.adapters.merge_full import merged_onto_full, note_difference
 from balora.adapters.offset import offset_modules
 from balora.adapters.reference import unwrap
 from balora.adapters.sharding import is_first_process, is_sharded, refuse_partitioned, refuse_sharded, tensors_of, whole
+from balora.adapters.targets import is_quantised
 from balora.errors import AdapterError, OutputError, shown
 from balora.folders import claim_output, staged
 
@@ -75,20 +78,47 @@ def export_adapter(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
     return _publish(Path(folder), write)
 
 
-def export_merged(model: nn.Module, folder: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> Path:
+def export_merged(
+    model: nn.Module,
+    folder: str | os.PathLike[str],
+    tokenizer: Tokenizer | None = None,
+    *,
+    inputs: Mapping[str, Tensor] | None = None,
+    weights: str | os.PathLike[str] | None = None,
+) -> Path:
     """Write the whole model with the active adapter merged into its weights; ``model`` itself is not changed.
 
     Works on a copy, so it needs memory for a second model. The merged weights have the precision of the base: on a
     half-precision base small changes are rounded away, which an exported adapter avoids.
 
+    Codes of four or eight bits cannot hold a small change of a weight. So the adapter of a quantised base is merged
+    into the full-precision weights, which makes it another model than the trained one: `quantization.json` in the
+    folder, and a warning, hold how far its logits are from the trained model's (:mod:`balora.adapters.merge_full`).
+
+    Args:
+        model: an attached model.
+        folder: new or empty.
+        tokenizer: written along.
+        inputs: of a quantised base, the batch (`input_ids`, …) on which the two models are compared, if any.
+        weights: of a quantised base, folder (or name in the Hub's cache) of the full-precision model; none: what the
+            base was loaded from.
+
     Raises:
-        AdapterError, OutputError: as :func:`export_adapter`; or FSDP2 has sharded the model.
+        AdapterError, OutputError: as :func:`export_adapter`; FSDP2 has sharded the model; the full-precision weights of
+            a quantised base are not there.
     """
     adapted, adapter = _exportable(model)
     refuse_sharded(adapted.parameters(), "merged", ADAPTER_FIRST)
+    quantised = any(is_quantised(module) for module in adapted.modules())
 
     def write(target: Path) -> None:
-        merged = deepcopy(adapted).merge_and_unload(adapter_names=[adapter])
+        if quantised:
+            with TemporaryDirectory(prefix="balora-") as scratch:
+                exported = export_adapter(adapted, Path(scratch) / "adapter")
+                merged = merged_onto_full(adapted, exported, weights)
+            note_difference(adapted, merged, inputs, target)
+        else:
+            merged = deepcopy(adapted).merge_and_unload(adapter_names=[adapter])
         merged.save_pretrained(str(target))
         if tokenizer is not None:
             tokenizer.save_pretrained(str(target))

@@ -65,6 +65,11 @@ def find_targets(model: nn.Module, config: AdapterConfig) -> Targets:
     return Targets(layers, patterns, tuple(dict.fromkeys(full)), _task_type(model))
 
 
+def is_quantised(layer: nn.Module) -> bool:
+    """Return whether a layer holds its weight in bitsandbytes' four or eight bits."""
+    return type(getattr(layer, "weight", None)).__name__ in ("Params4bit", "Int8Params")
+
+
 def is_int8(layer: nn.Module) -> bool:
     """Return whether a layer holds its weight in bitsandbytes' eight bits."""
     return type(getattr(layer, "weight", None)).__name__ == "Int8Params"

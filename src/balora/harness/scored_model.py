@@ -9,6 +9,7 @@ from balora.tasks.catalogue import Task, find_task
 from balora.tasks.prepared import pad_id_of
 from balora.training.export_run import finished_run, refuse_other_files
 from balora.training.loading import load_config
+from balora.training.model_settings import LoadingConfig
 from balora.training.record import RunRecord, check_files
 from balora.training.saved_files import ADAPTER, ADAPTER_CONFIG, TRAINED
 from balora.training.score_model import check_adapter, load_model_to_score
@@ -25,10 +26,11 @@ OFFSET = (
 
 
 class Source(NamedTuple):
-    """What is scored: the model (with an adapter, its base) and the adapter."""
+    """What is scored: the model (with an adapter, its base), the adapter, and how the model is loaded."""
 
     model: str
     adapter: Path | None
+    loading: LoadingConfig = LoadingConfig()
 
 
 def resolve_source(config: HarnessConfig) -> Source:
@@ -51,7 +53,7 @@ def resolve_source(config: HarnessConfig) -> Source:
     if record.spec.adapter is None:
         raise AdapterError(f"--adapter {adapter}: method {record.spec.method!r} trained the whole model: pass --model")
     refuse_other_files(record, model)
-    return Source(model, adapter / ADAPTER)
+    return Source(model, adapter / ADAPTER, record.spec.loading)
 
 
 def _run_in(folder: Path, sign: str) -> RunRecord | None:
@@ -77,6 +79,7 @@ def spec_to_load(source: Source, config: HarnessConfig) -> RunSpec:
     """
     trusted = config.trust_remote_code
     spec = resolve({"model": source.model, "task": STAND_IN, "method": "full", "trust_remote_code": trusted})
+    spec = spec.model_copy(update={"loading": source.loading})
     if source.adapter is not None:
         check_adapter(source.adapter, _named(config.tasks[0]))
     load_config(spec)

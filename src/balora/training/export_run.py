@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from balora.errors import AdapterError, InputError, ModelError, shown
 from balora.folders import claim_output, staged
 from balora.progress import OnProgress
 from balora.tasks.silence import silence_transformers
 from balora.training.fingerprint import fingerprints, model_fingerprint
-from balora.training.loading import load_model, load_tokenizer, with_model_folder
+from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
 from balora.training.record import RunRecord, check_files, read_record
 from balora.training.saved_files import (
     ADAPTER,
@@ -20,6 +21,9 @@ from balora.training.saved_files import (
 )
 from balora.training.score_model import apply_adapter, check_adapter
 from balora.training.spec import TESTBED, RunSpec
+
+COMPARED = 8
+"""Rows on which a model that was trained on a quantised base is compared with what is exported."""
 
 
 def export_run(
@@ -73,6 +77,11 @@ def export_run(
             _merge(record, base, result, work, on_progress or (lambda progress: None))
         else:
             copy_files(files, result, work)
+    if (quantised := record.spec.loading.quantization) is not None and not merged and message is not None:
+        message(
+            f"the adapter was trained on its base in {quantised}, and is exact on that: on the full-precision base it "
+            "is another model (--merged measures how far)"
+        )
     return folder
 
 
@@ -101,9 +110,23 @@ def _merge(record: RunRecord, spec: RunSpec, adapter: Path, work: Path, on_progr
         refuse_other_files(record, spec.model)
     check_adapter(adapter, task)
     tokenizer = load_tokenizer(spec)
-    adapted = apply_adapter(load_model(spec, task, tokenizer), adapter)
+    model = load_model(spec, task, tokenizer)
+    inputs = None if spec.loading.quantization is None else _first_rows(spec, tokenizer, usable_positions(model))
     with silence_transformers():
-        export_merged(adapted, work, tokenizer)
+        export_merged(apply_adapter(model, adapter), work, tokenizer, inputs=inputs)
+
+
+def _first_rows(spec: RunSpec, tokenizer: Any, positions: int | None) -> dict[str, Any] | None:
+    """Return the first rows that the run was scored on, as a batch of inputs; None where its data is gone."""
+    from balora.tasks.collate import NOT_FOR_THE_MODEL, Collator
+    from balora.training.evaluation import prepare_rows
+
+    try:
+        prepared = prepare_rows(spec.model_copy(update={"task": spec.scored[0]}), tokenizer, positions, train=False)
+    except InputError:
+        return None
+    batch = Collator(prepared.pad_id)(prepared.eval[:COMPARED])
+    return {name: value for name, value in batch.items() if name not in NOT_FOR_THE_MODEL}
 
 
 def refuse_other_files(record: RunRecord, model: str) -> None:

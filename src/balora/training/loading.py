@@ -12,11 +12,14 @@ from balora.tasks.catalogue import Task
 from balora.tasks.prepared import pad_id_of
 from balora.tasks.silence import silence_transformers
 from balora.training.model_folder import CODE_KEY, REPOSITORY_FILES, check_named_files, check_source, weight_files
+from balora.training.quantised_loading import check_stored_numbers, quantization_options
 from balora.training.safetensors_header import count_values
 from balora.training.spec import RunSpec
 
 PACKED = 16
 """Most numbers of a quantized model that one stored number may stand for, with room to spare."""
+PASSED_ON = ("attn_implementation", "device_map")
+"""The settings of loading that transformers takes as they are."""
 INTEGERS = ("sliding_window", "attention_chunk_size")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "spm.model", "vocab.txt", "vocab.json")
 
@@ -151,10 +154,13 @@ def _check_sizes(source: str, config: Any) -> None:
 def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     """Return the pre-trained model for the task's family, in evaluation mode, on the CPU.
 
+    A model that is quantised or has a `model.device_map` may lie on a GPU already.
+
     A classification head that the checkpoint lacks is drawn from torch's global random state: seed it before. It is
     left in float32 whatever the precision, since it is trained.
 
     Raises:
+        ConfigError: the model is to be quantised, and bitsandbytes is not installed.
         ModelError: no weights, pickled, damaged or missing ones, code of its own, or no architecture with the needed
             head.
     """
@@ -162,11 +168,12 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     config = load_config(spec)
-    half = _in_half_precision(spec)
+    dtype = getattr(torch, dtype_name(spec))
     options: dict[str, Any] = {
         "trust_remote_code": spec.trust_remote_code,
         "use_safetensors": True,
-        "dtype": torch.bfloat16 if half else torch.float32,
+        "dtype": dtype,
+        **{name: value for name in PASSED_ON if (value := getattr(spec.loading, name)) is not None},
         "return_dict": True,  # config.json may ask for bare tuples, of which nothing can be read by name
     }
     kind: Any = AutoModelForCausalLM
@@ -177,6 +184,7 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
         options |= {"num_labels": len(task.labels) or 1, "pad_token_id": pad_id_of(tokenizer, tokens)}
     elif _pads_beyond(config):  # an embedding without that row cannot be made; what pads a batch is masked
         options["pad_token_id"] = None
+    options |= quantization_options(spec, kind, config, dtype)
     try:
         with silence_transformers():
             model, loading_info = kind.from_pretrained(
@@ -186,7 +194,8 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
         raise ModelError(f"model {shown(spec.model)} cannot be loaded: {_one_line(error)}") from None
     _check_loaded(spec.model, model, task, loading_info)
     _check_numbers(spec.model, model)
-    if half:
+    check_stored_numbers(spec.model, model)
+    if dtype != torch.float32:
         for _, parameter in _head(model) if task.family == "nlu" else ():
             parameter.data = parameter.data.float()
     if task.family == "nlu":  # the checkpoint may have been tuned for another kind of task
@@ -209,16 +218,22 @@ def model_of_shapes(spec: RunSpec, task: Task) -> Any:
     if task.family == "nlu":
         kind = AutoModelForSequenceClassification
         config.num_labels = len(task.labels) or 1
-    half = _in_half_precision(spec)
     with torch.device("meta"), silence_transformers():
-        model = kind.from_config(config, dtype=torch.bfloat16 if half else torch.float32)
+        model = kind.from_config(config, dtype=getattr(torch, dtype_name(spec)))
     if task.family == "nlu":
         model.config.problem_type = "regression" if task.regression else "single_label_classification"
     return model
 
 
-def _in_half_precision(spec: RunSpec) -> bool:
-    return spec.training.precision == "bfloat16" and spec.adapter is not None
+def dtype_name(spec: RunSpec) -> str:
+    """Return the number format of the frozen weights of a run, by torch's name."""
+    half = spec.training.precision == "bfloat16" and spec.adapter is not None
+    return spec.loading.dtype or ("bfloat16" if half else "float32")
+
+
+def place(spec: RunSpec, model: Any, device: Any) -> Any:
+    """Return ``model`` on ``device``, or where `model.device_map` has put it."""
+    return model if spec.loading.device_map is not None else model.to(device)
 
 
 def _check_kind(source: str, config: Any, task: Task) -> None:

@@ -15,10 +15,20 @@ from balora.training.spec import RunSpec
 PACKAGES = ("balora", "torch", "transformers", "peft", "accelerate", "math-verify")
 
 
+def versions(spec: RunSpec | None = None) -> dict[str, str]:
+    """Return the versions of what a run computes with, and the processor's name as `processor`.
+
+    That of bitsandbytes is among them where the run of ``spec`` uses it.
+    """
+    if spec is None:
+        return _versions(PACKAGES)
+    quantises = spec.loading.quantization is not None or not spec.training.optimizer.startswith("adamw_torch")
+    return _versions((*PACKAGES, "bitsandbytes") if quantises else PACKAGES)
+
+
 @cache
-def versions() -> dict[str, str]:
-    """Return the versions of what a run computes with, and the processor's name as `processor`."""
-    return {name: version(name) for name in PACKAGES} | {"processor": processor()}
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+    return {name: version(name) for name in packages} | {"processor": processor()}
 
 
 class Threads(NamedTuple):
@@ -67,5 +77,7 @@ def less_memory(spec: RunSpec) -> str:
     training = spec.training
     ways = [f"lower training.batch_size (now {training.batch_size}) and raise training.accumulation"]
     ways += [] if training.gradient_checkpointing else ["set training.gradient_checkpointing"]
+    ways += [] if training.optimizer.startswith("paged") else ["set training.optimizer to paged_adamw_8bit"]
+    ways += [] if spec.loading.quantization or spec.adapter is None else ["set model.quantization to nf4"]
     ways += [f"lower data.max_length (now {spec.data.max_length}) or training.eval_batch_size"]
     return ", ".join(ways)

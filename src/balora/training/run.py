@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -34,10 +35,11 @@ from balora.training.evaluation import evaluate, measure_inheritance, prepare_ru
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
 from balora.training.launchers import refuse_checkpoints
-from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
+from balora.training.loading import load_model, load_tokenizer, place, usable_positions, with_model_folder
 from balora.training.machine import less_memory, using_threads, versions
 from balora.training.matching import first_batches, matched_config
 from balora.training.probe import fit_head
+from balora.training.quantised_loading import loading_notes, refuse_spread, refuse_untrainable_model
 from balora.training.record import Cost, RunError, RunRecord, TaskScore, packed_rows, write_record
 from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED
@@ -51,6 +53,8 @@ from balora.training.train_or_take import Trained, train_or_take
 from balora.training.trained_weights import discard, trained_file
 from balora.training.trainer import BALoraTrainer
 
+COMPILER = "inductor"
+"""The backend of torch.compile."""
 LR_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 """transformers' names; its plain `constant` would leave the warm-up out."""
 
@@ -76,13 +80,14 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     refuse_untrained(spec)
+    refuse_untrainable_model(spec)
     with joined(spec.launch) as team:
         refuse_checkpoints(spec.training.checkpoint_every, team.size)
         work = _Run(spec, team, on_progress, has_siblings)
         team.first(lambda: work.open(folder))
         inputs = team.first(lambda: fingerprints(spec))
         fields: dict[str, Any] = {"id": run_id(spec, inputs, team.size), "spec": spec, "fingerprints": inputs}
-        fields |= {"started": started, "processes": team.size, "versions": versions()}
+        fields |= {"started": started, "processes": team.size, "versions": versions(spec)}
         clock = Clock()
         work.on_progress(Progress("load", 0, 1))
         with (
@@ -240,7 +245,9 @@ class _Run:
         )
         self.notes += prepared.notes + label_notes(prepared.train)
         self.notes += [f"{one.task.name}: {note}" for one in scored if one is not learnt for note in one.notes]
-        model.to(self.device)
+        refuse_spread(model)
+        place(spec, model, self.device)
+        self.notes += loading_notes(spec, model)
         self.collate = Collator(prepared.pad_id)
         if self.task.family == "nlu" and spec.objective.reference_head == "probe":
             on_progress(Progress("reference", 0, 1))
@@ -277,6 +284,7 @@ class _Run:
             learning_rate=training.learning_rate,
             lr_scheduler_type=LR_SCHEDULES[training.lr_schedule],
             warmup_steps=training.warmup,
+            optim=training.optimizer,
             weight_decay=training.weight_decay,
             label_smoothing_factor=training.label_smoothing,
             max_grad_norm=training.max_grad_norm,
@@ -284,6 +292,8 @@ class _Run:
             data_seed=training.seed,
             use_cpu=not torch.cuda.is_available(),
             bf16=training.precision == "bfloat16",
+            torch_compile=training.compile,
+            torch_compile_backend=COMPILER if training.compile else None,
             logging_steps=training.telemetry_every or 10,
             logging_nan_inf_filter=False,
             save_strategy="no",
@@ -347,7 +357,11 @@ class _Run:
     def train(self, clock: Clock, saved: Path | None, checkpoints: Path, threads: int) -> Trained:
         """Train the model, or give it the weights that an interrupted run of the same id has ``saved``."""
         training, same = self.spec.training, {"threads": threads, "device": self.device.type}
-        with claimed(checkpoints) if self.team.size == 1 else nullcontext(False) as is_mine:
+        mine = claimed(checkpoints) if self.team.size == 1 else nullcontext(False)
+        with mine as is_mine, warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "Paged optimizers are not supported on CPU", UserWarning
+            )  # a note says it
             self.owns_checkpoints = is_mine
             place = checkpoints if is_mine and training.saves_checkpoints else None
             trained = train_or_take(self.trainer, training, saved, place, same, self.scores, self.team)

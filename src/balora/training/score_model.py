@@ -10,7 +10,7 @@ from balora.tasks.catalogue import Task
 from balora.tasks.prepared import Prepared
 from balora.tasks.scores import Evaluation
 from balora.tasks.token_range import within_embeddings
-from balora.training.loading import load_model, load_tokenizer, usable_positions, with_model_folder
+from balora.training.loading import load_model, load_tokenizer, place, usable_positions, with_model_folder
 from balora.training.spec import RunSpec
 
 HEAD = "ForSequenceClassification"
@@ -86,7 +86,7 @@ class _OneModel:
     def of(self, spec: RunSpec) -> tuple[Any, Any]:
         """Return model and tokenizer for ``spec``; raises as :func:`load_model_to_score`."""
         task = spec.find(spec.task)
-        key = spec.model, task.family, len(task.labels), task.regression
+        key = spec.model, spec.loading, task.family, len(task.labels), task.regression
         if self.model is None or key != self.key:
             self.model = None  # frees the memory before the next one is loaded
             self.key, self.model = key, load_model_to_score(spec, task, self.adapter)
@@ -113,7 +113,7 @@ def load_model_to_score(spec: RunSpec, task: Task, adapter: Path | None) -> tupl
             f"model {shown(spec.model)} has no trained classification head, which task {task.name!r} needs: train one "
             "with `balora train` and pass its folder with --adapter"
         )
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer
+    return place(spec, model, "cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer
 
 
 def _classifies(model: Any) -> bool:

@@ -1,7 +1,6 @@
 """Resolve settings into the full specification of one fine-tuning run; torch-free, so that plans can read it."""
 
 import math
-import os
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -15,10 +14,10 @@ from balora.settings import Settings, SettingsError, dotted, key_names, merge, n
 from balora.tasks.catalogue import TASKS, Task, find_task
 from balora.tasks.config import DataConfig, ScoringConfig
 from balora.tasks.own_task import OwnTask
-from balora.tasks.recipes import RECIPES
-from balora.tasks.task_file import is_task_file, read_task_file
 from balora.tasks.testbed.config import TestbedConfig
+from balora.training.filled_settings import at_home, with_own, with_scored
 from balora.training.launch_config import LaunchConfig
+from balora.training.model_settings import LoadingConfig, public_key, with_loading
 from balora.training.objective_settings import PRESET_KEYS, filled_objective, with_share
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -56,6 +55,11 @@ class TrainingConfig(Settings):
     """Forward passes per optimizer step."""
     learning_rate: float = Field(default=2e-4, gt=0, allow_inf_nan=False)
     """Peak learning rate of AdamW."""
+    optimizer: Literal["adamw_torch_fused", "adamw_torch", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"] = (
+        "adamw_torch_fused"
+    )
+    """transformers' name of the AdamW: those in `8bit` hold their moments in eight bits, `paged` ones move them to main
+    memory while a GPU is full (QLoRA; on a CPU nothing moves); these three need `balora[quantized]`."""
     step_matching: Literal["none", "pissa"] = "none"
     """`pissa`: replace the learning rate by the one at which the first steps move the outputs as far as they would from
     PiSSA's start at `learning_rate`."""
@@ -77,6 +81,8 @@ class TrainingConfig(Settings):
     """Number format of the forward pass; the trained weights stay in float32."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass instead of storing them."""
+    compile: bool = False
+    """Train through torch.compile, which takes minutes at the start and speeds up long runs on recent GPUs."""
     eval_batch_size: int = Field(default=64, ge=1)
     """Rows per forward pass when scoring."""
     threads: int | None = Field(default=None, ge=1, le=1024)
@@ -145,6 +151,8 @@ class RunSpec(Settings):
     """The tasks of one's own among these, as their files describe them."""
     model: str
     """Hub id or folder of the pre-trained model; `testbed`: the encoder or decoder of `testbed`."""
+    loading: LoadingConfig = LoadingConfig()
+    """How it is loaded; settings give these in the group `model`: `model.quantization: nf4`."""
     testbed: TestbedConfig | None = None
     """What the testbed's models were pre-trained on; with model `testbed`, and only then."""
     trust_remote_code: bool = False
@@ -296,7 +304,7 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
     Raises:
         ConfigError: unknown method, preset, task or key; a value out of range; contradictions.
     """
-    given = nest(settings)
+    given = with_loading(nest(settings))
     _check_types(given)
     if given.get("method") is None:
         given["method"] = "ba-lora"
@@ -304,7 +312,7 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
     if method not in METHODS:
         raise ConfigError(unknown_name("method", method, METHODS))
     _check_required(given)
-    given = _with_scored(_with_own(_at_home(given)))
+    given = with_scored(with_own(at_home(given)))
     preset = METHODS[method]
     if preset["adapter"] is None and given.get("adapter"):
         raise ConfigError(
@@ -320,33 +328,12 @@ def resolve(settings: Mapping[str, Any]) -> RunSpec:
     family = find_task(given["task"], [own.as_task() for own in given.get("own", ())]).family
     objective = given.get("objective", {})
     given["objective"] = filled_objective(preset["objective"], objective, family)
-    spec = RunSpec(**given)
+    try:
+        spec = RunSpec(**given)
+    except SettingsError as error:
+        raise SettingsError([(public_key(key), text) for key, text in error.faults]) from None
     acting = [name for name in TERMS if spec.cannot_act(name) is None]
     return spec.model_copy(update={"objective": with_share(spec.objective, objective, acting)})
-
-
-def _with_own(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with the task that a file describes in place of the file's name."""
-    own = given.get("own", ())
-    if not isinstance(own, list | tuple) or not all(isinstance(one, OwnTask) for one in own):
-        raise SettingsError([("own", "is filled in from a task file: give its path as the task (--task FILE.yaml)")])
-    if not is_task_file(given["task"]):
-        return dict(given)
-    read = read_task_file(given["task"])
-    folder = given.get("data", {}).get("folder")
-    if folder is not None and not given.get("score"):
-        raise SettingsError([("data.folder", f"{shown(folder)}: the task file names its own data: leave --data out")])
-    return {**given, "task": read.task, "own": [*own, read]}
-
-
-def _with_scored(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with the tasks that the recipe of a training set scores, where `score` is not given."""
-    recipes = {recipe.train: recipe.score for recipe in RECIPES.values()}
-    found = given.get("score")
-    if found is None or found in ([], ()):
-        found = recipes.get(given["task"], ())
-    found = [found] if isinstance(found, str) else found
-    return {**given, "score": () if found in ([given["task"]], (given["task"],)) else found}
 
 
 def _check_types(given: Mapping[str, Any]) -> None:
@@ -380,19 +367,11 @@ def _check_required(given: Mapping[str, Any]) -> None:
         raise SettingsError(missing)
 
 
-def _at_home(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with `~` in the paths of model and data replaced by the home folder."""
-    data = given.get("data")
-    folder = data.get("folder") if isinstance(data, Mapping) else None
-    paths = {"data": {**data, "folder": os.path.expanduser(folder)}} if data and isinstance(folder, str) else {}
-    return {**given, **paths, "model": os.path.expanduser(given["model"])}
-
-
 def setting_keys() -> list[str]:
     """Return every dotted key that `--set`, YAML files and arms may use."""
-    return key_names(RunSpec)
+    return list(map(public_key, key_names(RunSpec)))
 
 
 def text_keys() -> frozenset[str]:
     """Return the dotted keys whose value is any text, which `--set` takes as it is typed."""
-    return frozenset(text_names(RunSpec))
+    return frozenset(map(public_key, text_names(RunSpec)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from balora.errors import ConfigError, printable, shortened, shown
 from balora.objective.config import TERMS
-from balora.settings import OTHER_NAMES, Family, SettingsError, dotted, merge, nest, unknown_key
+from balora.settings import NAMED, OTHER_NAMES, Family, SettingsError, dotted, merge, nest, unknown_key
 from balora.training.spec import METHODS, setting_keys
 
 RATE = "training.learning_rate"
@@ -21,6 +21,7 @@ RESERVED = {
     "score": "a study scores every arm on the same tasks: use `recipes`, `tasks` or `suites`",
     "own": "a study takes the file of a task of your own among its `tasks`",
     "model": "a study runs every arm on the same model: use `model` or --model",
+    "model.name": "a study runs every arm on the same model: use `model` or --model",
     "training.seed": "seeds are the study's paired blocks: use `seeds` or --seeds",
     "testbed.seed": "pre-training seeds belong to the study's paired blocks: use `seeds` or --seeds",
     "launch.processes": "a run of a study is one process: use --workers and --devices for several runs at a time",
@@ -173,7 +174,7 @@ def checked(settings: Mapping[str, Any], *, typed: bool = False) -> dict[str, An
             raise ConfigError(f"{key}: {RESERVED[key]}")
         if key in known:
             continue
-        if above := next((name for name in known if key.startswith(f"{name}.")), None):
+        if above := next((name for name in known if name not in NAMED and key.startswith(f"{name}.")), None):
             raise ConfigError(f"{above}: expected one value, got a group of settings: put text with braces in quotes")
         if not any(name.startswith(f"{key}.") for name in known):
             raise ConfigError(f"{printable(shortened(key))}: {unknown_key(key, known, known, OTHER_NAMES)}")

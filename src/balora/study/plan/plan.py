@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from balora.errors import ConfigError, shown
-from balora.settings import Family, SettingsError, dotted, nest
+from balora.settings import Family, SettingsError, dotted, merge, nest
 from balora.study.design.arms import design_arms
 from balora.study.design.candidates import DesignedArm
 from balora.study.design.deltas import (
@@ -250,6 +250,8 @@ def specification(study: Study, choices: Choices, arm: DesignedArm, task: str) -
     try:
         delta, at_base_rate = without_base_rate(arm.delta)
         spec = _resolved(study, choices, delta, task, {})
+        if spec.adapter is None and (reason := spec.loading.cannot_train_everything()):
+            raise SettingsError([("", f"{reason}: leave the arm out, or the setting")])
         rate = _rate(study, choices, _resolved(study, choices, {}, task, {}) if at_base_rate else spec)
         return spec if rate is None else _resolved(study, choices, delta, task, {"training": {"learning_rate": rate}})
     except SettingsError as error:
@@ -275,7 +277,7 @@ def _resolved(study: Study, choices: Choices, delta: Mapping[str, Any], task: st
         settings = overlay(settings, layer)
     settings = overlay(settings, {"data": {"folder": choices.data}})
     own = _used(study, (task,))
-    return resolve({**for_family(settings, family), "task": task, "model": choices.model, "own": own})
+    return resolve(merge(for_family(settings, family), {"task": task, "model": choices.model, "own": own}))
 
 
 def _refuse_twins(study: Study, columns: Mapping[str, Sequence[tuple[DesignedArm, RunSpec]]]) -> None:

@@ -8,6 +8,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from balora.adapters.targets import is_quantised
 from balora.training.code_digest import code_fingerprint
 from balora.training.rows import base_of
 
@@ -56,11 +57,20 @@ def weights_digest(model: nn.Module) -> str:
 
 def _pretrained(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Yield the tensors that are not an adapter's, by the names they had before PEFT wrapped the model."""
-    for tensors in (base_of(model).named_parameters(), base_of(model).named_buffers()):
+    base = base_of(model)
+    for tensors in (base.named_parameters(), base.named_buffers(), _scales(base)):
         for name, tensor in tensors:
             parts = name.split(".")
             if not any(part.startswith("lora_") or part == "modules_to_save" for part in parts):
                 yield ".".join(part for part in parts if part not in WRAPPERS), tensor
+
+
+def _scales(base: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield the scales of quantised weights, which are neither parameters nor buffers: codes alone are no weight."""
+    for name, module in base.named_modules():
+        if is_quantised(module):
+            state = module.state_dict(prefix=f"{name}.")
+            yield from ((key, tensor) for key, tensor in state.items() if key.startswith(f"{name}.weight."))
 
 
 def _short(text: str) -> str:
