@@ -30,7 +30,7 @@ $(error make study takes a model together with its data, `make study MODEL=FOLDE
 endif
 endif
 
-.PHONY: help study real-models test test-slow test-lm-eval test-deepspeed bench calibration check mutants package constraints browser sandbox
+.PHONY: help study real-models test test-slow test-lm-eval test-deepspeed test-quantized bench calibration check mutants package constraints browser sandbox
 .DEFAULT_GOAL := help
 
 help:  ## show this list of commands
@@ -62,6 +62,10 @@ test-deepspeed: $(VENV)/.ready-test  ## install DeepSpeed and run the tests that
 	$(INSTALL) setuptools wheel
 	$(INSTALL) --no-build-isolation --editable ".[deepspeed]"
 	$(BIN)/pytest -q tests/training/test_deepspeed.py $(ARGS)
+
+test-quantized: $(VENV)/.ready-test  ## install bitsandbytes and run the tests that need it
+	$(INSTALL) --no-build-isolation --editable ".[quantized]"
+	$(BIN)/pytest -q tests/quantised tests/hostile/test_wrapped_models.py $(ARGS)
 
 bench: $(VENV)/.ready-test  ## measure speed and memory as ratios, for docs/performance.md
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -353,8 +353,9 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
             value = {NAMED[key]: value}
         elif key in NAMED and isinstance(under, str) and isinstance(value, Mapping):
             under = {NAMED[key]: under}
-        both = isinstance(under, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(under, value) if both else value
+        if isinstance(under, Mapping) and isinstance(value, Mapping):
+            value = merge(under, value)
+        merged[key] = value
     return merged
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Any, Protocol
 
 from peft import PeftModel, get_peft_model_state_dict
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
@@ -112,6 +112,7 @@ def export_merged(
     quantised = any(is_quantised(module) for module in adapted.modules())
 
     def write(target: Path) -> None:
+        merged: Any
         if quantised:
             with TemporaryDirectory(prefix="balora-") as scratch:
                 exported = export_adapter(adapted, Path(scratch) / "adapter")

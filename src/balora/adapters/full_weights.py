@@ -110,9 +110,10 @@ def full_checkpoint(model: nn.Module, source: str | os.PathLike[str] | None = No
     folder = checkpoint_folder(name)
     if folder is None:
         return None
-    first = next(((name, layer) for name, layer in model.named_modules() if is_quantised(layer)), None)
+    layers = [layer.removesuffix(".base_layer") for layer, module in model.named_modules() if is_quantised(module)]
     with stored_tensors(model, name) as stored:
-        if first is None or stored_name(f"{first[0]}.weight", model, stored) is None:
-            return None
-        key = stored_name(f"{first[0]}.weight", model, stored)
-        return folder if stored[key].get_tensor(key).dtype in FLOATS else None
+        for layer in layers:
+            key = stored_name(f"{layer}.weight", model, stored)
+            if key is None or stored[key].get_tensor(key).dtype not in FLOATS:
+                return None
+    return folder

@@ -67,7 +67,7 @@ def find_targets(model: nn.Module, config: AdapterConfig) -> Targets:
 
 def is_quantised(layer: nn.Module) -> bool:
     """Return whether a layer holds its weight in bitsandbytes' four or eight bits."""
-    return type(getattr(layer, "weight", None)).__name__ in ("Params4bit", "Int8Params")
+    return isinstance(layer, nn.Linear) and type(layer.weight).__name__ in ("Params4bit", "Int8Params")
 
 
 def is_int8(layer: nn.Module) -> bool:

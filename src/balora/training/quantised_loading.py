@@ -1,5 +1,6 @@
 """Load a model's linear layers in eight or four bits by bitsandbytes, or say in one line why they cannot be."""
 
+import logging
 from importlib.util import find_spec
 from typing import Any
 
@@ -61,6 +62,7 @@ def quantization_options(spec: RunSpec, kind: Any, config: Any, dtype: Any) -> d
 
     skipped = new_module_names(kind, config, spec.trust_remote_code) if spec.objective.family == "nlu" else None
     if loading.quantization == "int8":
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)  # it warns at every product
         chosen = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skipped)
     else:
         chosen = BitsAndBytesConfig(

@@ -70,7 +70,8 @@ def _scales(base: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for name, module in base.named_modules():
         if is_quantised(module):
             state = module.state_dict(prefix=f"{name}.")
-            yield from ((key, tensor) for key, tensor in state.items() if key.startswith(f"{name}.weight."))
+            plain = {f"{name}.{key}" for key, _ in module.named_parameters()}
+            yield from ((key, tensor) for key, tensor in state.items() if key not in plain)
 
 
 def _short(text: str) -> str:
