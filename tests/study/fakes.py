@@ -92,12 +92,13 @@ def slow(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
 def steered(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
     """Does what a test has ordered through `killing.Command` at the run's moments: holds still, or kills.
 
-    Leaves what a run leaves, and at the end a line in `BALORA_MARKS`.
+    Leaves what a run leaves, and a line with its id in two files, one at its beginning and one at its end.
     """
     from balora.training.fingerprint import fingerprints as real
 
     steering = Steering(Path(os.environ["BALORA_STEERING"]))
     record = record_of(spec, real)
+    steering.note_begun(record.id)
     folder.mkdir(parents=True)
     on_progress(Progress("train", 1, 5, 0.5))
     steering.reach("begun")
@@ -116,11 +117,13 @@ class Steering:
 
     `orders/` holds kills that are still to happen, by file name (`07-worker-begun`): the run that reaches the moment of
     the first order removes the file and kills its worker, or the parent. `hold` holds a number: runs begin only while
-    fewer than so many are finished.
+    fewer than so many are finished. `begun` and `marks` hold the ids of the runs that have begun and finished.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.orders, self.hold, self.marks = (folder / name for name in ("orders", "hold", "marks"))
+        self.orders, self.hold, self.marks, self.begun = (
+            folder / name for name in ("orders", "hold", "marks", "begun")
+        )
 
     def reach(self, moment: str) -> None:
         """Do what is ordered for this moment of a run."""
@@ -133,6 +136,10 @@ class Steering:
             order.unlink()
             os.kill(os.getpid() if "worker" in order.name else parent.pid, signal.SIGKILL)
             time.sleep(600)  # this process ends with its parent
+
+    def note_begun(self, id: str) -> None:
+        with self.begun.open("ab", buffering=0) as begun:
+            begun.write(f"{id}\n".encode())
 
     def finished(self) -> int:
         """Return how many runs have left their mark."""

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,16 @@ import typer
 from balora.cli.switches import UNSAFE_LOCAL_EXECUTION
 
 if TYPE_CHECKING:
+    from balora.study.engine.protocol import Pool
     from balora.study.plan.plan import Plan
+
+
+class Executor(StrEnum):
+    """What can carry out the runs of a study."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
 
 app = typer.Typer(no_args_is_help=True, help="Ablation studies: compare BA-LoRA with variants of itself.")
 
@@ -169,6 +179,31 @@ def run(
             "for the CPU. Default: all that this process sees.",
         ),
     ] = None,
+    executor: Annotated[
+        Executor,
+        typer.Option(
+            help="What carries out the runs: processes of this machine, or the nodes of the Ray cluster that this "
+            "machine is one of."
+        ),
+    ] = Executor.LOCAL,
+    cpus: Annotated[
+        int | None,
+        typer.Option(
+            "--cpus-per-run",
+            min=1,
+            help="With --executor ray: CPUs of each run. Default: one on the testbed, else the CPUs of a node shared "
+            "by its GPUs, or half of them where there is none.",
+        ),
+    ] = None,
+    gpus: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus-per-run",
+            min=0,
+            help="With --executor ray: GPUs of each run, or a part of one. Default: one, if the nodes have any and the "
+            "study is not on the testbed.",
+        ),
+    ] = None,
     assignments: SET = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed runs again.")] = False,
     reuse: Annotated[
@@ -186,11 +221,9 @@ def run(
     from balora.cli.study_report import end_with, write_report
     from balora.errors import ConfigError
     from balora.report.records.open_questions import open_questions
-    from balora.study.engine.devices import choose_devices, visible_devices
     from balora.study.engine.display import show_progress
     from balora.study.engine.execute import execute
     from balora.study.engine.job_array import execute_share, read_share
-    from balora.study.engine.pool import local_pool
     from balora.study.engine.tune_rates import with_rates
     from balora.study.engine.until_answered import execute_until_answered
     from balora.study.plan.prepare import command, prepare, refuse_open_arms
@@ -210,13 +243,14 @@ def run(
     refuse_open_arms(planned.study)
     _warn(planned)
     check_tools(run.column for run in planned.runs[: len(planned.arms) * len(planned.tasks.present)])
-    gpus, started = choose_devices(devices, visible_devices()), time.monotonic()
+    started = time.monotonic()
+    pool = _pool(executor, planned.choices.on_testbed, workers, devices, cpus, gpus)
     repeat = command(study, output, **{**where, "suites": suites or ()}, assignments=given, until=until)
     try:
         with show_progress() as watcher:
             how: dict[str, Any] = {
                 "command": repeat,
-                "pool": local_pool(planned.choices.on_testbed, workers, gpus),
+                "pool": pool,
                 "retry_failed": retry_failed,
                 "reuse": tuple(reuse or ()),
             }
@@ -244,6 +278,27 @@ def run(
     if failed := outcome.failed + outcome.failed_before:
         print(f"{failed} of {outcome.planned} runs failed; see the report", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _pool(
+    executor: Executor, on_testbed: bool, workers: int | None, devices: str | None, cpus: int | None, gpus: float | None
+) -> "Pool":
+    """Return the pool that carries out the runs; :class:`ConfigError` for an option of another executor."""
+    from balora.errors import ConfigError
+
+    if executor is Executor.RAY:
+        from balora.study.engine.ray_pool import ray_pool
+
+        if devices is not None:
+            raise ConfigError("--devices: Ray gives each run its GPUs: leave it out, or give --gpus-per-run")
+        return ray_pool(on_testbed, workers, cpus, gpus)
+    from balora.study.engine.devices import choose_devices, visible_devices
+    from balora.study.engine.pool import local_pool
+
+    for name, value in (("--cpus-per-run", cpus), ("--gpus-per-run", gpus)):
+        if value is not None:
+            raise ConfigError(f"{name}: is for --executor ray: leave it out, or give --workers and --devices")
+    return local_pool(on_testbed, workers, choose_devices(devices, visible_devices()))
 
 
 def _typed(assignments: list[str] | None, trust_remote_code: bool, unsafe_local_execution: bool) -> tuple[str, ...]:

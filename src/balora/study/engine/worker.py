@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
@@ -58,11 +59,11 @@ def serve(connection: Connection, threads: int, log: Path, lock: object, device:
 
     tqdm.set_lock(threading.RLock())  # its default is a semaphore, which a killed worker would leak
     with suppress(EOFError, OSError):
-        connection.send(carry_out(connection.recv(), _progress_sender(connection)))
+        connection.send(carry_out(connection.recv(), throttled(connection.send)))
         gc.collect()
         gc.freeze()  # the libraries' million objects need not be scanned again after every run
         while True:
-            connection.send(carry_out(connection.recv(), _progress_sender(connection)))
+            connection.send(carry_out(connection.recv(), throttled(connection.send)))
 
 
 def _exit_with_parent() -> None:
@@ -104,15 +105,15 @@ def _unwritable(kind: str, message: str) -> Event:
     return Event("unwritable", error=RunError(kind=kind, message=message))
 
 
-def _progress_sender(connection: Connection) -> OnProgress:
+def throttled(send: Callable[[Event], object]) -> OnProgress:
     """Return a callback that sends every new phase, and within a phase no more than a reader can follow."""
     phase, sent = "", 0.0
 
-    def send(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         nonlocal phase, sent
         now = time.monotonic()
         if progress.phase != phase or now - sent >= PROGRESS_EVERY:
             phase, sent = progress.phase, now
-            connection.send(Event("progress", progress=progress))
+            send(Event("progress", progress=progress))
 
-    return send
+    return on_progress

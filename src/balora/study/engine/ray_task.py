@@ -1,0 +1,138 @@
+"""Carry out one job of a study on a node of a Ray cluster; imports neither Ray nor torch.
+
+Ray may begin a job twice: where a node was lost, or was only cut off and still works. So each try has a folder of its
+own, which becomes the run's folder in one step at the end; whichever try is first counts, and the others are dropped.
+"""
+
+import contextlib
+import io
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
+
+from balora.folders import CACHE_VARIABLE, PARTIAL, delete
+from balora.study.engine.devices import HIDDEN, VARIABLE
+from balora.study.engine.pretraining import pretrain
+from balora.study.engine.protocol import Event, Job
+from balora.study.engine.worker import carry_out, throttled
+from balora.study.store.run_folders import read_finished, remove_unfinished
+from balora.training.record import RunError
+
+PACKAGES = ("balora", "torch", "transformers", "peft", "accelerate", "ray")
+LOG_CHARACTERS = 100_000
+"""Most characters of a job's output that go into the study's log."""
+
+
+class Setting(NamedTuple):
+    """What every job of a study is carried out with."""
+
+    versions: Mapping[str, str]
+    """Of the study's own process, which the nodes must share."""
+    threads: int
+    has_gpu: bool
+    cache: str | None
+    """`BALORA_CACHE` of the study's own process, where it is set."""
+    place: str
+    """The folder in which the study was started: paths of models and data may be relative to it."""
+
+
+class Ended(NamedTuple):
+    """What a node returns."""
+
+    event: Event
+    """Without the job."""
+    output: str
+    """What the job printed, for the study's log."""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide a run; `none` for one that is missing."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+def differing(mine: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the packages whose versions differ, with both; the build (`+cpu`, `+cu130`) may differ."""
+    pairs = {name: (found, theirs.get(name, "none")) for name, found in mine.items()}
+    return {name: pair for name, pair in pairs.items() if pair[0].split("+")[0] != pair[1].split("+")[0]}
+
+
+def sees(path: Path, content: bytes) -> bool:
+    """Return whether this node reads ``content`` in the file ``path``."""
+    with contextlib.suppress(OSError):
+        return path.read_bytes() == content
+    return False
+
+
+def on_node(job: Job, setting: Setting, send: Callable[[Event], object]) -> Ended:
+    """Carry out ``job`` in this process; ``send`` is called with its progress."""
+    if different := differing(setting.versions, versions()):
+        return Ended(Event("refused", error=RunError(kind="ConfigError", message=_in_words(different))), "")
+    _set_environment(setting)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        event = _in_own_folder(job, lambda one: carry_out(one, throttled(send)))
+    return Ended(event, printed.getvalue()[-LOG_CHARACTERS:])
+
+
+def _in_words(different: Mapping[str, tuple[str, str]]) -> str:
+    parts = ", ".join(f"{name} {theirs} and not {mine}" for name, (mine, theirs) in different.items())
+    return f"a node that joined the Ray cluster has {parts}: install the same versions on every node"
+
+
+def _set_environment(setting: Setting) -> None:
+    """Set what torch and the cache read when they are first used in this process."""
+    threads = str(setting.threads)
+    os.environ |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not setting.has_gpu:
+        os.environ[VARIABLE] = HIDDEN
+    if setting.cache is not None:
+        os.environ[CACHE_VARIABLE] = setting.cache
+    with contextlib.suppress(OSError):
+        os.chdir(setting.place)
+
+
+def _in_own_folder(job: Job, work: Callable[[Job], Event]) -> Event:
+    """Carry out a job in a folder of this try, and move it to its place."""
+    if job.run is pretrain:  # leaves nothing in the study's folder
+        return work(job)
+    if finished := read_finished(job.folder, job.id):
+        return Event("done", record=finished)
+    with _own_folder(job.folder) as folder:
+        event = work(job._replace(folder=folder))
+        if event.error is not None:
+            message = event.error.message.replace(str(folder), str(job.folder))
+            return event._replace(error=event.error.replace(message=message))
+        if event.record is None or not folder.exists():
+            return event
+        if finished := remove_unfinished(job.folder, job.id):
+            return Event("done", record=finished)
+        try:
+            folder.rename(job.folder)
+        except OSError:  # another try was a moment sooner
+            finished = read_finished(job.folder, job.id)
+            if finished is None:
+                raise
+            return Event("done", record=finished)
+        return event
+
+
+@contextlib.contextmanager
+def _own_folder(folder: Path) -> Iterator[Path]:
+    """Yield a folder beside ``folder``, not yet made, that no other try has; removed at the end if it is still there."""
+    own = folder.with_name(f"{PARTIAL}{folder.name}-{secrets.token_hex(4)}")
+    try:
+        yield own
+    finally:
+        with contextlib.suppress(OSError):
+            delete(own)

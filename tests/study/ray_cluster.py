@@ -1,0 +1,84 @@
+"""A Ray cluster on this machine for tests, whose nodes are sessions of processes that can be killed one by one."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from killing import HERE, kill, session_of, until
+
+RAY = Path(sys.executable).with_name("ray")
+ADDRESS = "127.0.0.1"
+SOURCE = HERE.parents[1] / "src"
+
+
+class Cluster:
+    """Two nodes on loopback, of one CPU each; the first is the head, beside which a study runs."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        """Start the nodes; their logs and sockets lie in ``folder``, whose path must be short."""
+        self.folder, self.port = folder, _free_port()
+        paths = os.pathsep.join((str(SOURCE), str(HERE), os.environ.get("PYTHONPATH", "")))
+        self.environment = {**os.environ, **environment, "PYTHONPATH": paths, "RAY_ADDRESS": self.address}
+        self.nodes: list[subprocess.Popen[bytes]] = []
+        self.start("--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={folder}")
+        until(lambda: _listens(self.port), "the head does not start")
+        self.add_node()
+
+    @property
+    def address(self) -> str:
+        return f"{ADDRESS}:{self.port}"
+
+    def add_node(self, **environment: str) -> None:
+        """Start a node beside the head, and wait until it is one of the cluster."""
+        number = self.alive()
+        self.start(f"--address={self.address}", **environment)
+        until(lambda: self.alive() > number, "the node does not join")
+
+    def start(self, *words: str, **environment: str) -> None:
+        usual = (f"--node-ip-address={ADDRESS}", "--num-cpus=1", "--object-store-memory=80000000")
+        command = [str(RAY), "start", "--block", *usual, "--disable-usage-stats", *words]
+        log = (self.folder / f"node-{len(self.nodes)}.log").open("w")
+        with log:
+            self.nodes.append(
+                subprocess.Popen(
+                    command,
+                    env={**self.environment, **environment},
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
+
+    def alive(self) -> int:
+        """Return how many nodes the head counts."""
+        probe = f"from ray._raylet import GcsClient; print(sum(node.state == 0 for node in GcsClient('{self.address}').get_all_node_info().values()))"
+        done = subprocess.run([sys.executable, "-c", probe], env=self.environment, capture_output=True, text=True)
+        return int(done.stdout) if done.returncode == 0 else 0
+
+    def kill(self, number: int) -> None:
+        """Kill all processes of a node, at once, as a power failure does."""
+        leader = self.nodes[number]
+        for _ in range(3):  # a process may be starting another
+            for process in session_of(leader.pid):
+                kill(process, signal.SIGKILL)
+            time.sleep(0.05)
+        leader.wait()
+
+    def close(self) -> None:
+        for number in range(len(self.nodes)):
+            self.kill(number)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind((ADDRESS, 0))
+        return int(one.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex((ADDRESS, port)) == 0
