@@ -55,7 +55,8 @@ class Cluster:
 
     def alive(self) -> int:
         """Return how many nodes the head counts."""
-        probe = f"from ray._raylet import GcsClient; print(sum(node.state == 0 for node in GcsClient('{self.address}').get_all_node_info().values()))"
+        nodes = f"GcsClient('{self.address}').get_all_node_info().values()"
+        probe = f"from ray._raylet import GcsClient; print(sum(node.state == 0 for node in {nodes}))"
         done = subprocess.run([sys.executable, "-c", probe], env=self.environment, capture_output=True, text=True)
         return int(done.stdout) if done.returncode == 0 else 0
 

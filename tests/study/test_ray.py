@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from killing import STUDY, Command, until
 from ray_cluster import Cluster
+from study_content import content
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of a node in /proc")
@@ -39,14 +39,6 @@ def cluster(place: Path, command: Command) -> Iterator[Cluster]:
     command.environment |= made.environment
     yield made
     made.close()
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    """Return every file that a study leaves, but its log, its lock, and the command in it."""
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    left = {name: path.read_bytes() for name, path in files.items() if name not in ("log.txt", ".lock", ".live.json")}
-    plan = json.loads(left.pop("study.json"))
-    return left | {"plan": json.dumps({**plan, "command": "", "digest": ""}).encode()}
 
 
 def under_way(folder: Path) -> int:

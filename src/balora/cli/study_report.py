@@ -11,7 +11,9 @@ from balora.report.formats import USUAL, Format
 if TYPE_CHECKING:
     from balora.report.records.report import Report
 
-FOLDER = Annotated[Path, typer.Argument(help="The --output folder of `balora study run`.")]
+FOLDER = Annotated[
+    str, typer.Argument(metavar="FOLDER|URL", help="The --output of `balora study run`: a folder, or object storage.")
+]
 
 
 def report(
@@ -32,14 +34,26 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Rebuild a study's report from its records: write it, and print it or (with --format) what was written."""
+    from balora.cli.output import print_lines
+    from balora.study.store.object_storage import mirrored
+
+    chosen = list(Format) if every else formats
+    with mirrored(folder) as (place, storage):
+        if chosen:
+            _save(place, chosen, to, as_json)
+        else:
+            (end_with if answer else report_on)(place, as_json, to)
+        if storage is not None and to is None:
+            storage.push()
+            print_lines((f"stored in {storage.url}",), error=True)
+
+
+def _save(folder: Path, chosen: list[Format], to: Path | None, as_json: bool) -> None:
+    """Write the report in the ``chosen`` formats, and print the paths, or the report as JSON."""
     from balora.cli.output import print_json, print_lines
     from balora.report.records.dossier import read_dossier
     from balora.report.saving import save
 
-    chosen = list(Format) if every else formats
-    if not chosen:
-        (end_with if answer else report_on)(folder, as_json, to)
-        return
     dossier = read_dossier(folder)
     written = save(dossier, to or folder, chosen)
     if as_json:

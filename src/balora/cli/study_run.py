@@ -12,8 +12,10 @@ import typer
 from balora.cli.switches import UNSAFE_LOCAL_EXECUTION
 
 if TYPE_CHECKING:
+    from balora.study.engine.job_array import Share
     from balora.study.engine.protocol import Pool
     from balora.study.plan.plan import Plan
+    from balora.study.store.object_storage import Storage
 
 
 class Executor(StrEnum):
@@ -140,7 +142,14 @@ def plan(
 )
 def run(
     study: STUDY,
-    output: Annotated[Path, typer.Option(help="Folder for the records and the report: new, empty or this study's.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER|URL",
+            help="Folder for the records and the report, or object storage (s3://bucket/study): new, empty or this "
+            "study's.",
+        ),
+    ],
     model: MODEL = None,
     data: DATA = None,
     profile: PROFILE = "glance",
@@ -218,7 +227,7 @@ def run(
     from functools import partial
 
     from balora.cli.output import print_lines
-    from balora.cli.study_report import end_with, write_report
+    from balora.cli.study_report import write_report
     from balora.errors import ConfigError
     from balora.report.records.open_questions import open_questions
     from balora.study.engine.display import show_progress
@@ -228,6 +237,7 @@ def run(
     from balora.study.engine.until_answered import execute_until_answered
     from balora.study.plan.prepare import command, prepare, refuse_open_arms
     from balora.study.plan.until import chosen_until
+    from balora.study.store.object_storage import is_url, located
     from balora.training.fingerprint import fingerprints
     from balora.training.launchers import refuse_several_processes
     from balora.training.tools import check_tools
@@ -239,30 +249,36 @@ def run(
     until, part = chosen_until(until_answered, most_blocks, hours, seeds), read_share(share)
     if until and part:
         raise ConfigError("--share: a look needs the runs of all shares at once: leave it or --until-answered out")
+    if part and is_url(output):
+        raise ConfigError(f"--share: shares need a folder that all jobs see, not {output}: give one, or --executor ray")
     planned = prepare(study, **where, settings=_settings(given), looks=until.looks if until else ())
     refuse_open_arms(planned.study)
     _warn(planned)
     check_tools(run.column for run in planned.runs[: len(planned.arms) * len(planned.tasks.present)])
     started = time.monotonic()
-    pool = _pool(executor, planned.choices.on_testbed, workers, devices, cpus, gpus)
-    repeat = command(study, output, **{**where, "suites": suites or ()}, assignments=given, until=until)
+    place = output if is_url(output) else Path(output)
+    repeat = command(study, place, **{**where, "suites": suites or ()}, assignments=given, until=until)
     try:
-        with show_progress() as watcher:
-            how: dict[str, Any] = {
-                "command": repeat,
-                "pool": pool,
-                "retry_failed": retry_failed,
-                "reuse": tuple(reuse or ()),
-            }
-            carry_out = partial(execute_share, share=part) if part else execute
-            search: dict[str, Any] = {"fingerprints": fingerprints, "on_folder": write_report, "carry_out": carry_out}
-            tuned, outcome = with_rates(planned, output, watcher, **how, **search), None
-            if tuned and until:
-                looks: dict[str, Any] = {"until": until, "started": started}
-                looks["on_look"] = lambda folder: open_questions(write_report(folder)[0])
-                outcome = execute_until_answered(tuned, output, watcher, **looks, **how)
-            elif tuned:
-                outcome = carry_out(tuned, output, watcher, **how)
+        with located(output) as (folder, storage):
+            pool = _pool(executor, planned.choices.on_testbed, workers, devices, cpus, gpus, storage)
+            with show_progress() as watcher:
+                how: dict[str, Any] = {
+                    "command": repeat,
+                    "pool": pool,
+                    "retry_failed": retry_failed,
+                    "reuse": tuple(reuse or ()),
+                }
+                carry_out = partial(execute_share, share=part) if part else execute
+                search: dict[str, Any] = {"fingerprints": fingerprints, "on_folder": write_report}
+                tuned, outcome = with_rates(planned, folder, watcher, **how, **search, carry_out=carry_out), None
+                if tuned and until:
+                    looks: dict[str, Any] = {"until": until, "started": started}
+                    looks["on_look"] = lambda folder: open_questions(write_report(folder)[0])
+                    outcome = execute_until_answered(tuned, folder, watcher, **looks, **how)
+                elif tuned:
+                    outcome = carry_out(tuned, folder, watcher, **how)
+            if outcome is not None:
+                _end(folder, part, as_json)
     except KeyboardInterrupt:
         again = f"{repeat} --share {part}" if part else repeat
         print_lines((f"finished runs remain in {output}; to go on: {again}",), error=True)
@@ -271,34 +287,52 @@ def run(
         told = "the search for learning rates needs the other shares: when they have ended, run this again"
         print(f"share {part}: {told}", file=sys.stderr)
         return
-    if part and (waiting := write_report(output)[0].counts.missing):
-        print(f"share {part}: has ended; {waiting} runs of the study are still to come from others", file=sys.stderr)
-    else:
-        end_with(output, as_json)
+    if storage is not None:
+        print_lines((f"stored in {storage.url}; {folder} is its copy on this machine",), error=True)
     if failed := outcome.failed + outcome.failed_before:
         print(f"{failed} of {outcome.planned} runs failed; see the report", file=sys.stderr)
         raise typer.Exit(1)
 
 
+def _end(folder: Path, part: "Share | None", as_json: bool) -> None:
+    """Write the report and print the answer, or how many runs are still to come from other shares."""
+    from balora.cli.study_report import end_with, write_report
+
+    if part and (waiting := write_report(folder)[0].counts.missing):
+        print(f"share {part}: has ended; {waiting} runs of the study are still to come from others", file=sys.stderr)
+    else:
+        end_with(folder, as_json)
+
+
 def _pool(
-    executor: Executor, on_testbed: bool, workers: int | None, devices: str | None, cpus: int | None, gpus: float | None
+    executor: Executor,
+    on_testbed: bool,
+    workers: int | None,
+    devices: str | None,
+    cpus: int | None,
+    gpus: float | None,
+    storage: "Storage | None",
 ) -> "Pool":
     """Return the pool that carries out the runs; :class:`ConfigError` for an option of another executor."""
     from balora.errors import ConfigError
+    from balora.study.engine.stored_pool import StoredPool
 
+    pool: Pool
     if executor is Executor.RAY:
         from balora.study.engine.ray_pool import ray_pool
 
         if devices is not None:
             raise ConfigError("--devices: Ray gives each run its GPUs: leave it out, or give --gpus-per-run")
-        return ray_pool(on_testbed, workers, cpus, gpus)
+        pool = ray_pool(on_testbed, workers, cpus, gpus, storage)
+        return StoredPool(pool, storage) if storage else pool
     from balora.study.engine.devices import choose_devices, visible_devices
     from balora.study.engine.pool import local_pool
 
     for name, value in (("--cpus-per-run", cpus), ("--gpus-per-run", gpus)):
         if value is not None:
             raise ConfigError(f"{name}: is for --executor ray: leave it out, or give --workers and --devices")
-    return local_pool(on_testbed, workers, choose_devices(devices, visible_devices()))
+    pool = local_pool(on_testbed, workers, choose_devices(devices, visible_devices()))
+    return StoredPool(pool, storage) if storage else pool
 
 
 def _typed(assignments: list[str] | None, trust_remote_code: bool, unsafe_local_execution: bool) -> tuple[str, ...]:

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from balora.report.watch.snapshot import Snapshot
+    from balora.study.store.object_storage import Storage
 
 
 def watch(
-    folder: Annotated[Path, typer.Argument(help="The --output folder of `balora study run`.")],
+    folder: Annotated[
+        str,
+        typer.Argument(metavar="FOLDER|URL", help="The --output of `balora study run`: a folder, or object storage."),
+    ],
     every: Annotated[float, typer.Option(min=0.2, help="Seconds between two readings.")] = 2.0,
     once: Annotated[
         bool, typer.Option("--once", help="Read once; the default where the output is no terminal.")
@@ -32,16 +36,28 @@ def watch(
     from balora.cli.output import print_json
     from balora.report.watch.snapshot import Observer
     from balora.report.watch.terminal import draw
+    from balora.study.store.object_storage import mirrored
 
-    read = Observer(folder).read
+    with mirrored(folder) as (place, storage):
+        read = Observer(place).read
+    if storage is not None:
+        read = _with_pull(read, storage)
     if page:
-        read = _with_page(read, folder, every)
+        read = _with_page(read, place, every)
     if as_json:
         print_json(read().content())
     elif once or not sys.stdout.isatty():
         print(draw(read()))
     else:
         follow(read, Console(), every)
+
+
+def _with_pull(read: Callable[[], "Snapshot"], storage: "Storage") -> Callable[[], "Snapshot"]:
+    def pull_and_read() -> "Snapshot":
+        storage.pull()
+        return read()
+
+    return pull_and_read
 
 
 def _with_page(read: Callable[[], "Snapshot"], folder: Path, every: float) -> Callable[[], "Snapshot"]:

@@ -16,6 +16,7 @@ from balora.regular_files import open_regular
 from balora.study.engine.protocol import Event, Job
 from balora.study.engine.ray_task import Ended, Setting, differing, on_node, sees, versions
 from balora.study.store.lock import NAME as LOCK
+from balora.study.store.object_storage import Storage
 from balora.training.record import RunError
 
 PENDING = 1000
@@ -40,12 +41,15 @@ class RayPool(NamedTuple):
     """Most jobs in the cluster at a time."""
     retries: int = 3
     """How often a job is begun again whose node or process died."""
+    storage: Storage | None = None
+    """Where the nodes upload their runs; none where they share the study's folder."""
 
     def carry_out(self, stages: Sequence[Sequence[Job]], output: Path, lock: int) -> Generator[Event]:
         """See :meth:`balora.study.engine.protocol.Pool.carry_out`."""
         import ray
 
-        _check_folder(output)
+        if self.storage is None:
+            _check_folder(output)
         task = self._task()
         mailbox = ray.remote(num_cpus=0)(_Mailbox).options(scheduling_strategy=_on(_own_node())).remote()
         log = open_regular(output / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, links=False)
@@ -72,7 +76,8 @@ class RayPool(NamedTuple):
         import ray
 
         cache, request = os.environ.get(CACHE_VARIABLE), self.request
-        setting = Setting(versions(), request.cpus, request.gpus > 0, cache, os.getcwd())
+        place = (self.storage.url, self.storage.mirror) if self.storage else (None, None)
+        setting = Setting(versions(), request.cpus, request.gpus > 0, cache, os.getcwd(), *place)
 
         def carry_out_job(job: Job, mailbox: Any) -> Ended:
             def send(event: Event) -> None:
@@ -140,7 +145,11 @@ def _stop(references: list[Any], mailbox: Any) -> None:
 
 
 def ray_pool(
-    on_testbed: bool, workers: int | None = None, cpus: int | None = None, gpus: float | None = None
+    on_testbed: bool,
+    workers: int | None = None,
+    cpus: int | None = None,
+    gpus: float | None = None,
+    storage: Storage | None = None,
 ) -> RayPool:
     """Connect to the Ray cluster, check its nodes, and return a pool of it.
 
@@ -150,6 +159,7 @@ def ray_pool(
         cpus: CPUs of a run, and its threads; None: one on the testbed, else a node's CPUs shared by its GPUs, or half
             of the CPUs of the smallest node without GPUs.
         gpus: GPUs of a run, or a part of one; None: one where the nodes have any and the model is given.
+        storage: where the study lies, if on object storage.
 
     Raises:
         ConfigError: Ray is not installed, there is no cluster, no node has room for a run, or versions differ.
@@ -166,7 +176,7 @@ def ray_pool(
             f"({', '.join(map(_shown, nodes))}): lower --cpus-per-run or --gpus-per-run, or start nodes that have them"
         )
     _check_versions(nodes)
-    return RayPool(min(workers or room, room), request, workers or PENDING)
+    return RayPool(min(workers or room, room), request, workers or PENDING, storage=storage)
 
 
 def _connect() -> None:

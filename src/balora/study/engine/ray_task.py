@@ -9,16 +9,19 @@ import io
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
+from balora.errors import OutputError
 from balora.folders import CACHE_VARIABLE, PARTIAL, delete
 from balora.study.engine.devices import HIDDEN, VARIABLE
 from balora.study.engine.pretraining import pretrain
 from balora.study.engine.protocol import Event, Job
 from balora.study.engine.worker import carry_out, throttled
+from balora.study.store.object_storage import Storage
 from balora.study.store.run_folders import read_finished, remove_unfinished
 from balora.training.record import RunError
 
@@ -38,6 +41,10 @@ class Setting(NamedTuple):
     """`BALORA_CACHE` of the study's own process, where it is set."""
     place: str
     """The folder in which the study was started: paths of models and data may be relative to it."""
+    url: str | None = None
+    """Where the study lies, if on object storage: the node uploads its runs."""
+    mirror: Path | None = None
+    """The folder that stands for ``url`` in the folders of jobs."""
 
 
 class Ended(NamedTuple):
@@ -80,7 +87,7 @@ def on_node(job: Job, setting: Setting, send: Callable[[Event], object]) -> Ende
     _set_environment(setting)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        event = _in_own_folder(job, lambda one: carry_out(one, throttled(send)))
+        event = _in_place(job, setting, lambda one: carry_out(one, throttled(send)))
     return Ended(event, printed.getvalue()[-LOG_CHARACTERS:])
 
 
@@ -102,34 +109,62 @@ def _set_environment(setting: Setting) -> None:
         os.chdir(setting.place)
 
 
-def _in_own_folder(job: Job, work: Callable[[Job], Event]) -> Event:
-    """Carry out a job in a folder of this try, and move it to its place."""
+def _in_place(job: Job, setting: Setting, work: Callable[[Job], Event]) -> Event:
+    """Carry out a job in a folder of this try, and bring what it left to its place."""
     if job.run is pretrain:  # leaves nothing in the study's folder
         return work(job)
+    if setting.url is not None and setting.mirror is not None:
+        with tempfile.TemporaryDirectory(prefix="balora-run-") as above:
+            event = _worked(job, Path(above) / job.id, work)
+            name = job.folder.relative_to(setting.mirror).as_posix()
+            return _uploaded(event, Path(above) / job.id, setting.url, name)
     if finished := read_finished(job.folder, job.id):
         return Event("done", record=finished)
     with _own_folder(job.folder) as folder:
-        event = work(job._replace(folder=folder))
-        if event.error is not None:
-            message = event.error.message.replace(str(folder), str(job.folder))
-            return event._replace(error=event.error.replace(message=message))
-        if event.record is None or not folder.exists():
-            return event
-        if finished := remove_unfinished(job.folder, job.id):
-            return Event("done", record=finished)
+        return _moved(_worked(job, folder, work), folder, job)
+
+
+def _worked(job: Job, folder: Path, work: Callable[[Job], Event]) -> Event:
+    """Carry out a job in ``folder``; messages name the folder of the run."""
+    event = work(job._replace(folder=folder))
+    if event.error is None:
+        return event
+    message = event.error.message.replace(str(folder), str(job.folder))
+    return event._replace(error=event.error.replace(message=message))
+
+
+def _moved(event: Event, folder: Path, job: Job) -> Event:
+    """Move what a try has left to the run's folder, unless another try was sooner."""
+    if event.record is None or not folder.exists():
+        return event
+    finished = remove_unfinished(job.folder, job.id)
+    if finished is None:
         try:
             folder.rename(job.folder)
-        except OSError:  # another try was a moment sooner
+            return event
+        except OSError:
             finished = read_finished(job.folder, job.id)
             if finished is None:
                 raise
-            return Event("done", record=finished)
+    return Event("done", record=finished)
+
+
+def _uploaded(event: Event, folder: Path, url: str, name: str) -> Event:
+    """Upload what a try has left."""
+    if event.record is None or not folder.exists():
         return event
+    storage = Storage(url)
+    try:
+        with storage.reached():
+            storage.push_run(folder, name)
+    except OutputError as error:
+        return Event("unwritable", error=RunError(kind="OutputError", message=str(error)))
+    return event
 
 
 @contextlib.contextmanager
 def _own_folder(folder: Path) -> Iterator[Path]:
-    """Yield a folder beside ``folder``, not yet made, that no other try has; removed at the end if it is still there."""
+    """Yield a folder beside ``folder`` that no other try has; remove it if it is there at the end."""
     own = folder.with_name(f"{PARTIAL}{folder.name}-{secrets.token_hex(4)}")
     try:
         yield own

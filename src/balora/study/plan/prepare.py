@@ -166,7 +166,7 @@ def _fingerprints() -> Fingerprints:
 
 def command(
     name: str,
-    output: Path,
+    output: Path | str,
     *,
     model: str | None,
     data: str | None,

@@ -57,7 +57,7 @@ def locked(output: Path) -> Iterator[int]:
     """
     descriptor = _acquire(output)
     try:
-        _write(descriptor, str(Owner(os.getpid(), _host(), own_mark())))
+        _write(descriptor, own_line())
         try:
             yield descriptor
         finally:
@@ -95,6 +95,11 @@ def is_locked(output: Path) -> bool | None:
         return False if owner is None else owner.is_alive()
     finally:
         os.close(descriptor)
+
+
+def own_line() -> str:
+    """Return the line by which a lock names this process."""
+    return str(Owner(os.getpid(), _host(), own_mark()))
 
 
 def _host() -> str:
@@ -153,7 +158,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def _refuse_foreign(descriptor: int, output: Path) -> None:
     """Raise :class:`OutputError` where the file holds what no `study run` wrote: it may be a link to another."""
     content = os.pread(descriptor, OWNER_BYTES + 1, 0)
-    if content and _read_owner(content) is None:
+    if content and read_owner(content) is None:
         raise OutputError(
             f"{output / NAME}: holds something that no `balora study run` wrote, and none is working here: "
             "move it away or choose another --output"
@@ -167,10 +172,11 @@ def _write(descriptor: int, text: str) -> None:
 
 def _owner(descriptor: int) -> Owner | None:
     """Return the last owner, unless it has released the lock."""
-    return _read_owner(os.pread(descriptor, OWNER_BYTES + 1, 0))
+    return read_owner(os.pread(descriptor, OWNER_BYTES + 1, 0))
 
 
-def _read_owner(content: bytes) -> Owner | None:
+def read_owner(content: bytes) -> Owner | None:
+    """Return the process that a lock's line names; None if it is no such line."""
     found = re.fullmatch(r"(\d{1,10}) (\S{1,255})(?: (\S{1,99}))?", content.decode(errors="replace"))
     return Owner(int(found[1]), found[2], read_mark(found[3] or "")) if found else None
 
