@@ -16,24 +16,23 @@ SOURCE = HERE.parents[1] / "src"
 
 
 class Cluster:
-    """Two nodes on loopback, of one CPU each; the first is the head, beside which a study runs."""
+    """Nodes on loopback, of one CPU each; the first is the head, beside which a study runs."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        """Start the nodes; their logs and sockets lie in ``folder``, whose path must be short."""
+        """Start the head; logs and sockets lie in ``folder``, whose path must be short."""
         self.folder, self.port = folder, _free_port()
         paths = os.pathsep.join((str(SOURCE), str(HERE), os.environ.get("PYTHONPATH", "")))
         self.environment = {**os.environ, **environment, "PYTHONPATH": paths, "RAY_ADDRESS": self.address}
         self.nodes: list[subprocess.Popen[bytes]] = []
         self.start("--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={folder}")
-        until(lambda: _listens(self.port), "the head does not start")
-        self.add_node()
+        until(lambda: self.alive() == 1, "the head does not start")
 
     @property
     def address(self) -> str:
         return f"{ADDRESS}:{self.port}"
 
     def add_node(self, **environment: str) -> None:
-        """Start a node beside the head, and wait until it is one of the cluster."""
+        """Start a node beside those there are, and wait until it is one of the cluster."""
         number = self.alive()
         self.start(f"--address={self.address}", **environment)
         until(lambda: self.alive() > number, "the node does not join")
@@ -69,6 +68,12 @@ class Cluster:
             time.sleep(0.05)
         leader.wait()
 
+    def kill_all_but_the_head(self) -> None:
+        while len(self.nodes) > 1:
+            self.kill(-1)
+            self.nodes.pop()
+        until(lambda: self.alive() == 1, "the head counts a node that was killed")
+
     def close(self) -> None:
         for number in range(len(self.nodes)):
             self.kill(number)
@@ -78,8 +83,3 @@ def _free_port() -> int:
     with socket.socket() as one:
         one.bind((ADDRESS, 0))
         return int(one.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex((ADDRESS, port)) == 0

@@ -44,7 +44,7 @@ def report(
         else:
             (end_with if answer else report_on)(place, as_json, to)
         if storage is not None and to is None:
-            storage.push()
+            storage.push(runs=False)
             print_lines((f"stored in {storage.url}",), error=True)
 
 

@@ -172,7 +172,7 @@ def ray_pool(
     room = sum(_room(node, request) for node in nodes)
     if not room:
         raise ConfigError(
-            f"--executor ray: no node has {request.cpus} CPUs and {request.gpus:g} GPUs free for a run "
+            f"--executor ray: no node has {request.cpus} CPUs and {request.gpus:g} GPUs for a run "
             f"({', '.join(map(_shown, nodes))}): lower --cpus-per-run or --gpus-per-run, or start nodes that have them"
         )
     _check_versions(nodes)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from balora.study.engine.protocol import Event, Job, Pool
-from balora.study.store.object_storage import RECORD, Storage
+from balora.study.store.object_storage import Storage
+from balora.study.store.run_folders import RECORD
 
 
 class StoredPool(NamedTuple):

@@ -18,8 +18,9 @@ from balora.errors import ConfigError, InputError, OutputError, shown
 from balora.folders import PARTIAL, cache_folder, delete, write_atomic
 from balora.study.store.lock import NAME as LOCK
 from balora.study.store.lock import locked, own_line, read_owner
+from balora.study.store.run_folders import RECORD, damage
+from balora.training.record import read_record
 
-RECORD = "run.json"
 ENDPOINT = "AWS_ENDPOINT_URL"
 """Where S3 is another server than Amazon's; the mirrors of one URL on two servers are two."""
 
@@ -102,9 +103,12 @@ class Storage:
         """Make the mirror hold one run, all of it or nothing."""
         place = self.mirror / folder
         record = self.files.cat_file(f"{self.root}/{folder}/{RECORD}")
-        self._stored[folder] = _digest(record)
-        if (place / RECORD).is_file() and (place / RECORD).read_bytes() == record:
-            return
+        if not (place / RECORD).is_file() or (place / RECORD).read_bytes() != record:
+            self._download(folder, place, names)
+        if _is_whole(place):  # else it is run again, and may leave the same record
+            self._stored[folder] = _digest(record)
+
+    def _download(self, folder: str, place: Path, names: list[str] | None) -> None:
         if names is None:
             self.files.invalidate_cache()
             names = [self._relative(path) for path in self.files.find(f"{self.root}/{folder}")]
@@ -116,15 +120,15 @@ class Storage:
         delete(place)
         partial.rename(place)
 
-    def push(self) -> None:
-        """Upload every run and file of the mirror that has changed since."""
+    def push(self, *, runs: bool = True) -> None:
+        """Upload every file and, with ``runs``, every run of the mirror that has changed since."""
         with self.reached():
             for path in sorted(self.mirror.rglob("*")):
                 name = path.relative_to(self.mirror).as_posix()
                 if not path.is_file() or path.is_symlink() or any(part.startswith(".") for part in name.split("/")):
                     continue
                 folder = run_folder(name)
-                if folder and path.name == RECORD and name == f"{folder}/{RECORD}":
+                if runs and folder and name == f"{folder}/{RECORD}":
                     self.push_run(path.parent, folder)
                 elif not folder:
                     self._push_file(name)
@@ -218,6 +222,15 @@ def run_folder(name: str) -> str | None:
 def _is_safe(name: str) -> bool:
     """Return whether an object's name is a path below the mirror; locks and what was set aside stay where they are."""
     return all(part and not part.startswith(".") and "\\" not in part and "\0" not in part for part in name.split("/"))
+
+
+def _is_whole(folder: Path) -> bool:
+    """Return whether the run in ``folder`` has all that its record names."""
+    try:
+        record = read_record(folder)
+    except InputError:
+        return False
+    return record is not None and damage(record, folder) is None
 
 
 def _digest(content: bytes) -> str:
