@@ -4,13 +4,13 @@ Ray may begin a job twice: where a node was lost, or was only cut off and still 
 own, which becomes the run's folder in one step at the end; whichever try is first counts, and the others are dropped.
 """
 
-import contextlib
 import io
 import os
 import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from balora.study.engine.protocol import Event, Job
 from balora.study.engine.worker import carry_out, throttled
 from balora.study.store.object_storage import Storage
 from balora.study.store.run_folders import read_finished, remove_unfinished
+from balora.study.store.stored_checkpoints import discard_stored, stored_checkpoints
 from balora.training.record import RunError
 
 PACKAGES = ("balora", "torch", "transformers", "peft", "accelerate", "ray")
@@ -75,7 +76,7 @@ def differing(mine: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, t
 
 def sees(path: Path, content: bytes) -> bool:
     """Return whether this node reads ``content`` in the file ``path``."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         return path.read_bytes() == content
     return False
 
@@ -86,7 +87,7 @@ def on_node(job: Job, setting: Setting, send: Callable[[Event], object]) -> Ende
         return Ended(Event("refused", error=RunError(kind="ConfigError", message=_in_words(different))), "")
     _set_environment(setting)
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+    with redirect_stdout(printed), redirect_stderr(printed):
         event = _in_place(job, setting, lambda one: carry_out(one, throttled(send)))
     return Ended(event, printed.getvalue()[-LOG_CHARACTERS:])
 
@@ -105,7 +106,7 @@ def _set_environment(setting: Setting) -> None:
         os.environ[VARIABLE] = HIDDEN
     if setting.cache is not None:
         os.environ[CACHE_VARIABLE] = setting.cache
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         os.chdir(setting.place)
 
 
@@ -115,9 +116,10 @@ def _in_place(job: Job, setting: Setting, work: Callable[[Job], Event]) -> Event
         return work(job)
     if setting.url is not None and setting.mirror is not None:
         with tempfile.TemporaryDirectory(prefix="balora-run-") as above:
-            event = _worked(job, Path(above) / job.id, work)
-            name = job.folder.relative_to(setting.mirror).as_posix()
-            return _uploaded(event, Path(above) / job.id, setting.url, name)
+            folder, storage = Path(above) / job.id, Storage(setting.url)
+            with stored_checkpoints(storage, job.id) if job.spec.training.saves_checkpoints else nullcontext():
+                event = _worked(job, folder, work)
+            return _uploaded(event, folder, storage, job.folder.relative_to(setting.mirror).as_posix())
     if finished := read_finished(job.folder, job.id):
         return Event("done", record=finished)
     with _own_folder(job.folder) as folder:
@@ -149,25 +151,25 @@ def _moved(event: Event, folder: Path, job: Job) -> Event:
     return Event("done", record=finished)
 
 
-def _uploaded(event: Event, folder: Path, url: str, name: str) -> Event:
+def _uploaded(event: Event, folder: Path, storage: Storage, name: str) -> Event:
     """Upload what a try has left."""
     if event.record is None or not folder.exists():
         return event
-    storage = Storage(url)
     try:
         with storage.reached():
             storage.push_run(folder, name)
+        discard_stored(storage, event.record.id)
     except OutputError as error:
         return Event("unwritable", error=RunError(kind="OutputError", message=str(error)))
     return event
 
 
-@contextlib.contextmanager
+@contextmanager
 def _own_folder(folder: Path) -> Iterator[Path]:
     """Yield a folder beside ``folder`` that no other try has; remove it if it is there at the end."""
     own = folder.with_name(f"{PARTIAL}{folder.name}-{secrets.token_hex(4)}")
     try:
         yield own
     finally:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             delete(own)

@@ -21,6 +21,8 @@ from balora.study.store.lock import locked, own_line, read_owner
 from balora.study.store.run_folders import RECORD, damage
 from balora.training.record import read_record
 
+CHECKPOINTS = "checkpoints"
+"""Where the checkpoints of runs under way lie below a study; the mirror has none."""
 ENDPOINT = "AWS_ENDPOINT_URL"
 """Where S3 is another server than Amazon's; the mirrors of one URL on two servers are two."""
 
@@ -84,8 +86,7 @@ class Storage:
         With ``removes``, the mirror is emptied where no study lies there: it held one that was deleted since.
         """
         with self.reached():
-            self.files.invalidate_cache()
-            there = [self._relative(path) for path in self.files.find(self.root)]
+            there = [name for name in self.names() if not name.startswith(f"{CHECKPOINTS}/")]
             if removes and not any(name.split("/")[-1] == "study.json" for name in there):
                 delete(self.mirror)
             self.mirror.mkdir(parents=True, exist_ok=True)
@@ -110,8 +111,7 @@ class Storage:
 
     def _download(self, folder: str, place: Path, names: list[str] | None) -> None:
         if names is None:
-            self.files.invalidate_cache()
-            names = [self._relative(path) for path in self.files.find(f"{self.root}/{folder}")]
+            names = self.names(folder)
         partial = place.with_name(f"{PARTIAL}pull-{place.name}-{secrets.token_hex(4)}")
         for name in filter(_is_safe, names):
             target = partial / PurePosixPath(name).relative_to(folder)
@@ -161,8 +161,11 @@ class Storage:
             self.files.pipe_file(f"{self.root}/{name}", content)
             self._stored[name] = _digest(content)
 
-    def _relative(self, path: str) -> str:
-        return str(path).removeprefix(self.root).lstrip("/")
+    def names(self, folder: str = "") -> list[str]:
+        """Return the paths, below the study, of all objects in ``folder`` as it is now."""
+        self.files.invalidate_cache()
+        found = self.files.find(f"{self.root}/{folder}".rstrip("/"))
+        return [str(path).removeprefix(self.root).lstrip("/") for path in found]
 
     @contextmanager
     def locked(self) -> Iterator[None]:
