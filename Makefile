@@ -30,7 +30,7 @@ $(error make study takes a model together with its data, `make study MODEL=FOLDE
 endif
 endif
 
-.PHONY: help study real-models test test-slow test-lm-eval test-deepspeed test-quantized bench calibration check mutants package constraints browser sandbox
+.PHONY: help study real-models test test-slow test-lm-eval test-deepspeed test-quantized test-ray bench calibration check mutants package constraints browser sandbox
 .DEFAULT_GOAL := help
 
 help:  ## show this list of commands
@@ -66,6 +66,10 @@ test-deepspeed: $(VENV)/.ready-test  ## install DeepSpeed and run the tests that
 test-quantized: $(VENV)/.ready-test  ## install bitsandbytes and run the tests that need it
 	$(INSTALL) --no-build-isolation --editable ".[quantized]"
 	$(BIN)/pytest -q tests/quantised tests/hostile/test_wrapped_models.py $(ARGS)
+
+test-ray: $(VENV)/.ready-test  ## install Ray, s3fs and an S3 server, and run the tests of clusters and object storage
+	$(INSTALL) --no-build-isolation --editable ".[ray,s3]" "moto[server]"
+	$(BIN)/pytest -q tests/study/test_ray.py tests/study/test_s3.py tests/study/test_cluster_docs.py $(ARGS)
 
 bench: $(VENV)/.ready-test  ## measure speed and memory as ratios, for docs/performance.md
 	$(BIN)/python -m benchmarks $(ARGS)

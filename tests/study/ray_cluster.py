@@ -22,10 +22,12 @@ class Cluster:
         """Start the head; logs and sockets lie in ``folder``, whose path must be short."""
         self.folder, self.port = folder, _free_port()
         paths = os.pathsep.join((str(SOURCE), str(HERE), os.environ.get("PYTHONPATH", "")))
-        self.environment = {**os.environ, **environment, "PYTHONPATH": paths, "RAY_ADDRESS": self.address}
+        usual = {"PYTHONPATH": paths, "RAY_ADDRESS": self.address, "RAY_raylet_start_wait_time_s": "600"}
+        self.environment = {**os.environ, **environment, **usual}
         self.nodes: list[subprocess.Popen[bytes]] = []
         self.start("--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={folder}")
-        until(lambda: self.alive() == 1, "the head does not start")
+        until(lambda: self._has_ended(0) or self.alive() == 1, "the head does not start")
+        assert not self._has_ended(0), (self.folder / "node-0.log").read_text()
 
     @property
     def address(self) -> str:
@@ -35,7 +37,11 @@ class Cluster:
         """Start a node beside those there are, and wait until it is one of the cluster."""
         number = self.alive()
         self.start(f"--address={self.address}", **environment)
-        until(lambda: self.alive() > number, "the node does not join")
+        until(lambda: self._has_ended(-1) or self.alive() > number, "the node does not join")
+        assert not self._has_ended(-1), "the node has ended: see its log"
+
+    def _has_ended(self, number: int) -> bool:
+        return self.nodes[number].poll() is not None
 
     def start(self, *words: str, **environment: str) -> None:
         usual = (f"--node-ip-address={ADDRESS}", "--num-cpus=1", "--object-store-memory=80000000")
