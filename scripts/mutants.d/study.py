@@ -3,6 +3,38 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("study/engine/ray_task.py", "study/test_ray_task.py"): [
+        ("works-in-the-place-itself", "with _own_folder(job.folder) as folder:", "with nullcontext(job.folder) as folder:"),
+        ("finished-runs-again", "if finished := read_finished(job.folder, job.id):", "if False and (finished := None):"),
+        ("last-try-counts", "finished = remove_unfinished(job.folder, job.id)", "finished = remove(job.folder)"),
+        ("any-version-will-do", 'pair[0].split("+")[0] != pair[1].split("+")[0]', "False"),
+        ("builds-must-be-equal", 'pair[0].split("+")[0] != pair[1].split("+")[0]', "pair[0] != pair[1]"),
+        ("any-folder-will-do", "return path.read_bytes() == content", "return path.exists()"),
+        ("messages-name-the-try", ".replace(str(folder), str(job.folder))", ""),
+    ],
+    ("study/engine/ray_pool.py", "study/test_ray_task.py"): [
+        ("gpus-on-the-testbed", "if with_gpus and not on_testbed", "if with_gpus"),
+        ("room-without-gpus", "if request.gpus else room", "if False else room"),
+        ("rounding-loses-a-run", "/ request.gpus + 1e-9", "/ request.gpus - 1e-9"),
+    ],
+    ("study/store/object_storage.py", "study/test_object_storage.py"): [
+        ("record-stays-while-files-change", 'self.files.rm_file(f"{place}/{RECORD}")', "pass"),
+        ("record-first", "and name != RECORD:", "and True:"),
+        ("damaged-runs-count-as-stored", "if _is_whole(place):", "if True:"),
+        ("deleted-study-lives-on", 'if removes and not any(name.split("/")[-1] == "study.json" for name in there):', "if False:"),
+        ("every-push-uploads-all", "if self._stored.get(folder) == _digest(record):", "if False:"),
+        ("names-lead-out", "for name in filter(_is_safe, there):", "for name in there:"),
+        ("lock-is-overwritten", ', mode="create")', ")"),
+        ("living-owner-is-robbed", "if owner is None or owner.is_alive() is not False:", "if owner is None:"),
+        ("lock-stays", "                self.files.rm_file(path)\n\n    def _lock", "                pass\n\n    def _lock"),
+        ("failing-storage-is-a-bug", "except Exception as error:\n            reason", "except ZeroDivisionError as error:\n            reason"),
+    ],
+    ("study/engine/stored_pool.py", "study/test_object_storage.py"): [
+        ("plan-is-not-stored", "self.storage.push()  # the plan, and runs that another study had finished", "pass"),
+    ],
+    ("study/store/stored_checkpoints.py", "study/test_stored_checkpoints.py"): [
+        ("nothing-is-downloaded", "    _download(storage, folder, name)\n    thread", "    thread"),
+    ],
     ("study/engine/devices.py", "study/test_devices.py"): [
         ("divided-gpu-as-a-whole", "for device in instances or [gpu]", "for device in [gpu]"),
         ("variable-ignored", "if (named := environment.get(VARIABLE)) is not None:", "if (named := environment.get(VARIABLE)) is None and False:"),
