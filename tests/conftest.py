@@ -1,5 +1,6 @@
 """Shared fixtures: the real data and checkpoint, and quiet, single-threaded, offline defaults."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,6 +10,16 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts; small tensors gain nothing from threads
 
 import pytest
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the imported modules from garbage collection.
+
+    The Trainer ends every training with a full collection (accelerate's `free_memory`); over the objects of all
+    imported modules it would take longer than the training of three steps before it.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def real_inputs() -> Path | None:
