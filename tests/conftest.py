@@ -11,6 +11,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts; small tens
 
 import pytest
 
+gc.disable()  # while tests are collected: what is imported stays
+
 
 def pytest_collection_finish() -> None:
     """Exempt the imported modules from garbage collection.
@@ -18,6 +20,7 @@ def pytest_collection_finish() -> None:
     The Trainer ends every training with a full collection (accelerate's `free_memory`); over the objects of all
     imported modules it would take longer than the training of three steps before it.
     """
+    gc.enable()
     gc.collect()
     gc.freeze()
 

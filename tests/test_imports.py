@@ -1,7 +1,9 @@
 """Imports stay cheap: what each room may load, checked in a process of its own."""
 
+import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,11 @@ LIGHT = ("study", "statistics", "importing", "report", "cli", "judging", "object
 """Rooms and files that work on settings, plans, records and reports, and so need no model."""
 
 
+ON_TORCH = "import balora.maths\nfrom balora import Objective"
+"""Imports the rooms that need torch alone."""
+
+
+@cache
 def loaded_after(code: str, *, whole: bool = False) -> set[str]:
     """Return the packages (``whole``: all modules) that are loaded after running ``code`` in a fresh interpreter."""
     probe = f"{code}\nimport sys\nprint(*sorted(sys.modules), file=sys.stderr)"
@@ -25,7 +32,7 @@ def loaded_after(code: str, *, whole: bool = False) -> set[str]:
 
 
 def test_the_probe_sees_a_heavy_import() -> None:
-    assert "torch" in loaded_after("import balora.maths")
+    assert "torch" in loaded_after(ON_TORCH)
 
 
 def test_balora_alone_imports_nothing_but_itself() -> None:
@@ -38,19 +45,39 @@ def test_the_command_line_starts_without_the_heavy_stack() -> None:
     assert not loaded_after(run_help) & set(HEAVY)
 
 
-def test_maths_needs_torch_and_no_transformers() -> None:
-    assert not loaded_after("import balora.maths") & {"transformers", "peft", "datasets", "sklearn"}
+def test_maths_and_the_objective_need_torch_and_no_transformers() -> None:
+    assert not loaded_after(ON_TORCH) & {"transformers", "peft", "datasets", "sklearn"}
 
 
-def test_objective_needs_no_transformers() -> None:
-    assert not loaded_after("from balora import Objective") & {"transformers", "peft", "datasets", "sklearn"}
+@pytest.fixture(scope="module")
+def heavy_parts() -> dict[str, list[str]]:
+    """Return the heavy packages that each place loads, in a fresh interpreter that imports one after the other.
+
+    A package is counted for the first place that loads it.
+    """
+    modules = {place: _modules(f"balora/{place}.py", f"balora/{place}/**/*.py") for place in LIGHT}
+    assert all(modules.values())
+    code = f"""
+import importlib, json, sys
+seen, found = set(), {{}}
+for place, modules in {modules!r}.items():
+    for module in modules:
+        importlib.import_module(module)
+    found[place] = sorted({{*{HEAVY!r}}} & {{*sys.modules}} - seen)
+    seen.update(found[place])
+print(json.dumps(found))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
 
 
 @pytest.mark.parametrize("place", LIGHT)
-def test_settings_plans_records_and_reports_need_neither_torch_nor_transformers(place: str) -> None:
-    modules = _modules(f"balora/{place}.py", f"balora/{place}/**/*.py")
-    assert modules
-    assert not loaded_after("\n".join(f"import {name}" for name in modules)) & set(HEAVY)
+def test_settings_plans_records_and_reports_need_neither_torch_nor_transformers(
+    place: str, heavy_parts: dict[str, list[str]]
+) -> None:
+    assert heavy_parts[place] == []
 
 
 def test_statistics_stands_alone_without_torch_or_any_other_room() -> None:
