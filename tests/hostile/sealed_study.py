@@ -1,11 +1,10 @@
-"""A small finished study that was never really trained, ways to damage its files, and a pool in this process."""
+"""A small finished study that was never really trained, and ways to damage its files."""
 
 import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Generator, Sequence
-from itertools import chain
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +12,16 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "study"))  # stand-ins
 import fakes
 import numpy as np
 from safetensors.numpy import save_file
-from study_cases import Notebook, plan_of
+from study_cases import Here, Notebook, plan_of
 
 from balora.progress import OnProgress
 from balora.study.engine.execute import Outcome, execute
-from balora.study.engine.protocol import Event, Job
-from balora.study.engine.worker import carry_out
 from balora.study.plan.plan import Plan
 from balora.training.record import RunRecord, write_record
 from balora.training.seal import SEAL, sha256
 from balora.training.spec import RunSpec
 
 __all__ = ["Here", "Notebook", "carry_on", "fakes", "plan_of", "reseal", "rewrite", "with_adapter"]
-
-
-class Here:
-    """A pool that carries out its jobs in this process, one after the other."""
-
-    workers = 1
-
-    def carry_out(self, stages: Sequence[Sequence[Job]], output: Path, lock: int) -> Generator[Event]:
-        for job in chain(*stages):
-            yield Event("started", job)
-            yield carry_out(job, lambda progress: None)._replace(job=job)
 
 
 def with_adapter(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:

@@ -1,6 +1,7 @@
 """Plans that tests carry out with stand-ins for runs, and a watcher that writes down every call."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import fakes
@@ -12,12 +13,25 @@ from balora.study.design.without_testbed import without_own_rates
 from balora.study.engine.execute import Outcome, execute
 from balora.study.engine.pool import LocalPool
 from balora.study.engine.pretraining import PlannedModel
+from balora.study.engine.protocol import Event, Job
 from balora.study.engine.watcher import Work
+from balora.study.engine.worker import carry_out
 from balora.study.plan.plan import Choices, Plan, PlannedRun, make_plan
 from balora.study.plan.suites import Tasks
 from balora.training.record import RunRecord
 
 SMALL = Tasks(("cola", "gsm8k"), ("mnli",))
+
+
+class Here:
+    """A pool that carries out its jobs in this process, one after the other: starting a worker takes a second."""
+
+    workers = 1
+
+    def carry_out(self, stages: Sequence[Sequence[Job]], output: Path, lock: int) -> Generator[Event]:
+        for job in chain(*stages):
+            yield Event("started", job)
+            yield carry_out(job, lambda progress: None)._replace(job=job)
 
 
 class Notebook:
@@ -62,9 +76,10 @@ def four_arms() -> Study:
 
 
 def go(
-    plan: Plan, output: Path, run: object = fakes.quick, workers: int = 1, **options: object
+    plan: Plan, output: Path, run: object = fakes.quick, workers: int = 0, **options: object
 ) -> tuple[Outcome, list[str]]:
-    """Carry ``plan`` out, in local processes unless ``pool`` is given; return the outcome and the watcher's calls."""
-    notebook, options = Notebook(), {"pool": LocalPool(workers), "run": run, **options}
+    """Carry ``plan`` out, in ``workers`` processes or in this one; return the outcome and the watcher's calls."""
+    notebook, pool = Notebook(), LocalPool(workers) if workers else Here()
+    options = {"pool": pool, "run": run, **options}
     outcome = execute(plan, output, notebook, command="again", **options)  # type: ignore[arg-type]
     return outcome, notebook.lines

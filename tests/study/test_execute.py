@@ -11,12 +11,11 @@ from pathlib import Path
 
 import fakes
 import pytest
-from study_cases import SMALL, Notebook, go, plan_of
+from study_cases import SMALL, Here, Notebook, go, plan_of
 
 from balora.errors import InputError, OutputError
 from balora.study.design.reading import find_study, read_study
 from balora.study.engine.execute import Outcome, execute
-from balora.study.engine.pool import LocalPool
 from balora.study.engine.protocol import Event, Job
 from balora.study.engine.watcher import Work
 from balora.study.engine.worker import carry_out
@@ -49,7 +48,7 @@ def test_seeds_can_be_added_to_a_study(tmp_path: Path) -> None:
 
 def test_runs_that_another_study_has_finished_are_taken_over_and_failed_ones_are_not(tmp_path: Path) -> None:
     tasks = Tasks(("rte", "gsm8k"), ())
-    go(plan_of(tasks), tmp_path / "one", fakes.unlucky)  # every run of rte fails
+    go(plan_of(tasks), tmp_path / "one", fakes.failing)  # every run of rte fails
     swap = make_plan(find_study("formulation-swap"), Choices("m", seeds=1), tasks, fakes.fingerprints)
     outcome, lines = go(swap, tmp_path / "two", reuse=[tmp_path / "one", tmp_path / "two"])
     assert outcome == Outcome(planned=8, skipped=2, ok=6, failed=0, failed_before=0)
@@ -81,7 +80,7 @@ def test_a_dead_worker_costs_its_own_run_alone(tmp_path: Path) -> None:
 
 def test_failed_runs_are_left_alone_until_asked_for(tmp_path: Path) -> None:
     plan = plan_of(Tasks(("rte", "gsm8k"), ()))
-    assert go(plan, tmp_path, fakes.unlucky)[0] == Outcome(8, 0, 4, 4, 0)
+    assert go(plan, tmp_path, fakes.failing)[0] == Outcome(8, 0, 4, 4, 0)
     assert go(plan, tmp_path)[0] == Outcome(8, 4, 0, 0, 4)
     assert go(plan, tmp_path, retry_failed=True)[0] == Outcome(8, 4, 4, 0, 0)
 
@@ -147,7 +146,7 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:
             super().job_started(work)
 
     watcher = Intruder()
-    outcome = execute(plan_of(), tmp_path, watcher, command="", run=fakes.quick, pool=LocalPool())
+    outcome = execute(plan_of(), tmp_path, watcher, command="", run=fakes.quick, pool=Here())
     assert outcome.ok == 8
     assert len([line for line in watcher.lines if line.startswith("started")]) == 8
 
@@ -161,7 +160,7 @@ if __name__ == "__main__":
     import fakes, study_cases
     plan = study_cases.plan_of(seeds=2)
     try:
-        study_cases.go(plan, Path(sys.argv[2]), fakes.slow)
+        study_cases.go(plan, Path(sys.argv[2]), fakes.slow, workers=1)
     except KeyboardInterrupt:
         sys.exit(130)
 """

@@ -10,7 +10,7 @@ from typing import Any
 
 import fakes
 import pytest
-from study_cases import Notebook, plan_of
+from study_cases import Here, Notebook, plan_of
 
 from balora.errors import ConfigError, OutputError
 from balora.report.records.report import read_report
@@ -25,7 +25,7 @@ from balora.study.store.study_folder import read_study_record
 
 
 def go(plan: Plan, output: Path, share: Share, run: Any = fakes.quick, **options: Any) -> Outcome:
-    how = {"command": "again", "pool": LocalPool(1), "run": run, **options}
+    how = {"command": "again", "pool": Here(), "run": run, **options}
     return execute_share(plan, output, Notebook(), share, **how)
 
 
@@ -59,7 +59,7 @@ def test_the_arms_of_a_task_in_a_block_stay_together(of: int) -> None:
 
 def test_the_last_share_to_end_leaves_the_study_that_one_job_would(tmp_path: Path) -> None:
     plan = plan_of(seeds=2)
-    execute(plan, tmp_path / "whole", Notebook(), command="again", pool=LocalPool(1), run=fakes.quick)
+    execute(plan, tmp_path / "whole", Notebook(), command="again", pool=Here(), run=fakes.quick)
     left = [len(plan.distinct)]
     for number in (2, 3, 1):
         outcome = go(plan, tmp_path / "study", Share(number, 3))
@@ -72,7 +72,7 @@ def test_the_last_share_to_end_leaves_the_study_that_one_job_would(tmp_path: Pat
 def test_a_share_that_is_run_again_repeats_nothing(tmp_path: Path) -> None:
     plan = plan_of(seeds=1)
     go(plan, tmp_path / "study", Share(1, 2))
-    outcome = go(plan, tmp_path / "study", Share(1, 2), run=fakes.dies)
+    outcome = go(plan, tmp_path / "study", Share(1, 2), run=fakes.full_disk)
     assert (outcome.ok, outcome.failed) == (0, 0)
     assert outcome.skipped == outcome.planned
     other = go(plan, tmp_path / "study", Share(1, 1))
@@ -85,7 +85,7 @@ def test_another_cut_takes_what_is_finished_and_not_gathered(tmp_path: Path) -> 
     go(plan, tmp_path / "study", Share(2, 2))
     shutil.rmtree(tmp_path / "study" / "runs")
     (tmp_path / "study" / "study.json").unlink()
-    outcome = go(plan, tmp_path / "study", Share(1, 1), run=fakes.dies)
+    outcome = go(plan, tmp_path / "study", Share(1, 1), run=fakes.full_disk)
     assert outcome.skipped == outcome.planned == len(plan.distinct)
 
 
@@ -93,7 +93,7 @@ def test_a_single_job_takes_what_shares_have_finished(tmp_path: Path) -> None:
     plan = plan_of(seeds=2)
     go(plan, tmp_path / "study", Share(2, 2))
     shutil.rmtree(tmp_path / "study" / "runs")
-    whole = execute(plan, tmp_path / "study", Notebook(), command="again", pool=LocalPool(1), run=fakes.quick)
+    whole = execute(plan, tmp_path / "study", Notebook(), command="again", pool=Here(), run=fakes.quick)
     assert whole.skipped == len(Share(2, 2).ids(plan))
     assert whole.ok == len(Share(1, 2).ids(plan))
 
@@ -126,7 +126,7 @@ def test_shares_at_the_same_time_gather_one_after_another(tmp_path: Path) -> Non
 
     def one(number: int) -> None:
         try:
-            go(plan, tmp_path / "study", Share(number, 3))
+            go(plan, tmp_path / "study", Share(number, 3), pool=LocalPool(1))
         except BaseException as error:
             faults.append(error)
 
@@ -159,7 +159,7 @@ def test_gathering_waits_for_another_share_that_gathers(tmp_path: Path) -> None:
 def test_a_folder_of_another_study_is_refused_before_any_run(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"holds something else \(notes.txt\)"):
-        go(plan_of(), tmp_path, Share(1, 2), run=fakes.dies)
+        go(plan_of(), tmp_path, Share(1, 2), run=fakes.full_disk)
 
 
 def test_gathering_does_not_wait_for_a_lock_that_is_none(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_the_search_for_rates_waits_for_the_other_shares(tmp_path: Path) -> None
 
     def share(number: int) -> Plan | None:
         return with_rates(
-            plan, tmp_path / "study", Notebook(), command="again", pool=LocalPool(1), run=fakes.quick,
+            plan, tmp_path / "study", Notebook(), command="again", pool=Here(), run=fakes.quick,
             fingerprints=fakes.fingerprints, carry_out=partial(execute_share, share=Share(number, 2)),
         )  # fmt: skip
 

@@ -5,12 +5,11 @@ from typing import Any
 
 import fakes
 import pytest
-from study_cases import Notebook
+from study_cases import Here, Notebook
 
 from balora.errors import ConfigError, InputError, TrainingError
 from balora.settings import Family
 from balora.study.design.reading import find_study, read_study
-from balora.study.engine.pool import LocalPool
 from balora.study.engine.tune_rates import in_words, with_rates
 from balora.study.plan.blocks import seeds
 from balora.study.plan.plan import Choices, Plan, make_plan, needs_rates
@@ -226,7 +225,7 @@ def test_starts_with_the_same_best_rate_leave_two_arms_with_one_run() -> None:
 
 def carried_out(plan: Plan, output: Path, lines: list[str] | None = None, run: Any = fakes.quick, **given: Any) -> Plan:
     notebook = Notebook()
-    how = {"command": "again", "pool": LocalPool(1), "fingerprints": fakes.fingerprints, "run": run, **given}
+    how = {"command": "again", "pool": Here(), "fingerprints": fakes.fingerprints, "run": run, **given}
     found = with_rates(plan, output, notebook, **how)
     if lines is not None:
         lines += notebook.lines

@@ -7,7 +7,7 @@ from typing import Any
 
 import fakes
 import pytest
-from study_cases import Notebook, four_arms, plan_of
+from study_cases import Here, Notebook, four_arms, plan_of
 
 from balora.cli.study_listing import describe_plan, plan_text
 from balora.errors import ConfigError, InputError, OutputError
@@ -17,7 +17,6 @@ from balora.settings import Family
 from balora.statistics import DECIDED, Verdict
 from balora.study.design.reading import find_study
 from balora.study.engine.execute import Outcome, execute
-from balora.study.engine.pool import LocalPool
 from balora.study.engine.until_answered import execute_until_answered
 from balora.study.plan.costs import Costs
 from balora.study.plan.plan import Plan, at_look, make_plan
@@ -46,7 +45,7 @@ def go(
         started=time.monotonic(),
         on_look=look,
         command="again",
-        pool=LocalPool(1),
+        pool=Here(),
         run=run,
         **options,
     )
@@ -103,7 +102,7 @@ def test_an_unfinished_look_is_not_looked_at(study: Path, tmp_path: Path) -> Non
     """Peeking between two looks would add looks that no interval accounts for."""
     plan = plan_of(looks=UNTIL.looks, seeds=8)
     some = plan._replace(runs=plan.runs[:-1])
-    execute(some, tmp_path / "a", Notebook(), command="again", pool=LocalPool(1), run=fakes.with_effects)
+    execute(some, tmp_path / "a", Notebook(), command="again", pool=Here(), run=fakes.with_effects)
     write_study_record(tmp_path / "a", describe(plan, "again"))
     report = read_report(tmp_path / "a")
     assert {one.paired.verdict for one in report.differences} == {Verdict.NO_SEED}
@@ -112,7 +111,7 @@ def test_an_unfinished_look_is_not_looked_at(study: Path, tmp_path: Path) -> Non
 
 def test_the_same_command_repeats_no_run_and_comes_to_the_same_end(study: Path) -> None:
     before = read_study_record(study)
-    outcome, _ = go(study, run=fakes.dies)
+    outcome, _ = go(study, run=fakes.full_disk)
     assert (outcome.ok, outcome.failed) == (0, 0)
     after = read_study_record(study)
     assert (after.seeds, after.stopped, after.runs) == (before.seeds, before.stopped, before.runs)
@@ -142,7 +141,7 @@ def test_a_failed_run_is_tried_once_and_an_arm_without_results_is_not_waited_for
     assert lines[0] == "after 8 seeds: still open, and so going on: NLG ba-lora, plain-lora; NLU ba-lora, plain-lora"
     assert (outcome.planned, outcome.ok, outcome.failed) == (8 * 2 * 2, 8 * 2 * 2, 0), "the new runs of the second look"
     assert report_of(output).counts.failed == 8 * 2
-    again, _ = go(output, Until(16), run=fakes.dies)
+    again, _ = go(output, Until(16), run=fakes.full_disk)
     assert (again.ok, again.failed) == (0, 0)
 
 
@@ -152,11 +151,11 @@ def test_other_looks_are_refused_in_the_same_folder(study: Path) -> None:
 
 
 def test_a_fixed_study_is_not_continued_as_a_sequential_one(study: Path, tmp_path: Path) -> None:
-    execute(plan_of(seeds=2), tmp_path / "fixed", Notebook(), command="again", pool=LocalPool(1), run=fakes.quick)
+    execute(plan_of(seeds=2), tmp_path / "fixed", Notebook(), command="again", pool=Here(), run=fakes.quick)
     with pytest.raises(OutputError, match="with another looks"):
         go(tmp_path / "fixed")
     with pytest.raises(OutputError, match="with another looks"):
-        execute(plan_of(seeds=24), study, Notebook(), command="again", pool=LocalPool(1), run=fakes.quick)
+        execute(plan_of(seeds=24), study, Notebook(), command="again", pool=Here(), run=fakes.quick)
 
 
 def test_hours_end_it_before_a_look_that_would_come_too_late(tmp_path: Path) -> None:
@@ -170,7 +169,7 @@ def test_hours_end_it_before_a_look_that_would_come_too_late(tmp_path: Path) -> 
 def test_hours_are_estimated_by_the_records_where_nothing_is_left_to_run(tmp_path: Path) -> None:
     """The runs of the stand-ins claim 1.75 seconds each; the next look has at least 48, and 36 seconds are left."""
     go(tmp_path / "study", UNTIL._replace(hours=1e-6))
-    outcome, lines = go(tmp_path / "study", UNTIL._replace(hours=0.01), run=fakes.dies)
+    outcome, lines = go(tmp_path / "study", UNTIL._replace(hours=0.01), run=fakes.full_disk)
     assert (outcome.ok, outcome.failed) == (0, 0)
     assert lines[-1] == "stopped: the next look, after 16 seeds, would come after more than 0.01 hours"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fakes
 import pytest
-from study_cases import Notebook, go, plan_of
+from study_cases import Here, Notebook, go, plan_of
 
 from balora.cli import main
 from balora.cli.study_watch import follow
@@ -71,7 +71,7 @@ def test_a_running_study_is_seen_as_it_stands(seen: list[Snapshot]) -> None:
 
 def test_differences_come_in_block_by_block(tmp_path: Path) -> None:
     window = Window(tmp_path)
-    execute(plan_of(seeds=2), tmp_path, window, command="again", run=fakes.quick, pool=LocalPool())
+    execute(plan_of(seeds=2), tmp_path, window, command="again", run=fakes.quick, pool=Here())
     blocks = [max(one.paired.n for one in snapshot.report.differences) for snapshot in window.seen]
     done = [snapshot.report.counts.ok for snapshot in window.seen]
     assert blocks == [(n >= 2) + (n >= 10) for n in done], "as soon as an arm and the base have all tasks of a block"

@@ -78,7 +78,7 @@ def test_another_pool_leaves_the_same_records(tmp_path: Path) -> None:
     pool = InProcess()
     results = {
         name: go(plan, tmp_path / name, fakes.failing, **options)
-        for name, options in (("here", {"pool": pool}), ("processes", {}))
+        for name, options in (("here", {"pool": pool}), ("processes", {"workers": 1}))
     }
     assert pool.closed
     assert results["here"] == results["processes"]
