@@ -86,7 +86,9 @@ def test_thirty_kills_and_resumptions_leave_the_same_table(tmp_path: Path, undis
     assert not list((tmp_path / "s" / "runs").glob(".*")), "what was half removed is cleared away"
 
 
-@pytest.mark.parametrize("finished", [None, 0, 7, 30])
+@pytest.mark.parametrize(
+    "finished", [None, pytest.param(0, marks=pytest.mark.slow), 7, pytest.param(30, marks=pytest.mark.slow)]
+)
 def test_ctrl_c_leaves_finished_runs_and_nothing_else(tmp_path: Path, finished: int | None) -> None:
     """As a terminal sends it, to parent and workers: when the study is opened, or when so many runs are finished."""
     command, output = Command(tmp_path), tmp_path / "s"
