@@ -290,13 +290,14 @@ def unknown_key(key: str, fields: Collection[str], below: Collection[str], other
     return unknown_name("key", key, fields)
 
 
-def key_names(model: type["Settings"], prefix: str = "") -> list[str]:
+@cache
+def key_names(model: type["Settings"]) -> tuple[str, ...]:
     """Return the dotted names of every setting below ``model``: what `--set` and the deltas of an arm may name."""
     names: list[str] = []
     for name, field in model.model_fields.items():
         inner = _settings_type(field.annotation)
-        names += key_names(inner, f"{prefix}{name}.") if inner else [prefix + name]
-    return [*names, *(prefix + name for name in model.shorthands)]
+        names += [f"{name}.{below}" for below in key_names(inner)] if inner else [name]
+    return (*names, *model.shorthands)
 
 
 def text_names(model: type["Settings"], prefix: str = "") -> list[str]:

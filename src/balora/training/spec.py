@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -367,9 +368,10 @@ def _check_required(given: Mapping[str, Any]) -> None:
         raise SettingsError(missing)
 
 
-def setting_keys() -> list[str]:
+@cache
+def setting_keys() -> tuple[str, ...]:
     """Return every dotted key that `--set`, YAML files and arms may use."""
-    return list(map(public_key, key_names(RunSpec)))
+    return tuple(map(public_key, key_names(RunSpec)))
 
 
 def text_keys() -> frozenset[str]:
