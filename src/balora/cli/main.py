@@ -8,6 +8,8 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
 
 import typer
 
@@ -52,10 +54,16 @@ def guarded(act: Callable[[], int], *, debug: bool = False) -> int:
 
 
 def _run(args: list[str]) -> int:
+    result = _command().main(args, prog_name="balora", standalone_mode=False)
+    return result if isinstance(result, int) else 0
+
+
+@cache
+def _command() -> Any:
+    """Return the whole tree of verbs with their options, which takes longer to make than many a verb takes."""
     from balora.cli.app import app
 
-    result = typer.main.get_command(app).main(args, prog_name="balora", standalone_mode=False)
-    return result if isinstance(result, int) else 0
+    return typer.main.get_command(app)
 
 
 def _at_home(word: str) -> str:
