@@ -58,6 +58,7 @@ def test_the_sft_trainer_learns_and_logs_each_terms_share(run) -> None:
     assert "'balora/consistency_share'" in out
 
 
+@pytest.mark.slow
 def test_the_sft_trainer_learns_on_a_real_model(run, checkpoint: Path) -> None:
     losses, _ = run("sft.py", checkpoint)
     assert losses[-1] < 0.8 * losses[0]

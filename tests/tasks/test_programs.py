@@ -94,7 +94,7 @@ def published(data: Path, name: str, every: int = 1) -> tuple[list[dict[str, Any
     return rows, [f"[BEGIN]\n{row['answer']}\n[DONE]" for row in rows]
 
 
-@pytest.mark.parametrize(("name", "every", "count"), [("humaneval", 14, 12), ("mbpp", 82, 12)])
+@pytest.mark.parametrize(("name", "every", "count"), [("humaneval", 28, 6), ("mbpp", 164, 6)])
 def test_published_solutions_pass_in_every_form_and_empty_answers_fail(
     data: Path, sandbox: Sandbox, name: str, every: int, count: int
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,6 +62,22 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return folder_of(spec)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[RunSpec], RunRecord]:
+    """Return a function that carries a run out without a disturbance, once for each specification."""
+    records: dict[str, RunRecord] = {}
+
+    def record_of(spec: RunSpec) -> RunRecord:
+        place, key = tmp_path_factory.mktemp("undisturbed"), spec.model_dump_json()
+        if key not in records:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("BALORA_CACHE", str(place / "cache"))
+                records[key] = run(spec, place / "run")
+        return records[key]
+
+    return record_of
+
+
 def saved(spec: RunSpec) -> list[str]:
     return sorted(path.name for path in folder_of(spec).glob("*"))
 
@@ -91,11 +108,12 @@ def comparable(record: RunRecord) -> dict[str, Any]:
         ("sentiment", {"training.evaluate_every": 2, "training.keep": "best"}),
     ],
 )
-def test_a_run_that_was_killed_goes_on_to_the_same_bits(task: str, changes: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_that_was_killed_goes_on_to_the_same_bits(
+    task: str, changes: dict[str, Any], undisturbed: Callable[[RunSpec], RunRecord], tmp_path: Path
+) -> None:
     """`files` holds a digest of every file: the weights, every item and the series are the same to the last bit."""
     spec = spec_of(task, **changes)
-    whole = run(spec, tmp_path / "whole")
-    shutil.rmtree(tmp_path / "cache")  # with what it knows of the reference
+    whole = undisturbed(spec)
     killed_at(8, spec, tmp_path / "killed")
     assert [name for name in saved(spec) if name.startswith("checkpoint")] == ["checkpoint-3", "checkpoint-6"]
     if task == "sentiment":  # its rows come again: what is known of the reference is written with a checkpoint
@@ -208,13 +226,18 @@ def test_minutes_decide_where_no_steps_do(tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_a_full_disk_ends_the_saving_and_not_the_training(
-    place: str, fault: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    place: str,
+    fault: Exception,
+    undisturbed: Callable[[RunSpec], RunRecord],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def full(*args: Any, **kwargs: Any) -> None:
         raise fault
 
     spec = spec_of()
-    whole = run(spec, tmp_path / "whole")
+    whole = undisturbed(spec)
     monkeypatch.setattr(place, full)
     again = run(spec, tmp_path / "again")
     assert comparable(again) == comparable(whole)
