@@ -49,7 +49,7 @@ MUTANTS = {
     ("tasks/nlg.py", "tasks/test_learnt_turns.py"): [
         ("all-turns-scored", 'data.model_copy(update={"turns": "last"})', "data"),
     ],
-    ("training/spec.py", "training/test_own_identity.py"): [
+    ("training/filled_settings.py", "training/test_own_identity.py"): [
         ("definition-from-anywhere", "if not isinstance(own, list | tuple) or not all(isinstance(one, OwnTask) for one in own):", "if False:"),
     ],
     ("report/records/shareable.py", "training/test_own_identity.py"): [

@@ -51,7 +51,7 @@ MUTANTS = {
         ("places-are-ignored", 'PASSED_ON = ("attn_implementation", "device_map")', 'PASSED_ON = ("attn_implementation",)'),
         ("moved-in-any-case", "model if spec.loading.device_map is not None else model.to(device)", "model.to(device)"),
     ],
-    ("training/run.py", "training/test_loading_settings.py"): [
-        ("one-optimizer-for-all", "            optim=training.optimizer,\n", ""),
+    ("training/trainer_arguments.py", "training/test_loading_settings.py"): [
+        ("one-optimizer-for-all", "        optim=training.optimizer,\n", ""),
     ],
 }

@@ -110,7 +110,7 @@ MUTANTS = {
         ("a-removed-file-locks", " and _is_at(descriptor, output / NAME)", ""),
         ("the-file-may-go", "if not _is_at(descriptor, output / NAME):", "if False:"),
         ("links-are-followed", "os.O_RDWR | os.O_CREAT, links=False)", "os.O_RDWR | os.O_CREAT)"),
-        ("anything-is-emptied", "if content and _read_owner(content) is None:", "if False:"),
+        ("anything-is-emptied", "if content and read_owner(content) is None:", "if False:"),
     ],
     ("study/store/entries.py", "hostile/test_sealed_study.py"): [
         ("entries-unread", "    if found == names:\n", "    if True:\n"),

@@ -64,8 +64,10 @@ MUTANTS = {
     ("training/score_model.py", "training/test_recipes.py"): [
         ("other-tasks-are-named", "if spec.scored != (task.name,):", "if False:"),
     ],
-    ("training/spec.py", "training/test_recipes.py"): [
+    ("training/filled_settings.py", "training/test_recipes.py"): [
         ("anything-empty-is-no-list", "if found is None or found in ([], ()):", "if not found:"),
+    ],
+    ("training/spec.py", "training/test_recipes.py"): [
         ("conversations-after-questions", 'if task.format == "chat" and learnt.format != "chat":', "if False:"),
     ],
     ("training/class_labels.py", "hostile/test_trainer_labels.py"): [
@@ -177,9 +179,11 @@ MUTANTS = {
         ("stretched-to-nothing", "max(1, math.floor(self.steps", "max(0, math.floor(self.steps"),
         ("epochs-not-stretched", "return self.epochs * self.stretch", "return self.epochs"),
     ],
-    ("training/run.py", "training/test_controls.py"): [
+    ("training/trainer_arguments.py", "training/test_controls.py"): [
         ("steps-not-stretched", "max_steps=training.stretched_steps or -1", "max_steps=training.steps or -1"),
         ("smoothing-lost", "label_smoothing_factor=training.label_smoothing,", ""),
+    ],
+    ("training/run.py", "training/test_controls.py"): [
         ("l2-lost", "l2_start=training.l2_start,", ""),
         ("l2-weight-lost", '({"l2_start": alpha} if alpha else {})', "{}"),
         ("l2-always-there", '({"l2_start": alpha} if alpha else {})', '{"l2_start": alpha}'),

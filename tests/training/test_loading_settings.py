@@ -13,6 +13,7 @@ from balora.errors import ConfigError, ModelError
 from balora.settings import merge
 from balora.training import quantised_loading
 from balora.training import run as run_module
+from balora.training import trainer_arguments
 from balora.training.loading import load_model, load_tokenizer, place
 from balora.training.machine import less_memory
 from balora.training.model_settings import LoadingConfig
@@ -177,7 +178,7 @@ def test_the_trainer_has_the_chosen_optimizer(
 @pytest.mark.slow
 def test_the_model_is_compiled_and_learns_the_same(checkpoint, data, tmp_path, monkeypatch) -> None:
     """With the backend `eager`, which traces as every backend does and computes as without; others take minutes."""
-    monkeypatch.setattr(run_module, "COMPILER", "eager")
+    monkeypatch.setattr(trainer_arguments, "COMPILER", "eager")
     seen: list[Any] = []
     monkeypatch.setattr(run_module._Run, "save", lambda self, *rest: seen.append(self.trainer.model_wrapped))
     runs = {}

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import TrainingArguments
 
 from balora.adapters import attach, export_adapter, frozen_copy
 from balora.errors import FirstProcessError, InputError
@@ -52,11 +51,7 @@ from balora.training.tools import open_tools
 from balora.training.train_or_take import Trained, train_or_take
 from balora.training.trained_weights import discard, trained_file
 from balora.training.trainer import BALoraTrainer
-
-COMPILER = "inductor"
-"""The backend of torch.compile."""
-LR_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-"""transformers' names; its plain `constant` would leave the warm-up out."""
+from balora.training.trainer_arguments import trainer_arguments
 
 
 def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, has_siblings: bool = False) -> RunRecord:
@@ -275,35 +270,7 @@ class _Run:
         training = self.spec.training
         if training.gradient_checkpointing:
             model.activation_checkpointing_enable()
-        arguments = TrainingArguments(
-            output_dir=str(self.scratch),
-            per_device_train_batch_size=training.batch_size,
-            gradient_accumulation_steps=training.accumulation,
-            max_steps=training.stretched_steps or -1,
-            num_train_epochs=training.stretched_epochs,
-            learning_rate=training.learning_rate,
-            lr_scheduler_type=LR_SCHEDULES[training.lr_schedule],
-            warmup_steps=training.warmup,
-            optim=training.optimizer,
-            weight_decay=training.weight_decay,
-            label_smoothing_factor=training.label_smoothing,
-            max_grad_norm=training.max_grad_norm,
-            seed=training.seed,
-            data_seed=training.seed,
-            use_cpu=not torch.cuda.is_available(),
-            bf16=training.precision == "bfloat16",
-            torch_compile=training.compile,
-            torch_compile_backend=COMPILER if training.compile else None,
-            logging_steps=training.telemetry_every or 10,
-            logging_nan_inf_filter=False,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            remove_unused_columns=False,
-            label_names=["labels"],
-            dataloader_pin_memory=torch.cuda.is_available(),
-        )
-        arguments._n_gpu = min(arguments.n_gpu, 1)  # several visible GPUs would make it DataParallel
+        arguments = trainer_arguments(training, self.scratch)
         trainer = BALoraTrainer(
             model,
             arguments,
