@@ -11,9 +11,8 @@ from transformers import AutoModelForSequenceClassification
 from balora.cli.assignments import gather
 from balora.errors import ConfigError, ModelError
 from balora.settings import merge
-from balora.training import quantised_loading
+from balora.training import quantised_loading, trainer_arguments
 from balora.training import run as run_module
-from balora.training import trainer_arguments
 from balora.training.loading import load_model, load_tokenizer, place
 from balora.training.machine import less_memory
 from balora.training.model_settings import LoadingConfig
