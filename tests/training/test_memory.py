@@ -63,3 +63,13 @@ def test_a_step_grows_with_its_rows_and_shrinks_by_recomputing(checkpoint: Path)
 
 def test_half_precision_halves_the_base(checkpoint: Path) -> None:
     assert need(checkpoint, precision="bfloat16").base == pytest.approx(need(checkpoint).base / 2, rel=0.1)
+
+
+def test_codes_of_four_bits_take_their_bits_and_their_scales(checkpoint: Path) -> None:
+    given = {"model": str(checkpoint), "task": "gsm8k", "method": "ba-lora", "data": {"max_length": 64}}
+    whole = estimate_memory(resolve(given))
+    linear = 5 * (64 * 64 + 64 * 64 + 2 * 64 * 32 + 3 * 64 * 172)
+    for settings, bits in (({"quantization": "nf4"}, 4.127), ({"quantization": "int8"}, 8.0)):
+        coded = estimate_memory(resolve({**given, "model": {"name": str(checkpoint), **settings}}))
+        assert whole.base - coded.base == pytest.approx(linear * (4 - bits / 8), rel=1e-3)
+        assert coded.adapter == whole.adapter

@@ -30,6 +30,12 @@ ADAM_STATES = 2
 """Numbers of AdamW beside each trained one: the means of its gradient and of the gradient's square."""
 
 
+BITS = {"nf4": 4 + 32 / 64, "int8": 8.0}
+"""Of a weight that is held as a code, with the scale of its block of 64; those of int8's rows are too few to count."""
+DOUBLE_SAVED = 0.373
+"""Bits of the scales that double quantization saves a weight (QLoRA, arXiv 2305.14314, §3)."""
+
+
 class MemoryNeed(NamedTuple):
     """What a run takes, in bytes; a step's peak is the sum of all parts but ``scoring``, which comes after it."""
 
@@ -77,7 +83,8 @@ def estimate_memory(spec: RunSpec) -> MemoryNeed:
     """
     task, program = spec.find(spec.task), 0 if torch.cuda.is_available() else _resident()
     model = model_of_shapes(spec, task)
-    base = _bytes(model)
+    base = _bytes(model) - _saved_by_codes(model, spec)
+    whole = _bytes(model)
     if spec.adapter is not None:
         model = attach_shapes(model, spec.adapter)
     trained = sum(_size(one) for one in model.parameters() if one.requires_grad)
@@ -93,7 +100,7 @@ def estimate_memory(spec: RunSpec) -> MemoryNeed:
         _score(model, spec, task)
         scoring = counted.peak - before
     gradients = (1 + ADAM_STATES) * trained
-    adapter = _bytes(model) - base
+    adapter = _bytes(model) - whole
     return MemoryNeed(program, base, adapter, copy, gradients, max(0, step - trained), scoring, spared)
 
 
@@ -126,6 +133,16 @@ def _step(model: nn.Module, spec: RunSpec, task: Task, counted: "_Counted") -> i
         return 0
     models = 2 if spec.objective.needs_reference else 1
     return models * rows * int(model.config.vocab_size) * 4  # type: ignore[union-attr, arg-type]
+
+
+def _saved_by_codes(model: nn.Module, spec: RunSpec) -> int:
+    """Return how many bytes fewer the linear layers of the backbone take as codes than as numbers."""
+    kind = spec.loading.quantization
+    if kind is None:
+        return 0
+    bits = BITS[kind] - (DOUBLE_SAVED if kind == "nf4" and spec.loading.double_quantization else 0.0)
+    layers = [one.weight for one in model.base_model.modules() if isinstance(one, nn.Linear)]  # type: ignore[union-attr]
+    return sum(_size(weight) - int(weight.numel() * bits / 8) for weight in layers)
 
 
 def _weighted(objective: ObjectiveConfig) -> ObjectiveConfig:
