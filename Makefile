@@ -76,6 +76,7 @@ bench: $(VENV)/.ready-test  ## measure speed and memory as ratios, for docs/perf
 
 calibration: $(VENV)/.ready-test  ## measure what the testbed can show, after `make study` (takes an hour on two cores)
 	$(BIN)/python -m calibration rates
+	$(BIN)/python -m calibration noise
 	$(BIN)/python -m calibration dose
 	$(BIN)/python -m calibration weights
 	$(BIN)/python -m calibration study $(STUDIES:%="$(OUTPUT)/%")

@@ -1,11 +1,11 @@
-"""`python -m calibration rates|dose|weights|study|page`: measure one part, save its figures, make the page anew."""
+"""`python -m calibration rates|noise|dose|weights|study|page`: measure a part, save its figures, make the page anew."""
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from calibration import dose, page, rates, study, weights
+from calibration import dose, noise, page, rates, study, weights
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -17,6 +17,7 @@ def main() -> None:
     )
     parts = parser.add_subparsers(dest="part", required=True)
     parts.add_parser("rates", help="measure scores over the grid of learning rates").add_argument("tasks", nargs="*")
+    parts.add_parser("noise", help="measure how far fine-tunings differ under several settings of the training")
     parts.add_parser("dose", help="measure what each dial does to plain LoRA").add_argument("dials", nargs="*")
     parts.add_parser("weights", help="measure the regularizers at 0, 1, 10 and 100 times the published weights")
     studies = parts.add_parser("study", help="read head-room and precision from the folders of studies")
@@ -25,6 +26,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.part == "rates":
         _save("rates", rates.measure(chosen.tasks))
+    elif chosen.part == "noise":
+        _save("noise", noise.measure())
     elif chosen.part == "dose":
         _save("dose", dose.measure(chosen.dials))
     elif chosen.part == "weights":

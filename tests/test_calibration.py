@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from calibration import dose, page, rates, weights
+from calibration import dose, noise, page, rates, weights
 from calibration.runs import SEEDS, planned
 from calibration.study import blocks_for, headroom_of
 from scipy.stats import t
 
 from balora.objective.config import TERMS, ObjectiveConfig
-from balora.study.plan.testbed_profiles import RATES
+from balora.study.plan.testbed_profiles import RATES, TESTBED_PROFILES
 from balora.training.record import RunRecord
 
 ROWS = [
@@ -34,6 +34,29 @@ def test_calibrations_use_no_seed_of_a_study() -> None:
     from balora.study.plan.blocks import seeds
 
     assert not set(SEEDS) & set(seeds(1000))
+
+
+def test_settings_of_the_training_are_compared_on_the_same_rows() -> None:
+    specs = [noise._run(setting, 5, "facts", "lora").spec for setting in noise.SETTINGS]
+    assert {spec.training.steps * spec.training.batch_size for spec in specs if spec.training.steps} == {960}
+    assert len({setting.words for setting in noise.SETTINGS}) == len(noise.SETTINGS)
+    assert {spec.testbed.seed for spec in specs if spec.testbed} == {noise.PRETRAININGS[1]}
+    training = TESTBED_PROFILES["standard"].shared["training"]
+    assert (training["batch_size"], training.get("warmup", 0.03)) == (noise.SETTINGS[0].rows, noise.SETTINGS[0].warmup)
+
+
+def test_the_spread_of_paired_differences_is_split_by_fine_tunings_of_one_model() -> None:
+    setting = noise.SETTINGS[0]
+    lora = [10.0, 20, 30, 40, 12, 20, 30, 40]  # the first model differs by 2 between its fine-tunings
+    scores = {
+        (setting, block, task, method): lora[block] if method == "lora" else 0.0
+        for block in range(noise.BLOCKS)
+        for task in noise.NLG
+        for method in noise.RATES
+    }
+    row = noise._row(setting, scores)
+    assert row["within"] == pytest.approx((2**2 / 2 / 4) ** 0.5)
+    assert row["half_width"] == pytest.approx(t.ppf(0.975, 7) * row["spread"] / 8**0.5)
 
 
 def test_a_dial_is_turned_alone() -> None:
@@ -136,7 +159,7 @@ def test_the_page_holds_what_was_measured_and_says_what_was_not(
     text = (tmp_path / "calibration.md").read_text()
     assert "| NLU Avg | lora | 50.0 | 50.0 | **51.0** | 50.0 | 50.0 |" in text
     assert "| facts | memorised_noise | 0.000 ± 0.010 (0.020) |" in text
-    assert text.count("Not measured yet.") == 4
+    assert text.count("Not measured yet.") == 5
     for figure in (tmp_path / "figures").iterdir():
         drawn = figure.read_text()
         assert drawn.startswith("<svg")
