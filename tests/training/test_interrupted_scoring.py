@@ -20,6 +20,7 @@ from balora.training.record import RunRecord
 from balora.training.run import run
 from balora.training.run_in_folder import run_in_folder
 from balora.training.spec import RunSpec, resolve
+from balora.training.step_scores import ScoreWhileTraining
 from balora.training.trainer import BALoraTrainer
 
 
@@ -139,6 +140,13 @@ def test_weights_of_another_number_of_threads_are_not_used(
     assert len(trainings) == 2
 
 
+def test_weights_of_another_number_of_threads_do_not_fit(tmp_path: Path) -> None:
+    model, path = torch.nn.Linear(2, 2), tmp_path / "trained" / "0.safetensors"
+    trained_weights.save_trained(path, model, {"threads": 1})
+    assert trained_weights.load_trained(path, model, {"threads": 99}) is None
+    assert trained_weights.load_trained(path, model, {"threads": 1}) == {"threads": 1}
+
+
 def test_a_cache_that_cannot_be_written_costs_no_training(
     checkpoint: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,6 +235,16 @@ def test_the_best_weights_are_kept_and_the_first_of_equal_ones(
     assert best.metrics["answer_loss"] != one.metrics["answer_loss"]
     assert [step.scores["gsm8k"] for step in best.step_scores] == [10.0, 50.0, 50.0]
     assert any("optimistic" in note for note in best.notes)
+
+
+def test_the_weights_that_scored_best_first_are_remembered() -> None:
+    model, scores = torch.nn.Linear(1, 1, bias=False), iter([10.0, 50.0, 50.0, 20.0])
+    scoring = ScoreWhileTraining(1, best=True, score=lambda: {"gsm8k": next(scores)})
+    for step in (1, 2, 3, 4):
+        torch.nn.init.constant_(model.weight, float(step))
+        scoring.add(step, model)
+    assert scoring.restore_best(model) == 2
+    assert model.weight.item() == 2.0
 
 
 def test_the_best_needs_several_scorings(checkpoint: Path, data: Path) -> None:
