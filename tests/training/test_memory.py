@@ -73,3 +73,9 @@ def test_codes_of_four_bits_take_their_bits_and_their_scales(checkpoint: Path) -
         coded = estimate_memory(resolve({**given, "model": {"name": str(checkpoint), **settings}}))
         assert whole.base - coded.base == pytest.approx(linear * (4 - bits / 8), rel=1e-3)
         assert coded.adapter == whole.adapter
+
+
+@pytest.mark.parametrize("task", ["facts", "sentiment"])
+def test_a_testbed_model_of_any_seed_is_of_the_size_of_the_shipped_one(task: str) -> None:
+    found = estimate_memory(resolve({"model": "testbed", "task": task, "testbed": {"seed": 12345}}))
+    assert 0.5e6 * 4 < found.base < 1e6 * 4

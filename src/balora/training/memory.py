@@ -21,7 +21,8 @@ from balora.adapters.attachment import attach_shapes
 from balora.objective.config import ObjectiveConfig
 from balora.tasks.catalogue import Task
 from balora.tasks.generation import LOGITS_AT_ONCE
-from balora.training.loading import model_of_shapes
+from balora.tasks.testbed.config import TestbedConfig
+from balora.training.loading import model_of_shapes, with_model_folder
 from balora.training.loss import ModelLoss
 from balora.training.spec import RunSpec
 
@@ -82,6 +83,9 @@ def estimate_memory(spec: RunSpec) -> MemoryNeed:
         ConfigError: the objective does not fit the task.
     """
     task, program = spec.find(spec.task), 0 if torch.cuda.is_available() else _resident()
+    if spec.testbed is not None:  # its models are all of one size, and those of the usual settings are shipped
+        usual = spec.model_copy(update={"testbed": TestbedConfig()})
+        spec = with_model_folder(usual, lambda progress: None).model_copy(update={"testbed": None})
     model = model_of_shapes(spec, task)
     base = _bytes(model) - _saved_by_codes(model, spec)
     whole = _bytes(model)
