@@ -36,6 +36,7 @@ OPTIONAL = {
     "sacrebleu": "the score chrF of own tasks: pip install 'balora[text-scores]'",
     "rouge-score": "the score ROUGE-L of own tasks: pip install 'balora[text-scores]'",
     "lm-eval": "balora evaluate --harness lm-eval: pip install 'balora[lm-eval]'",
+    "bitsandbytes": "model.quantization and eight-bit optimizers: pip install 'balora[quantized]'",
 }
 """Packages that some of the code uses and most of it does not need."""
 HUB = "https://huggingface.co"
