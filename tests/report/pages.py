@@ -36,6 +36,7 @@ class Visit:
             color_scheme=scheme, offline=True, viewport={"width": width, "height": 900}, reduced_motion="reduce"
         )
         self.page = self.context.new_page()
+        self.page.set_default_timeout(300_000)  # ends a test that hangs; a loaded machine is no fault of the page
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.complaints.append(message.text))

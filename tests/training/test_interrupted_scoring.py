@@ -267,7 +267,8 @@ def test_out_of_memory_names_the_peak_and_what_to_change(
     assert record.error.kind == "OutOfMemoryError"
     assert re.fullmatch(
         r"CUDA out of memory\. Tried to allocate 2\.00 GiB\.; peak [\d,]+ MiB: lower training\.batch_size \(now 2\) "
-        r"and raise training\.accumulation, set training\.gradient_checkpointing, lower data\.max_length \(now 512\) "
-        r"or training\.eval_batch_size",
+        r"and raise training\.accumulation, set training\.gradient_checkpointing, set training\.optimizer to "
+        r"paged_adamw_8bit, set model\.quantization to nf4, lower data\.max_length \(now 512\) or "
+        r"training\.eval_batch_size",
         record.error.message,
     )
