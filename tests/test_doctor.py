@@ -135,7 +135,7 @@ def test_only_what_the_code_imports_is_offered() -> None:
         module = doctor.MODULES.get(package, package)
         used = rf"^\s*(from|import) {module}\b|import_module\(f?\"{module}\b|PACKAGE = \"{module}\""
         assert re.search(used, source, re.M), f"nothing uses {package}"
-    assert {check.about for check in examine()} & {"ray", "triton"} == set()
+    assert "triton" not in {check.about for check in examine()}
 
 
 def hub(monkeypatch: pytest.MonkeyPatch, endpoint: str | None = None, **variables: str) -> Check:

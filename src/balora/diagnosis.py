@@ -37,7 +37,6 @@ OPTIONAL = {
     "rouge-score": "the score ROUGE-L of own tasks: pip install 'balora[text-scores]'",
     "lm-eval": "balora evaluate --harness lm-eval: pip install 'balora[lm-eval]'",
     "ray": "balora study run --executor ray: pip install 'balora[ray]'",
-    "s3fs": "balora study run --output s3://…: pip install 'balora[s3]'",
     "bitsandbytes": "model.quantization and eight-bit optimizers: pip install 'balora[quantized]'",
 }
 """Packages that some of the code uses and most of it does not need."""
