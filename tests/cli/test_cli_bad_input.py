@@ -81,8 +81,18 @@ def test_top_k_above_the_vocabulary_is_refused(train: Train, output: Path) -> No
     refused(ended, output, "513", "512")
 
 
-def test_data_whose_rows_are_all_too_long_is_refused(train: Train, output: Path) -> None:
-    refused(train("data.max_length=20", task="gsm8k"), output, "data.max_length = 20", "raise the limit")
+def first_rows(source: Path, folder: Path) -> None:
+    """Copy the first 12 lines of a file of rows into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = source.read_text(encoding="utf-8").splitlines()[:12]
+    (folder / source.name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_data_whose_rows_are_all_too_long_is_refused(train: Train, data: Path, tmp_path: Path, output: Path) -> None:
+    for split in ("train", "test"):
+        first_rows(data / "gsm8k" / f"{split}.jsonl", tmp_path / "gsm8k")
+    ended = train("data.max_length=20", task="gsm8k", folder=tmp_path / "gsm8k")
+    refused(ended, output, "data.max_length = 20", "raise the limit")
 
 
 # --- data ---------------------------------------------------------------------------------------------------------
@@ -92,10 +102,8 @@ def test_data_whose_rows_are_all_too_long_is_refused(train: Train, output: Path)
 def cola(tmp_path: Path, data: Path) -> Path:
     """A small copy of CoLA whose files a test may spoil."""
     folder = tmp_path / "data" / "CoLA"
-    folder.mkdir(parents=True)
     for split in ("train", "validation"):
-        lines = (data / "glue" / "CoLA" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()[:12]
-        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        first_rows(data / "glue" / "CoLA" / f"{split}.jsonl", folder)
     return folder
 
 
