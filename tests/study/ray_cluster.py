@@ -43,14 +43,14 @@ class Cluster:
     def start(self, *words: str, **environment: str) -> None:
         """Start a node, again where Ray gives up: it gives its parts a time that is too short on a busy machine."""
         usual = [f"--node-ip-address={ADDRESS}", "--num-cpus=1", "--object-store-memory=80000000"]
-        usual += [f"--{name}-port={_free_port()}" for name in PORTS]  # else it waits 20 s for them, and no longer
+        usual += [f"--{name}-port={_free_port()}" for name in PORTS]  # else it waits for them, 20 s at most
         command = [str(RAY), "start", "--block", *usual, "--disable-usage-stats", *words]
         path = self.folder / f"node-{len(self.nodes)}.log"
         for _ in range(TRIES):
             with path.open("w") as log:
                 process = subprocess.Popen(
                     command,
-                    env={**self.environment, "RAY_raylet_start_wait_time_s": "300", **environment},
+                    env={**self.environment, "RAY_raylet_start_wait_time_s": "60", **environment},
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
@@ -80,6 +80,7 @@ class Cluster:
         leader.wait()
 
     def kill_all_but_the_head(self) -> None:
+        """Kill the other nodes, and wait until the head has noticed."""
         while len(self.nodes) > 1:
             self.kill(-1)
             self.nodes.pop()

@@ -53,9 +53,9 @@ def command(place: Path, cluster: Cluster) -> Iterator[Command]:
     """`balora` beside the head of a cluster of two nodes, in an empty folder."""
     made = Command(place / "study")
     made.environment |= {**cluster.environment, "BALORA_CACHE": str(place / "cache")}
-    cluster.add_node()
+    if len(cluster.nodes) < 2:
+        cluster.add_node()
     yield made
-    cluster.kill_all_but_the_head()
     shutil.rmtree(made.folder)
 
 
@@ -86,7 +86,7 @@ def test_a_study_with_a_killed_node_equals_the_local_one(command: Command, clust
     second = Command(command.folder / "second")
     assert second.start(*WORDS[:-1], "../s").wait() == 2, "two executors on one folder"
     assert "s: another `balora study run` is working here (process " in second.stderr()
-    cluster.kill(-1)
+    cluster.kill_all_but_the_head()
     command.hold_runs(1000)
     assert study.wait() == 0, command.stderr()
     assert content(command.folder / "s") == content(local.folder / "s")
@@ -103,23 +103,11 @@ def test_so_does_one_on_object_storage(
     until(lambda: study.poll() is not None or server.records("ray") == 3, "no three runs are stored")
     until(lambda: study.poll() is not None or len(begun(command)) >= 5, "no two runs at a time")
     assert study.poll() is None, command.stderr()
-    cluster.kill(-1)
+    cluster.kill_all_but_the_head()
     command.hold_runs(1000)
     assert study.wait() == 0, command.stderr()
     assert server.content("ray") == content(local.folder / "s")
     assert len(begun(command)) == len(set(begun(command))) + 1
-
-
-def test_other_versions_on_a_node_are_refused_before_the_first_run(command: Command, cluster: Cluster) -> None:
-    other = command.folder / "other" / "torch-0.0.1.dist-info"
-    other.mkdir(parents=True)
-    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 0.0.1\n")
-    cluster.add_node(PYTHONPATH=os.pathsep.join((str(other.parent), cluster.environment["PYTHONPATH"])))
-    assert command.start(*RAY).wait() == 2
-    assert " has torch 0.0.1, here 2." in command.stderr()
-    assert command.stderr().rstrip().endswith("install the same versions on every node")
-    assert not (command.folder / "begun").exists()
-    assert not (command.folder / "s").exists()
 
 
 def test_a_run_that_no_node_has_room_for_is_refused(command: Command) -> None:
@@ -135,6 +123,21 @@ def test_ctrl_c_stops_the_runs_and_leaves_no_part_of_one(command: Command) -> No
     assert study.wait() == 130, command.stderr()
     left = [path for path in (command.folder / "s" / "runs").iterdir() if not (path / "run.json").is_file()]
     assert left == []
+
+
+def test_other_versions_on_a_node_are_refused_before_the_first_run(command: Command, cluster: Cluster) -> None:
+    other = command.folder / "other" / "torch-0.0.1.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 0.0.1\n")
+    cluster.add_node(PYTHONPATH=os.pathsep.join((str(other.parent), cluster.environment["PYTHONPATH"])))
+    try:
+        assert command.start(*RAY).wait() == 2
+    finally:
+        cluster.kill_all_but_the_head()
+    assert " has torch 0.0.1, here 2." in command.stderr()
+    assert command.stderr().rstrip().endswith("install the same versions on every node")
+    assert not (command.folder / "begun").exists()
+    assert not (command.folder / "s").exists()
 
 
 def test_no_cluster_is_one_line(tmp_path: Path) -> None:
