@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -112,7 +113,11 @@ def test_so_does_one_on_object_storage(
 
 def test_a_run_that_no_node_has_room_for_is_refused(command: Command) -> None:
     assert command.start(*RAY, "--gpus-per-run", "2").wait() == 2
-    assert "--executor ray: no node has 1 CPUs and 2 GPUs for a run (127.0.0.1 (" in command.stderr()
+    found = re.search(
+        r"--executor ray: no node has 1 CPUs and 2 GPUs for a run \((.*)\): lower --cpus", command.stderr()
+    )
+    assert found, command.stderr()
+    assert found[1].count(": 1 CPUs, 0 GPUs") == 2
 
 
 def test_ctrl_c_stops_the_runs_and_leaves_no_part_of_one(command: Command) -> None:

@@ -10,7 +10,7 @@ from study_cases import plan_of
 from balora.errors import ConfigError
 from balora.study.engine import ray_pool
 from balora.study.engine.protocol import Event, Job
-from balora.study.engine.ray_task import Setting, differing, on_node, sees, versions
+from balora.study.engine.ray_task import Setting, differing, on_node, remove_tries, sees, versions
 from balora.training.record import read_record
 
 
@@ -93,6 +93,21 @@ def test_a_job_that_fails_leaves_nothing_and_names_the_run_folder(tmp_path: Path
     assert event.error is not None
     assert (event.kind, event.error.message) == ("failed", f"{one.folder}: broken")
     assert left(tmp_path) == []
+
+
+def test_what_tries_that_were_ended_have_left_is_removed(tmp_path: Path) -> None:
+    one = job(tmp_path)
+    carried_out(one)
+    for name in (f".partial-{one.id}-0123abcd", ".partial-copy-fedc", f".partial-0{one.id}-0123abcd"):
+        (one.folder.parent / name).mkdir()
+    remove_tries([[one]])
+    assert left(tmp_path) == sorted([".partial-copy-fedc", f".partial-0{one.id}-0123abcd", one.id])
+
+
+def test_an_address_where_nothing_listens_is_noticed_at_once() -> None:
+    with pytest.raises(ConnectionRefusedError):
+        ray_pool.check_answers("127.0.0.1:9")
+    ray_pool.check_answers("auto")
 
 
 def test_what_a_job_prints_goes_into_the_log(tmp_path: Path) -> None:

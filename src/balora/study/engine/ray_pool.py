@@ -4,6 +4,7 @@ A job whose node is lost, or whose process is killed, is begun again by Ray else
 """
 
 import os
+import socket
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -14,7 +15,7 @@ from balora.errors import ConfigError, InputError, TrainingError
 from balora.folders import CACHE_VARIABLE
 from balora.regular_files import open_regular
 from balora.study.engine.protocol import Event, Job
-from balora.study.engine.ray_task import Ended, Setting, differing, on_node, sees, versions
+from balora.study.engine.ray_task import Ended, Setting, differing, on_node, remove_tries, sees, versions
 from balora.study.store.lock import NAME as LOCK
 from balora.study.store.object_storage import Storage
 from balora.training.record import RunError
@@ -69,6 +70,7 @@ class RayPool(NamedTuple):
             ) from error
         finally:
             _stop(list(under_way), mailbox)
+            remove_tries(stages)
             os.close(log)
 
     def _task(self) -> Any:
@@ -186,12 +188,20 @@ def _connect() -> None:
     if ray.is_initialized():
         return
     try:
+        check_answers(address)
         ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False)
     except Exception as error:  # Ray raises ConnectionError, ValueError and RuntimeError for it
         raise ConfigError(
             f"--executor ray: no Ray cluster can be reached at {address!r} ({_first_line(error)}): start one on this "
             "machine (`ray start --head`), or set RAY_ADDRESS to the address of one that this machine is a node of"
         ) from None
+
+
+def check_answers(address: str) -> None:
+    """Raise :class:`OSError` where nothing listens at ``address``, host and port: Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS).close()
 
 
 def _nodes() -> list[Mapping[str, Any]]:

@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -162,6 +162,16 @@ def _uploaded(event: Event, folder: Path, storage: Storage, name: str) -> Event:
     except OutputError as error:
         return Event("unwritable", error=RunError(kind="OutputError", message=str(error)))
     return event
+
+
+def remove_tries(stages: Sequence[Sequence[Job]]) -> None:
+    """Remove the folders of tries that were ended from outside, in this machine's view of the study's folder."""
+    ids = {job.id for stage in stages for job in stage}
+    for runs in {job.folder.parent for stage in stages for job in stage if job.run is not pretrain}:
+        for path in runs.glob(f"{PARTIAL}*"):
+            if path.name.removeprefix(PARTIAL).rpartition("-")[0] in ids:
+                with suppress(OSError):
+                    delete(path)
 
 
 @contextmanager
