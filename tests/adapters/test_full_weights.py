@@ -139,6 +139,14 @@ def test_a_named_source_without_the_weight_is_refused(tmp_path, weights) -> None
         full.of(model["up"], "up")
 
 
+def test_codes_in_a_named_source_are_no_weights(tmp_path, weights) -> None:
+    model = quantised(tmp_path, weights)
+    save_file({f"{name}.weight": model[name].weight.data for name in NAMES}, tmp_path / "model.safetensors")
+    refusal = r"layer up is not in the checkpoint as \(6, 6\) numbers: give the folder"
+    with full_weights(model, tmp_path) as full, pytest.raises(AdapterError, match=refusal):
+        full.of(model["up"], "up")
+
+
 def test_the_weights_of_another_model_are_refused(tmp_path, weights) -> None:
     model = quantised(tmp_path, {name: weight.flip(0) for name, weight in weights.items()})
     refusal = r"the weight of layer up differs from the quantised one by 1\d\d %, so it is not: give the folder"
