@@ -44,6 +44,13 @@ MUTANTS = {
         ("spread-is-trained", "if len(places) > 1:", "if len(places) > 9:"),
         ("paged-needs-nothing", 'if "8bit" in spec.training.optimizer or "paged" in', 'if "8bit" in'),
     ],
+    ("study/design/arms.py", "training/test_loading_settings.py"): [
+        ("arms-lose-how-they-load", "merge(for_family(settings, family), PROBE_TASKS[family])", "{**for_family(settings, family), **PROBE_TASKS[family]}"),
+    ],
+    ("study/plan/plan.py", "training/test_loading_settings.py"): [
+        ("runs-lose-how-they-load", 'merge(for_family(settings, family), {"task": task, "model": choices.model, "own": own})', '{**for_family(settings, family), "task": task, "model": choices.model, "own": own}'),
+        ("full-arm-of-codes-is-planned", "if spec.adapter is None and (reason", "if False and (reason"),
+    ],
     ("training/loading.py", "training/test_loading_settings.py"): [
         ("chosen-format-is-ignored", 'return spec.loading.dtype or ("bfloat16"', 'return ("bfloat16"'),
         ("head-in-half", "if dtype != torch.float32:", "if False:"),

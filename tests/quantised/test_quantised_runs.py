@@ -2,14 +2,17 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tests.training.training_cases import real_spec
 
 from balora.cli import main
+from balora.errors import ModelError
 from balora.training import run as run_module
 from balora.training.loading import load_model, load_tokenizer
 from balora.training.run import run
@@ -83,6 +86,29 @@ def test_a_new_head_is_not_quantised_and_double_quantisation_can_be_off(checkpoi
         single = real_spec(checkpoint, data, **{"model.quantization": kind, "model.double_quantization": False})
         model = load_model(single, single.find(single.task), load_tokenizer(single))
         assert not model.model.layers[0].self_attn.q_proj.weight.quant_state.nested
+
+
+def test_a_weight_that_is_not_finite_is_refused_before_its_codes_hide_it(checkpoint, data, tmp_path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "model")
+    weights = load_file(checkpoint / "model.safetensors")
+    name = "model.layers.1.mlp.down_proj.weight"
+    weights[name][3, 4] = float("nan")
+    save_file(weights, tmp_path / "model" / "model.safetensors", {"format": "pt"})
+    spec = real_spec(tmp_path / "model", data, **NF4)
+    with pytest.raises(
+        ModelError, match=f"weight {name} holds numbers that are NaN or infinite, which quantising would"
+    ):
+        load_model(spec, spec.find(spec.task), load_tokenizer(spec))
+
+
+def test_files_that_are_quantised_already_are_not_quantised_again(checkpoint, data, tmp_path) -> None:
+    spec = real_spec(checkpoint, data, **NF4)
+    tokenizer = load_tokenizer(spec)
+    load_model(spec, spec.find(spec.task), tokenizer).save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    again = real_spec(tmp_path / "model", data, **NF4)
+    with pytest.raises(ModelError, match=r"its files hold quantised weights already: leave model\.quantization out"):
+        load_model(again, again.find(again.task), tokenizer)
 
 
 def test_the_commands_of_the_document_run_as_printed(tmp_path, monkeypatch, capsys) -> None:

@@ -11,6 +11,7 @@ from transformers import AutoModelForSequenceClassification
 from balora.cli.assignments import gather
 from balora.errors import ConfigError, ModelError
 from balora.settings import merge
+from balora.study.plan.prepare import prepare
 from balora.training import quantised_loading, trainer_arguments
 from balora.training import run as run_module
 from balora.training.loading import load_model, load_tokenizer, place
@@ -94,6 +95,26 @@ def test_full_fine_tuning_of_codes_is_refused() -> None:
         "model.quantization: full fine-tuning would train weights that int8 holds as codes: train an adapter (method "
         "ba-lora, pissa or lora), or leave the setting out"
     )
+
+
+def test_a_study_with_such_an_arm_is_refused_when_it_is_planned(tmp_path) -> None:
+    arms = "arms: {full: {set: {method: full}}}"
+    lines = ["study: codes", "question: Which one?", "base: {method: ba-lora, model.quantization: nf4}", arms]
+    (tmp_path / "codes.yaml").write_text("\n".join(lines))
+    with pytest.raises(
+        ConfigError, match=r"arm 'full' on \w+: model\.quantization: full .*: leave the arm out, or the s"
+    ):
+        prepare(str(tmp_path / "codes.yaml"), model="testbed")
+
+
+def test_an_arm_may_quantise_its_base(tmp_path) -> None:
+    arms = "arms: {four bits: {set: {model.quantization: nf4}}}"
+    lines = ["study: bits", "question: What does it cost?", "base: {method: ba-lora}", arms]
+    (tmp_path / "bits.yaml").write_text("\n".join(lines))
+    plan = prepare(str(tmp_path / "bits.yaml"), model="testbed")
+    found = {run.arm: (run.column.model, run.column.loading.quantization) for run in plan.runs}
+    assert found["four bits"] == ("testbed", "nf4")
+    assert set(found.values()) == {("testbed", "nf4"), ("testbed", None)}
 
 
 def test_full_fine_tuning_in_half_precision_is_refused(tmp_path) -> None:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from balora.errors import ConfigError, shown, unknown_name
-from balora.settings import MOST_FAULTS, Family, SettingsError
+from balora.settings import MOST_FAULTS, Family, SettingsError, merge
 from balora.study.design.candidates import DesignedArm, candidates, refuse_too_many
 from balora.study.design.deltas import checked, for_family, overlay, without_base_rate
 from balora.study.design.study import Study
@@ -98,7 +98,7 @@ def _key(study: Study, delta: Mapping[str, Any]) -> Key:
 def specifications(study: Study, delta: Mapping[str, Any]) -> Specs:
     """Return the run settings of ``delta`` on the base, for one task of each family of the study."""
     settings = overlay(checked(study.base_settings), delta)
-    return tuple(resolve({**for_family(settings, family), **PROBE_TASKS[family]}) for family in study.suites)
+    return tuple(resolve(merge(for_family(settings, family), PROBE_TASKS[family])) for family in study.suites)
 
 
 def _method(study: Study, key: Key) -> str | None:
