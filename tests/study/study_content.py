@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+REPORTS = ("report.md", "report.html")
 UNEQUAL = ("log.txt", ".lock", ".live.json")
 
 
@@ -13,6 +14,9 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def plan_without_command(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Return ``files`` with `study.json` less the command in it, which names the output, and its digest."""
-    plan = {**json.loads(files["study.json"]), "command": "", "digest": ""}
-    return {**files, "study.json": json.dumps(plan).encode()}
+    """Return ``files`` without the command that repeats the study, which names the output and stands in the report."""
+    plan = json.loads(files["study.json"])
+    output = plan["command"].rpartition(" --output ")[2]
+    bare = {**plan, "command": "", "digest": ""}
+    reports = {name: files[name].replace(f"--output {output}".encode(), b"") for name in REPORTS if name in files}
+    return {**files, **reports, "study.json": json.dumps(bare).encode()}
