@@ -5,6 +5,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 
 DOCS = HERE.parents[1] / "docs"
 SHARES = 4
+PORT = 6379
 
 
 def blocks(page: str) -> list[str]:
@@ -87,8 +89,12 @@ def test_the_commands_of_the_object_storage_page(shell: Command) -> None:
 
 def test_the_commands_of_the_ray_page(shell: Command) -> None:
     pytest.importorskip("ray")
+    with socket.socket() as one:
+        if one.connect_ex(("127.0.0.1", PORT)) == 0:
+            pytest.skip(f"port {PORT}, which the page names, is taken: is a Ray cluster running here?")
     head, node, study = blocks("ray.md")[:3]
     shell.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    shell.environment["RAY_TMPDIR"] = str(shell.folder.parent)
     leaders = []
     try:
         for block in (head, node.replace("HEAD", "127.0.0.1")):
