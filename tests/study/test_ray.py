@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from killing import HERE, STUDY, Command, kill, until
@@ -21,6 +22,7 @@ pytest.importorskip("ray")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of a node in /proc")
 
 WORDS = tuple(word for word in STUDY if word not in ("--workers", "2"))
+BALORA = Path(sys.executable).with_name("balora")
 RAY = (*WORDS, "--executor", "ray")
 
 
@@ -128,6 +130,25 @@ def test_ctrl_c_stops_the_runs_and_leaves_no_part_of_one(command: Command) -> No
     assert study.wait() == 130, command.stderr()
     left = [path for path in (command.folder / "s" / "runs").iterdir() if not (path / "run.json").is_file()]
     assert left == []
+
+
+def test_real_runs_leave_the_records_of_local_ones(command: Command, place: Path) -> None:
+    words = (*WORDS[:-2], "--seeds", "1", "--set", "training.steps=4", "--output", "real")
+    command.script = BALORA
+    command.run(*words, "--executor", "ray")
+    local = Command(place / "really-local", script=BALORA)
+    local.environment["OMP_NUM_THREADS"] = "1"
+    local.run(*words, "--workers", "2")
+    found = records(command.folder / "real")
+    assert len(found) == 10
+    assert found == records(local.folder / "real")
+
+
+def records(study: Path) -> dict[str, Any]:
+    """Return every record without its times; it holds the digests of all other files."""
+    found = {path.parent.name: json.loads(path.read_text()) for path in (study / "runs").glob("*/run.json")}
+    timings = ("cost", "started", "digest")
+    return {id: {name: value for name, value in one.items() if name not in timings} for id, one in found.items()}
 
 
 def test_other_versions_on_a_node_are_refused_before_the_first_run(command: Command, cluster: Cluster) -> None:
