@@ -6,7 +6,7 @@ MUTANTS = {
     ("study/engine/ray_task.py", "study/test_ray_task.py"): [
         ("works-in-the-place-itself", "with _own_folder(job.folder) as folder:", "with nullcontext(job.folder) as folder:"),
         ("finished-runs-again", "if finished := read_finished(job.folder, job.id):", "if False and (finished := None):"),
-        ("last-try-counts", "finished = remove_unfinished(job.folder, job.id)", "finished = remove(job.folder)"),
+        ("last-try-counts", "finished = remove_unfinished(job.folder, job.id)", 'finished = remove_unfinished(job.folder, "")'),
         ("any-version-will-do", 'pair[0].split("+")[0] != pair[1].split("+")[0]', "False"),
         ("builds-must-be-equal", 'pair[0].split("+")[0] != pair[1].split("+")[0]', "pair[0] != pair[1]"),
         ("any-folder-will-do", "return path.read_bytes() == content", "return path.exists()"),

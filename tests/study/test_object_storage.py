@@ -102,6 +102,17 @@ def test_a_study_at_a_url_is_the_study_in_a_folder(tmp_path: Path, store: Any) -
     assert {name for name in names(store) if name != "log.txt"} == set(content(tmp_path / "s"))
 
 
+def test_the_plan_is_stored_before_the_first_run(store: Any) -> None:
+    there: list[list[str]] = []
+
+    def noted(*given: Any) -> Any:
+        there.append(names(store))
+        return fakes.quick(*given)
+
+    go(noted)
+    assert there[0] == [".lock", "study.json"]
+
+
 def test_another_machine_repeats_nothing(tmp_path: Path, store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     go()
     use_machine("two", tmp_path, monkeypatch)

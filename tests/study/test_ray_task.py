@@ -11,7 +11,7 @@ from balora.errors import ConfigError
 from balora.study.engine import ray_pool
 from balora.study.engine.protocol import Event, Job
 from balora.study.engine.ray_task import Setting, differing, on_node, remove_tries, sees, versions
-from balora.training.record import read_record
+from balora.training.record import read_record, write_record
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +19,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every variable that a job sets have its old value afterwards."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.setenv(name, "1")
+
+
+def never(*given: object) -> Any:
+    raise AssertionError("no run should begin")
 
 
 def job(output: Path, run: Any = fakes.quick) -> Job:
@@ -56,7 +60,7 @@ def test_a_job_leaves_its_run_in_one_step(tmp_path: Path) -> None:
 
 def test_a_job_that_had_finished_is_not_carried_out_again(tmp_path: Path) -> None:
     event, _ = carried_out(job(tmp_path))
-    again, _ = carried_out(job(tmp_path, fakes.dies))
+    again, _ = carried_out(job(tmp_path, never))
     assert again == event
 
 
@@ -66,7 +70,8 @@ def test_of_two_tries_at_the_same_time_the_first_to_end_counts(tmp_path: Path) -
 
     def slow(spec: Any, folder: Path, on_progress: Any) -> Any:
         first.append(carried_out(job(tmp_path))[0])
-        return fakes.record_of(spec, started="later") and fakes.quick(spec, folder, on_progress)
+        folder.mkdir()
+        return write_record(fakes.record_of(spec, started="2026-11-28T12:00:00+00:00"), folder)
 
     one = job(tmp_path, slow)
     event, _ = carried_out(one)
@@ -120,7 +125,7 @@ def test_what_a_job_prints_goes_into_the_log(tmp_path: Path) -> None:
 
 
 def test_a_node_that_joins_with_other_versions_refuses_its_jobs(tmp_path: Path) -> None:
-    event, _ = carried_out(job(tmp_path, fakes.dies), versions={**versions(), "torch": "1.13.0"})
+    event, _ = carried_out(job(tmp_path, never), versions={**versions(), "torch": "1.13.0"})
     assert event.kind == "refused"
     assert event.error is not None
     torch = versions()["torch"]
