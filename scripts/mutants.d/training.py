@@ -43,6 +43,23 @@ MUTANTS = {
     ("training/identity.py", "training/test_checkpoints.py"): [
         ("checkpoints-in-the-id", 'ONLY_TIME = ("reference_cache_mib", "checkpoint_every", "checkpoint_minutes")', 'ONLY_TIME = ("reference_cache_mib",)'),
     ],
+    ("tasks/kept_answers.py", "tasks/test_kept_answers.py"): [
+        ("any-weights", "json.dumps([self._model, prompts, how])", "json.dumps([prompts, how])"),
+        ("any-prompts", "json.dumps([self._model, prompts, how])", "json.dumps([self._model, how])"),
+        ("any-limits", "json.dumps([self._model, prompts, how])", "json.dumps([self._model, prompts])"),
+        ("changed-lines-count", "if hashlib.sha256(text.encode()).hexdigest() != digest:", "if False:"),
+        ("torn-lines-stay", "if path.exists():", "if False:"),
+        ("links-are-followed", "read_regular(path, LARGEST, links=False)", "read_regular(path, LARGEST)"),
+        ("time-is-lost", "        self.seconds += found.seconds\n", ""),
+    ],
+    ("tasks/generation.py", "tasks/test_kept_answers.py"): [
+        ("generated-anyway", "answers = kept.take(key) if kept else None", "answers = None"),
+        ("never-kept", "kept.keep(key, answers, time.perf_counter() - start)", "pass"),
+    ],
+    ("training/run.py", "training/test_interrupted_scoring.py"): [
+        ("answers-are-not-kept", "self.tools._replace(kept=kept)", "self.tools"),
+        ("earlier-time-is-lost", "kept.seconds if kept else 0.0", "0.0"),
+    ],
     ("training/trained_weights.py", "training/test_interrupted_scoring.py"): [
         ("damage-goes-unseen", "    if not whole:", "    if False:"),
         ("links-are-read", "if not is_regular(path):", "if not path.exists():"),

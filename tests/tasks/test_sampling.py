@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from spelt_numbers import Numbers
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
@@ -13,16 +14,6 @@ from balora.tasks.sampling import Draw, drawn, generate_samples, uniforms
 
 PROMPTS = [[5], [7, 8, 9, 10, 11, 12, 13], [3, 4]]
 GIVEN: dict[str, Any] = {"batch_size": 4, "max_new_tokens": 6}
-
-
-class Numbers:
-    """A tokenizer that spells every token as its number."""
-
-    chat_template = None
-    eos_token_id, pad_token_id = None, 0
-
-    def decode(self, tokens: list[int], skip_special_tokens: bool, clean_up_tokenization_spaces: bool) -> str:
-        return " ".join(map(str, tokens))
 
 
 @pytest.fixture(scope="module")

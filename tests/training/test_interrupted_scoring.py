@@ -14,6 +14,7 @@ from recipe_data import write_recipe_data
 from safetensors import SafetensorError
 
 from balora.errors import TrainingError
+from balora.tasks.kept_answers import KeptAnswers
 from balora.training import run as run_module
 from balora.training import train_or_take, trained_weights
 from balora.training.record import RunRecord
@@ -106,6 +107,30 @@ def test_it_is_scored_without_another_training(
     assert comparable(again) == comparable(whole)
     assert again.files == whole.files
     assert "the run was interrupted after its training, and its saved weights were scored" in again.notes
+    assert not list((tmp_path / "cache" / "trained").iterdir())
+
+
+def test_answers_that_it_had_generated_are_taken(
+    checkpoint: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(checkpoint, data, **{"training.eval_batch_size": 1})
+    whole = run(spec, tmp_path / "whole")
+    keep, kept = KeptAnswers.keep, list[str]()
+
+    def killed_after_three(self: KeptAnswers, key: str, texts: list[str], seconds: float) -> None:
+        keep(self, key, texts, seconds + 1000)
+        kept.append(key)
+        if len(kept) == 3:
+            raise Killed
+
+    monkeypatch.setattr(KeptAnswers, "keep", killed_after_three)
+    with pytest.raises(Killed):
+        run(spec, tmp_path / "killed")
+    again = run(spec, tmp_path / "again")
+    assert len(kept) == len(set(kept)) == again.rows == 4
+    assert comparable(again) == comparable(whole)
+    assert again.files == whole.files
+    assert 3000 < again.cost.eval_seconds < 4000
     assert not list((tmp_path / "cache" / "trained").iterdir())
 
 
@@ -209,7 +234,7 @@ def test_scoring_while_training_changes_no_weight_and_scores_the_last_ones_once(
     plain = run(spec_of(checkpoint, data), tmp_path / "plain")
     scorings: list[int] = []
     score = run_module._Run.score
-    monkeypatch.setattr(run_module._Run, "score", lambda self: (scorings.append(1), score(self))[1])
+    monkeypatch.setattr(run_module._Run, "score", lambda self, kept=None: (scorings.append(1), score(self, kept))[1])
     scored = run(spec_of(checkpoint, data, **{"training.evaluate_every": 1}), tmp_path / "scored")
     assert len(scorings) == 2
     assert [one.step for one in scored.step_scores] == [1, 2]

@@ -1,6 +1,7 @@
 """Generate greedy answers in batches, and compute the loss of given answers; row by row as if alone."""
 
 import math
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from balora.tasks.behaviour import Behaviour
 from balora.tasks.collate import Collator
 from balora.tasks.encoding import IGNORED
 from balora.tasks.evaluating import OnRows, batches_by_length, device_of, evaluating
+from balora.tasks.kept_answers import KeptAnswers
 from balora.tasks.prepared import Encoded, pad_id_of
 from balora.tasks.turn_end import turn_end
 
@@ -30,6 +32,7 @@ def generate(
     on_rows: OnRows | None = None,
     closing: str = "",
     choose: Callable[[Sequence[int]], Any] | None = None,
+    kept: KeptAnswers | None = None,
 ) -> list[str]:
     """Return the greedy continuation of every prompt, in the order given, up to the first end token, without it.
 
@@ -37,6 +40,7 @@ def generate(
     Prompts of like length share a batch, padded at the left. Sampling, penalties and other habits that the model's own
     `generation_config` may hold play no part. ``choose`` returns, for the positions of the prompts of a batch, a logits
     processor that comes before the greedy choice (:func:`balora.tasks.sampling.generate_samples` draws with one).
+    Batches whose answers were ``kept`` are not generated again, and the answers of the others are added there.
 
     Raises:
         ModelError: as :func:`end_tokens`.
@@ -50,12 +54,19 @@ def generate(
     texts: dict[int, str] = {}
     with evaluating(model), _greedy(base, max_new_tokens, pad, ends) as config:
         for positions in batches_by_length([len(prompt) for prompt in prompts], batch_size):
-            ids, mask = left_padded([prompts[position] for position in positions], pad)
-            inputs = {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
-            chosen = {"logits_processor": [choose(positions)]} if choose else {}
-            output = base.generate(**inputs, generation_config=config, **stop, **chosen)
-            for position, tokens in zip(positions, output[:, ids.shape[1] :].tolist(), strict=True):
-                texts[position] = _text(tokens, tokenizer, ends, closing)
+            batch = [prompts[position] for position in positions]
+            key = kept.key(batch, [positions, max_new_tokens, closing, choose is not None]) if kept else ""
+            answers = kept.take(key) if kept else None
+            if answers is None:
+                start = time.perf_counter()
+                ids, mask = left_padded(batch, pad)
+                inputs = {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+                chosen = {"logits_processor": [choose(positions)]} if choose else {}
+                output = base.generate(**inputs, generation_config=config, **stop, **chosen)
+                answers = [_text(tokens, tokenizer, ends, closing) for tokens in output[:, ids.shape[1] :].tolist()]
+                if kept:
+                    kept.keep(key, answers, time.perf_counter() - start)
+            texts.update(zip(positions, answers, strict=True))
             if on_rows is not None:
                 on_rows(len(texts), len(prompts))
     return [texts[position] for position in range(len(prompts))]

@@ -11,6 +11,7 @@ from balora.sandbox.run_programs import Sandbox
 from balora.tasks.answers import final_answer, same_result, same_text
 from balora.tasks.catalogue import Grader, Task
 from balora.tasks.config import ScoringConfig
+from balora.tasks.kept_answers import KeptAnswers
 from balora.tasks.math_grading import grade_math
 from balora.tasks.own_judging import rate_answers
 from balora.tasks.own_scores import own_scores
@@ -32,7 +33,7 @@ class Graded(NamedTuple):
 
 
 class Tools(NamedTuple):
-    """What some graders need beside the texts."""
+    """What scoring needs beside model and rows."""
 
     scoring: ScoringConfig = ScoringConfig()
     sandbox: Sandbox | None = None
@@ -40,6 +41,8 @@ class Tools(NamedTuple):
     judge: Judge | None = None
     seed: int = 0
     """Of drawn answers."""
+    kept: KeptAnswers | None = None
+    """Where generated answers are kept for a run that goes on."""
 
     @property
     def turns(self) -> int:

@@ -259,6 +259,7 @@ def evaluate_nlg(
     prompts = [row["prompt_ids"] for row in answerable]
     limits: dict[str, Any] = {"batch_size": batch_size, "max_new_tokens": max_new_tokens, "closing": prepared.closing}
     drawing = tools.drawing() if task.grader == "programs" else {}
+    limits["kept"] = tools.kept
     texts = generate_samples(model, tokenizer, prompts, **limits, **drawing, on_rows=after(0))
     given = {row["index"]: answers for row, answers in zip(answerable, texts, strict=True)}
     unasked: tuple[str, ...] = ()

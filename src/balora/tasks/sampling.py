@@ -14,6 +14,7 @@ from torch import Tensor
 from balora.errors import ConfigError
 from balora.tasks.evaluating import OnRows
 from balora.tasks.generation import generate
+from balora.tasks.kept_answers import KeptAnswers
 
 
 def generate_samples(
@@ -29,11 +30,12 @@ def generate_samples(
     seed: int = 0,
     on_rows: OnRows | None = None,
     closing: str = "",
+    kept: KeptAnswers | None = None,
 ) -> list[list[str]]:
     """Return ``samples`` answers to every prompt, in the order given; one answer is the greedy one.
 
     The global random state plays no part and stays as it is. The defaults of temperature and top-p are those of Chen et
-    al. 2021 for pass@100. ``on_rows`` counts answers.
+    al. 2021 for pass@100. ``on_rows`` counts answers; ``kept`` as in :func:`balora.tasks.generation.generate`.
 
     Raises:
         ConfigError: no sample, a temperature that is not above 0, or a top-p outside 0 to 1.
@@ -45,15 +47,16 @@ def generate_samples(
             f"temperature = {temperature:g}, top_p = {top_p:g}"
         )
     given: dict[str, Any] = {"batch_size": batch_size, "max_new_tokens": max_new_tokens, "closing": closing}
+    given |= {"kept": kept, "on_rows": on_rows}
     if samples == 1:
-        return [[text] for text in generate(model, tokenizer, prompts, **given, on_rows=on_rows)]
+        return [[text] for text in generate(model, tokenizer, prompts, **given)]
 
     def choose(positions: Sequence[int]) -> Draw:
         streams = [uniforms(seed, *divmod(position, samples), max_new_tokens) for position in positions]
         return Draw(torch.stack(streams), temperature, top_p)
 
     repeated = [prompt for prompt in prompts for _ in range(samples)]
-    texts = generate(model, tokenizer, repeated, **given, on_rows=on_rows, choose=choose)
+    texts = generate(model, tokenizer, repeated, **given, choose=choose)
     return [texts[start : start + samples] for start in range(0, len(texts), samples)]
 
 

@@ -22,6 +22,7 @@ from balora.objective.inactive import inactive_settings
 from balora.progress import OnProgress, Progress
 from balora.tasks.collate import Collator
 from balora.tasks.grading import PLAIN
+from balora.tasks.kept_answers import KeptAnswers
 from balora.tasks.prepared import Encoded, Prepared
 from balora.tasks.scores import Evaluation, right_rows
 from balora.tasks.token_range import within_embeddings
@@ -49,7 +50,7 @@ from balora.training.step_matching import matched_rate, weight_sharing_copy
 from balora.training.team import Team, joined
 from balora.training.tools import open_tools
 from balora.training.train_or_take import Trained, train_or_take
-from balora.training.trained_weights import discard, trained_file
+from balora.training.trained_weights import answers_of, discard, trained_file
 from balora.training.trainer import BALoraTrainer
 from balora.training.trainer_arguments import trainer_arguments
 
@@ -136,12 +137,13 @@ def _scored(
     work: "_Run", before: Measured, trained: Trained, folder: Path, clock: Clock, fields: dict[str, Any]
 ) -> RunRecord:
     """Score and save the trained model, and return its record."""
-    found = work.score()
+    found = work.score(kept := answers_of(trained_file(fields["id"])))
     first, *others = found
     inheritance = measure_inheritance(work.trainer.model, work.spec, work.source, work.scored[0], found[first])
     after = work.measures(is_trained=True)
     clock.lap("eval_seconds")
-    clock.laps["eval_seconds"] = round(clock.laps["eval_seconds"] + trained.scoring_seconds, 3)
+    earlier = trained.scoring_seconds + (kept.seconds if kept else 0.0)
+    clock.laps["eval_seconds"] = round(clock.laps["eval_seconds"] + earlier, 3)
     work.save(folder, found)
     write_items(before, after, folder)
     telemetry = work.trainer.telemetry
@@ -338,9 +340,9 @@ class _Run:
         self.notes += trained.notes
         return trained
 
-    def score(self) -> dict[str, Evaluation]:
-        """Return how the model, as it is, does on every scored task, by task."""
-        given = self.spec, self.on_progress, self.tools
+    def score(self, kept: KeptAnswers | None = None) -> dict[str, Evaluation]:
+        """Return how the model, as it is, does on every scored task, by task; answers that were ``kept`` are taken."""
+        given = self.spec, self.on_progress, self.tools._replace(kept=kept)
         return {one.task.name: evaluate(self.trainer.model, self.tokenizer, one, *given) for one in self.scored}
 
     def scores(self) -> dict[str, float]:

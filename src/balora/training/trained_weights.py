@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from balora.errors import OutputError
 from balora.folders import cache_folder, remove_older, remove_stale, written_whole
 from balora.regular_files import is_regular
+from balora.tasks.kept_answers import KeptAnswers
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,17 @@ def put_back(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 def trained_file(run_id: str) -> Path:
     """Return where the weights of the run ``run_id`` are saved between training and record."""
     return cache_folder() / "trained" / f"{run_id}.safetensors"
+
+
+def answers_of(path: Path) -> KeptAnswers | None:
+    """Return the kept answers of the model whose weights are in ``path``; None where no weights can be read there."""
+    try:
+        if not is_regular(path):
+            return None
+        with safe_open(path, framework="pt") as file:
+            return KeptAnswers(_answers(path), file.metadata()["digest"])
+    except FAULTS:
+        return None
 
 
 def save_trained(path: Path, model: nn.Module, left: Mapping[str, Any]) -> None:
@@ -91,9 +103,14 @@ def load_trained(path: Path, model: nn.Module, same: Mapping[str, Any]) -> dict[
 
 
 def discard(path: Path) -> None:
-    """Remove the weights of a run that has its record."""
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
+    """Remove the weights of a run that has its record, and its answers."""
+    for one in (path, _answers(path)):
+        with suppress(OSError):
+            one.unlink(missing_ok=True)
+
+
+def _answers(path: Path) -> Path:
+    return path.with_suffix(".answers.jsonl")
 
 
 def _digest(weights: Mapping[str, Tensor], text: str) -> str:
