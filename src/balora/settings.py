@@ -295,7 +295,7 @@ def key_names(model: type["Settings"]) -> tuple[str, ...]:
     """Return the dotted names of every setting below ``model``: what `--set` and the deltas of an arm may name."""
     names: list[str] = []
     for name, field in model.model_fields.items():
-        inner = _settings_type(field.annotation)
+        inner = settings_type(field.annotation)
         names += [f"{name}.{below}" for below in key_names(inner)] if inner else [name]
     return (*names, *model.shorthands)
 
@@ -304,7 +304,7 @@ def text_names(model: type["Settings"], prefix: str = "") -> list[str]:
     """Return the dotted names of the settings below ``model`` whose value is any text."""
     names: list[str] = []
     for name, field in model.model_fields.items():
-        if inner := _settings_type(field.annotation):
+        if inner := settings_type(field.annotation):
             names += text_names(inner, f"{prefix}{name}.")
         elif {field.annotation, *get_args(field.annotation)} & {str} and not _has_other_types(field.annotation):
             names.append(prefix + name)
@@ -315,7 +315,8 @@ def _has_other_types(annotation: Any) -> bool:
     return any(one not in (str, type(None)) for one in get_args(annotation))
 
 
-def _settings_type(annotation: Any) -> type["Settings"] | None:
+def settings_type(annotation: Any) -> type["Settings"] | None:
+    """Return the group of settings that a field holds; None where it holds a value, or several groups."""
     if get_origin(annotation) in (tuple, dict):  # several groups, which have no names of their own
         return None
     candidates = (annotation, *getattr(annotation, "__args__", ()))

@@ -50,6 +50,7 @@ WRITTEN: dict[str, tuple[object, ...]] = {
 }
 OTHERS: dict[str, tuple[object, ...]] = {
     "doctor": ("doctor", "--jsno"),
+    "settings": ("settings", "nonesuch"),
     "study list": ("study", "list", "everything"),
     "study report --format": ("study", "report", "nowhere", "--format", "word"),
     "testbed pretrain": ("testbed", "pretrain", "--set", "noise=2"),

@@ -8,6 +8,7 @@ from balora.cli.compare import compare
 from balora.cli.doctor import doctor
 from balora.cli.evaluate import evaluate
 from balora.cli.export import export
+from balora.cli.settings_list import settings
 from balora.cli.study_import import import_
 from balora.cli.study_report import report
 from balora.cli.study_run import app as study
@@ -52,6 +53,7 @@ app.command(epilog=EXAMPLE.format("balora evaluate --model MODEL --adapter runs/
 )
 app.command(epilog=EXAMPLE.format("balora compare base=logs/base ours=logs/ours --output comparison"))(compare)
 app.command(epilog=EXAMPLE.format("balora export runs/cola --output lora"))(export)
+app.command(epilog=EXAMPLE.format("balora settings warmup"))(settings)
 study.command(epilog=EXAMPLE.format("balora study report runs/pissa --all --to paper"))(report)
 study.command(epilog=EXAMPLE.format("balora study watch runs/pissa"))(watch)
 study.command("import", epilog=EXAMPLE.format("balora study import PLAN.md --output study.yaml"))(import_)

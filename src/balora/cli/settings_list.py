@@ -1,0 +1,58 @@
+"""`balora settings`: list the settings of a run, or find one by any name or word."""
+
+from collections.abc import Iterable, Iterator
+from textwrap import fill
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from balora.training.setting_list import SettingRow
+
+WIDTH = 100
+"""Characters of a line."""
+
+
+def settings(
+    word: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[WORD]", help="A key or its last part (warmup), another trainer's name for it (lora_r), or a word."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """List the settings that --set, config files and the arms of studies take: type, default, and what they do.
+
+    With a word, show those that have this name here, or in TRL, transformers, PEFT, LLaMA-Factory or the paper.
+    """
+    from balora.cli.output import print_json, print_lines
+    from balora.training.setting_list import find_settings, setting_rows
+
+    rows = setting_rows()
+    found = rows if word is None else find_settings(word, rows)
+    if as_json:
+        print_json({"settings": found})
+    else:
+        print_lines(_keys(found) if word is None else _whole(found))
+
+
+def _keys(rows: Iterable["SettingRow"]) -> Iterator[str]:
+    """Yield a line for each setting."""
+    rows = list(rows)
+    widest = max(len(row.key) for row in rows)
+    for row in rows:
+        yield f"{row.key:<{widest}}  {row.default}"
+    yield ""
+    yield f"{len(rows)} settings with their defaults; `balora settings WORD` says what one does."
+
+
+def _whole(rows: Iterable["SettingRow"]) -> Iterator[str]:
+    """Yield everything about each setting."""
+    for number, row in enumerate(rows):
+        yield from [""] * bool(number)
+        yield f"{row.key}: {row.type}; default: {row.default}"
+        yield from fill(row.meaning, WIDTH, initial_indent="    ", subsequent_indent="    ").splitlines()
+        if row.other_names:
+            names = f"elsewhere: {', '.join(row.other_names)}"
+            yield from fill(names, WIDTH, initial_indent="    ", subsequent_indent="    ").splitlines()
