@@ -114,7 +114,7 @@ def test_an_interruption_inside_a_command_is_130_too(monkeypatch: pytest.MonkeyP
     [
         (["doctr"], ("No such command 'doctr'", "'doctor'")),
         (["doctor", "--jsn"], ("No such option: --jsn", "--json")),
-        (["train"], ("Missing option", "--output")),
+        (["train"], ("task: required but not given", "model: required but not given")),
         (["study", "run", "x", "--output", "o", "--workers", "many"], ("Invalid value for '--workers'", "integer")),
     ],
 )

@@ -42,6 +42,7 @@ READ: dict[str, tuple[object, ...]] = {
 WRITTEN: dict[str, tuple[object, ...]] = {
     "train --output": ("train", *TESTBED, "--output", PATH),
     "study run --output": ("study", "run", "terms", "--profile", "glance", "--output", PATH),
+    "init": ("init", PATH, "--task", "cola"),
     "study import --output": ("study", "import", "plan.md", "--output", PATH),
     "evaluate --output": ("evaluate", "--model", "model", "--task", "cola", "--data", "data", "--output", PATH),
     "evaluate --harness --output": (*HARNESS, "--model", "model", "--output", PATH),

@@ -36,7 +36,7 @@ def json_text(content: Any, indent: int | None = 1) -> str:
 
 def claim_file(path: Path) -> None:
     """Raise :class:`OutputError` unless a new file can be made at ``path``."""
-    if path.exists():
+    if os.path.lexists(path):  # a link that leads nowhere, too
         raise OutputError(f"output file {path}: exists already: choose another name or remove it")
     parent = path.absolute().parent
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):

@@ -1,22 +1,33 @@
 """`balora train`: fine-tune one model on one task with one method."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from balora.cli.switches import UNSAFE_LOCAL_EXECUTION
+from balora.errors import ConfigError
+
+if TYPE_CHECKING:
+    from balora.training.spec import RunSpec
 
 
 def train(
-    output: Annotated[Path, typer.Option(help="Folder for the run's record, scores and adapter; new or empty.")],
-    model: Annotated[str | None, typer.Option(help="Hub id or folder of the pre-trained model, or `testbed`.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for the run's record, scores and adapter; new or empty."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Hub id or folder of the pre-trained model, or `testbed`.")
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option(
+            "--task",
+            "-t",
             help="Task to train on: cola, say, on which the model is also scored, or metamathqa, whose model is scored "
             "on gsm8k and math, or a task file (.yaml) of your own; on the testbed e.g. facts. --set score=[math500] "
-            "names other tasks to score."
+            "names other tasks to score.",
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Folder that contains the task's files or folder.")] = None,
@@ -26,8 +37,11 @@ def train(
     config: Annotated[Path | None, typer.Option(help="YAML file of settings; options and --set override it.")] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. adapter.rank=8; repeatable."),
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="One setting, e.g. adapter.rank=8; repeatable."),
     ] = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Only print all settings of the run, as a config file with comments.")
+    ] = False,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Allow Python code that comes with the model.")
     ] = False,
@@ -48,6 +62,11 @@ def train(
         "unsafe_local_execution": unsafe_local_execution or None,
     }
     spec = gather(config, options, assignments or [])
+    if print_config:
+        _print_config(spec, task, config)
+        return
+    if output is None:
+        raise ConfigError("--output: a run needs a folder for its record, scores and adapter, e.g. --output runs/one")
     is_first, starts = is_first_process(), is_to_start(spec)
     if not starts:
         processes_together(spec.launch)
@@ -72,3 +91,12 @@ def train(
             record, done_before = run_in_folder(spec, output, on_progress=on_progress)
     if is_first and record is not None:
         print_run(record, output, as_json=as_json, done_before=done_before)
+
+
+def _print_config(spec: "RunSpec", task: str | None, config: Path | None) -> None:
+    from balora.cli.assignments import read_config
+    from balora.cli.config_text import config_text
+    from balora.cli.output import print_lines
+
+    filed = read_config(config).content.get("task") if config else None
+    print_lines(config_text(spec, task or filed or spec.task).splitlines())
