@@ -16,7 +16,7 @@ def main() -> None:
         description="Measure the testbed, save the figures in calibration/results, and make docs/calibration.md.",
     )
     parts = parser.add_subparsers(dest="part", required=True)
-    parts.add_parser("rates", help="measure scores over the grid of learning rates").add_argument("tasks", nargs="*")
+    parts.add_parser("rates", help="measure scores over the grid of learning rates")
     parts.add_parser("noise", help="measure how far fine-tunings differ under several settings of the training")
     parts.add_parser("dose", help="measure what each dial does to plain LoRA").add_argument("dials", nargs="*")
     parts.add_parser("weights", help="measure the regularizers at 0, 1, 10 and 100 times the published weights")
@@ -25,7 +25,7 @@ def main() -> None:
     parts.add_parser("page", help="only make docs/calibration.md and its plots from the saved figures")
     chosen = parser.parse_args()
     if chosen.part == "rates":
-        _save("rates", rates.measure(chosen.tasks))
+        _save("rates", rates.measure())
     elif chosen.part == "noise":
         _save("noise", noise.measure())
     elif chosen.part == "dose":

@@ -15,10 +15,12 @@ EVALUATED = 300
 
 
 class Setting(NamedTuple):
-    """One way of training on the same rows."""
+    """One way of training."""
 
     rows: int = 16
     """Of a step; fewer rows take more steps."""
+    seen: int = 960
+    """Rows that a fine-tuning sees in all."""
     warmup: float = 0.03
     clipping: float = 1.0
     share: float = 1.0
@@ -29,7 +31,8 @@ class Setting(NamedTuple):
         """The setting as a row's heading."""
         clipped = f", gradients clipped at {self.clipping:g}" if self.clipping != 1 else ""
         rates = "" if self.share == 1 else f", {self.share:g} of the rates"
-        return f"{self.rows} rows a step, warm-up {100 * self.warmup:g} %{rates}{clipped}"
+        seen = "" if self.seen == 960 else f", {self.seen} rows in all"
+        return f"{self.rows} rows a step, warm-up {100 * self.warmup:g} %{rates}{clipped}{seen}"
 
 
 SETTINGS = (
@@ -39,6 +42,8 @@ SETTINGS = (
     Setting(warmup=0.3),
     Setting(rows=8, share=0.5),
     Setting(rows=8, share=0.5, warmup=0.3),
+    Setting(rows=8, share=0.5, warmup=0.3, seen=480),
+    Setting(rows=4, share=0.5, warmup=0.3, seen=480),
 )
 
 
@@ -78,7 +83,7 @@ def _run(setting: Setting, block: int, task: str, method: str) -> Planned:
     settings = {
         "training.learning_rate": setting.share * RATES[method],
         "training.batch_size": setting.rows,
-        "training.steps": 60 * 16 // setting.rows,
+        "training.steps": setting.seen // setting.rows,
         "training.warmup": setting.warmup,
         "training.max_grad_norm": setting.clipping,
         "data.eval_rows": EVALUATED,

@@ -9,7 +9,8 @@ from calibration.study import blocks_for, headroom_of
 from scipy.stats import t
 
 from balora.objective.config import TERMS, ObjectiveConfig
-from balora.study.plan.testbed_profiles import RATES, TESTBED_PROFILES
+from balora.study.plan.rates import RatePoint, choose_rates
+from balora.study.plan.testbed_profiles import GRID, RATES, TESTBED_PROFILES
 from balora.training.record import RunRecord
 
 ROWS = [
@@ -36,13 +37,43 @@ def test_calibrations_use_no_seed_of_a_study() -> None:
     assert not set(SEEDS) & set(seeds(1000))
 
 
+def test_studies_use_the_rates_that_the_calibration_chose() -> None:
+    import json
+
+    measured = json.loads((page.Path("calibration") / "results" / "rates.json").read_text())
+    assert {family: dict(by_start) for family, by_start in RATES.items()} == {
+        family: {**by_start, "full": RATES[family]["full"]} for family, by_start in measured["rates"].items()
+    }
+    points = rates.without_blocks([RatePoint(**point) for point in measured["points"]])
+    assert choose_rates(points, {"nlu": "score", "nlg": "score"}) == measured["rates"]
+
+
+def test_calibrations_of_rates_and_noise_use_no_model_of_a_study() -> None:
+    most = 64  # blocks of a study that goes on until it is answered, each on a model of its own
+    assert min(*rates.PRETRAININGS, *noise.PRETRAININGS) >= most
+
+
+def test_what_a_block_does_to_all_rates_is_no_spread_of_a_rate() -> None:
+    points = [
+        RatePoint(family="nlg", start="pissa", regularized=False, rate=rate, seed=seed, value=level + (rate == 2e-3))
+        for seed, level in ((1, 40.0), (2, 60.0))
+        for rate in (1e-3, 2e-3)
+    ]
+    alike = rates.without_blocks(points)
+    assert [point.value for point in alike] == pytest.approx([50.0, 51.0, 50.0, 51.0])
+    luckless = [*points[:3], points[3].model_copy(update={"value": 50.0})]  # the second block breaks at the higher rate
+    values = [point.value for point in rates.without_blocks(luckless)]
+    assert values == pytest.approx([47.25, 48.25, 52.75, 42.75])
+
+
 def test_settings_of_the_training_are_compared_on_the_same_rows() -> None:
     specs = [noise._run(setting, 5, "facts", "lora").spec for setting in noise.SETTINGS]
-    assert {spec.training.steps * spec.training.batch_size for spec in specs if spec.training.steps} == {960}
+    seen = [spec.training.steps * spec.training.batch_size for spec in specs if spec.training.steps]
+    assert seen == [960] * 6 + [480] * 2
     assert len({setting.words for setting in noise.SETTINGS}) == len(noise.SETTINGS)
     assert {spec.testbed.seed for spec in specs if spec.testbed} == {noise.PRETRAININGS[1]}
     training = TESTBED_PROFILES["standard"].shared["training"]
-    assert (training["batch_size"], training.get("warmup", 0.03)) == (noise.SETTINGS[0].rows, noise.SETTINGS[0].warmup)
+    assert (training["batch_size"], training["warmup"]) == (noise.SETTINGS[5].rows, noise.SETTINGS[5].warmup)
 
 
 def test_the_spread_of_paired_differences_is_split_by_fine_tunings_of_one_model() -> None:
@@ -108,13 +139,9 @@ def test_the_way_goes_from_a_guess_to_the_best() -> None:
 
 
 def test_tasks_that_no_study_ran_take_the_grids_score_at_the_rate_of_plain_lora() -> None:
-    grid = [
-        {"method": method, "rate": rate, **dict.fromkeys(TESTBED, 1000 * rate + 50 * (method != "lora"))}
-        for method in rates.METHODS
-        for rate in rates.GRID
-    ]
+    lora = {task: {f"{rate:g}": 1000 * rate for rate in GRID} for task in TESTBED}
     shown = [{"task": task} for task in TESTBED if task not in ("arithmetic", "similarity")]
-    left = page._headroom_from_grid(shown, {"rows": grid, "blocks": 2})
+    left = page._headroom_from_grid(shown, {"lora": lora, "blocks": 2})
     wanted = {"similarity": 1000 * RATES["nlu"]["standard"], "arithmetic": 1000 * RATES["nlg"]["standard"]}
     assert {row["task"]: row["score"] for row in left} == pytest.approx(wanted)
 
@@ -145,19 +172,21 @@ def test_the_page_holds_what_was_measured_and_says_what_was_not(
 
     monkeypatch.setattr(page, "DOCS", tmp_path)
     monkeypatch.setattr(page, "FIGURES", tmp_path / "figures")
-    tasks = [task for suite in page.SUITES.values() for task in suite]
-    scores = [
-        {"method": method, "rate": rate, **dict.fromkeys(tasks, 50.0 + (rate == 4e-3))}
-        for method in rates.METHODS
-        for rate in rates.GRID
-    ]
+    points = [
+        {"family": family, "start": start, "regularized": regularized, "rate": rate, "seed": seed,
+         "value": 50.0 + (rate == 4e-3) + regularized + seed % 2}
+        for family in page.SUITES for start in rates.STARTS for regularized in (False, True) for rate in GRID
+        for seed in SEEDS[:2]
+    ]  # fmt: skip
+    chosen = {family: dict.fromkeys(rates.STARTS, 4e-3) for family in page.SUITES}
+    figures = {"grid": GRID, "blocks": 2, "points": points, "rates": chosen, "lora": {}}
     results = tmp_path / "results"
     results.mkdir()
-    (results / "rates.json").write_text(json.dumps({"grid": rates.GRID, "blocks": 2, "rows": scores}))
+    (results / "rates.json").write_text(json.dumps(figures))
     (results / "dose.json").write_text(json.dumps({"rows": ROWS}))
     page.write(results)
     text = (tmp_path / "calibration.md").read_text()
-    assert "| NLU Avg | lora | 50.0 | 50.0 | **51.0** | 50.0 | 50.0 |" in text
+    assert "| NLU Avg | standard | 51.0 ± 0.0 | 51.0 ± 0.0 | 51.0 ± 0.0 | **52.0 ± 0.0** | 51.0 ± 0.0 |" in text
     assert "| facts | memorised_noise | 0.000 ± 0.010 (0.020) |" in text
     assert text.count("Not measured yet.") == 5
     for figure in (tmp_path / "figures").iterdir():
