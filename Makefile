@@ -30,7 +30,7 @@ $(error make study takes a model together with its data, `make study MODEL=FOLDE
 endif
 endif
 
-.PHONY: help study real-models test test-slow test-lm-eval test-deepspeed test-quantized test-ray bench calibration check mutants package constraints browser sandbox
+.PHONY: help study real-models test test-slow test-lm-eval test-deepspeed test-quantized test-ray bench on-gpu calibration check mutants package constraints browser sandbox
 .DEFAULT_GOAL := help
 
 help:  ## show this list of commands
@@ -73,6 +73,9 @@ test-ray: $(VENV)/.ready-test  ## install Ray, s3fs and an S3 server, and run th
 
 bench: $(VENV)/.ready-test  ## measure speed and memory as ratios, for docs/performance.md
 	$(BIN)/python -m benchmarks $(ARGS)
+
+on-gpu: $(VENV)/.ready-test  ## test and measure on this machine's GPU, in eight minutes ([ARGS=--dry] on the CPU)
+	$(BIN)/python scripts/on_gpu $(ARGS)
 
 calibration: $(VENV)/.ready-test  ## measure what the testbed can show, after `make study` (takes an hour on two cores)
 	$(BIN)/python -m calibration rates

@@ -3,7 +3,8 @@
 python -m benchmarks [NAME …] [--output FILE.json]
 
 Without names this measures everything, in half an hour. With names it leaves the other rows of the file as they are.
-The table is made from benchmarks/results/cpu.json only.
+The table is made from benchmarks/results/cpu.json only. `--page` writes it, and the tables of the GPUs that
+`scripts/on_gpu` measured, from the files at hand.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from benchmarks.objective import objective_rows
 from benchmarks.others import others_rows
 from benchmarks.pissa import exact_rows, sweep_rows
 from benchmarks.reference import reference_rows
-from benchmarks.results import FILE, PAGE, Row, page_with, read, table, update
+from benchmarks.results import FILE, Row, update, update_page
 from benchmarks.steps import Shape, causal_step, classification_step
 
 
@@ -146,7 +147,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--output", type=Path, default=FILE)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--page", action="store_true", help="measure nothing: write the tables of the results at hand")
     chosen = parser.parse_args()
+    if chosen.page:
+        return update_page()
     unknown = set(chosen.names) - set(BENCHMARKS)
     if unknown:
         parser.error(f"there is no benchmark {min(unknown)!r}: choose from {', '.join(BENCHMARKS)}")
@@ -160,7 +164,7 @@ def main() -> None:
                 flush=True,
             )
     if chosen.output == FILE:
-        PAGE.write_text(page_with(PAGE.read_text(), table(read(FILE))))
+        update_page()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ them, submitting runs, writing records, and waiting at the end for the last run.
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
@@ -109,11 +109,11 @@ class Measured(NamedTuple):
         return sum(work[span.id] * self.inside(span) for span in self.spans) / (end - start)
 
 
-def measured(plan: Plan, workers: int) -> Measured:
-    """Carry ``plan`` out in a new folder."""
+def measured(plan: Plan, workers: int, only: Collection[str] | None = None) -> Measured:
+    """Carry ``plan``, or ``only`` the runs with these ids, out in a new folder."""
     with tempfile.TemporaryDirectory(prefix="balora-engine-") as folder:
         watch, start = Stopwatch(), time.perf_counter()
-        execute(plan, Path(folder), watch, command="benchmark", pool=local_pool(True, workers))
+        execute(plan, Path(folder), watch, command="benchmark", pool=local_pool(True, workers), only=only)
         return Measured(workers, time.perf_counter() - start, tuple(watch.spans))
 
 

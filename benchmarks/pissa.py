@@ -32,27 +32,32 @@ BenchmarkRow = tuple[str, float, float, str]
 """What was measured, its figure, its goal, and the measured parts."""
 
 
-def spectral_matrix(size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return W = U diag(1/√i) Vᵀ in float32, and U and V in float64."""
+def spectral_matrix(out: int, into: int, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
+    """Return W = U diag(1/√i) Vᵀ (out ≥ in) in float32, and U and V in float64."""
     generator = Generator().manual_seed(0)
-    U, V = (torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64)).Q for _ in range(2))
-    S = torch.arange(1, size + 1, dtype=torch.float64) ** -0.5
+    U, V = (
+        torch.linalg.qr(torch.randn(rows, into, generator=generator, dtype=torch.float64).to(device)).Q
+        for rows in (out, into)
+    )
+    S = torch.arange(1, into + 1, dtype=torch.float64, device=device) ** -0.5
     return ((U * S) @ V.mT).float(), U, V
 
 
-def exact_rows() -> list[BenchmarkRow]:
-    """Return time, residual and subspaces of exact factors against the full decomposition (about two minutes)."""
-    W, U, V = spectral_matrix(SIZE)
-    calls = {"factors": lambda: pissa_factors(W, RANK), "svd": lambda: torch.linalg.svd(W, full_matrices=False)}
-    seconds = interleaved(calls, rounds=ROUNDS, warmup=0)
-    A0, B0 = (factor.double() for factor in pissa_factors(W, RANK))
-    rest = torch.arange(RANK + 1, SIZE + 1, dtype=torch.float64).reciprocal().sum().sqrt()
-    excess = torch.linalg.matrix_norm(W.double() - B0 @ A0) / rest - 1
-    left, right = _distance(U[:, :RANK], B0), _distance(V[:, :RANK], A0.mT)
-    shape = f"{SIZE}×{SIZE}, σᵢ = 1/√i, r = {RANK}"
+def exact_rows(
+    out: int = SIZE, into: int = SIZE, rank: int = RANK, device: str = "cpu", warmup: int = 0
+) -> list[BenchmarkRow]:
+    """Return time, residual and subspaces of exact factors against the full decomposition (on a CPU two minutes)."""
+    W, U, V = spectral_matrix(out, into, device)
+    calls = {"factors": lambda: pissa_factors(W, rank), "svd": lambda: torch.linalg.svd(W, full_matrices=False)}
+    seconds = interleaved(calls, rounds=ROUNDS, warmup=warmup)
+    A0, B0 = (factor.double() for factor in pissa_factors(W, rank))
+    rest = torch.arange(rank + 1, into + 1, dtype=torch.float64).reciprocal().sum().sqrt()
+    excess = torch.linalg.matrix_norm(W.double() - B0 @ A0).cpu() / rest - 1
+    left, right = _distance(U[:, :rank], B0), _distance(V[:, :rank], A0.mT)
+    shape = f"{out}×{into}, σᵢ = 1/√i, r = {rank}"
     return [
         (f"exact PiSSA factors ÷ `torch.linalg.svd`, time ({shape})", seconds["factors"] / seconds["svd"], 0.25,
-         ", ".join(f"{name} {taken:.1f} s" for name, taken in seconds.items())),
+         ", ".join(f"{name} {taken:.3g} s" for name, taken in seconds.items())),
         ("… residual above the best one, in 1/10,000", excess.abs().item() * 1e4, 1.0, f"{excess.item():.1e}"),
         ("… projector distance to the leading subspaces, in 1/100", max(left, right) * 100, 1.0,
          f"left {left:.1e}, right {right:.1e}"),
@@ -61,7 +66,7 @@ def exact_rows() -> list[BenchmarkRow]:
 
 def sweep_rows() -> list[BenchmarkRow]:
     """Return the time of the factors of all ranks of a sweep with the cache against computing each."""
-    W, _, _ = spectral_matrix(WEIGHT)
+    W, _, _ = spectral_matrix(WEIGHT, WEIGHT)
     seconds = {"computed each": _seconds(lambda: _sweep(W, "off")), "one for all": _seconds(lambda: _sweep(W, "on"))}
     detail = ", ".join(f"{name} {taken:.2f} s" for name, taken in seconds.items())
     what = f"factors for {len(SWEEP)} ranks up to {max(SWEEP)}, cached ÷ computed each ({WEIGHT}×{WEIGHT})"
@@ -99,7 +104,7 @@ def main() -> None:
     """Print the CPU seconds of each way to compute the leading 128 triplets of a 2048×2048 matrix."""
     torch.set_num_threads(1)
     flat = torch.randn(WEIGHT, WEIGHT, generator=Generator().manual_seed(0))
-    for name, W in (("1/√i", spectral_matrix(WEIGHT)[0]), ("Gaussian", flat)):
+    for name, W in (("1/√i", spectral_matrix(WEIGHT, WEIGHT)[0]), ("Gaussian", flat)):
         calls = {f"Krylov, blocks of {width}": partial(_krylov, W.double(), width) for width in (8, 16, 32, 144)}
         calls["Gram matrix"] = partial(gram_triplets, W.double(), RANK)
         calls["svd, float32"] = partial(torch.linalg.svd, W, full_matrices=False)
