@@ -104,7 +104,7 @@ def base_model(shape: Llama, device: str) -> LlamaForCausalLM:
     finally:
         torch.set_default_dtype(before)
     if shape.checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable()
     return model
 
 
@@ -137,7 +137,7 @@ class Steps:
         BA-LoRA's come last: its factors of the head stay on the device, and would count as memory of the others.
         """
         losses = {
-            PISSA: lambda: self.model(**self.inputs).loss,
+            PISSA: lambda: self.model(**self.inputs, use_cache=False).loss,
             CHUNKED: lambda: self.chunked(self.model, self.batch, PROGRESS)[0].loss,
             PUBLISHED: self._published,
             WARM: lambda: self._ours(self._warm_cache()),
@@ -265,7 +265,7 @@ def _offset_row(shape: Llama, base: nn.Module, offset_seconds: float, device: st
     config = LoraConfig(r=shape.rank, lora_alpha=shape.rank, target_modules="all-linear", task_type="CAUSAL_LM")
     model = get_peft_model(base, config).train()  # type: ignore[arg-type]
     batch = {name: value for name, value in batch_of(shape, device).items() if name != ROW_KEYS}
-    step = _step(_optimizer(model), lambda: model(**batch).loss, device)
+    step = _step(_optimizer(model), lambda: model(**batch, use_cache=False).loss, device)
     seconds = interleaved({"peft": step}, ROUNDS, warmup=1)["peft"]
     detail = f"offset {1000 * offset_seconds:.0f} ms, peft {1000 * seconds:.0f} ms"
     return Row("offset form ÷ PEFT's LoRA, PiSSA step (same)", offset_seconds / seconds, OFFSET_GOAL, detail)

@@ -77,6 +77,7 @@ def test_the_published_way_gets_fewer_rows_until_there_is_memory_for_it() -> Non
     assert set(_peaks(steps, {PUBLISHED: needs(0)}, "cpu")) == set()
 
 
+@pytest.mark.filterwarnings("ignore:`.*` is deprecated and will be removed in v6:FutureWarning")
 def test_every_row_of_a_step_is_measured_without_materialised_logits() -> None:
     rows = list(step_rows(TINY, "cpu"))
     assert [row.what.split(" ÷ ")[0].removeprefix("peak memory of a ") for row in rows] == [

@@ -145,22 +145,23 @@ def test_the_python_that_sees_the_gpu_is_found(tmp_path: Path) -> None:
     assert file_name("NVIDIA H100 80GB HBM3") == "nvidia-h100-80gb-hbm3.json"
 
 
-def test_wheels_go_into_an_environment_that_borrows_the_packages_of_the_python(tmp_path: Path) -> None:
+def test_wheels_come_before_the_packages_of_the_python_that_the_environment_borrows(tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
-    with zipfile.ZipFile(tmp_path / "wheels" / "carried-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("carried.py", "import jinja2\nprint('carried beside', jinja2.__name__)\n")
-        info = "carried-1.0.dist-info"
+    with zipfile.ZipFile(tmp_path / "wheels" / "jinja2-99.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("jinja2.py", "import yaml\nprint('carried, beside', yaml.__name__)\n")
+        info = "jinja2-99.0.dist-info"
         wheel.writestr(
-            f"{info}/METADATA", "Metadata-Version: 2.1\nName: carried\nVersion: 1.0\nRequires-Dist: absent\n"
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: jinja2\nVersion: 99.0\nRequires-Dist: absent\n"
         )
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
     paths = tuple(path for path in sys.path if path.endswith("site-packages"))
     made = with_wheels(HERE._replace(paths=paths), tmp_path / "wheels")
     assert Path(made.python).is_relative_to(tmp_path / "wheels-venv")
-    outcome = run_part("trl", [made.python, "-c", "import carried"], 60, tmp_path / "log", dry=True)
+    show = "import jinja2, importlib.metadata as m; print(m.version('jinja2'))"
+    outcome = run_part("trl", [made.python, "-c", show], 60, tmp_path / "log", dry=True)
     assert outcome.status == "measured"
-    assert "carried beside jinja2" in (tmp_path / "log").read_text()
+    assert (tmp_path / "log").read_text().splitlines()[-2:] == ["carried, beside yaml", "99.0"]
 
 
 def test_a_folder_without_wheels_is_refused(tmp_path: Path) -> None:
@@ -178,9 +179,17 @@ def test_the_rehearsal_measures_a_part_and_calls_it_dry(tmp_path: Path, capsys: 
         card_tables(tmp_path)
 
 
+@pytest.mark.slow
+def test_the_whole_rehearsal_measures_every_part(tmp_path: Path) -> None:
+    output = tmp_path / "dry.json"
+    assert on_gpu.main(["--dry", "--output", str(output), "--python", sys.executable, "--minutes", "24"]) == 0
+    assert all(result["rows"] and "not measured" not in result for result in read(output).values())
+    assert list(read(output)) == list(LIMITS)
+
+
 def test_the_rehearsal_writes_nothing_among_the_results(capsys: pytest.CaptureFixture[str]) -> None:
     output = on_gpu.RESULTS / "some.json"
-    assert on_gpu.main(["--dry", "--output", str(output), "--python", sys.executable]) == 2
+    assert on_gpu.main(["--dry", "--output", str(output)]) == 2
     assert "a dry run measures nothing" in capsys.readouterr().err
     assert not output.exists()
 

@@ -22,6 +22,8 @@ except Exception as error:
 print(json.dumps(found))
 """
 OLDEST = (3, 11)
+PATIENCE = 300
+"""Seconds for importing torch from a slow disk, or for installing wheels."""
 
 
 class CheckError(Exception):
@@ -63,7 +65,7 @@ def find_interpreter(named: str | None, dry: bool) -> Interpreter:
 def _probe(python: str) -> Interpreter | str:
     """Return what ``python`` has, or why it will not do."""
     try:
-        done = subprocess.run([python, "-c", PROBE], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([python, "-c", PROBE], capture_output=True, text=True, timeout=PATIENCE)
         found = json.loads(done.stdout.splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
         return f"{python} does not run ({type(error).__name__})"
@@ -93,7 +95,9 @@ def with_wheels(interpreter: Interpreter, wheels: Path) -> Interpreter:
     _call([interpreter.python, "-m", "venv", "--clear", "--without-pip", "--system-site-packages", str(place)])
     _borrow(python, interpreter.paths)
     pip = [interpreter.python, "-m", "pip", "--disable-pip-version-check", "--python", python]
-    _call([*pip, "install", "--quiet", "--no-index", "--no-deps", "--find-links", str(wheels), *names])
+    # a borrowed package of another version would count as installed
+    options = ["--quiet", "--no-index", "--no-deps", "--ignore-installed", "--find-links", str(wheels)]
+    _call([*pip, "install", *options, *names])
     return interpreter._replace(python=python)
 
 
@@ -105,7 +109,7 @@ def _borrow(python: str, paths: Sequence[str]) -> None:
 
 def _call(command: Sequence[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CheckError(f"`{' '.join(command[:4])} …` did not run ({type(error).__name__})") from None
     if done.returncode:

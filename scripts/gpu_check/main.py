@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the check and return the exit code; an error before the first part is one line."""
     given = _arguments(argv)
     try:
+        if given.dry and given.output:
+            refuse_result(given.output)
         interpreter = find_interpreter(given.python, given.dry)
         output = _output(given.output, interpreter, given.dry)
         if given.wheels:
@@ -59,24 +61,29 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="the file of results (default: benchmarks/results/<card>.json)")
     parser.add_argument("--wheels", type=Path, help="a folder of wheels to install into an environment beside it")
     parser.add_argument("--python", help="the Python whose torch sees the GPU (default: the first one found)")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help=f"for all parts together (default: {MINUTES:g})")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=MINUTES,
+        help=f"for all parts together (default: {MINUTES:g}); the limit of each part grows with it",
+    )
     return parser.parse_args(argv)
 
 
 def _output(given: Path | None, interpreter: Interpreter, dry: bool) -> Path:
-    """Return the file of results; its folder exists afterwards.
-
-    Raises:
-        CheckError: the figures of a dry run would stand among those that were measured.
-    """
+    """Return the file of results; its folder exists afterwards."""
     usual = (
         Path(tempfile.mkdtemp(prefix="on-gpu-")) / "dry.json" if dry else RESULTS / file_name(interpreter.card or "")
     )
     output = (given or usual).resolve()
-    if dry and output.is_relative_to(RESULTS):
-        raise CheckError(f"a dry run measures nothing, but {output} is among the results: choose another --output")
     output.parent.mkdir(parents=True, exist_ok=True)
     return output
+
+
+def refuse_result(output: Path) -> None:
+    """Raise CheckError if the figures of a dry run would stand among those that were measured."""
+    if output.resolve().is_relative_to(RESULTS):
+        raise CheckError(f"a dry run measures nothing, but {output} is among the results: choose another --output")
 
 
 def run_parts(
@@ -94,11 +101,11 @@ def run_parts(
         for part in parts:
             fresh = Path(work) / f"{part}.json"
             command = (command_of or _command(interpreter, dry))(part, fresh)
-            left = end - time.monotonic()
-            if left < min(LEAST, LIMITS[part]):
+            left, limit = end - time.monotonic(), LIMITS[part] * minutes / MINUTES
+            if left < min(LEAST, limit) or not limit:
                 outcome = Outcome(part, "skipped", 0.0, f"the {minutes:g} minutes were used up")
             else:
-                outcome = run_part(part, command, min(LIMITS[part], left), output.with_suffix(".log"), dry)
+                outcome = run_part(part, command, min(limit, left), output.with_suffix(".log"), dry)
             record(output, outcome, fresh, dry)
             outcomes.append(outcome)
             print(f"{part:17} {outcome.status:8} {outcome.seconds:5.0f} s  {outcome.reason}".rstrip(), flush=True)
