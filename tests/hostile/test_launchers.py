@@ -14,7 +14,8 @@ from balora.cli.start_processes import refuse_missing_devices
 from balora.study.design.deltas import checked
 from balora.training import launchers
 from balora.training.identity import payload, run_id
-from balora.training.launchers import launched_processes, refuse_checkpoints, refuse_several_processes
+from balora.training.launch_config import LaunchConfig
+from balora.training.launchers import launched_processes, refuse_several_processes, refuse_strategy
 from balora.training.run_in_folder import run_in_folder
 
 LAUNCHERS = {
@@ -37,6 +38,7 @@ def environment(monkeypatch, tmp_path):
     for name in (*launchers.COUNTS, "RANK", "LOCAL_RANK", "SLURM_NTASKS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BALORA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(launchers, "find_spec", lambda name: None)  # nothing is installed beside balora
     return lambda **given: [monkeypatch.setenv(name, value) for name, value in given.items()]
 
 
@@ -59,11 +61,24 @@ WRONG = {
     "accelerate with FSDP": (
         {**LAUNCHERS["torchrun"], "ACCELERATE_USE_FSDP": "true"},
         {},
-        "accelerate launch was told to use FSDP, but a run shares its model by DDP",
+        "accelerate launch was told to use FSDP, but a run takes this from its settings: choose DDP",
     ),
-    "fsdp2": ({}, {"launch.strategy": "fsdp2"}, "accelerate shards a model on GPUs only"),
-    "zero2": (LAUNCHERS["torchrun"], {"launch.strategy": "zero2"}, "launch.strategy = 'zero2': a run shares its model"),
-    "zero3": ({}, {"launch.strategy": "zero3", "launch.processes": 2}, "DeepSpeed leaves no process the whole weights"),
+    "fsdp2 alone": (
+        {},
+        {"launch.strategy": "fsdp2", "launch.processes": 1},
+        "launch.strategy = 'fsdp2': several processes share a model, but this run has one: set launch.processes to 2",
+    ),
+    "zero2 without DeepSpeed": (
+        LAUNCHERS["torchrun"],
+        {"launch.strategy": "zero2"},
+        "launch.strategy = 'zero2': DeepSpeed is not installed: `pip install setuptools wheel`, then `pip install",
+    ),
+    "checkpoints of parts": (
+        LAUNCHERS["torchrun"],
+        {"launch.strategy": "fsdp2", "training.checkpoint_every": 5},
+        "training.checkpoint_every = 5: checkpoints hold whole weights and optimizers, so it does not go with",
+    ),
+    "an unknown strategy": (LAUNCHERS["torchrun"], {"launch.strategy": "fsdp"}, "launch.strategy: "),
 }
 TRAIN = {"model": "testbed", "task": "facts", "training.steps": 1}
 
@@ -105,11 +120,11 @@ def test_more_processes_than_gpus_are_refused_by_their_number(monkeypatch):
         refuse_missing_devices(3)
 
 
-def test_checkpoints_of_several_processes_are_refused():
-    refuse_checkpoints(5, 1)
-    refuse_checkpoints(None, 2)
-    with pytest.raises(ConfigError, match="checkpoint_every = 5: 2 processes train together, and no checkpoints are"):
-        refuse_checkpoints(5, 2)
+def test_deepspeed_is_missed_before_processes_start(environment, tmp_path):
+    refuse_strategy(LaunchConfig(strategy="fsdp2"), 2)
+    given = ["train", "--model", "testbed", "--task", "facts", "--set", "launch.processes=2"]
+    given += ["--set", "launch.strategy=zero3", "--output", tmp_path / "out"]
+    refused(given, "launch.strategy = 'zero3': DeepSpeed is not installed", watched=tmp_path)
 
 
 def test_a_study_has_no_processes_to_set():

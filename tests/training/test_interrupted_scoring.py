@@ -264,11 +264,11 @@ def test_the_best_weights_are_kept_and_the_first_of_equal_ones(
 
 def test_the_weights_that_scored_best_first_are_remembered() -> None:
     model, scores = torch.nn.Linear(1, 1, bias=False), iter([10.0, 50.0, 50.0, 20.0])
-    scoring = ScoreWhileTraining(1, best=True, score=lambda: {"gsm8k": next(scores)})
+    scoring = ScoreWhileTraining(1, best=True, score=lambda: {"gsm8k": next(scores)}, model=model)
     for step in (1, 2, 3, 4):
         torch.nn.init.constant_(model.weight, float(step))
-        scoring.add(step, model)
-    assert scoring.restore_best(model) == 2
+        scoring.add(step)
+    assert scoring.restore_best() == 2
     assert model.weight.item() == 2.0
 
 

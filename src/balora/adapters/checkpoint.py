@@ -108,7 +108,7 @@ def changed_tensors(model: PeftModel) -> list[str]:
     same: dict[int, bool] = {}  # tied tensors are one: unchanged if they are what one of their names holds
     with stored_tensors(base) as stored:
         for key, tensor in state.items():
-            present = whole(tensor.detach())  # before anything that may differ between processes
+            present = whole(tensor).detach()  # before anything that may differ between processes
             name = stored_name(key, base, stored)
             if name is None or tensor.dtype not in FLOATS or tensor.is_meta:
                 continue

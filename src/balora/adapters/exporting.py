@@ -19,17 +19,13 @@ from balora.adapters.intact_base import require_intact_base
 from balora.adapters.merge_full import merged_onto_full, note_difference
 from balora.adapters.offset import offset_modules
 from balora.adapters.reference import unwrap
-from balora.adapters.sharding import is_first_process, is_sharded, refuse_partitioned, refuse_sharded, tensors_of, whole
+from balora.adapters.sharding import is_first_process, is_sharded, refuse_sharded, tensors_of, whole
 from balora.adapters.targets import is_quantised
 from balora.errors import AdapterError, OutputError, shown
 from balora.folders import claim_output, staged
 
 CONFIG_NAME = "adapter_config.json"
 ADAPTER_FIRST = "export the adapter on every process with `export_adapter`, and merge it into its base on one"
-PARTITIONED = (
-    "gather its trained parameters (`deepspeed.zero.GatheredParameters`) into a model attached alike on one process, "
-    "and export that one"
-)
 
 
 class Tokenizer(Protocol):
@@ -50,16 +46,15 @@ def export_adapter(model: nn.Module, folder: str | os.PathLike[str]) -> Path:
     differ, since the vocabulary was resized or rows were set, they are written along, and PEFT loads them onto a base
     that was resized alike. The file names the base by its name alone, whatever folder it lies in.
 
-    The folder appears complete or not at all; it must be new or empty. Of a model that FSDP2 has sharded, every process
-    must call this: the parameters are gathered one by one, and the first process writes.
+    The folder appears complete or not at all; it must be new or empty. Of a model that FSDP2 or DeepSpeed ZeRO-3 has
+    sharded, every process must call this: the parameters are gathered one by one, and the first process writes.
 
     Raises:
         AdapterError: the adapter alone does not describe the tuned model (overwritten or merged base, several active,
-            another weight of the base that differs from its checkpoint), or DeepSpeed ZeRO-3 has partitioned it.
+            another weight of the base that differs from its checkpoint).
         OutputError: the folder holds something else or cannot be written.
     """
     adapted, adapter = _exportable(model)
-    refuse_partitioned(adapted.parameters(), "exported", PARTITIONED)
     config = deepcopy(adapted.peft_config[adapter])
     config.inference_mode = True
     if isinstance(config.target_modules, set):
@@ -104,7 +99,7 @@ def export_merged(
             base was loaded from.
 
     Raises:
-        AdapterError, OutputError: as :func:`export_adapter`; FSDP2 has sharded the model; the full-precision weights of
+        AdapterError, OutputError: as :func:`export_adapter`; the model is sharded; the full-precision weights of
             a quantised base are not there.
     """
     adapted, adapter = _exportable(model)
@@ -149,7 +144,7 @@ def _adapter_state(model: PeftModel, adapter: str) -> dict[str, Tensor]:
     # PEFT's "auto" would search the Hub, and sees a changed number of rows but no changed row
     chosen = get_peft_model_state_dict(model, state_dict=state, adapter_name=adapter, save_embedding_layers=False)
     chosen |= {key: state[key] for key in _embeddings_to_save(model)}
-    return {name: whole(tensor.detach()).cpu().contiguous().clone() for name, tensor in chosen.items()}
+    return {name: whole(tensor).detach().cpu().contiguous().clone() for name, tensor in chosen.items()}
 
 
 def _embeddings_to_save(model: PeftModel) -> list[str]:

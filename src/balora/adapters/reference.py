@@ -64,7 +64,7 @@ class ReferenceSwitch:
         self._adapters: dict[str, int] = {}
         self._modules: list[nn.Module] = []
         self._switches: list[Any] = []
-        self._frozen: list[nn.Parameter] = []
+        self._frozen: list[tuple[dict[str, nn.Parameter | None], str]] = []
 
     @contextmanager
     def off(self) -> Iterator[nn.Module]:
@@ -89,15 +89,22 @@ class ReferenceSwitch:
         inner = unwrap(self.model)
         adapters = {name: id(config) for name, config in getattr(inner, "peft_config", {}).items()}
         merged = any(isinstance(switch, BaseTunerLayer) and switch.merged for switch in self._switches)
-        thawed = any(parameter.requires_grad for parameter in self._frozen)
+        thawed = any(_is_trained(*place) for place in self._frozen)
         if self._modules and adapters == self._adapters and not merged and not thawed:
             return
         with reference_of(self.model):
             pass
-        self._frozen = [parameter for parameter in inner.parameters() if not parameter.requires_grad]
         self._modules = list(self.model.modules())
+        # where they are, not what they are: a reference would hold the whole weights after FSDP2 has put parts there
+        every = [(module._parameters, name) for module in self._modules for name in module._parameters]
+        self._frozen = [place for place in every if not _is_trained(*place)]
         self._switches = [m for m in self._modules if isinstance(m, BaseTunerLayer | AuxiliaryTrainingWrapper)]
         self._adapters = adapters
+
+
+def _is_trained(parameters: dict[str, nn.Parameter | None], name: str) -> bool:
+    parameter = parameters.get(name)
+    return parameter is not None and parameter.requires_grad
 
 
 def _put(modules: Iterable[nn.Module], name: str, value: bool) -> None:

@@ -1,4 +1,4 @@
-"""Gather what FSDP2 has sharded, and name the wrappers and the sharded models that balora cannot read."""
+"""Gather what FSDP2 or DeepSpeed ZeRO-3 has sharded, and name the wrappers and models that balora cannot read."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -24,12 +24,22 @@ def is_deepspeed(model: nn.Module) -> bool:
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether FSDP2 or tensor parallelism has left this process a part of a parameter."""
-    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
+    """Whether FSDP2, tensor parallelism or ZeRO-3 has left this process a part of a parameter."""
+    return any(isinstance(parameter, DTensor) or is_partitioned(parameter) for parameter in model.parameters())
+
+
+def is_partitioned(tensor: Tensor) -> bool:
+    """Whether ``tensor`` is a parameter of which DeepSpeed ZeRO-3 has left this process a part."""
+    return hasattr(tensor, "ds_id")
 
 
 def whole(tensor: Tensor) -> Tensor:
     """Return all of a tensor, gathered where it is sharded: every process must then call this, in the same order."""
+    if is_partitioned(tensor):
+        from deepspeed.zero import GatheredParameters  # type: ignore[import-not-found, unused-ignore]
+
+        with GatheredParameters([tensor]):
+            return tensor.detach().clone()
     if not isinstance(tensor, DTensor):
         return tensor
     gathered: Tensor = tensor.full_tensor()
@@ -78,5 +88,5 @@ def refuse_sharded(tensors: Iterable[Tensor], purpose: str, instead: str) -> Non
 
 def refuse_partitioned(tensors: Iterable[Tensor], purpose: str, instead: str) -> None:
     """Raise AdapterError if DeepSpeed ZeRO-3 has left this process a part of one of ``tensors``."""
-    if any(hasattr(tensor, "ds_id") for tensor in tensors):
+    if any(map(is_partitioned, tensors)):
         raise AdapterError(f"a model partitioned by DeepSpeed ZeRO-3 cannot be {purpose}: {instead}")

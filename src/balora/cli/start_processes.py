@@ -10,6 +10,7 @@ from pathlib import Path
 from balora.errors import ConfigError, FirstProcessError, TrainingError
 from balora.training.launchers import launched_processes, refuse_strategy
 from balora.training.spec import RunSpec
+from balora.training.strategy_limits import refuse_unshared
 
 ENTRY = "balora.cli.one_process"
 """What each process runs."""
@@ -28,8 +29,9 @@ def start_processes(spec: RunSpec, output: Path) -> None:
         FirstProcessError: a process failed, and has printed why.
         TrainingError: a process was killed.
     """
-    refuse_strategy(spec.launch)
     count = spec.launch.processes or 1
+    refuse_strategy(spec.launch, count)
+    refuse_unshared(spec)
     refuse_missing_devices(count)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // count)))
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP warns that it looks for unused parameters

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.distributed.fsdp import FSDPModule
 
 from balora.errors import InputError
 from balora.maths.spectrum import singular_values
@@ -64,15 +65,21 @@ class HeadCache:
         Raises:
             InputError: it is no plain linear layer, or it is trained: both models would need heads of their own.
         """
-        if type(head) is not nn.Linear:
+        if not _is_plain(head):
             raise InputError(f"the head must be a plain nn.Linear, got {type(head).__name__}: use from_logits")
         if any(parameter.requires_grad for parameter in head.parameters()):
             raise InputError("the head is trained, so the two models do not share it: use from_logits")
-        state = [(parameter.data_ptr(), parameter._version) for parameter in head.parameters()]
+        place = Tensor.data_ptr if type(head) is nn.Linear else id  # FSDP2 gathers it at another address each step
+        state = [(place(parameter), parameter._version) for parameter in head.parameters()]
         if head not in self._heads or self._heads[head][0] != state:
             bias = None if head.bias is None else head.bias.detach()
             self._heads[head] = (state, FrozenHead(head.weight.detach(), bias))
         return self._heads[head][1]
+
+
+def _is_plain(head: nn.Module) -> bool:
+    """Whether ``head`` is torch's linear layer; FSDP2 gives one a class of its own and leaves its forward pass."""
+    return type(head) is nn.Linear or type(head).__bases__ == (FSDPModule, nn.Linear)
 
 
 def spectrum_on_head(hidden: Tensor, head: FrozenHead) -> Tensor:

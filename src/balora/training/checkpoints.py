@@ -4,6 +4,9 @@ They lie in the user's cache, in <cache>/checkpoints/<id of the run>. The Traine
 optimizer, the schedule, the random states and its place in the data; beside them, `balora.json` holds what the run's
 record needs of the steps so far. It is written last and has a digest of every other file, so that a checkpoint counts
 as a whole or not at all. The last two are kept, and all are removed once the run has its record.
+
+Of several processes that train by DDP the first one writes what all share, and each its random states; what the record
+needs is gathered from all. They save, and go on from, the same checkpoint or none.
 """
 
 import hashlib
@@ -25,6 +28,7 @@ from balora.errors import OutputError
 from balora.folders import cache_folder, delete, remove_older, write_atomic
 from balora.regular_files import is_regular, read_regular
 from balora.training.spec import TrainingConfig
+from balora.training.team import Team
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +42,7 @@ LARGEST_SEAL = 2**28
 KEPT_SECONDS = 30 * 24 * 3600.0
 """How long the checkpoints of a run that never comes back stay in the cache."""
 FAULTS = (OSError, OutputError, SafetensorError, ValueError, KeyError, TypeError, RecursionError, RuntimeError)
-FORMAT = 1
+FORMAT = 2
 
 
 def checkpoint_folder(run_id: str) -> Path:
@@ -98,6 +102,7 @@ class SaveCheckpoints(TrainerCallback):  # type: ignore[misc]
         training: says how often.
         left: returns what the record needs of the steps so far, for JSON.
         weights: returns weights to save beside the model's, if any.
+        team: the processes that train together.
     """
 
     def __init__(
@@ -107,8 +112,9 @@ class SaveCheckpoints(TrainerCallback):  # type: ignore[misc]
         training: TrainingConfig,
         left: Callable[[], dict[str, Any]],
         weights: Callable[[], Mapping[str, Tensor]],
+        team: Team,
     ) -> None:
-        self.trainer, self.folder, self.left, self.weights = trainer, folder, left, weights
+        self.trainer, self.folder, self.left, self.weights, self.team = trainer, folder, left, weights, team
         self.every, self.seconds = training.checkpoint_every, 60 * training.checkpoint_minutes
         self._last, self._is_on = time.monotonic(), True
 
@@ -120,45 +126,80 @@ class SaveCheckpoints(TrainerCallback):  # type: ignore[misc]
     def _is_due(self, step: int) -> bool:
         if self.every is not None:
             return step % self.every == 0
-        return 0 < self.seconds <= time.monotonic() - self._last
+        return self.team.first(lambda: 0 < self.seconds <= time.monotonic() - self._last)  # clocks differ
 
     def save(self, step: int) -> None:
-        """Save a checkpoint, and remove those before the last two; where that fails, save no more."""
-        place, trainer = self.folder / f"{NAME}{step}", self.trainer
+        """Save a checkpoint, and remove those before the last two; where that fails in a process, save no more."""
+        place, left = self.folder / f"{NAME}{step}", self.team.gather(self.left())
+        for act in (lambda: self._clear(place), self._write, lambda: self._seal(place, step, left)):
+            fault = self._fault_of_any(act)
+            if fault is not None:
+                self._give_up(place, fault)
+                return
+
+    def _fault_of_any(self, act: Callable[[], None]) -> str | None:
+        """Return why ``act`` failed in this process or another, None where it did in none."""
+        fault = None
         try:
-            delete(place)  # what a killed process may have begun
-            if trainer.model_loss.reference_cache is not None:
-                trainer.model_loss.reference_cache.flush()
-            trainer.args.output_dir = str(self.folder)
-            trainer._save_checkpoint(trainer.model, trial=None)
-            if weights := {name: tensor.contiguous() for name, tensor in self.weights().items()}:
-                save_file(weights, place / BEST)
-            seal = {"format": FORMAT, "step": step, "left": self.left(), "files": _digests(place)}
-            write_atomic(place / SEAL, json.dumps(seal), durable=True)
-            for old in _checkpoints(self.folder)[KEPT:]:
-                delete(old)
+            act()
         except FAULTS as error:  # torch raises RuntimeError where the disk is full
-            self._is_on = False
-            logger.warning(
-                "balora: no checkpoint can be saved in %s (%s): training goes on without, and would start over if it "
-                "were killed",
-                self.folder,
-                error,
-            )
-            with suppress(OSError):
-                delete(place)  # a full disk would stay full
+            fault = str(error)
+        return next((one for one in self.team.gather(fault) if one is not None), None)
+
+    def _clear(self, place: Path) -> None:
+        if self.team.is_first:
+            delete(place)  # what a killed process may have begun
+        if self.trainer.model_loss.reference_cache is not None:
+            self.trainer.model_loss.reference_cache.flush()
+
+    def _write(self) -> None:
+        self.trainer.args.output_dir = str(self.folder)
+        self.trainer._save_checkpoint(self.trainer.model, trial=None)
+
+    def _seal(self, place: Path, step: int, left: list[dict[str, Any]]) -> None:
+        if not self.team.is_first:
+            return
+        if weights := {name: tensor.contiguous() for name, tensor in self.weights().items()}:
+            save_file(weights, place / BEST)
+        seal = {"format": FORMAT, "step": step, "left": left, "files": _digests(place)}
+        write_atomic(place / SEAL, json.dumps(seal), durable=True)
+        for old in _checkpoints(self.folder)[KEPT:]:
+            delete(old)
+
+    def _give_up(self, place: Path, fault: str) -> None:
+        self._is_on = False
+        if not self.team.is_first:
+            return
+        logger.warning(
+            "balora: no checkpoint can be saved in %s (%s): training goes on without, and would start over if it were "
+            "killed",
+            self.folder,
+            fault,
+        )
+        with suppress(OSError):
+            delete(place)  # a full disk would stay full
 
 
 class Checkpoint(NamedTuple):
     """A whole checkpoint."""
 
     place: Path
-    left: dict[str, Any]
-    """What the record needs of the steps before it."""
+    left: list[dict[str, Any]]
+    """What the record needs of the steps before it, of each process."""
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights that were saved beside the model's."""
         return load_file(self.place / BEST) if (self.place / BEST).is_file() else {}
+
+
+def last_of_all(folder: Path, same: Mapping[str, Any], team: Team) -> Checkpoint | None:
+    """Return :func:`last_whole` of the first process where all find it, as on a file system that they share."""
+    found = team.first(lambda: last_whole(folder, same))
+    if found is None or all(team.gather((found.place / SEAL).is_file())):
+        return found
+    if team.is_first:
+        logger.warning("balora: not every process can read %s: it is not used", found.place)
+    return None
 
 
 def last_whole(folder: Path, same: Mapping[str, Any]) -> Checkpoint | None:
@@ -176,7 +217,8 @@ def last_whole(folder: Path, same: Mapping[str, Any]) -> Checkpoint | None:
             with suppress(OSError):
                 delete(place)
             continue
-        other = [f"{key} {left.get(key)}, not {value}" for key, value in same.items() if left.get(key) != value]
+        now, of_first = same.items(), left[0]
+        other = [f"{key} {of_first.get(key)}, not {value}" for key, value in now if of_first.get(key) != value]
         if not other:
             return Checkpoint(place, left)
         logger.warning("balora: %s was made with %s: it is not used, and removed", place, " and ".join(other))
@@ -191,13 +233,13 @@ def discard_checkpoints(run_id: str) -> None:
         delete(checkpoint_folder(run_id))
 
 
-def _unsealed(place: Path) -> dict[str, Any]:
+def _unsealed(place: Path) -> list[dict[str, Any]]:
     seal = json.loads(read_regular(place / SEAL, LARGEST_SEAL, links=False))
     if seal["format"] != FORMAT:
         raise ValueError(f"of format {seal['format']}, not {FORMAT}")
     if seal["files"] != _digests(place):
         raise ValueError("its files are not those that were written")
-    left: dict[str, Any] = seal["left"]
+    left: list[dict[str, Any]] = seal["left"]
     return left
 
 

@@ -35,7 +35,7 @@ def payload(spec: RunSpec, fingerprints: dict[str, str], processes: int = 1) -> 
             "measures": {*MEASURES},
         },
     )
-    return _text(settings, fingerprints, processes)
+    return _text(settings, fingerprints, processes, spec.launch.strategy)
 
 
 def _without_costs(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,9 +46,10 @@ def _without_costs(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**settings, "scoring": scoring}
 
 
-def _text(settings: Mapping[str, Any], fingerprints: Mapping[str, str], processes: int) -> str:
+def _text(settings: Mapping[str, Any], fingerprints: Mapping[str, str], processes: int, strategy: str) -> str:
     settings = {**_without_costs(settings), "own": [placeless(own) for own in settings.get("own", ())]}
-    several = [{"processes": processes}] if processes > 1 else []
+    several: list[dict[str, int | str]] = [{"processes": processes}] if processes > 1 else []
+    several += [{"strategy": strategy}] if strategy != "ddp" else []  # equal but for rounding
     return json.dumps([FORMAT, settings, fingerprints, *several], sort_keys=True)
 
 
@@ -67,7 +68,8 @@ def recorded_id(content: Mapping[str, Any]) -> str:
         settings[group] = {name: value for name, value in settings.get(group, {}).items() if name not in outside}
     if "measures" in settings:  # records of earlier versions have none
         settings["measures"] = {name: value for name, value in settings["measures"].items() if name not in MEASURES}
-    return _short_hash(_text(settings, content.get("fingerprints", {}), content.get("processes", 1)))
+    strategy = content["spec"].get("launch", {}).get("strategy", "ddp")
+    return _short_hash(_text(settings, content.get("fingerprints", {}), content.get("processes", 1), strategy))
 
 
 def _short_hash(text: str) -> str:

@@ -7,6 +7,8 @@ from pydantic import Field
 from balora.settings import Settings
 
 Strategy = Literal["ddp", "fsdp2", "zero2", "zero3"]
+SHARDING: tuple[Strategy, ...] = ("fsdp2", "zero3")
+"""With these, each process has a part of the weights only while it trains."""
 
 
 class LaunchConfig(Settings):
@@ -16,5 +18,5 @@ class LaunchConfig(Settings):
     """How many processes `balora train` starts on this machine; none: as many as a launcher (torchrun, accelerate
     launch) has started, or else one."""
     strategy: Strategy = "ddp"
-    """How they share the model: `ddp`: each holds all of it. `fsdp2`, `zero2`, `zero3`: for the trainers in a script of
-    your own only, see docs/several-gpus.md."""
+    """What each of them holds: `ddp`: all of the model. `zero2`: the weights, and its part of the gradients and of the
+    optimizer's state (DeepSpeed). `fsdp2` and `zero3` (DeepSpeed): its part of the weights, too."""

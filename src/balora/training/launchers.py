@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 from balora.errors import ConfigError, shown
 from balora.training.launch_config import LaunchConfig
@@ -14,12 +15,7 @@ PLACES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun and accelerate set beside the count, and torch needs to let the processes meet."""
 PLUGINS = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpeed"}
 """What `accelerate launch` sets for the trainers of a script."""
-REASONS = {
-    "fsdp2": "accelerate shards a model on GPUs only, and on the CPU it silently trains with DDP",
-    "zero2": "scoring and the record of a run read the model outside of DeepSpeed's engine",
-    "zero3": "DeepSpeed leaves no process the whole weights, which the start, the scoring and the export of a run read",
-}
-"""Why `balora train` does not take a strategy."""
+INSTALL_DEEPSPEED = '`pip install setuptools wheel`, then `pip install --no-build-isolation "balora[deepspeed]"`'
 
 
 def launched_processes(environment: Mapping[str, str] = os.environ) -> int:
@@ -73,7 +69,6 @@ def processes_together(launch: LaunchConfig, environment: Mapping[str, str] = os
         ConfigError: another number was started than is set, by a launcher that balora does not know, or they are to
             share the model in a way that a run cannot.
     """
-    refuse_strategy(launch)
     count = max(launched_processes(environment), process_group_size())
     if count == 1:
         if (launch.processes or 1) > 1:
@@ -81,6 +76,7 @@ def processes_together(launch: LaunchConfig, environment: Mapping[str, str] = os
                 f"launch.processes = {launch.processes}, but this is one process: `balora train` starts them itself; "
                 f"start a script of your own with `torchrun --nproc-per-node {launch.processes}`"
             )
+        refuse_strategy(launch, 1)
         return 1
     if missing := [name for name in PLACES if not environment.get(name)]:
         raise ConfigError(
@@ -90,31 +86,27 @@ def processes_together(launch: LaunchConfig, environment: Mapping[str, str] = os
     for name, plugin in PLUGINS.items():
         if environment.get(name, "").lower() in ("1", "true"):
             raise ConfigError(
-                f"accelerate launch was told to use {plugin}, but a run shares its model by DDP: choose DDP in "
-                f"accelerate's configuration (it has set {name}), or use BALoraTrainer in a script of your own"
+                f"accelerate launch was told to use {plugin}, but a run takes this from its settings: choose DDP "
+                f"in accelerate's configuration (it has set {name}), and set launch.strategy"
             )
     if launch.processes not in (None, count):
         raise ConfigError(
             f"launch.processes = {launch.processes}, but {count} processes were started together: leave "
             "launch.processes out, or start without a launcher"
         )
+    refuse_strategy(launch, count)
     return count
 
 
-def refuse_strategy(launch: LaunchConfig) -> None:
-    """Raise ConfigError for a strategy that runs do not have, with the reason and what to do instead."""
-    if launch.strategy in REASONS:
+def refuse_strategy(launch: LaunchConfig, processes: int) -> None:
+    """Raise ConfigError where so many ``processes`` cannot share a model as ``launch`` says."""
+    strategy = launch.strategy
+    if strategy == "ddp":
+        return
+    if processes == 1:
         raise ConfigError(
-            f"launch.strategy = {launch.strategy!r}: a run shares its model by DDP alone, since "
-            f"{REASONS[launch.strategy]}: leave it out, or use BALoraTrainer in a script of your own "
-            "(docs/several-gpus.md)"
+            f"launch.strategy = {strategy!r}: several processes share a model, but this run has one: set "
+            "launch.processes to 2 or more, or leave the strategy out"
         )
-
-
-def refuse_checkpoints(every: int | None, processes: int) -> None:
-    """Raise ConfigError where several processes were to save checkpoints, from which they could not go on together."""
-    if every is not None and processes > 1:
-        raise ConfigError(
-            f"training.checkpoint_every = {every}: {processes} processes train together, and no checkpoints are saved "
-            "of what each of them holds: leave it out; a run that is killed starts over"
-        )
+    if strategy.startswith("zero") and find_spec("deepspeed") is None:
+        raise ConfigError(f"launch.strategy = {strategy!r}: DeepSpeed is not installed: {INSTALL_DEEPSPEED}")

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from balora.adapters.reference import unwrap
+from balora.adapters.sharding import is_deepspeed, is_sharded
 from balora.errors import InputError, ModelError
 from balora.objective import Objective, ObjectiveConfig
 from balora.objective.config import chosen_objective
@@ -63,8 +65,7 @@ class ModelLoss:
     ) -> None:
         from peft import PeftModel
 
-        from balora.adapters.reference import ReferenceSwitch, unwrap
-        from balora.adapters.sharding import is_deepspeed
+        from balora.adapters.reference import ReferenceSwitch
 
         config = chosen_objective(config, family_of(model))
         model = unwrap(model) if is_deepspeed(model) else model
@@ -108,6 +109,9 @@ class ModelLoss:
                 term).
             step: number of optimizer steps done, for `objective.consistency.every`.
         """
+        if norms and is_deepspeed(model):  # it would take the gradient of one term for the backward pass
+            *_, sizes = self(unwrap(model), inputs, progress, norms=True, step=step)
+            return *self(model, inputs, progress, step=step)[:2], sizes
         objective = self._objective_at(step)
         needed = objective.config.needs_reference
         student, reference, labels = self.read(model, inputs, catch=norms, reference=needed)
@@ -127,7 +131,8 @@ class ModelLoss:
             multi_label = labels.ndim == 2 and self.outputs(labels).problem == "multi-label"
             terms = objective.from_logits(logits, target, labels, progress, multi_label=multi_label)
             at = student.at if student.at is not None else logits
-            sizes = gradient_norms(terms, at) if norms and (len(labels) or objective.shares_rows()) else {}
+            norms = norms and bool(len(labels) or objective.shares_rows() or is_sharded(self.model))  # all, or none
+            sizes = gradient_norms(terms, at) if norms else {}
         if self.config.needs_reference and not needed:  # left out of this step only: it can act
             terms = replace(terms, inactive={key: why for key, why in terms.inactive.items() if key != "consistency"})
         return terms, len(labels), sizes

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from balora.adapters.reference import unwrap
+from balora.adapters.sharding import is_partitioned
 from balora.errors import ModelError
 from balora.objective import ObjectiveConfig
 from balora.objective.readout import Readout
@@ -105,6 +106,8 @@ class CausalRows:
 
     def read(self, model: nn.Module, inputs: Mapping[str, Any], counted: Tensor) -> Rows:
         """Run ``model`` on ``inputs`` (without labels) and return its rows at the counted positions."""
+        if self.fallback is None and is_partitioned(self.head.weight):
+            self.fallback = "DeepSpeed ZeRO-3 gathers the output head for its own forward pass alone"
         if self.fallback is None:
             autocast: list[bool] = []
             with _last_hidden_state(model, autocast) as caught:

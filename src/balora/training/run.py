@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import transformers
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from balora.adapters import attach, export_adapter, frozen_copy
 from balora.errors import FirstProcessError, InputError
@@ -31,10 +32,11 @@ from balora.training.checkpoints import checkpoint_folder, claimed, discard_chec
 from balora.training.clock import Clock
 from balora.training.controls import control_notes
 from balora.training.counted_rows import label_notes
+from balora.training.engines import compute_in_bfloat16, computes_itself, ready_for_deepspeed, unchanged_variables
 from balora.training.evaluation import evaluate, measure_inheritance, prepare_run, refuse_untrained
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
-from balora.training.launchers import refuse_checkpoints
+from balora.training.launch_config import SHARDING
 from balora.training.loading import load_model, load_tokenizer, place, usable_positions, with_model_folder
 from balora.training.machine import less_memory, using_threads, versions
 from balora.training.matching import first_batches, matched_config
@@ -43,10 +45,12 @@ from balora.training.quantised_loading import loading_notes, refuse_spread, refu
 from balora.training.record import Cost, RunError, RunRecord, TaskScore, packed_rows, write_record
 from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED
+from balora.training.scored_model import ScoredModel
 from balora.training.shares import set_shares
 from balora.training.side_measures import take_measures, write_items
 from balora.training.spec import RunSpec
 from balora.training.step_matching import matched_rate, weight_sharing_copy
+from balora.training.strategy_limits import refuse_unshared
 from balora.training.team import Team, joined
 from balora.training.tools import open_tools
 from balora.training.train_or_take import Trained, train_or_take
@@ -77,8 +81,8 @@ def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, h
     started = datetime.now(UTC).isoformat(timespec="seconds")
     refuse_untrained(spec)
     refuse_untrainable_model(spec)
-    with joined(spec.launch) as team:
-        refuse_checkpoints(spec.training.checkpoint_every, team.size)
+    refuse_unshared(spec)
+    with joined(spec.launch) as team, unchanged_variables():
         work = _Run(spec, team, on_progress, has_siblings)
         team.first(lambda: work.open(folder))
         inputs = team.first(lambda: fingerprints(spec))
@@ -139,7 +143,7 @@ def _scored(
     """Score and save the trained model, and return its record."""
     found = work.score(kept := answers_of(trained_file(fields["id"])))
     first, *others = found
-    inheritance = measure_inheritance(work.trainer.model, work.spec, work.source, work.scored[0], found[first])
+    inheritance = measure_inheritance(work.scored_model.model, work.spec, work.source, work.scored[0], found[first])
     after = work.measures(is_trained=True)
     clock.lap("eval_seconds")
     earlier = trained.scoring_seconds + (kept.seconds if kept else 0.0)
@@ -189,6 +193,7 @@ class _Run:
     train_rows: list[Encoded]
     scored: tuple[Prepared, ...]  # one a task, in the order of the specification
     trainer: BALoraTrainer
+    scored_model: ScoredModel
     source: str  # folder or name of the pre-trained model
 
     scratch: Path
@@ -216,6 +221,9 @@ class _Run:
         """Load model and rows, attach the adapter, make the trainer, and set what depends on its first batches."""
         self.team.in_turn(self._load)
         bare = self._bare
+        strategy = self.spec.launch.strategy
+        self.scored_model = ScoredModel(self._model, is_sharded=strategy in SHARDING, is_first=self.team.is_first)
+        ready_for_deepspeed(strategy)
         self.trainer = self._trainer(self._model, self._reference)
         self.notes += control_notes(self.spec, self.trainer)
         self.is_set_up = True
@@ -272,7 +280,7 @@ class _Run:
         training = self.spec.training
         if training.gradient_checkpointing:
             model.activation_checkpointing_enable()
-        arguments = trainer_arguments(training, self.scratch)
+        arguments = trainer_arguments(training, self.scratch, model, self.spec.launch.strategy)
         trainer = BALoraTrainer(
             model,
             arguments,
@@ -280,12 +288,13 @@ class _Run:
             reference=reference,
             l2_start=training.l2_start,
             telemetry_every=training.telemetry_every,
-            reference_cache=reference_folder(self.spec, len(self.train_rows), self.has_siblings, self.team.size),
+            reference_cache=reference_folder(self.spec, len(self.train_rows), self.has_siblings, self.team),
             train_dataset=self.train_rows,
             data_collator=self.collate,
             callbacks=[ReportProgress(self.on_progress)],
         )
         trainer.remove_callback(transformers.PrinterCallback)
+        unset_hf_deepspeed_config()  # it would share out each model that the first process loads or scores
         return trainer
 
     def _match(self) -> None:
@@ -318,7 +327,7 @@ class _Run:
 
     def measures(self, *, is_trained: bool) -> Measured:
         """Return the measures beside the score on the model as it is now."""
-        most, model = self.scored[0].max_positions, self.trainer.model
+        most, model = self.scored[0].max_positions, self.scored_model.model
         return take_measures(
             model, self.tokenizer, self.spec, self.source, self.on_progress, max_positions=most, is_trained=is_trained
         )
@@ -326,14 +335,19 @@ class _Run:
     def train(self, clock: Clock, saved: Path | None, checkpoints: Path, threads: int) -> Trained:
         """Train the model, or give it the weights that an interrupted run of the same id has ``saved``."""
         training, same = self.spec.training, {"threads": threads, "device": self.device.type}
-        mine = claimed(checkpoints) if self.team.size == 1 else nullcontext(False)
-        with mine as is_mine, warnings.catch_warnings():
+        if computes_itself(self.spec.launch.strategy, training.precision):
+            for model in {id(one): one for one in (self._model, self.scored_model.model)}.values():
+                compute_in_bfloat16(model, self.device)
+        mine = claimed(checkpoints) if self.team.is_first else nullcontext(False)
+        with mine as has_lock, warnings.catch_warnings():
             warnings.filterwarnings(
                 "ignore", "Paged optimizers are not supported on CPU", UserWarning
             )  # a note says it
-            self.owns_checkpoints = is_mine
-            place = checkpoints if is_mine and training.saves_checkpoints else None
-            trained = train_or_take(self.trainer, training, saved, place, same, self.scores, self.team)
+            self.owns_checkpoints = is_mine = self.team.first(lambda: has_lock)
+            saves = training.saves_checkpoints and self.spec.launch.strategy == "ddp"
+            place = checkpoints if is_mine and saves else None
+            given = self.trainer, self.scored_model, training, saved, place, same
+            trained = train_or_take(*given, self.scores, self.team)
         clock.lap("train_seconds")
         clock.laps["train_seconds"] = trained.train_seconds
         self.steps, self.resumed = trained.steps, trained.resumed
@@ -343,10 +357,11 @@ class _Run:
     def score(self, kept: KeptAnswers | None = None) -> dict[str, Evaluation]:
         """Return how the model, as it is, does on every scored task, by task; answers that were ``kept`` are taken."""
         given = self.spec, self.on_progress, self.tools._replace(kept=kept)
-        return {one.task.name: evaluate(self.trainer.model, self.tokenizer, one, *given) for one in self.scored}
+        return {one.task.name: evaluate(self.scored_model.model, self.tokenizer, one, *given) for one in self.scored}
 
     def scores(self) -> dict[str, float]:
         """Return the model's score on every scored task, which the first process alone computes."""
+        self.scored_model.refresh()
         return self.team.first(lambda: {name: evaluation.score for name, evaluation in self.score().items()})
 
     def save(self, folder: Path, found: Mapping[str, Evaluation]) -> None:
@@ -359,15 +374,15 @@ class _Run:
         ]
         (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
         if self.spec.adapter is None:
-            self.trainer.model.save_pretrained(folder / TRAINED)
+            self.scored_model.model.save_pretrained(folder / TRAINED)  # type: ignore[operator]
             self.tokenizer.save_pretrained(folder / TRAINED)
         else:
-            export_adapter(self.trainer.model, folder / ADAPTER)
+            export_adapter(self.scored_model.model, folder / ADAPTER)
 
     def cost(self, clock: Clock) -> Cost:
         spent = Cost(peak_memory_mb=clock.peak_memory_mb(), **clock.laps)
         if not self.is_set_up:
             return spent
-        trained = sum(p.numel() for p in self.trainer.model.parameters() if p.requires_grad)
+        trained = sum(p.numel() for p in self.scored_model.model.parameters() if p.requires_grad)
         steps = self.trainer.state.global_step if self.steps is None else self.steps
         return spent.replace(steps=steps, trained_parameters=trained, resumed=self.resumed)

@@ -10,6 +10,7 @@ from balora.progress import OnProgress
 from balora.training.identity import run_id
 from balora.training.record import RunRecord, check_files, read_record
 from balora.training.spec import RunSpec
+from balora.training.strategy_limits import refuse_unshared
 
 RECORD = "run.json"
 RUN_FILES = {
@@ -36,6 +37,7 @@ def run_in_folder(spec: RunSpec, output: Path, *, on_progress: OnProgress | None
     """
     from balora.training.team import joined
 
+    refuse_unshared(spec)
     with joined(spec.launch) as team:
         earlier, done = team.first(lambda: _earlier(spec, output, team.size))
         if done:

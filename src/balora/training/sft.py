@@ -11,6 +11,7 @@ from balora.errors import ConfigError, shown
 from balora.objective import ObjectiveConfig
 from balora.objective.config import chosen_objective
 from balora.training.counted_rows import CountedRows
+from balora.training.engines import allow_cpu
 from balora.training.loss import ModelLoss
 from balora.training.reference.keys import ROW_KEYS
 from balora.training.reference.reference_cache import ReferenceFolder
@@ -64,6 +65,8 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
     ) -> None:
         config = chosen_objective(objective, "nlg")
         refuse_wrong_types(reference, reference_cache, telemetry_every, 0.0)
+        if args is not None:
+            allow_cpu(args)
         super().__init__(model, args, **trainer_arguments)
         refuse_other_losses(self)
         if self.args.loss_type != "nll":

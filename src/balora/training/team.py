@@ -72,6 +72,16 @@ class Team:
         if not self.is_first:
             act()
 
+    def gather(self, value: Found) -> list[Found]:
+        """Return the ``value`` of every process, by its number, in each of them."""
+        if self.size == 1:
+            return [value]
+        import torch.distributed as dist
+
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, value)
+        return found
+
     def why(self, error: Exception) -> tuple[str, str]:
         """Return the kind and the message of an ``error``: of the one that ended another process, if that is its cause.
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from balora.training.checkpoints import SaveCheckpoints, last_whole
+from balora.training.checkpoints import SaveCheckpoints, last_of_all
 from balora.training.record import StepScores
+from balora.training.scored_model import ScoredModel
 from balora.training.spec import TrainingConfig
 from balora.training.step_scores import Score, ScoreWhileTraining
 from balora.training.team import Team
@@ -38,6 +39,7 @@ class Trained(NamedTuple):
 
 def train_or_take(
     trainer: BALoraTrainer,
+    scored_model: ScoredModel,
     training: TrainingConfig,
     saved: Path | None,
     checkpoints: Path | None,
@@ -48,7 +50,8 @@ def train_or_take(
     """Train, and save the weights for a run of the same id that finds this one killed; or take what such a run saved.
 
     Args:
-        trainer: holds the model, which has the trained weights afterwards.
+        trainer: trains the model.
+        scored_model: has the trained weights afterwards, in the first process.
         training: says when the model is scored meanwhile, and which weights count.
         saved: where weights lie between training and record; None: nowhere.
         checkpoints: where checkpoints are saved while it trains; None: nowhere.
@@ -56,12 +59,12 @@ def train_or_take(
         score: scores the model as it is.
         team: the processes that train it together; the weights are taken, and saved, in the first one alone.
     """
-    left = None if saved is None else team.first(lambda: load_trained(saved, trainer.model, same))
+    left = None if saved is None else team.first(lambda: load_trained(saved, scored_model.model, same))
     notes = []
     if left is None:
-        left = {**same, **_train(trainer, training, checkpoints, same, score)}
+        left = {**same, **_train(trainer, scored_model, training, checkpoints, same, score, team)}
         if saved is not None and team.is_first:
-            save_trained(saved, trainer.model, left)
+            save_trained(saved, scored_model.model, left)
     else:
         trainer.telemetry.restore(left["telemetry"])
         notes.append("the run was interrupted after its training, and its saved weights were scored")
@@ -84,20 +87,27 @@ def train_or_take(
 
 
 def _train(
-    trainer: BALoraTrainer, training: TrainingConfig, checkpoints: Path | None, same: Mapping[str, Any], score: Score
+    trainer: BALoraTrainer,
+    scored_model: ScoredModel,
+    training: TrainingConfig,
+    checkpoints: Path | None,
+    same: Mapping[str, Any],
+    score: Score,
+    team: Team,
 ) -> dict[str, Any]:
     """Train, from the last checkpoint if there is one, and return what the record needs, for JSON."""
     start, scoring = time.perf_counter(), None
     if training.evaluate_every is not None:
-        scoring = ScoreWhileTraining(training.evaluate_every, training.keep == "best", score)
+        scoring = ScoreWhileTraining(training.evaluate_every, training.keep == "best", score, scored_model.model)
         trainer.add_callback(scoring)
-    found = None if checkpoints is None else last_whole(checkpoints, same)
+    found = None if checkpoints is None else last_of_all(checkpoints, same, team)
     before, resumed = 0.0, 0
     if found is not None:
-        before, resumed = found.left["seconds"], found.left["resumed"] + 1
-        trainer.telemetry.restore(found.left["telemetry"])
+        own = found.left[team.rank]
+        before, resumed = own["seconds"], own["resumed"] + 1
+        trainer.telemetry.restore(own["telemetry"])
         if scoring is not None:
-            scoring.restore(found.left["scoring"], found.weights())
+            scoring.restore(own["scoring"], found.weights())
     if checkpoints is not None:
 
         def left() -> dict[str, Any]:
@@ -107,9 +117,10 @@ def _train(
             return {**same, **state, "seconds": seconds, "resumed": resumed}
 
         best = scoring.best_weights if scoring else dict
-        trainer.add_callback(SaveCheckpoints(trainer, checkpoints, training, left, best))
+        trainer.add_callback(SaveCheckpoints(trainer, checkpoints, training, left, best, team))
     trainer.train(resume_from_checkpoint=None if found is None else str(found.place))
-    kept = scoring.restore_best(trainer.model) if scoring else None
+    scored_model.refresh()
+    kept = scoring.restore_best() if scoring else None
     steps, seconds = trainer.state.global_step, scoring.seconds if scoring else 0.0
     return {
         "train_seconds": round(before + time.perf_counter() - start - seconds, 3),

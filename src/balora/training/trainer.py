@@ -14,6 +14,7 @@ from balora.objective.config import chosen_objective
 from balora.training.class_labels import IGNORED_ROWS, CheckedLabels
 from balora.training.controls import StartPenalty
 from balora.training.counted_rows import CountedRows, collated
+from balora.training.engines import allow_cpu
 from balora.training.loss import ModelLoss
 from balora.training.reference.keys import ROW_KEYS, KeyedRows
 from balora.training.reference.reference_cache import MIB, ReferenceCache, ReferenceFolder
@@ -68,7 +69,9 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
     ) -> None:
         config = chosen_objective(objective, family_of(model))
         refuse_wrong_types(reference, reference_cache, telemetry_every, l2_start)
+        allow_cpu(args)
         super().__init__(model, args, **trainer_arguments)
+        refuse_sharded_start(self, l2_start)
         refuse_other_losses(self)
         self._model_takes_counts = self.model_accepts_loss_kwargs
         count_rows_of_steps(self)
@@ -199,6 +202,21 @@ def refuse_other_losses(trainer: Trainer) -> None:
         )
 
 
+def will_be_sharded(trainer: Any) -> bool:
+    """Whether each process will have a part of the weights while it trains: with FSDP or ZeRO-3."""
+    is_zero_3 = trainer.is_deepspeed_enabled and trainer.accelerator.state.deepspeed_plugin.zero_stage == 3
+    return bool(trainer.is_fsdp_enabled or is_zero_3)
+
+
+def refuse_sharded_start(trainer: Any, l2_start: float) -> None:
+    """Raise ConfigError where L2 to the start is to hold back weights of which each process will have a part."""
+    if l2_start and will_be_sharded(trainer):
+        raise ConfigError(
+            f"l2_start = {l2_start:g}: FSDP and ZeRO-3 leave each process a part of the weights, and their start would "
+            "stay whole: leave it out, or train with DDP or ZeRO-2"
+        )
+
+
 def take_label_smoothing(trainer: Any) -> float:
     """Return the arguments' label smoothing for the objective; the Trainer's own is off, also in evaluation."""
     trainer.label_smoother = None
@@ -255,12 +273,15 @@ def check_labels(trainer: Any) -> None:
 
 
 def cache_reference(trainer: Any, folder: ReferenceFolder | None) -> None:
-    """Cache the reference's outputs if the objective reads them and the data set has numbered rows."""
+    """Cache the reference's outputs if the objective reads them and the data set has numbered rows.
+
+    Where each process has a part of the weights, all must run the reference or none, whatever rows they know.
+    """
     loss: ModelLoss = trainer.model_loss
     causal = loss.kind == "causal"
     materialised = causal and loss.causal_rows().fallback is not None
     dataset = trainer.train_dataset
-    if not loss.config.needs_reference or materialised or not isinstance(dataset, Sized):
+    if not loss.config.needs_reference or materialised or not isinstance(dataset, Sized) or will_be_sharded(trainer):
         return
     if folder is None and causal:
         return  # hidden states would fill the memory

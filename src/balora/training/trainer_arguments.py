@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import TrainingArguments
 
+from balora.training.engines import engine_arguments
+from balora.training.launch_config import Strategy
 from balora.training.spec import TrainingConfig
 
 LR_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
@@ -13,7 +16,9 @@ COMPILER = "inductor"
 """The backend of torch.compile."""
 
 
-def trainer_arguments(training: TrainingConfig, scratch: Path) -> TrainingArguments:
+def trainer_arguments(
+    training: TrainingConfig, scratch: Path, model: nn.Module, strategy: Strategy = "ddp"
+) -> TrainingArguments:
     """Return the Trainer's arguments; it writes nothing into ``scratch`` but insists on a folder."""
     arguments = TrainingArguments(
         output_dir=str(scratch),
@@ -31,7 +36,7 @@ def trainer_arguments(training: TrainingConfig, scratch: Path) -> TrainingArgume
         seed=training.seed,
         data_seed=training.seed,
         use_cpu=not torch.cuda.is_available(),
-        bf16=training.precision == "bfloat16",
+        bf16=training.precision == "bfloat16" and strategy == "ddp",  # else `compute_in_bfloat16`
         torch_compile=training.compile,
         torch_compile_backend=COMPILER if training.compile else None,
         logging_steps=training.telemetry_every or 10,
@@ -42,6 +47,7 @@ def trainer_arguments(training: TrainingConfig, scratch: Path) -> TrainingArgume
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=torch.cuda.is_available(),
+        **engine_arguments(strategy, model),
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # several visible GPUs would make it DataParallel
     return arguments
