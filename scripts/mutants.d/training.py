@@ -22,6 +22,8 @@ MUTANTS = {
     ("training/team.py", "training/test_team.py"): [
         ("others-reason-first", "if not isinstance(error, BaloraError) and self._store", "if self._store"),
         ("lost-connections-have-no-reason", "and self._store.check([REASON]):", "and False:"),
+        ("a-failure-is-a-kill", "return not self._store.check([REASON])", "return True"),
+        ("any-error-is-a-kill", "not any(words in str(error) for words in LOST)", "False"),
     ],
     ("training/checkpoints.py", "training/test_checkpoints.py"): [
         ("seal-not-checked", 'if seal["files"] != _digests(place):', "if False:"),

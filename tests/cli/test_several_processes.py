@@ -29,7 +29,7 @@ def started(words: list[str], folder: Path, **variables: str) -> subprocess.Comp
 
 
 def test_the_document_has_commands() -> None:
-    assert [shlex.split(command)[0] for command in COMMANDS] == ["balora", "torchrun"]
+    assert [shlex.split(command)[0] for command in COMMANDS] == ["balora", "torchrun", "balora"]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[0])

@@ -36,6 +36,19 @@ def test_a_lost_connection_has_the_reason_of_the_process_that_failed() -> None:
     assert Team().why(ValueError()) == ("ValueError", "ValueError()")
 
 
+def test_a_process_that_was_killed_is_told_from_one_that_failed() -> None:
+    lost = RuntimeError("[pair.cc:537] Read error [127.0.0.1]:59078: Connection reset by peer.")
+    assert Team(0, 2, Store()).has_lost_another(lost)
+    assert not Team(0, 2, Store({REASON: "TrainingError\nprocess 1: step 3: nan"})).has_lost_another(lost)
+    assert not Team(0, 2, Store()).has_lost_another(RuntimeError("shapes differ"))
+    assert not Team(0, 2, Store()).has_lost_another(TrainingError(str(lost)))
+    assert not Team().has_lost_another(lost)
+
+
+def test_a_process_alone_gathers_its_own_value() -> None:
+    assert Team().gather("found") == ["found"]
+
+
 def test_the_first_processs_failure_is_told_apart_from_ones_own() -> None:
     assert FirstProcessError(2).exit_code == 2
     assert not Team(0, 2, Store()).has_lost_the_first()

@@ -11,6 +11,7 @@ from balora.errors import ConfigError, FirstProcessError, TrainingError
 from balora.training.launchers import launched_processes, refuse_strategy
 from balora.training.spec import RunSpec
 from balora.training.strategy_limits import refuse_unshared
+from balora.training.team import GOES_ON
 
 ENTRY = "balora.cli.one_process"
 """What each process runs."""
@@ -61,7 +62,7 @@ def start_processes(spec: RunSpec, output: Path) -> None:
             if failure.exitcode < 0:
                 raise TrainingError(
                     f"process {rank} of {count} was ended by signal {-failure.exitcode} (by the system, where memory "
-                    "ran out): the run has no record"
+                    f"ran out): {GOES_ON}"
                 ) from None
             raise FirstProcessError(failure.exitcode) from None
 

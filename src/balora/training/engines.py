@@ -67,6 +67,7 @@ def ready_for_deepspeed(strategy: Strategy) -> None:
     own that sums in shared memory, while gloo sums too.
     """
     if uses_deepspeed(strategy) and not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
         import deepspeed  # type: ignore[import-not-found, unused-ignore]
 
         os.environ.pop("ACCELERATE_USE_CPU", None)

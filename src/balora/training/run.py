@@ -14,7 +14,7 @@ import transformers
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from balora.adapters import attach, export_adapter, frozen_copy
-from balora.errors import FirstProcessError, InputError
+from balora.errors import FirstProcessError, InputError, TrainingError
 from balora.folders import claim_output
 from balora.measures.all_measures import read_all
 from balora.measures.measured import Measured, before_and_after
@@ -51,7 +51,7 @@ from balora.training.side_measures import take_measures, write_items
 from balora.training.spec import RunSpec
 from balora.training.step_matching import matched_rate, weight_sharing_copy
 from balora.training.strategy_limits import refuse_unshared
-from balora.training.team import Team, joined
+from balora.training.team import GOES_ON, Team, joined
 from balora.training.tools import open_tools
 from balora.training.train_or_take import Trained, train_or_take
 from balora.training.trained_weights import answers_of, discard, trained_file
@@ -127,6 +127,11 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any])
     except (OSError, InputError, FirstProcessError):
         raise
     except Exception as error:
+        if team.has_lost_another(error):  # no failure of the run, which may go on from its last checkpoint
+            raise TrainingError(
+                f"process {team.rank} of {team.size} has lost another one, which was killed (by the system, where "
+                f"memory ran out): {GOES_ON}"
+            ) from error
         if not team.is_first:
             raise
         kind, message = team.why(error)

@@ -31,7 +31,7 @@ class ScoredModel:
         own = dict(self.model.named_parameters()) if self._is_first else {}
         for name, parameter in self._trained.named_parameters():
             if parameter.requires_grad:
-                gathered = whole(parameter.detach())
+                gathered = whole(parameter).detach()
                 if self._is_first:
                     with torch.no_grad():
                         own[name].copy_(gathered)

@@ -18,6 +18,10 @@ FAREWELL = timedelta(seconds=60)
 """How long a process waits at its end until the first one has written its record: its launcher would end that one."""
 REASON, FINISHED = "balora/reason", "balora/finished"
 """Under which a process leaves why it failed, and the first one that it has ended."""
+GOES_ON = "the run has no record; the same command goes on from its last checkpoint, if there is one"
+"""The end of an error text where a process was killed."""
+LOST = ("onnection closed by", "onnection reset by", "remote process exited")
+"""What gloo and NCCL write where another process has ended, without a reason or before it."""
 
 
 class Team:
@@ -91,6 +95,14 @@ class Team:
             kind, _, message = self._store.get(REASON).decode().partition("\n")
             return kind, message
         return type(error).__name__, " ".join(str(error).split()) or repr(error)
+
+    def has_lost_another(self, error: Exception) -> bool:
+        """Whether ``error`` means that another process has ended and left no reason: it was killed."""
+        if self.size == 1 or isinstance(error, BaloraError) or not any(words in str(error) for words in LOST):
+            return False
+        with suppress(RuntimeError):  # the process that was killed may have held the store
+            return not self._store.check([REASON])
+        return True
 
     def leave(self, error: BaseException | None) -> None:
         """Leave the process group; all but the first one say why, and wait for its end."""
