@@ -59,6 +59,16 @@ MUTANTS = {
         ("casts-nothing", "dtype=torch.bfloat16)", "dtype=torch.bfloat16, enabled=False)"),
         ("outputs-stay-half", "convert_outputs_to_fp32(autocast(model.forward))", "autocast(model.forward)"),
     ],
+    ("training/trainer.py", "training/test_strategies.py"): [
+        ("factors-are-rounded", 'if precision == "no" or not (', 'if True or not ('),
+        ("plain-factors-too", "    if offset_adapters(trainer.model):", "    if True:"),
+        ("zero2-is-in-parts", "deepspeed_plugin.zero_stage == 3", "deepspeed_plugin.zero_stage >= 2"),
+        ("starts-of-parts", "if l2_start and will_be_sharded(trainer):", "if False:"),
+    ],
+    ("training/quantised_loading.py", "training/test_strategies.py"): [
+        ("codes-are-shared", 'if strategy != "ddp" and any(', "if False and any("),
+        ("ddp-shares-codes", 'if strategy != "ddp" and any(', "if any("),
+    ],
     ("training/scored_model.py", "training/test_strategies.py"): [
         ("never-gathered", "own[name].copy_(gathered)", "pass"),
         ("scores-itself", "deepcopy(trained) if is_sharded and is_first else trained", "trained"),

@@ -9,7 +9,7 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 from training_cases import adapted, arguments, build
 
-from balora import ConfigError, resolve
+from balora import ConfigError, ModelError, resolve
 from balora.training.engines import (
     allow_cpu,
     compute_in_bfloat16,
@@ -19,8 +19,10 @@ from balora.training.engines import (
     unchanged_variables,
 )
 from balora.training.identity import recorded_id, run_id
+from balora.training.quantised_loading import refuse_shared_codes
 from balora.training.scored_model import ScoredModel
 from balora.training.strategy_limits import refuse_unshared
+from balora.training.trainer import refuse_rounded_factors, refuse_sharded_start, will_be_sharded
 
 SPEC = {"model": "testbed", "task": "sentiment", "training.steps": 1}
 REFUSED = {
@@ -121,6 +123,45 @@ def test_the_scored_model_is_the_trained_one_or_a_copy_with_its_weights() -> Non
     copied = dict(scored.model.named_parameters())
     same = {name for name, parameter in model.named_parameters() if torch.equal(copied[name], parameter)}
     assert same == set(trained)
+
+
+@pytest.mark.parametrize("engine", ["is_fsdp_enabled", "is_deepspeed_enabled"])
+def test_an_engine_that_would_round_the_factors_is_refused(engine) -> None:
+    """Of a plain LoRA it rounds what is trained, as others' trainers do; of the offset form all of the change."""
+    given = {"is_fsdp_enabled": False, "is_deepspeed_enabled": False, "model": adapted("llama")}
+    half, whole = SimpleNamespace(mixed_precision="bf16"), SimpleNamespace(mixed_precision="no")
+    refuse_rounded_factors(SimpleNamespace(**given, accelerator=half))
+    refuse_rounded_factors(SimpleNamespace(**{**given, engine: True}, accelerator=whole))
+    plain = {**given, engine: True, "model": adapted("llama", init="standard")}
+    refuse_rounded_factors(SimpleNamespace(**plain, accelerator=half))
+    with pytest.raises(
+        ConfigError, match="bf16 in the arguments: FSDP and DeepSpeed would round the adapter's factors"
+    ):
+        refuse_rounded_factors(SimpleNamespace(**{**given, engine: True}, accelerator=half))
+
+
+@pytest.mark.parametrize(("fsdp", "stage", "sharded"), [(True, 0, True), (False, 3, True), (False, 2, False)])
+def test_l2_to_the_start_is_refused_where_weights_are_in_parts(fsdp, stage, sharded) -> None:
+    state = SimpleNamespace(deepspeed_plugin=SimpleNamespace(zero_stage=stage))
+    trainer = SimpleNamespace(
+        is_fsdp_enabled=fsdp, is_deepspeed_enabled=stage > 0, accelerator=SimpleNamespace(state=state)
+    )
+    assert will_be_sharded(trainer) == sharded
+    refuse_sharded_start(trainer, 0.0)
+    if sharded:
+        with pytest.raises(ConfigError, match=r"l2_start = 0\.5: FSDP and ZeRO-3 leave each process a part"):
+            refuse_sharded_start(trainer, 0.5)
+    else:
+        refuse_sharded_start(trainer, 0.5)
+
+
+def test_files_of_quantised_weights_are_not_shared_out(monkeypatch) -> None:
+    model = build("llama")
+    refuse_shared_codes(model, "fsdp2")
+    monkeypatch.setattr("balora.adapters.targets.is_quantised", lambda module: isinstance(module, torch.nn.Linear))
+    refuse_shared_codes(model, "ddp")
+    with pytest.raises(ModelError, match=r"launch\.strategy = 'zero2': the model's files hold quantised weights"):
+        refuse_shared_codes(model, "zero2")
 
 
 def test_how_the_model_was_shared_is_part_of_a_runs_id() -> None:

@@ -123,6 +123,17 @@ def loading_notes(spec: RunSpec, model: Any) -> list[str]:
     return notes
 
 
+def refuse_shared_codes(model: Any, strategy: str) -> None:
+    """Raise ModelError where the files of a model hold quantised weights, and processes are to share them out."""
+    from balora.adapters.targets import is_quantised
+
+    if strategy != "ddp" and any(is_quantised(module) for module in model.modules()):
+        raise ModelError(
+            f"launch.strategy = {shown(strategy)}: the model's files hold quantised weights, which are not shared out: "
+            "leave it out (strategy ddp), or give the model that they were made from"
+        )
+
+
 def refuse_spread(model: Any) -> None:
     """Raise ModelError where a model to be trained lies on several devices, or partly on none."""
     places = sorted({str(place) for place in (getattr(model, "hf_device_map", None) or {}).values()})

@@ -41,7 +41,12 @@ from balora.training.loading import load_model, load_tokenizer, place, usable_po
 from balora.training.machine import less_memory, using_threads, versions
 from balora.training.matching import first_batches, matched_config
 from balora.training.probe import fit_head
-from balora.training.quantised_loading import loading_notes, refuse_spread, refuse_untrainable_model
+from balora.training.quantised_loading import (
+    loading_notes,
+    refuse_shared_codes,
+    refuse_spread,
+    refuse_untrainable_model,
+)
 from balora.training.record import Cost, RunError, RunRecord, TaskScore, packed_rows, write_record
 from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED
@@ -256,6 +261,7 @@ class _Run:
         self.notes += prepared.notes + label_notes(prepared.train)
         self.notes += [f"{one.task.name}: {note}" for one in scored if one is not learnt for note in one.notes]
         refuse_spread(model)
+        refuse_shared_codes(model, spec.launch.strategy)
         place(spec, model, self.device)
         self.notes += loading_notes(spec, model)
         self.collate = Collator(prepared.pad_id)

@@ -22,6 +22,7 @@ from balora.training.trainer import (
     finish_training,
     prepare_reference,
     refuse_other_losses,
+    refuse_rounded_factors,
     refuse_wrong_types,
     start_training,
     take_label_smoothing,
@@ -69,6 +70,7 @@ class BALoraSFTTrainer(SFTTrainer):  # type: ignore[misc]
             allow_cpu(args)
         super().__init__(model, args, **trainer_arguments)
         refuse_other_losses(self)
+        refuse_rounded_factors(self)
         if self.args.loss_type != "nll":
             raise ConfigError(
                 f"loss_type = {shown(self.args.loss_type)}: the objective's task loss is the negative log-likelihood, "

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import Trainer, TrainingArguments
 
+from balora.adapters.offset import offset_adapters
 from balora.errors import ConfigError, DataError, shown
 from balora.objective import ObjectiveConfig
 from balora.objective.config import chosen_objective
@@ -72,6 +73,7 @@ class BALoraTrainer(Trainer):  # type: ignore[misc]
         allow_cpu(args)
         super().__init__(model, args, **trainer_arguments)
         refuse_sharded_start(self, l2_start)
+        refuse_rounded_factors(self)
         refuse_other_losses(self)
         self._model_takes_counts = self.model_accepts_loss_kwargs
         count_rows_of_steps(self)
@@ -214,6 +216,18 @@ def refuse_sharded_start(trainer: Any, l2_start: float) -> None:
         raise ConfigError(
             f"l2_start = {l2_start:g}: FSDP and ZeRO-3 leave each process a part of the weights, and their start would "
             "stay whole: leave it out, or train with DDP or ZeRO-2"
+        )
+
+
+def refuse_rounded_factors(trainer: Any) -> None:
+    """Raise ConfigError where FSDP or DeepSpeed would cast the factors of an adapter in the offset form to half."""
+    precision = trainer.accelerator.mixed_precision
+    if precision == "no" or not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        return
+    if offset_adapters(trainer.model):
+        raise ConfigError(
+            f"{precision} in the arguments: FSDP and DeepSpeed would round the adapter's factors to it, and with them "
+            "their small distance from the start: leave it out, and load the base in bfloat16 (dtype=torch.bfloat16)"
         )
 
 
