@@ -29,8 +29,8 @@ HEAD = """# Calibration: what the testbed can show
 Read here what a study on the testbed can show before you trust one: how much room its tasks leave, how strongly its
 dials act, and how precise differences between arms are. `python -m calibration` measures the testbed, saves the figures
 in `calibration/results` and makes this page from them. The page shows every figure, whether it meets its goal or not.
-A block is a pre-training seed together with a fine-tuning seed. Points are of 100. The parts on doses and on the weights were
-measured before the profiles had small steps and a long warm-up: 16 rows a step, a warm-up of 3 %.
+A block is a pre-training seed together with a fine-tuning seed. Points are of 100. The parts on doses and on the
+weights were measured before the profiles had small steps and a long warm-up: 16 rows a step, a warm-up of 3 %.
 """
 
 

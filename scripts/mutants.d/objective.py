@@ -100,10 +100,10 @@ MUTANTS = {
         ("root-transposed", "vectors * values.clamp_min(0).sqrt()", "(vectors * values.clamp_min(0).sqrt()).mT"),
         ("first-block-only", "in torch.split(weight, rows):\n        block =", "in torch.split(weight, rows)[:1]:\n        block ="),
         ("writes-unnoticed", "parameter._version)", "0)"),
-        ("replacement-unnoticed", "(parameter.data_ptr(), parameter._version)", "(0, parameter._version)"),
+        ("replacement-unnoticed", "(place(parameter), parameter._version)", "(0, parameter._version)"),
         ("bias-unwatched", "for parameter in head.parameters()]", "for parameter in [head.weight]]"),
         ("trained-head-accepted", "if any(parameter.requires_grad", "if all(parameter.requires_grad"),
-        ("subclass-accepted", "if type(head) is not nn.Linear:", "if not isinstance(head, nn.Linear):"),
+        ("subclass-accepted", "return type(head) is nn.Linear or", "return isinstance(head, nn.Linear) or"),
         ("broken-head-accepted", "if not gram.isfinite().all():", "if False:"),
     ],
     ("objective/head.py", "objective/test_from_hidden.py"): [

@@ -69,7 +69,7 @@ MUTANTS = {
         ("codes-are-shared", 'if strategy != "ddp" and any(', "if False and any("),
         ("ddp-shares-codes", 'if strategy != "ddp" and any(', "if any("),
     ],
-    ("training/scored_model.py", "training/test_strategies.py"): [
+    ("training/whole_model.py", "training/test_strategies.py"): [
         ("never-gathered", "own[name].copy_(gathered)", "pass"),
         ("scores-itself", "deepcopy(trained) if is_sharded and is_first else trained", "trained"),
     ],

@@ -20,9 +20,9 @@ from balora.training.engines import (
 )
 from balora.training.identity import recorded_id, run_id
 from balora.training.quantised_loading import refuse_shared_codes
-from balora.training.scored_model import ScoredModel
 from balora.training.strategy_limits import refuse_unshared
 from balora.training.trainer import refuse_rounded_factors, refuse_sharded_start, will_be_sharded
+from balora.training.whole_model import WholeModel
 
 SPEC = {"model": "testbed", "task": "sentiment", "training.steps": 1}
 REFUSED = {
@@ -110,11 +110,11 @@ def test_a_model_computes_in_bfloat16_and_keeps_its_factors() -> None:
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
-def test_the_scored_model_is_the_trained_one_or_a_copy_with_its_weights() -> None:
+def test_the_whole_model_is_the_trained_one_or_a_copy_with_its_weights() -> None:
     model = adapted("llama")
-    assert ScoredModel(model, is_sharded=False, is_first=True).model is model
-    assert ScoredModel(model, is_sharded=True, is_first=False).model is model
-    scored = ScoredModel(model, is_sharded=True, is_first=True)
+    assert WholeModel(model, is_sharded=False, is_first=True).model is model
+    assert WholeModel(model, is_sharded=True, is_first=False).model is model
+    scored = WholeModel(model, is_sharded=True, is_first=True)
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     with torch.no_grad():
         for parameter in model.parameters():

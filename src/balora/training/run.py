@@ -50,7 +50,6 @@ from balora.training.quantised_loading import (
 from balora.training.record import Cost, RunError, RunRecord, TaskScore, packed_rows, write_record
 from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED
-from balora.training.scored_model import ScoredModel
 from balora.training.shares import set_shares
 from balora.training.side_measures import take_measures, write_items
 from balora.training.spec import RunSpec
@@ -62,6 +61,7 @@ from balora.training.train_or_take import Trained, train_or_take
 from balora.training.trained_weights import answers_of, discard, trained_file
 from balora.training.trainer import BALoraTrainer
 from balora.training.trainer_arguments import trainer_arguments
+from balora.training.whole_model import WholeModel
 
 
 def run(spec: RunSpec, folder: Path, *, on_progress: OnProgress | None = None, has_siblings: bool = False) -> RunRecord:
@@ -153,7 +153,7 @@ def _scored(
     """Score and save the trained model, and return its record."""
     found = work.score(kept := answers_of(trained_file(fields["id"])))
     first, *others = found
-    inheritance = measure_inheritance(work.scored_model.model, work.spec, work.source, work.scored[0], found[first])
+    inheritance = measure_inheritance(work.whole_model.model, work.spec, work.source, work.scored[0], found[first])
     after = work.measures(is_trained=True)
     clock.lap("eval_seconds")
     earlier = trained.scoring_seconds + (kept.seconds if kept else 0.0)
@@ -203,7 +203,7 @@ class _Run:
     train_rows: list[Encoded]
     scored: tuple[Prepared, ...]  # one a task, in the order of the specification
     trainer: BALoraTrainer
-    scored_model: ScoredModel
+    whole_model: WholeModel
     source: str  # folder or name of the pre-trained model
 
     scratch: Path
@@ -232,7 +232,7 @@ class _Run:
         self.team.in_turn(self._load)
         bare = self._bare
         strategy = self.spec.launch.strategy
-        self.scored_model = ScoredModel(self._model, is_sharded=strategy in SHARDING, is_first=self.team.is_first)
+        self.whole_model = WholeModel(self._model, is_sharded=strategy in SHARDING, is_first=self.team.is_first)
         ready_for_deepspeed(strategy)
         self.trainer = self._trainer(self._model, self._reference)
         self.notes += control_notes(self.spec, self.trainer)
@@ -338,7 +338,7 @@ class _Run:
 
     def measures(self, *, is_trained: bool) -> Measured:
         """Return the measures beside the score on the model as it is now."""
-        most, model = self.scored[0].max_positions, self.scored_model.model
+        most, model = self.scored[0].max_positions, self.whole_model.model
         return take_measures(
             model, self.tokenizer, self.spec, self.source, self.on_progress, max_positions=most, is_trained=is_trained
         )
@@ -347,17 +347,18 @@ class _Run:
         """Train the model, or give it the weights that an interrupted run of the same id has ``saved``."""
         training, same = self.spec.training, {"threads": threads, "device": self.device.type}
         if computes_itself(self.spec.launch.strategy, training.precision):
-            for model in {id(one): one for one in (self._model, self.scored_model.model)}.values():
+            for model in {id(one): one for one in (self._model, self.whole_model.model)}.values():
                 compute_in_bfloat16(model, self.device)
         mine = claimed(checkpoints) if self.team.is_first else nullcontext(False)
         with mine as has_lock, warnings.catch_warnings():
             warnings.filterwarnings(
                 "ignore", "Paged optimizers are not supported on CPU", UserWarning
             )  # a note says it
+            warnings.filterwarnings("ignore", "`torch.distributed", FutureWarning)  # what DeepSpeed calls
             self.owns_checkpoints = is_mine = self.team.first(lambda: has_lock)
             saves = training.saves_checkpoints and self.spec.launch.strategy == "ddp"
             place = checkpoints if is_mine and saves else None
-            given = self.trainer, self.scored_model, training, saved, place, same
+            given = self.trainer, self.whole_model, training, saved, place, same
             trained = train_or_take(*given, self.scores, self.team)
         clock.lap("train_seconds")
         clock.laps["train_seconds"] = trained.train_seconds
@@ -368,11 +369,11 @@ class _Run:
     def score(self, kept: KeptAnswers | None = None) -> dict[str, Evaluation]:
         """Return how the model, as it is, does on every scored task, by task; answers that were ``kept`` are taken."""
         given = self.spec, self.on_progress, self.tools._replace(kept=kept)
-        return {one.task.name: evaluate(self.scored_model.model, self.tokenizer, one, *given) for one in self.scored}
+        return {one.task.name: evaluate(self.whole_model.model, self.tokenizer, one, *given) for one in self.scored}
 
     def scores(self) -> dict[str, float]:
         """Return the model's score on every scored task, which the first process alone computes."""
-        self.scored_model.refresh()
+        self.whole_model.refresh()
         return self.team.first(lambda: {name: evaluation.score for name, evaluation in self.score().items()})
 
     def save(self, folder: Path, found: Mapping[str, Evaluation]) -> None:
@@ -385,15 +386,15 @@ class _Run:
         ]
         (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
         if self.spec.adapter is None:
-            self.scored_model.model.save_pretrained(folder / TRAINED)  # type: ignore[operator]
+            self.whole_model.model.save_pretrained(folder / TRAINED)  # type: ignore[operator]
             self.tokenizer.save_pretrained(folder / TRAINED)
         else:
-            export_adapter(self.scored_model.model, folder / ADAPTER)
+            export_adapter(self.whole_model.model, folder / ADAPTER)
 
     def cost(self, clock: Clock) -> Cost:
         spent = Cost(peak_memory_mb=clock.peak_memory_mb(), **clock.laps)
         if not self.is_set_up:
             return spent
-        trained = sum(p.numel() for p in self.scored_model.model.parameters() if p.requires_grad)
+        trained = sum(p.numel() for p in self.whole_model.model.parameters() if p.requires_grad)
         steps = self.trainer.state.global_step if self.steps is None else self.steps
         return spent.replace(steps=steps, trained_parameters=trained, resumed=self.resumed)

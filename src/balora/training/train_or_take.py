@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from balora.training.checkpoints import SaveCheckpoints, last_of_all
 from balora.training.record import StepScores
-from balora.training.scored_model import ScoredModel
 from balora.training.spec import TrainingConfig
 from balora.training.step_scores import Score, ScoreWhileTraining
 from balora.training.team import Team
 from balora.training.trained_weights import load_trained, save_trained
 from balora.training.trainer import BALoraTrainer
+from balora.training.whole_model import WholeModel
 
 
 class Trained(NamedTuple):
@@ -39,7 +39,7 @@ class Trained(NamedTuple):
 
 def train_or_take(
     trainer: BALoraTrainer,
-    scored_model: ScoredModel,
+    whole_model: WholeModel,
     training: TrainingConfig,
     saved: Path | None,
     checkpoints: Path | None,
@@ -51,7 +51,7 @@ def train_or_take(
 
     Args:
         trainer: trains the model.
-        scored_model: has the trained weights afterwards, in the first process.
+        whole_model: has the trained weights afterwards, in the first process.
         training: says when the model is scored meanwhile, and which weights count.
         saved: where weights lie between training and record; None: nowhere.
         checkpoints: where checkpoints are saved while it trains; None: nowhere.
@@ -59,12 +59,12 @@ def train_or_take(
         score: scores the model as it is.
         team: the processes that train it together; the weights are taken, and saved, in the first one alone.
     """
-    left = None if saved is None else team.first(lambda: load_trained(saved, scored_model.model, same))
+    left = None if saved is None else team.first(lambda: load_trained(saved, whole_model.model, same))
     notes = []
     if left is None:
-        left = {**same, **_train(trainer, scored_model, training, checkpoints, same, score, team)}
+        left = {**same, **_train(trainer, whole_model, training, checkpoints, same, score, team)}
         if saved is not None and team.is_first:
-            save_trained(saved, scored_model.model, left)
+            save_trained(saved, whole_model.model, left)
     else:
         trainer.telemetry.restore(left["telemetry"])
         notes.append("the run was interrupted after its training, and its saved weights were scored")
@@ -88,7 +88,7 @@ def train_or_take(
 
 def _train(
     trainer: BALoraTrainer,
-    scored_model: ScoredModel,
+    whole_model: WholeModel,
     training: TrainingConfig,
     checkpoints: Path | None,
     same: Mapping[str, Any],
@@ -98,7 +98,7 @@ def _train(
     """Train, from the last checkpoint if there is one, and return what the record needs, for JSON."""
     start, scoring = time.perf_counter(), None
     if training.evaluate_every is not None:
-        scoring = ScoreWhileTraining(training.evaluate_every, training.keep == "best", score, scored_model.model)
+        scoring = ScoreWhileTraining(training.evaluate_every, training.keep == "best", score, whole_model.model)
         trainer.add_callback(scoring)
     found = None if checkpoints is None else last_of_all(checkpoints, same, team)
     before, resumed = 0.0, 0
@@ -119,7 +119,7 @@ def _train(
         best = scoring.best_weights if scoring else dict
         trainer.add_callback(SaveCheckpoints(trainer, checkpoints, training, left, best, team))
     trainer.train(resume_from_checkpoint=None if found is None else str(found.place))
-    scored_model.refresh()
+    whole_model.refresh()
     kept = scoring.restore_best() if scoring else None
     steps, seconds = trainer.state.global_step, scoring.seconds if scoring else 0.0
     return {

@@ -8,7 +8,7 @@ from torch import nn
 from balora.adapters.sharding import whole
 
 
-class ScoredModel:
+class WholeModel:
     """The trained model as a whole: the model itself, or where it is sharded a copy in the first process.
 
     Only trained parameters are gathered, one after the other: the rest of the copy is what it was before training.
