@@ -99,7 +99,7 @@ MUTANTS = {
     ],
     ("training/trained_weights.py", "training/test_interrupted_scoring.py"): [
         ("damage-goes-unseen", "    if not whole:", "    if False:"),
-        ("links-are-read", "if not is_regular(path):", "if not path.exists():"),
+        ("links-are-read", "if not is_regular(path):\n            return None\n        with safe_open(path, framework=\"pt\") as file:\n            header", "if not path.exists():\n            return None\n        with safe_open(path, framework=\"pt\") as file:\n            header"),
         ("other-threads-are-taken", "if not fits or any(left.get(key) != value for key, value in same.items()):", "if not fits:"),
         ("weights-stay-untrained", "    put_back(model, weights)\n    found", "    found"),
         ("a-full-disk-ends-the-run", "except (OSError, OutputError, SafetensorError) as error:", "except OutputError as error:"),

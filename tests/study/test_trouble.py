@@ -201,7 +201,7 @@ def test_a_full_disk_in_mid_study(tmp_path: Path) -> None:
         assert last.startswith("balora: error: ")
         assert "No space left on device" in last
         assert "finished runs remain" in last
-    assert 0 < len((folder / "kept").read_text().split()) < 24 == len((folder / "all").read_text().split())
+    assert 0 < len((folder / "kept").read_text().split()) < 30 == len((folder / "all").read_text().split())
     undisturbed = Command(tmp_path / "y")
     undisturbed.run(*STUDY, "--seeds", "3")
     assert (folder / "report.md").read_bytes() == (tmp_path / "y" / "s" / "report.md").read_bytes()
