@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from running import Balora
 
+from balora.study.plan.testbed_profiles import RATES
+
 # PEFT asks a transformers model for a property that transformers is about to rename
 pytestmark = pytest.mark.filterwarnings("ignore:`.*` is deprecated and will be removed in v6:FutureWarning")
 SIZES = ("training.steps=2", "data.train_rows=16", "data.eval_rows=8", "adapter.rank=2", "training.learning_rate=0.01")
@@ -49,4 +51,7 @@ def test_arms_of_every_start_are_planned_with_a_rate(balora: Balora, tmp_path: P
         {}, {"adapter.init": "minor"}, {"adapter.init": "random-matched"},
     ]  # fmt: skip
     rates = {name: arm["rates"] for name, arm in arms.items()}
-    assert rates["minor"] == rates["random"] == rates["ba-lora"], "until a rate is searched for each, PiSSA's"
+    starts = {"minor": "minor", "random": "random-matched", "ba-lora": "pissa"}
+    assert rates == {
+        name: {family: [by_start[start]] for family, by_start in RATES.items()} for name, start in starts.items()
+    }

@@ -269,7 +269,7 @@ def test_studies_and_plans_are_listed_for_people() -> None:
 
 def test_a_plan_says_each_thing_about_an_arm_once() -> None:
     text = plan_text(describe_plan(prepare("ranks", profile="glance"), Costs([])))
-    assert re.search(r"method=pissa · adapter.rank=2  +learning rate 0.002 \(NLU\), 0.004 \(NLG\)\n", text)
+    assert re.search(r"method=pissa · adapter.rank=2  +learning rate 0.002 \(NLU\), 0.001 \(NLG\)\n", text)
     assert text.count("adapter.rank=2\n") == 12  # a line a run: 3 methods, 2 tasks, 2 blocks
 
 

@@ -37,6 +37,7 @@ def balora(*words: object) -> subprocess.CompletedProcess[str]:
 def test_a_study_of_real_runs_from_file_to_report(study: Path, checkpoint: Path, data: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     settings = ["training.steps=2", "data.train_rows=16", "data.eval_rows=4", "data.max_new_tokens=4"]
+    settings += ["training.learning_rate=1e-3"]
     words = [
         "--model",
         checkpoint,

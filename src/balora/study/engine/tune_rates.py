@@ -1,8 +1,10 @@
 """Carry out the search for learning rates that comes before a study of a given model; torch-free."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from balora.errors import InputError
 from balora.study.engine.execute import Outcome, execute
 from balora.study.engine.protocol import Pool, RunFunction
 from balora.study.engine.watcher import Watcher
@@ -50,7 +52,12 @@ def with_rates(
         planned = search_plan(plan, rates, fingerprints)
         shared = tuple(other / folder.name for other in reuse if (other / folder.name / "runs").is_dir())
         how = {"command": command, "pool": pool, "run": run, "retry_failed": retry_failed, "reuse": shared}
-        carry_out(planned, folder, watcher, **how)
+        try:
+            carry_out(planned, folder, watcher, **how)
+        except InputError:
+            with suppress(OSError):  # a refused study leaves nothing; a folder that holds something stays
+                output.rmdir()
+            raise
         on_folder(folder)
         records, _ = read_runs(folder, describe(planned, command))
         if any(one.id not in records for one in planned.distinct):
