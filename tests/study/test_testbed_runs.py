@@ -101,7 +101,7 @@ def test_a_study_from_the_command_line_to_its_answer(cached: Make, tmp_path: Pat
     assert report["arms"][1]["rates"] == {family: [RATES[family]["standard"]] for family in ("nlu", "nlg")}
     assert "leaked" not in done.stderr
     shown = subprocess.run(balora("study", "report", tmp_path / "s", "--answer"), capture_output=True, text=True)
-    assert "cannot tell from one block" in shown.stdout
+    assert "cannot tell from one model" in shown.stdout
     assert str(tmp_path / "s" / "report.md") in shown.stdout.splitlines()
 
 
