@@ -76,7 +76,8 @@ def test_a_line_behind_a_torn_one_is_not_lost_for_good(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"prompts": [[5], [7]]}, {"max_new_tokens": 4}, {"closing": "9"}, {"model": "other weights"}]
+    "change",
+    [{"prompts": [[6], [7, 8, 9, 10, 12]]}, {"max_new_tokens": 4}, {"closing": "9"}, {"model": "other weights"}],
 )
 def test_answers_to_anything_else_are_not_taken(
     change: dict[str, Any], model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
