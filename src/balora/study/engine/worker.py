@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,12 +33,25 @@ FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errn
 
 def train(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
     """Carry out one run for real."""
-    gc.disable()  # importing makes a million objects that all stay: collecting would take a seventh of that time
+    if gc.get_freeze_count() == 0:
+        _import_run()
+    from balora.training.run import run
+
+    return run(spec, folder, on_progress=on_progress, has_siblings=True)
+
+
+def _import_run() -> None:
+    """Import torch and all else that a run needs, a million objects that stay and that no collection need look at.
+
+    Collecting while importing would take a seventh of that time, and the Trainer collects at the end of every run,
+    which would take a tenth of a short one.
+    """
+    gc.disable()
     try:
-        from balora.training.run import run  # imports torch: only in the workers
+        import_module("balora.training.run")
     finally:
         gc.enable()
-    return run(spec, folder, on_progress=on_progress, has_siblings=True)
+    gc.freeze()
 
 
 def serve(connection: Connection, threads: int, log: Path, lock: object, device: str | None) -> None:
