@@ -8,19 +8,16 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from balora.errors import TrainingError
-from balora.settings import merge, nest
 from balora.study.engine.pool import local_pool
 from balora.study.engine.pretraining import missing_models
 from balora.study.engine.pretraining import pretrain as pretrain_model
 from balora.study.engine.protocol import Event, Job
 from balora.study.engine.worker import train
-from balora.study.plan.rates import rate_for
-from balora.study.plan.testbed_profiles import find_profile
-from balora.tasks.catalogue import find_task
+from balora.study.plan.single_run import single_run
 from balora.training.fingerprint import fingerprints
 from balora.training.identity import run_id
 from balora.training.record import RunRecord, read_record
-from balora.training.spec import RunSpec, resolve
+from balora.training.spec import RunSpec
 
 WORK = Path("build/calibration")
 SEEDS = tuple(range(9001, 9017))
@@ -36,15 +33,8 @@ class Planned(NamedTuple):
 
 def planned(task: str, method: str, settings: Mapping[str, Any], *, seed: int, pretraining: int) -> Planned:
     """Return a run with the profile `standard`'s settings for its task, overridden by ``settings``."""
-    profile = find_profile("standard", "testbed")
-    defaults = merge(profile.shared, profile.suites[find_task(task).family])
-    own = nest({"training.seed": seed, "testbed.seed": pretraining, "training.telemetry_every": 0})
-    given = {"task": task, "model": "testbed", "method": method, **merge(merge(defaults, own), nest(settings))}
-    spec = resolve(given)
-    rate = rate_for(profile.rates or {}, spec.objective.family, spec.start)
-    if "learning_rate" not in nest(settings).get("training", {}) and rate is not None:
-        spec = spec.model_copy(update={"training": spec.training.model_copy(update={"learning_rate": rate})})
-    return Planned(task, spec)
+    own = {"training.seed": seed, "testbed.seed": pretraining, "training.telemetry_every": 0}
+    return Planned(task, single_run("standard", task, method, {**own, **settings}))
 
 
 def records_of(runs: Sequence[Planned]) -> list[RunRecord]:

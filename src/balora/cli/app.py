@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from balora.cli.compare import compare
+from balora.cli.demo import demo
 from balora.cli.doctor import doctor
 from balora.cli.evaluate import evaluate
 from balora.cli.export import export
@@ -46,6 +47,7 @@ def root(
     """Fine-tune a language model without passing on its flaws, and prove which part of the method earned the result."""
 
 
+app.command(epilog=EXAMPLE.format("balora demo --task facts"))(demo)
 app.command(
     epilog=EXAMPLE.format("balora train --model MODEL --task cola --data DATA --method ba-lora --output runs/cola")
 )(train)
