@@ -206,3 +206,25 @@ def test_the_report_itself_can_go_elsewhere(words: tuple[str, ...], folder: Path
 def test_an_unknown_format_is_wrong_input(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "report", str(folder), "--format", "docx"]) == 2
     assert "'docx' is not one of 'markdown', 'html', 'latex'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("there_is_one", [True, False])
+def test_the_page_is_shown_in_the_browser(
+    there_is_one: bool,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda page: shown.append(page) or there_is_one)
+    assert main(["study", "report", str(folder), "--answer", "--open", "--to", str(tmp_path)]) == 0
+    assert shown == [(tmp_path / "report.html").as_uri()]
+    complaint = f"there is no browser here: open {tmp_path / 'report.html'} yourself\n"
+    assert capsys.readouterr().err == ("" if there_is_one else complaint)
+
+
+def test_a_page_that_is_not_written_is_not_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study", "report", str(folder), "--format", "csv", "--open"]) == 2
+    wanted = "balora: error: --open shows report.html, which is not among the formats: add --format html\n"
+    assert capsys.readouterr().err == wanted

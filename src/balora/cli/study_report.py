@@ -1,11 +1,13 @@
 """`balora study report`: rebuild a study's report from its records, in the chosen formats."""
 
 import sys
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from balora.errors import ConfigError
 from balora.report.formats import USUAL, Format
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def report(
     answer: Annotated[
         bool, typer.Option("--answer", help="Print only the answer, the scores of the arms, and where the report is.")
     ] = False,
+    opens: Annotated[bool, typer.Option("--open", help="Show report.html in the browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Rebuild a study's report from its records: write it, and print it or (with --format) what was written."""
@@ -38,6 +41,8 @@ def report(
     from balora.study.store.object_storage import mirrored
 
     chosen = list(Format) if every else formats
+    if opens and chosen and Format.HTML not in chosen:
+        raise ConfigError("--open shows report.html, which is not among the formats: add --format html")
     with mirrored(folder) as (place, storage):
         if chosen:
             _save(place, chosen, to, as_json)
@@ -46,6 +51,8 @@ def report(
         if storage is not None and to is None:
             storage.push(runs=False)
             print_lines((f"stored in {storage.url}",), error=True)
+        if opens:
+            show_in_browser((to or place) / "report.html")
 
 
 def _save(folder: Path, chosen: list[Format], to: Path | None, as_json: bool) -> None:
@@ -59,6 +66,14 @@ def _save(folder: Path, chosen: list[Format], to: Path | None, as_json: bool) ->
     if as_json:
         print_json(dossier.report)
     print_lines(map(str, written), error=as_json)
+
+
+def show_in_browser(page: Path) -> None:
+    """Open ``page`` in the browser of the user; say so where there is none."""
+    from balora.cli.output import print_lines
+
+    if not webbrowser.open(page.absolute().as_uri()):
+        print_lines((f"there is no browser here: open {page} yourself",), error=True)
 
 
 def write_report(folder: Path, to: Path | None = None) -> tuple["Report", tuple[Path, ...]]:
