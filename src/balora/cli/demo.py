@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-METHODS = {"lora": "plain LoRA", "ba-lora": "BA-LoRA"}
-
 
 def demo(
     task: Annotated[
@@ -24,6 +22,7 @@ def demo(
 
     It takes under a minute, and needs no data and no network.
     """
+    from balora.cli.print_demo import METHODS, print_demo
     from balora.study.plan.single_run import single_run
     from balora.training.launchers import refuse_several_processes
 
@@ -31,7 +30,6 @@ def demo(
     settings = {"training.seed": seed, "training.threads": 1}  # so tiny a model is as quick with one
     specs = {method: single_run("quick", task, method, settings) for method in METHODS}
 
-    from balora.cli.print_demo import print_demo
     from balora.cli.progress_bar import show_progress
     from balora.training.run_in_folder import run_in_folder
 

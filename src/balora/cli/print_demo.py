@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from balora.cli.demo import METHODS
 from balora.cli.output import print_json
 from balora.cli.plain_table import plain_console, plain_table, print_texts
 from balora.tasks.catalogue import Task, find_task
@@ -13,6 +12,7 @@ from balora.tasks.testbed.config import TestbedConfig
 from balora.tasks.testbed.testbed_tasks import rows
 from balora.training.record import RunRecord
 
+METHODS = {"lora": "plain LoRA", "ba-lora": "BA-LoRA"}
 SHOWN = 5
 """The first rows of the test, whatever the answers are."""
 MEASURES = {
