@@ -3,6 +3,16 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("adapters/lower_rank.py", "adapters/test_lower_rank.py"): [
+        ("smallest-kept", "vh[:rank] @ right.T", "vh[-rank:] @ right.T"),
+        ("values-on-one-side", "(left @ u[:, :rank]) * kept", "left @ u[:, :rank]"),
+        ("scaling-forgotten", "_scaling(config, layer) * up.double()", "up.double()"),
+        ("scaling-counted-twice", "config.r, config.lora_alpha, config.use_rslora = rank, rank, False", "config.r = rank"),
+        ("own-ranks-stay", "config.rank_pattern, config.alpha_pattern = {}, {}", "pass"),
+        ("loss-of-what-is-kept", "return low, high, values[rank:]", "return low, high, values[:rank]"),
+        ("whole-without-scaling", "return float(_scaling(config, layer) ** 2 * gram.trace())", "return float(gram.trace())"),
+        ("any-rank-is-lower", "if not 0 < rank < before:", "if rank > before:"),
+    ],
     ("adapters/sharding.py", "hostile/test_wrapped_models.py"): [
         ("any-class-of-that-name", ' if kind.__module__.startswith("deepspeed.")]', "]"),
         ("partitions-are-exported", 'if any(map(is_partitioned, tensors)):', "if False:"),
@@ -10,6 +20,8 @@ MUTANTS = {
     ("adapters/checkpoint.py", "hostile/test_changed_bases.py"): [
         ("half-counts-as-changed", "(present.dtype, torch.bfloat16, torch.float16)", "(present.dtype,)"),
         ("trained-counts-as-unchanged", "not tensor.requires_grad for tensor", "True for tensor"),
+    ],
+    ("adapters/model_names.py", "hostile/test_changed_bases.py"): [
         ("path-is-passed-on", 'return path.resolve().name or "model" if is_folder else name', "return name"),
     ],
     ("adapters/attachment.py", "adapters/test_attachment.py"): [

@@ -1,6 +1,7 @@
 """`balora testbed`: what it prints, and what it refuses."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,15 @@ def test_a_run_on_the_testbed_is_trained_scored_and_exported(
     assert "the testbed's models are found or pre-trained automatically" in refused.err
     assert balora("export", run, "--merged", "--output", tmp_path / "merged").code == 0
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "merged").config.model_type == "llama"
+    lower = balora("export", run, "--rank", 4, "--output", tmp_path / "low")
+    assert lower.code == 0
+    assert re.search(r"balora: rank 32 became 4, which loses \d+\.\d % of the change of the weights", lower.err)
+    assert json.loads((tmp_path / "low" / "adapter_config.json").read_text())["r"] == 4
+    for words in (("--rank", 4, "--merged"), ("--rank", 32)):
+        refused = balora("export", run, *words, "--output", tmp_path / "other")
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+        assert f"--rank {words[1]}: " in refused.err
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from stored_adapters import WEIGHTS, shaken
 
 from balora import AdapterConfig, attach, export_adapter, export_merged
-from balora.adapters.checkpoint import changed_tensors, shared_name
+from balora.adapters.checkpoint import changed_tensors
+from balora.adapters.model_names import shared_name
 from balora.errors import AdapterError
 
 pytestmark = [

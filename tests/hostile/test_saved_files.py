@@ -9,7 +9,7 @@ import pytest
 from model_cases import QUICK_WORDS, bomb, copied, small_data
 from refusals import refused, run_verb
 
-from balora.adapters.checkpoint import shared_name
+from balora.adapters.model_names import shared_name
 from balora.study.plan.plan import PlannedRun
 from balora.study.store.run_folders import copy_finished
 from balora.training.record import read_record, write_record

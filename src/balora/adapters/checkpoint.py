@@ -67,18 +67,6 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def shared_name(name: str | None) -> str | None:
-    """Return by what name others know a model: its id, or the last part of its folder's path; never the path."""
-    if not name:
-        return name
-    path = Path(name)
-    for part in path.parts:
-        if part.startswith("models--"):  # a snapshot in the Hub's cache
-            return part.removeprefix("models--").replace("--", "/")
-    is_folder = path.is_absolute() or name.startswith((".", "~")) or path.is_dir() or len(path.parts) > 2
-    return path.resolve().name or "model" if is_folder else name
-
-
 def embedding_keys(model: PeftModel) -> list[str]:
     """Return the keys (in ``model``'s state dict) of input and output embeddings, as PEFT saves them if they changed.
 

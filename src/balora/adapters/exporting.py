@@ -14,9 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from balora.adapters.checkpoint import PREFIX, changed_tensors, embedding_keys, shared_name
+from balora.adapters.checkpoint import PREFIX, changed_tensors, embedding_keys
 from balora.adapters.intact_base import require_intact_base
 from balora.adapters.merge_full import merged_onto_full, note_difference
+from balora.adapters.model_names import shared_name
 from balora.adapters.offset import offset_modules
 from balora.adapters.reference import unwrap
 from balora.adapters.sharding import is_first_process, is_sharded, refuse_sharded, tensors_of, whole

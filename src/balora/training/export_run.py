@@ -31,10 +31,12 @@ def export_run(
     output: Path,
     *,
     merged: bool = False,
+    rank: int | None = None,
     model: str | None = None,
     trust_remote_code: bool = False,
     on_progress: OnProgress | None = None,
     message: Callable[[str], None] | None = None,
+    beside: Callable[[RunRecord, Path], object] | None = None,
 ) -> Path:
     """Write the run in ``run_folder`` to ``output``: a plain LoRA, or with ``merged`` the whole model and tokenizer.
 
@@ -42,21 +44,25 @@ def export_run(
         run_folder: what `train` wrote.
         output: a new or empty folder.
         merged: merge the adapter into its base.
+        rank: write the adapter at this lower rank (:mod:`balora.adapters.lower_rank`); ``message`` gets what it costs.
         model: where the base is now, if it has moved since.
         trust_remote_code: run Python code that comes with the base; what the run's record says about it never counts,
             since somebody else may have written it.
         on_progress: called while a missing model of the testbed is pre-trained again.
         message: called with a line on what lies beside the result and is left out.
+        beside: called with the record and the folder before it gets its name, to write something beside the result.
 
     Raises:
-        InputError: no finished run there, a base that is not the one trained on, an output that cannot be taken, a
-            damaged result, or one with links or pickled files in it.
+        InputError: no finished run there, a rank that is no lower one, a base that is not the one trained on, an output
+            that cannot be taken, a damaged result, or one with links or pickled files in it.
     """
     record = finished_run(run_folder)
     if model is not None and record.spec.model == TESTBED:
         raise InputError(
             f"--model {model}: the testbed's models are found or pre-trained automatically: leave --model out"
         )
+    if rank is not None and (merged or record.spec.adapter is None):
+        raise AdapterError(f"--rank {rank}: only an adapter has a rank: leave --rank or --merged out")
     folder = claim_output(output, kind="export")
     if record.spec.adapter is None and not merged:
         raise AdapterError(
@@ -77,12 +83,27 @@ def export_run(
             _merge(record, base, result, work, on_progress or (lambda progress: None))
         else:
             copy_files(files, result, work)
+        if rank is not None:
+            _reduce(result, work, rank, message or (lambda line: None))
+        if beside is not None:
+            beside(record, work)
     if (quantised := record.spec.loading.quantization) is not None and not merged and message is not None:
         message(
             f"the adapter was trained on its base in {quantised}, and is exact on that: on the full-precision base it "
             "is another model (--merged measures how far)"
         )
     return folder
+
+
+def _reduce(adapter: Path, work: Path, rank: int, message: Callable[[str], None]) -> None:
+    from balora.adapters.lower_rank import lower_rank
+
+    made = lower_rank(adapter, work, rank)
+    message(
+        f"rank {made.before} became {made.rank}, which loses {100 * made.lost:.1f} % of the change of the weights "
+        f"(Frobenius norm; at most {100 * made.worst:.1f} %, in {shown(made.layer)}): `balora evaluate --adapter` "
+        "shows what that costs in score"
+    )
 
 
 def finished_run(folder: Path) -> RunRecord:
