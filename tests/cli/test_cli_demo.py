@@ -51,6 +51,14 @@ def test_without_a_folder_it_leaves_no_trace(balora: Balora, tmp_path: Path, mon
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_with_something_else_is_refused(balora: Balora, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    ended = balora("demo", "--output", tmp_path)
+    assert (ended.code, ended.out) == (2, "")
+    assert "holds something that is no demo output ('thesis.txt')" in ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 def test_it_runs_on_tasks_of_the_testbed_alone(balora: Balora) -> None:
     ended = balora("demo", "--task", "cola")
     assert (ended.code, ended.out) == (2, "")

@@ -28,6 +28,7 @@ READ: dict[str, tuple[object, ...]] = {
     "evaluate --task": ("evaluate", "--model", "model", "--task", PATH),
     "task check": ("task", "check", PATH),
     "export": ("export", PATH, "--output", "out"),
+    "push": ("push", PATH, "me/tuned"),
     "study run": ("study", "run", PATH, "--output", "out"),
     "study run --reuse": ("study", "run", "terms", "--profile", "glance", "--output", "out", "--reuse", PATH),
     "study run --data": ("study", "run", "terms", "--model", "model", "--data", PATH, "--output", "out"),
@@ -51,6 +52,7 @@ WRITTEN: dict[str, tuple[object, ...]] = {
 }
 OTHERS: dict[str, tuple[object, ...]] = {
     "doctor": ("doctor", "--jsno"),
+    "demo": ("demo", "--task", "cola"),
     "settings": ("settings", "nonesuch"),
     "study list": ("study", "list", "everything"),
     "study report --format": ("study", "report", "nowhere", "--format", "word"),

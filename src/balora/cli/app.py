@@ -10,6 +10,7 @@ from balora.cli.doctor import doctor
 from balora.cli.evaluate import evaluate
 from balora.cli.export import export
 from balora.cli.init import init
+from balora.cli.push import push
 from balora.cli.settings_list import settings
 from balora.cli.study_import import import_
 from balora.cli.study_report import report
@@ -56,6 +57,7 @@ app.command(epilog=EXAMPLE.format("balora evaluate --model MODEL --adapter runs/
 )
 app.command(epilog=EXAMPLE.format("balora compare base=logs/base ours=logs/ours --output comparison"))(compare)
 app.command(epilog=EXAMPLE.format("balora export runs/cola --output lora"))(export)
+app.command(epilog=EXAMPLE.format("balora push lora ORGANISATION/NAME"))(push)
 app.command(epilog=EXAMPLE.format("balora init cola.yaml --task cola --model MODEL"))(init)
 app.command(epilog=EXAMPLE.format("balora settings warmup"))(settings)
 study.command(epilog=EXAMPLE.format("balora study report runs/pissa --all --to paper"))(report)

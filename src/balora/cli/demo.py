@@ -23,10 +23,13 @@ def demo(
     It takes under a minute, and needs no data and no network.
     """
     from balora.cli.print_demo import METHODS, print_demo
+    from balora.folders import claim_output
     from balora.study.plan.single_run import single_run
     from balora.training.launchers import refuse_several_processes
 
     refuse_several_processes("balora demo")
+    if output is not None:
+        claim_output(output, kind="demo", own=METHODS)
     settings = {"training.seed": seed, "training.threads": 1}  # so tiny a model is as quick with one
     specs = {method: single_run("quick", task, method, settings) for method in METHODS}
 
