@@ -1,4 +1,4 @@
-"""Measure the score over one grid of learning rates, on the same tasks and seeds for every start of the adapter."""
+"""Measure the score over a grid of learning rates, on the same tasks and seeds for every start of the adapter."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -6,7 +6,7 @@ from typing import Any
 
 from balora.settings import Family
 from balora.study.plan.rates import Merit, RatePoint, choose_rates, merits
-from balora.study.plan.testbed_profiles import GRID
+from balora.study.plan.testbed_profiles import GRIDS
 from balora.tasks.testbed.testbed_tasks import NLG, NLU
 from calibration.runs import SEEDS, Planned, planned, records_of
 
@@ -25,10 +25,11 @@ def measure() -> dict[str, Any]:
     cells: list[Cell] = [
         (start, regularized, rate, task, block)
         for block in range(len(PRETRAININGS))
-        for task in (*NLU, *NLG)
+        for family, tasks in SUITES.items()
+        for task in tasks
         for start in STARTS
         for regularized in (False, True)
-        for rate in GRID
+        for rate in GRIDS[family]
     ]
     records = records_of([_run(*cell) for cell in cells])
     scores = {cell: record.score or 0.0 for cell, record in zip(cells, records, strict=True)}
@@ -44,15 +45,15 @@ def measure() -> dict[str, Any]:
         for family, tasks in SUITES.items()
         for start in STARTS
         for regularized in (False, True)
-        for rate in GRID
+        for rate in GRIDS[family]
         for block in range(len(PRETRAININGS))
     ]
     return {
-        "grid": GRID,
+        "grids": GRIDS,
         "blocks": len(PRETRAININGS),
         "points": [point.model_dump() for point in points],
         "rates": choose_rates(without_blocks(points), {"nlu": "score", "nlg": "score"}),
-        "lora": {task: _of_lora(scores, task) for tasks in SUITES.values() for task in tasks},
+        "lora": {task: _of_lora(scores, family, task) for family, tasks in SUITES.items() for task in tasks},
     }
 
 
@@ -78,10 +79,12 @@ def _run(start: str, regularized: bool, rate: float, task: str, block: int) -> P
     return planned(task, method, settings, seed=SEEDS[block], pretraining=PRETRAININGS[block])
 
 
-def _of_lora(scores: dict[Cell, float], task: str) -> dict[str, float]:
+def _of_lora(scores: dict[Cell, float], family: Family, task: str) -> dict[str, float]:
     """Return the score of plain LoRA on ``task`` by rate."""
     blocks = range(len(PRETRAININGS))
-    return {f"{rate:g}": fmean(scores["standard", False, rate, task, block] for block in blocks) for rate in GRID}
+    return {
+        f"{rate:g}": fmean(scores["standard", False, rate, task, block] for block in blocks) for rate in GRIDS[family]
+    }
 
 
 def merit_rows(figures: dict[str, Any], family: Family) -> list[tuple[str, list[Merit]]]:

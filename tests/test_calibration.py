@@ -10,7 +10,7 @@ from scipy.stats import t
 
 from balora.objective.config import TERMS, ObjectiveConfig
 from balora.study.plan.rates import RatePoint, choose_rates
-from balora.study.plan.testbed_profiles import GRID, RATES, TESTBED_PROFILES
+from balora.study.plan.testbed_profiles import GRIDS, RATES
 from balora.training.record import RunRecord
 
 ROWS = [
@@ -67,13 +67,24 @@ def test_what_a_block_does_to_all_rates_is_no_spread_of_a_rate() -> None:
 
 
 def test_settings_of_the_training_are_compared_on_the_same_rows() -> None:
-    specs = [noise._run(setting, 5, "facts", "lora").spec for setting in noise.SETTINGS]
+    of = {"nlg": "facts", "nlu": "sentiment"}
+    specs = [noise._run(setting, 5, of[setting.family], "lora").spec for setting in noise.SETTINGS]
     seen = [spec.training.steps * spec.training.batch_size for spec in specs if spec.training.steps]
-    assert seen == [960] * 6 + [480] * 2
-    assert len({setting.words for setting in noise.SETTINGS}) == len(noise.SETTINGS)
+    assert seen == [960] * 6 + [480] * 2 + [800] * 3
+    assert len({(setting.family, setting.words) for setting in noise.SETTINGS}) == len(noise.SETTINGS)
     assert {spec.testbed.seed for spec in specs if spec.testbed} == {noise.PRETRAININGS[1]}
-    training = TESTBED_PROFILES["standard"].shared["training"]
-    assert (training["batch_size"], training["warmup"]) == (noise.SETTINGS[5].rows, noise.SETTINGS[5].warmup)
+
+
+def test_the_profiles_train_as_one_setting_of_each_family_does() -> None:
+    used = [setting for setting in noise.SETTINGS if setting.is_used]
+    assert sorted(setting.family for setting in used) == ["nlg", "nlu"]
+    for setting in used:
+        training = planned(
+            {"nlg": "code", "nlu": "paraphrase"}[setting.family], "lora", {}, seed=1, pretraining=0
+        ).spec.training
+        assert (training.batch_size, training.warmup, training.max_grad_norm) == (setting.rows, setting.warmup, 1)
+        assert training.steps is not None
+        assert training.steps * training.batch_size == setting.seen
 
 
 def test_the_spread_of_paired_differences_is_split_by_fine_tunings_of_one_model() -> None:
@@ -83,7 +94,7 @@ def test_the_spread_of_paired_differences_is_split_by_fine_tunings_of_one_model(
         (setting, block, task, method): lora[block] if method == "lora" else 0.0
         for block in range(noise.BLOCKS)
         for task in noise.NLG
-        for method in noise.RATES
+        for method in noise.RATES[setting.family]
     }
     row = noise._row(setting, scores)
     assert row["within"] == pytest.approx((2**2 / 2 / 4) ** 0.5)
@@ -139,7 +150,9 @@ def test_the_way_goes_from_a_guess_to_the_best() -> None:
 
 
 def test_tasks_that_no_study_ran_take_the_grids_score_at_the_rate_of_plain_lora() -> None:
-    lora = {task: {f"{rate:g}": 1000 * rate for rate in GRID} for task in TESTBED}
+    lora = {
+        task: {f"{rate:g}": 1000 * rate for rate in GRIDS[family]} for family, of in page.SUITES.items() for task in of
+    }
     shown = [{"task": task} for task in TESTBED if task not in ("arithmetic", "similarity")]
     left = page._headroom_from_grid(shown, {"lora": lora, "blocks": 2})
     wanted = {"similarity": 1000 * RATES["nlu"]["standard"], "arithmetic": 1000 * RATES["nlg"]["standard"]}
@@ -175,18 +188,19 @@ def test_the_page_holds_what_was_measured_and_says_what_was_not(
     points = [
         {"family": family, "start": start, "regularized": regularized, "rate": rate, "seed": seed,
          "value": 50.0 + (rate == 4e-3) + regularized + seed % 2}
-        for family in page.SUITES for start in rates.STARTS for regularized in (False, True) for rate in GRID
+        for family in page.SUITES for start in rates.STARTS for regularized in (False, True)
+        for rate in GRIDS[family]
         for seed in SEEDS[:2]
     ]  # fmt: skip
     chosen = {family: dict.fromkeys(rates.STARTS, 4e-3) for family in page.SUITES}
-    figures = {"grid": GRID, "blocks": 2, "points": points, "rates": chosen, "lora": {}}
+    figures = {"grids": GRIDS, "blocks": 2, "points": points, "rates": chosen, "lora": {}}
     results = tmp_path / "results"
     results.mkdir()
     (results / "rates.json").write_text(json.dumps(figures))
     (results / "dose.json").write_text(json.dumps({"rows": ROWS}))
     page.write(results)
     text = (tmp_path / "calibration.md").read_text()
-    assert "| NLU Avg | standard | 51.0 ± 0.0 | 51.0 ± 0.0 | 51.0 ± 0.0 | **52.0 ± 0.0** | 51.0 ± 0.0 |" in text
+    assert "| NLU Avg | standard | 51.0 ± 0.0 | 51.0 ± 0.0 | **52.0 ± 0.0** | 51.0 ± 0.0 | 51.0 ± 0.0 |" in text
     assert "| facts | memorised_noise | 0.000 ± 0.010 (0.020) |" in text
     assert text.count("Not measured yet.") == 5
     for figure in (tmp_path / "figures").iterdir():

@@ -42,7 +42,7 @@ MUTANTS = {
         ("randomized-smallest-accepted", 'if self.init == "minor" and self.svd == "randomized":', "if False:"),
     ],
     ("study/plan/testbed_profiles.py", "cli/test_cli_starts.py"): [
-        ("no-rate-of-its-own", '"nlu": {"standard": 4e-3, "pissa": 2e-3, "random-matched": 4e-3, "minor": 4e-3,', '"nlu": {"standard": 4e-3, "pissa": 2e-3, "random-matched": 4e-3,'),
+        ("no-rate-of-its-own", '"minor": 4e-3, ', ''),
     ],
     ("adapters/stored_adapter.py", "hostile/test_adapter_folders.py"): [
         ("missing-are-passed", "_refuse_missing(name for name in result.missing_keys if LORA in name)", "pass"),

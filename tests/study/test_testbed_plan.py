@@ -27,9 +27,9 @@ def plan_of(name: str = "pissa-initialization", **choices: object) -> Plan:
 def test_a_study_that_names_no_model_runs_on_the_testbed() -> None:
     plan = plan_of(profile="quick")
     assert {run.spec.model for run in plan.runs} == {"testbed"}
-    assert plan.tasks == (("sentiment", "entailment", "paraphrase", "code", "facts"), (), {})
+    assert plan.tasks == (("sentiment", "entailment", "paraphrase", "arithmetic", "code", "facts"), (), {})
     assert all(find_task(run.task).source == "testbed" and run.spec.testbed for run in plan.runs)
-    assert len(plan.runs) == 8 * 5 * 5
+    assert len(plan.runs) == 8 * 5 * 6
     assert plan_of(model="testbed", profile="quick").runs == plan.runs
 
 
