@@ -25,7 +25,6 @@ EXAMPLE = "Example: [bold]{}[/bold]"
 app = typer.Typer(
     name="balora",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     epilog="Add --debug to any command to see the traceback of an error. "

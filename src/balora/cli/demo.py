@@ -7,10 +7,18 @@ from typing import Annotated
 
 import typer
 
+from balora.cli import completion
+
 
 def demo(
     task: Annotated[
-        str, typer.Option("--task", "-t", help="Task of the testbed: sentiment, code, facts, arithmetic, …")
+        str,
+        typer.Option(
+            "--task",
+            "-t",
+            help="Task of the testbed: sentiment, code, facts, arithmetic, …",
+            autocompletion=completion.tasks,
+        ),
     ] = "code",
     seed: Annotated[int, typer.Option(min=0, help="Decides the training rows and their order.")] = 42,
     output: Annotated[

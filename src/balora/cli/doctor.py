@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from balora.cli import completion
+
 if TYPE_CHECKING:
     from balora.training.memory import MemoryNeed
     from balora.training.spec import RunSpec
@@ -24,7 +26,12 @@ def doctor(
     config: Annotated[Path | None, typer.Option(help="With --model: YAML file of the run's settings.")] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="With --model: one setting, e.g. training.batch_size=8."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="With --model: one setting, e.g. training.batch_size=8.",
+            autocompletion=completion.assignments,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:

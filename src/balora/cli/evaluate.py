@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from balora.cli import completion
 from balora.cli.switches import UNSAFE_LOCAL_EXECUTION
 
 
@@ -14,7 +15,10 @@ def evaluate(
     ],
     task: Annotated[
         list[str] | None,
-        typer.Option(help="Task to score, e.g. cola, or a task file (.yaml) of your own; repeatable."),
+        typer.Option(
+            help="Task to score, e.g. cola, or a task file (.yaml) of your own; repeatable.",
+            autocompletion=completion.tasks,
+        ),
     ] = None,
     tasks: Annotated[str | None, typer.Option(help="Several tasks, separated by commas.")] = None,
     data: Annotated[str | None, typer.Option(help="Folder that contains the tasks' files or folders.")] = None,
@@ -23,7 +27,12 @@ def evaluate(
     ] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. data.eval_rows=200; repeatable."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="One setting, e.g. data.eval_rows=200; repeatable.",
+            autocompletion=completion.assignments,
+        ),
     ] = None,
     output: Annotated[
         Path | None,

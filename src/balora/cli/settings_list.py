@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from balora.cli import completion
 from balora.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ def settings(
     word: Annotated[
         str | None,
         typer.Argument(
-            metavar="[WORD]", help="A key or its last part (warmup), another trainer's name for it (lora_r), or a word."
+            metavar="[WORD]",
+            autocompletion=completion.settings,
+            help="A key or its last part (warmup), another trainer's name for it (lora_r), or a word.",
         ),
     ] = None,
     schema: Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from balora.cli import completion
 from balora.cli.switches import UNSAFE_LOCAL_EXECUTION
 
 if TYPE_CHECKING:
@@ -28,7 +29,12 @@ class Executor(StrEnum):
 app = typer.Typer(no_args_is_help=True, help="Ablation studies: compare BA-LoRA with variants of itself.")
 
 STUDY = Annotated[
-    str, typer.Argument(metavar="STUDY|FILE", help="A shipped study (see `study list`), or a study file (.yaml).")
+    str,
+    typer.Argument(
+        metavar="STUDY|FILE",
+        help="A shipped study (see `study list`), or a study file (.yaml).",
+        autocompletion=completion.studies,
+    ),
 ]
 MODEL = Annotated[
     str | None,
@@ -53,7 +59,12 @@ SEEDS = Annotated[
 ]
 SET = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A setting for every arm, e.g. training.steps=50; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting for every arm, e.g. training.steps=50; repeatable.",
+        autocompletion=completion.assignments,
+    ),
 ]
 RATE_GRID = Annotated[
     str | None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from balora.cli import completion
 from balora.cli.switches import UNSAFE_LOCAL_EXECUTION
 from balora.errors import ConfigError
 
@@ -25,6 +26,7 @@ def train(
         typer.Option(
             "--task",
             "-t",
+            autocompletion=completion.tasks,
             help="Task to train on: cola, say, on which the model is also scored, or metamathqa, whose model is scored "
             "on gsm8k and math, or a task file (.yaml) of your own; on the testbed e.g. facts. --set score=[math500] "
             "names other tasks to score.",
@@ -32,12 +34,21 @@ def train(
     ] = None,
     data: Annotated[str | None, typer.Option(help="Folder that contains the task's files or folder.")] = None,
     method: Annotated[
-        str | None, typer.Option(help="full, full+reg, lora, pissa, lora+reg or ba-lora (the default).")
+        str | None,
+        typer.Option(
+            help="full, full+reg, lora, pissa, lora+reg or ba-lora (the default).", autocompletion=completion.methods
+        ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings; options and --set override it.")] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", metavar="KEY=VALUE", help="One setting, e.g. adapter.rank=8; repeatable."),
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="KEY=VALUE",
+            help="One setting, e.g. adapter.rank=8; repeatable.",
+            autocompletion=completion.assignments,
+        ),
     ] = None,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Only print all settings of the run, as a config file with comments.")
