@@ -242,7 +242,7 @@ MUTANTS = {
         ("l2-weight-lost", '({"l2_start": alpha} if alpha else {})', "{}"),
         ("l2-always-there", '({"l2_start": alpha} if alpha else {})', '{"l2_start": alpha}'),
     ],
-    ("training/run.py", "training/test_run.py"): [
+    ("training/recorded_scores.py", "training/test_run.py"): [
         ("rows-of-the-training", "rows=len(evaluation.items)", "rows=len(prepared.train)"),
         ("all-right", "packed_rows(right)", "packed_rows([True] * len(right))"),
     ],

@@ -1,9 +1,8 @@
 """Carry out one fine-tuning, from its specification to its record."""
 
-import json
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +24,7 @@ from balora.tasks.collate import Collator
 from balora.tasks.grading import PLAIN
 from balora.tasks.kept_answers import KeptAnswers
 from balora.tasks.prepared import Encoded, Prepared
-from balora.tasks.scores import Evaluation, right_rows
+from balora.tasks.scores import Evaluation
 from balora.tasks.token_range import within_embeddings
 from balora.training.callback import ReportProgress
 from balora.training.checkpoints import checkpoint_folder, claimed, discard_checkpoints
@@ -47,7 +46,8 @@ from balora.training.quantised_loading import (
     refuse_spread,
     refuse_untrainable_model,
 )
-from balora.training.record import Cost, RunError, RunRecord, TaskScore, packed_rows, write_record
+from balora.training.record import Cost, RunError, RunRecord, write_record
+from balora.training.recorded_scores import score_notes, task_score, write_scored_rows
 from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED
 from balora.training.shares import set_shares
@@ -161,7 +161,7 @@ def _scored(
     work.save(folder, found)
     write_items(before, after, folder)
     telemetry = work.trainer.telemetry
-    scores = {prepared.task.name: _score(prepared, found[prepared.task.name]) for prepared in work.scored}
+    scores = {prepared.task.name: task_score(prepared, found[prepared.task.name]) for prepared in work.scored}
     return RunRecord(
         status="ok",
         **dict(scores[first]),
@@ -173,27 +173,10 @@ def _scored(
         step_scores=trained.all_step_scores(work.spec.training, {name: one.score for name, one in found.items()}),
         kept_step=trained.kept_step,
         learning_rate=work.learning_rate,
-        notes=[*work.notes, *trained.model_notes, *telemetry.notes(), *_notes(found), *after.notes],
+        notes=[*work.notes, *trained.model_notes, *telemetry.notes(), *score_notes(found), *after.notes],
         cost=work.cost(clock),
         **fields,
     )
-
-
-def _score(prepared: Prepared, evaluation: Evaluation) -> TaskScore:
-    right = right_rows(prepared.task, evaluation.items)
-    return TaskScore(
-        score=evaluation.score,
-        metrics=evaluation.metrics,
-        rows=len(evaluation.items),
-        correct=None if right is None else packed_rows(right),
-        behaviour=evaluation.behaviour,
-    )
-
-
-def _notes(found: Mapping[str, Evaluation]) -> Iterator[str]:
-    """Yield the notes on the scores; where there are several tasks, each with its own name before it."""
-    for name, evaluation in found.items():
-        yield from (f"{name}: {note}" if len(found) > 1 else note for note in evaluation.notes)
 
 
 class _Run:
@@ -379,12 +362,7 @@ class _Run:
     def save(self, folder: Path, found: Mapping[str, Evaluation]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.trainer.telemetry.write(folder / "series.jsonl")
-        items = [
-            {"task": name, **item} if len(found) > 1 else item
-            for name, evaluation in found.items()
-            for item in evaluation.items
-        ]
-        (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
+        write_scored_rows(found, folder)
         if self.spec.adapter is None:
             self.whole_model.model.save_pretrained(folder / TRAINED)  # type: ignore[operator]
             self.tokenizer.save_pretrained(folder / TRAINED)
