@@ -406,7 +406,7 @@ MUTANTS = {
         ("matched-arms-share-a-rate", 'shared = "" if any(arm.is_step_matched for arm in arms) else shared_rates', "shared = shared_rates"),
     ],
     ("training/reference/reference_cache.py", "training/test_reference_cache.py training/test_reference_disk.py"): [
-        ("some-known-is-enough", "any(key not in self._rows", "all(key not in self._rows"),
+        ("some-known-is-enough", "if known and len(known) == len(found) else None", "if known else None"),
         ("not-a-copy", "outputs.detach().clone()", "outputs.detach()"),
         ("written-twice", "if self._rows[key] is part}", "}"),
         ("budget-unread", "if size > self._room:", "if False:"),
@@ -417,6 +417,36 @@ MUTANTS = {
         ("said-each-time", "self._is_open = False", "pass"),
         ("disk-unread", "self._rows.update(entry.new_rows())", "pass"),
         ("leftovers-stay", "remove_stale(entry.folder)", "pass"),
+    ],
+    ("training/reference/reference_cache.py", "training/test_shared_base.py"): [
+        ("the-first-rows-are-held", "[-self.recent :]", "[: self.recent]"),
+        ("all-rows-are-held", "[-self.recent :]", "[:]"),
+        ("beyond-the-budget-nothing", "if not is_open and not self.recent:", "if not is_open:"),
+    ],
+    ("training/turns.py", "training/test_turns.py"): [
+        ("random-states-are-shared", "    _put_back(state)\n", ""),
+        ("numpy-is-shared", "    np.random.set_state(numpy)\n", ""),
+        ("one-has-all-turns", "self._order.rotate(-1)", "self._order.rotate(0)"),
+        ("backwards", "self._order.rotate(-1)", "self._order.rotate(1)"),
+        ("others-time-counts", "0.0 if turn is None else turn.waited", "0.0"),
+        ("errors-are-lost", "        raise errors[0]", "        pass"),
+        ("variables-stay", "        del os.environ[name]", "        pass"),
+        ("changed-variables-stay", "    os.environ.update(before)", ""),
+        ("warnings-stay", "with warnings.catch_warnings():", "if True:"),
+    ],
+    ("training/shared_base.py", "training/test_shared_base.py"): [
+        ("a-base-for-each", "    if shared.base is None:", "    if True:"),
+        ("copies-the-weights", "{id(parameter): parameter for parameter in frozen.parameters()}", "{}"),
+        ("modules-are-shared", "return deepcopy(shared.base, {id(parameter): parameter for parameter in frozen.parameters()})", "return shared.base"),
+        ("the-head-is-shared", "shared.base.base_model if is_classifier else shared.base", "shared.base"),
+        ("a-cache-for-each", "    if shared.cache is None:", "    if True:"),
+    ],
+    ("training/trainer.py", "training/test_shared_base.py"): [
+        ("no-cache-no-sharing", "if folder is None and causal and not shares_base():", "if folder is None and causal:"),
+        ("no-rows-are-held", "* arguments.gradient_accumulation_steps if shares_base() else 0", "* 0"),
+    ],
+    ("training/callback.py", "training/test_shared_base.py"): [
+        ("one-after-the-other", "control: Any, **kwargs: Any) -> None:\n        pass_turn()\n\n    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:\n        pass_turn()", "control: Any, **kwargs: Any) -> None:\n        pass"),
     ],
     ("training/reference/keys.py", "training/test_reference_cache.py"): [
         ("padding-counts", "if end is not None and self.width else self", "if False else self"),
@@ -449,7 +479,7 @@ MUTANTS = {
     ],
     ("training/trainer.py", "training/test_reference_cache.py training/test_reference_disk.py"): [
         ("streams-too", "not isinstance(dataset, Sized)", "False"),
-        ("hidden-states-in-memory", "if folder is None and causal:", "if False:"),
+        ("hidden-states-in-memory", "if folder is None and causal and not shares_base():", "if False:"),
         ("never-written", "reference_cache.flush()", "reference_cache"),
         ("base-in-place-of-the-copy", "loss.model if loss.reference is None else loss.reference", "loss.model"),
         ("keys-to-the-evaluation", 'for name in ("index", ROW_KEYS, IGNORED_ROWS):', 'for name in ("index", IGNORED_ROWS):'),

@@ -2,20 +2,21 @@
 
 import contextlib
 import resource
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from balora.training.turns import own_seconds
+
 
 class Clock:
-    """Wall time in laps, and peak memory since it was made."""
+    """Wall time in laps, without that of runs it takes turns with, and the process's peak memory since it was made."""
 
     def __init__(self) -> None:
         self.laps: dict[str, Any] = {}
         """Seconds of each lap: the fields of a record's cost, `setup_seconds` and so on."""
-        self._last = time.perf_counter()
+        self._last = own_seconds()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         with contextlib.suppress(OSError):  # Linux: forget the peak of earlier work in this process
@@ -23,7 +24,7 @@ class Clock:
 
     def lap(self, name: str) -> None:
         """Add the seconds since the last lap (or the start) to those under ``name``."""
-        now = time.perf_counter()
+        now = own_seconds()
         self.laps[name], self._last = round(self.laps.get(name, 0.0) + now - self._last, 3), now
 
     def peak_memory_mb(self) -> float:

@@ -26,7 +26,7 @@ from balora.tasks.kept_answers import KeptAnswers
 from balora.tasks.prepared import Encoded, Prepared
 from balora.tasks.scores import Evaluation
 from balora.tasks.token_range import within_embeddings
-from balora.training.callback import ReportProgress
+from balora.training.callback import PassTurn, ReportProgress
 from balora.training.checkpoints import checkpoint_folder, claimed, discard_checkpoints
 from balora.training.clock import Clock
 from balora.training.controls import control_notes
@@ -50,6 +50,7 @@ from balora.training.record import Cost, RunError, RunRecord, write_record
 from balora.training.recorded_scores import score_notes, task_score, write_scored_rows
 from balora.training.reference.location import reference_folder
 from balora.training.saved_files import ADAPTER, TRAINED
+from balora.training.shared_base import base_of_run, shares_base
 from balora.training.shares import set_shares
 from balora.training.side_measures import take_measures, write_items
 from balora.training.spec import RunSpec
@@ -142,6 +143,7 @@ def _carry_out(work: "_Run", folder: Path, clock: Clock, fields: dict[str, Any])
         kind, message = team.why(error)
         if isinstance(error, torch.OutOfMemoryError):
             message += f"; peak {clock.peak_memory_mb():,.0f} MiB: {less_memory(work.spec)}"
+            message += ", or lower --together" if shares_base() else ""
         reason = RunError(kind=kind, message=message)
         fields["learning_rate"] = work.learning_rate
         return RunRecord(status="failed", error=reason, cost=work.cost(clock), notes=work.notes, **fields)
@@ -234,7 +236,9 @@ class _Run:
         spec = with_model_folder(spec, on_progress)
         self.source = spec.model
         self.tokenizer = load_tokenizer(spec)
-        model = load_model(spec, self.task, self.tokenizer)
+        model = base_of_run(
+            lambda: load_model(spec, self.task, self.tokenizer), is_classifier=self.task.family == "nlu"
+        )
         learnt, scored = prepare_run(spec, self.tokenizer, usable_positions(model))
         prepared = within_embeddings(learnt, model, self.tokenizer)
         self.train_rows = prepared.train
@@ -285,7 +289,7 @@ class _Run:
             reference_cache=reference_folder(self.spec, len(self.train_rows), self.has_siblings, self.team),
             train_dataset=self.train_rows,
             data_collator=self.collate,
-            callbacks=[ReportProgress(self.on_progress)],
+            callbacks=[ReportProgress(self.on_progress), PassTurn()],
         )
         trainer.remove_callback(transformers.PrinterCallback)
         unset_hf_deepspeed_config()  # it would share out each model that the first process loads or scores

@@ -1,6 +1,5 @@
 """Train the model of a run, scored meanwhile if its settings say so, or take what an interrupted run has trained."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from balora.training.step_scores import Score, ScoreWhileTraining
 from balora.training.team import Team
 from balora.training.trained_weights import load_trained, save_trained
 from balora.training.trainer import BALoraTrainer
+from balora.training.turns import own_seconds
 from balora.training.whole_model import WholeModel
 
 
@@ -96,7 +96,7 @@ def _train(
     team: Team,
 ) -> dict[str, Any]:
     """Train, from the last checkpoint if there is one, and return what the record needs, for JSON."""
-    start, scoring = time.perf_counter(), None
+    start, scoring = own_seconds(), None
     if training.evaluate_every is not None:
         scoring = ScoreWhileTraining(training.evaluate_every, training.keep == "best", score, whole_model.model)
         trainer.add_callback(scoring)
@@ -111,7 +111,7 @@ def _train(
     if checkpoints is not None:
 
         def left() -> dict[str, Any]:
-            seconds = before + time.perf_counter() - start
+            seconds = before + own_seconds() - start
             scored = scoring.state() if scoring else None
             state = {"telemetry": trainer.telemetry.state(), "scoring": scored}
             return {**same, **state, "seconds": seconds, "resumed": resumed}
@@ -123,7 +123,7 @@ def _train(
     kept = scoring.restore_best() if scoring else None
     steps, seconds = trainer.state.global_step, scoring.seconds if scoring else 0.0
     return {
-        "train_seconds": round(before + time.perf_counter() - start - seconds, 3),
+        "train_seconds": round(before + own_seconds() - start - seconds, 3),
         "resumed": resumed,
         "scoring_seconds": seconds,
         "steps": steps,

@@ -18,10 +18,11 @@ from balora.training.counted_rows import CountedRows, collated
 from balora.training.engines import allow_cpu
 from balora.training.loss import ModelLoss
 from balora.training.reference.keys import ROW_KEYS, KeyedRows
-from balora.training.reference.reference_cache import MIB, ReferenceCache, ReferenceFolder
+from balora.training.reference.reference_cache import BUDGET_MIB, MIB, ReferenceCache, ReferenceFolder
 from balora.training.reference.reference_identity import reference_identity
 from balora.training.reference.shards import Entry
 from balora.training.rows import base_of, family_of, model_kind
+from balora.training.shared_base import cache_of_run, shares_base
 from balora.training.shares import set_shares
 from balora.training.telemetry import Telemetry
 
@@ -297,9 +298,9 @@ def cache_reference(trainer: Any, folder: ReferenceFolder | None) -> None:
     dataset = trainer.train_dataset
     if not loss.config.needs_reference or materialised or not isinstance(dataset, Sized) or will_be_sharded(trainer):
         return
-    if folder is None and causal:
+    if folder is None and causal and not shares_base():
         return  # hidden states would fill the memory
-    loss.reference_cache = _open_cache(trainer, loss, folder, len(dataset))
+    loss.reference_cache = cache_of_run(lambda: _open_cache(trainer, loss, folder, len(dataset)))
     trainer.data_collator = KeyedRows(trainer.data_collator, causal=causal)
 
 
@@ -309,9 +310,10 @@ def _computing(device: torch.device) -> str:
 
 
 def _open_cache(trainer: Any, loss: ModelLoss, folder: ReferenceFolder | None, rows: int) -> ReferenceCache:
-    if folder is None:
-        return ReferenceCache(examples=rows)
     arguments = trainer.args
+    recent = arguments.train_batch_size * arguments.gradient_accumulation_steps if shares_base() else 0
+    if folder is None:
+        return ReferenceCache(budget=0 if loss.kind == "causal" else BUDGET_MIB * MIB, examples=rows, recent=recent)
     if arguments.max_steps > 0:
         a_step = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
         rows = min(rows, arguments.max_steps * a_step)
@@ -322,4 +324,5 @@ def _open_cache(trainer: Any, loss: ModelLoss, folder: ReferenceFolder | None, r
         device=_computing(arguments.device),
         scope=folder.scope,
     )
-    return ReferenceCache(Entry(folder.path, marks), budget=folder.budget_mib * MIB, examples=rows)
+    entry, budget = Entry(folder.path, marks), folder.budget_mib * MIB
+    return ReferenceCache(entry, budget=budget, examples=rows, recent=recent)

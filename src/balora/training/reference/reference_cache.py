@@ -43,15 +43,20 @@ class ReferenceCache:
         entry: where on disk; None: in memory, on the device where they were computed.
         budget: most bytes of all of ``entry``'s cache, or in memory.
         examples: how many different rows will be seen, for the size that is announced.
+        recent: how many of the last rows are held in memory whatever the budget is, for models that see the same batch
+            one after another.
     """
 
-    def __init__(self, entry: Entry | None = None, *, budget: int = BUDGET_MIB * MIB, examples: int = 0) -> None:
-        self.entry, self.budget, self.examples = entry, budget, examples
+    def __init__(
+        self, entry: Entry | None = None, *, budget: int = BUDGET_MIB * MIB, examples: int = 0, recent: int = 0
+    ) -> None:
+        self.entry, self.budget, self.examples, self.recent = entry, budget, examples, recent
+        self._last: dict[bytes, Tensor] = {}
         self._rows: dict[bytes, Tensor] = {}
         self._unwritten: dict[bytes, Tensor] = {}
         self._unwritten_bytes = 0
         self._room: int | None = None
-        self._is_open = True
+        self._is_open = budget > 0 or not recent
         if entry is not None:
             remove_stale(entry.folder)
             self._rows.update(entry.new_rows())
@@ -61,21 +66,32 @@ class ReferenceCache:
 
     def of(self, keys: Sequence[RowKey] | None, device: torch.device) -> Tensor | None:
         """Return the outputs of the rows, one below the other, or None unless all are known."""
-        if not keys or any(key not in self._rows for key, _ in keys):
-            return None
-        return torch.cat([self._rows[key] for key, _ in keys]).to(device, non_blocking=True)
+        found = [self._rows.get(key, self._last.get(key)) for key, _ in keys or ()]
+        known = [rows for rows in found if rows is not None]
+        return torch.cat(known).to(device, non_blocking=True) if known and len(known) == len(found) else None
 
     def keep(self, keys: Sequence[RowKey] | None, outputs: Tensor) -> None:
         """Cache the outputs of rows; those without keys, and those beyond the budget, are not cached."""
-        if not keys or not self._is_open or not self._fits(outputs.nbytes, len(keys)):
+        if not keys:
+            return
+        is_open = self._is_open and self._fits(outputs.nbytes, len(keys))
+        if not is_open and not self.recent:
             return
         parts = torch.split(outputs.detach().clone(), [count for _, count in keys])
+        if self.recent:
+            self._remember({key: part for (key, _), part in zip(keys, parts, strict=True)})
+        if not is_open:
+            return
         for (key, _), part in zip(keys, parts, strict=True):
             if key not in self._rows:
                 self._rows[key] = self._unwritten[key] = part
                 self._unwritten_bytes += part.nbytes
         if self._unwritten_bytes >= SHARD:
             self.flush()
+
+    def _remember(self, rows: dict[bytes, Tensor]) -> None:
+        older = [(key, part) for key, part in self._last.items() if key not in rows]
+        self._last = dict([*older, *rows.items()][-self.recent :])
 
     def flush(self) -> None:
         """Write to disk what is not there yet; if the disk fills, caching stops with a warning."""
