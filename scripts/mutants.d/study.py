@@ -163,6 +163,28 @@ MUTANTS = {
         ("the-next-stage-begins-early", "while waiting or events:", "while waiting:"),
         ("the-dead-are-given-work", "if not worker.process.is_alive():", "if False:"),
     ],
+    ("study/engine/pool.py", "study/test_grouping.py"): [
+        ("the-first-one-dies-alone", "for job in jobs.values()]", "for job in [*jobs.values()][:1]]"),
+        ("one-ends-for-another", "self.jobs.pop(place)", "self.jobs.pop(max(self.jobs))"),
+        ("together-unread", "next_group(waiting, together)", "next_group(waiting, 1)"),
+    ],
+    ("study/engine/worker.py", "study/test_grouping.py"): [
+        ("one-place-for-all", "send((place, event))", "send((0, event))"),
+        ("one-after-the-other", "        take_turns(works)", "        [work() for work in works]"),
+    ],
+    ("study/engine/grouping.py", "study/test_grouping.py"): [
+        ("others-between-end-it", "        if _shared(other.spec) == key and other.run == first.run:\n", "        if _shared(other.spec) != key:\n            break\n        if True:\n"),
+        ("beyond-the-block", "if len(group) == most or _block(other.spec) != _block(first.spec):", "if len(group) == most:"),
+        ("one-too-many", "if len(group) == most or", "if len(group) > most or"),
+        ("full-fine-tuning-too", "spec.adapter is None or loading", "loading"),
+        ("codes-too", "loading.quantization or ", ""),
+        ("compiled-too", "spec.training.compile or ", ""),
+        ("threads-too", "spec.training.threads or ", ""),
+        ("engines-too", 'launch.strategy != "ddp" or ', ""),
+        ("any-head", 'f"{spec.objective.reference_head} {text}"', 'f"{text}"'),
+        ("all-of-the-training", '"training": {*OF_ARMS}', '"training": True'),
+        ("rates-apart", '    "learning_rate",\n', ""),
+    ],
     ("progress.py", "study/test_display.py"): [
         ("time-under-way-is-added", "max(0.0, work - spent)", "max(0.0, work + spent)"),
         ("workers-share-nothing", "/ max(1, workers)", "/ 1"),

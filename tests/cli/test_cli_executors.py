@@ -7,6 +7,10 @@ from running import Balora
 
 REFUSED = [
     (("--executor", "ray", "--devices", "0"), "--devices: Ray gives each run its GPUs: leave it out"),
+    (("--executor", "ray", "--together", "2"), "--together: Ray gives each run a process of its own: leave it or"),
+    (("--together", "0"), "Invalid value for '--together': Input should be greater than or equal to 1"),
+    (("--together", "-1"), "Invalid value for '--together': Input should be greater than or equal to 1"),
+    (("--together", "two"), "Invalid value for '--together': Input should be a valid integer"),
     (("--cpus-per-run", "2"), "--cpus-per-run: is for --executor ray: leave it out, or give --workers and --devices"),
     (("--gpus-per-run", "0.5"), "--gpus-per-run: is for --executor ray: leave it out"),
 ]

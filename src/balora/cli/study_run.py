@@ -199,6 +199,13 @@ def run(
             "for the CPU. Default: all that this process sees.",
         ),
     ] = None,
+    together: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Arms of one block that a worker trains together, step by step, on one base in memory; for GPUs.",
+        ),
+    ] = 1,
     executor: Annotated[
         Executor,
         typer.Option(
@@ -271,7 +278,7 @@ def run(
     repeat = command(study, place, **{**where, "suites": suites or ()}, assignments=given, until=until)
     try:
         with located(output) as (folder, storage):
-            pool = _pool(executor, planned.choices.on_testbed, workers, devices, cpus, gpus, storage)
+            pool = _pool(executor, planned.choices.on_testbed, workers, devices, together, cpus, gpus, storage)
             with show_progress() as watcher:
                 how: dict[str, Any] = {
                     "command": repeat,
@@ -320,6 +327,7 @@ def _pool(
     on_testbed: bool,
     workers: int | None,
     devices: str | None,
+    together: int,
     cpus: int | None,
     gpus: float | None,
     storage: "Storage | None",
@@ -334,6 +342,8 @@ def _pool(
 
         if devices is not None:
             raise ConfigError("--devices: Ray gives each run its GPUs: leave it out, or give --gpus-per-run")
+        if together > 1:
+            raise ConfigError("--together: Ray gives each run a process of its own: leave it or --executor ray out")
         pool = ray_pool(on_testbed, workers, cpus, gpus, storage)
         return StoredPool(pool, storage) if storage else pool
     from balora.study.engine.devices import choose_devices, visible_devices
@@ -342,7 +352,7 @@ def _pool(
     for name, value in (("--cpus-per-run", cpus), ("--gpus-per-run", gpus)):
         if value is not None:
             raise ConfigError(f"{name}: is for --executor ray: leave it out, or give --workers and --devices")
-    pool = local_pool(on_testbed, workers, choose_devices(devices, visible_devices()))
+    pool = local_pool(on_testbed, workers, choose_devices(devices, visible_devices()), together)
     return StoredPool(pool, storage) if storage else pool
 
 

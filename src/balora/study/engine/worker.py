@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing import parent_process
@@ -22,7 +22,9 @@ from balora.regular_files import open_regular
 from balora.study.engine.devices import VARIABLE
 from balora.study.engine.protocol import Event, Job
 from balora.training.record import RunError, RunRecord
+from balora.training.shared_base import sharing_base
 from balora.training.spec import RunSpec
+from balora.training.turns import take_turns
 
 PROGRESS_EVERY = 0.2
 """Seconds between two progress events of one worker."""
@@ -73,11 +75,11 @@ def serve(connection: Connection, threads: int, log: Path, lock: object, device:
 
     tqdm.set_lock(threading.RLock())  # its default is a semaphore, which a killed worker would leak
     with suppress(EOFError, OSError):
-        connection.send(carry_out(connection.recv(), throttled(connection.send)))
+        carry_out_group(connection.recv(), connection.send)
         gc.collect()
         gc.freeze()  # the libraries' million objects need not be scanned again after every run
         while True:
-            connection.send(carry_out(connection.recv(), throttled(connection.send)))
+            carry_out_group(connection.recv(), connection.send)
 
 
 def _exit_with_parent() -> None:
@@ -86,6 +88,27 @@ def _exit_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def carry_out_group(jobs: Sequence[Job], send: Callable[[tuple[int, Event]], object]) -> None:
+    """Carry out ``jobs``; send each event with the place of its job among them.
+
+    Where there are several, they take turns, step by step, on one base in memory; each ends by itself.
+    """
+
+    def of(place: int) -> Callable[[], None]:
+        def report(event: Event) -> None:
+            send((place, event))
+
+        return lambda: report(carry_out(jobs[place], throttled(report)))
+
+    works = [of(place) for place in range(len(jobs))]
+    if len(works) == 1:
+        works[0]()
+        return
+    with sharing_base():
+        take_turns(works)
+    gc.collect()  # a Trainer is in circles, and would hold the base while the next one is loaded
 
 
 def carry_out(job: Job, on_progress: OnProgress) -> Event:
