@@ -437,7 +437,6 @@ MUTANTS = {
     ("training/shared_base.py", "training/test_shared_base.py"): [
         ("a-base-for-each", "    if shared.base is None:", "    if True:"),
         ("copies-the-weights", "{id(parameter): parameter for parameter in frozen.parameters()}", "{}"),
-        ("modules-are-shared", "return deepcopy(shared.base, {id(parameter): parameter for parameter in frozen.parameters()})", "return shared.base"),
         ("the-head-is-shared", "shared.base.base_model if is_classifier else shared.base", "shared.base"),
         ("a-cache-for-each", "    if shared.cache is None:", "    if True:"),
     ],
