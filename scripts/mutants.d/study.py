@@ -185,6 +185,9 @@ MUTANTS = {
         ("all-of-the-training", '"training": {*OF_ARMS}', '"training": True'),
         ("rates-apart", '    "learning_rate",\n', ""),
     ],
+    ("study/engine/display.py", "study/test_display.py"): [
+        ("together-takes-longer", "spent, self._at_once)", "spent, self.workers)"),
+    ],
     ("progress.py", "study/test_display.py"): [
         ("time-under-way-is-added", "max(0.0, work - spent)", "max(0.0, work + spent)"),
         ("workers-share-nothing", "/ max(1, workers)", "/ 1"),

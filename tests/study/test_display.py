@@ -44,6 +44,17 @@ def test_time_left_follows_what_each_task_took(runs: tuple[PlannedRun, ...], now
     assert display.status(tally) == "2/8 runs, 1 failed · 0:14 gone · about 0:21 left"
 
 
+def test_runs_together_take_no_longer_in_all(runs: tuple[PlannedRun, ...], now: list[float]) -> None:
+    """One worker trains four runs in the time of four: as many again are left, and take as long."""
+    tally = Tally(runs, workers=1)
+    for run in runs[:4]:
+        tally.job_started(run)
+    now[0] += 20
+    for run in runs[:4]:
+        tally.job_finished(run, fakes.record_of(run.spec))
+    assert tally.left() == pytest.approx(20)
+
+
 def test_plain_lines_never_stand_still(runs: tuple[PlannedRun, ...], now: list[float]) -> None:
     from rich.console import Console
 

@@ -27,6 +27,7 @@ class Tally:
     def __init__(self, todo: Sequence[Work], workers: int, noun: str = "runs") -> None:
         self.total, self.done, self.failed, self.noun = len(todo), 0, 0, noun
         self._start, self.workers = time.monotonic(), workers
+        self._at_once = workers  # more where a worker trains several runs together, each of which takes longer
         self._waiting: dict[str, int] = {}
         for work in todo:
             self._waiting[work.task] = self._waiting.get(work.task, 0) + 1
@@ -35,6 +36,7 @@ class Tally:
 
     def job_started(self, work: Work) -> None:
         self._started[work.id] = time.monotonic()
+        self._at_once = max(self._at_once, len(self._started))
 
     def job_finished(self, work: Work, record: RunRecord | None = None) -> float:
         """Count a run (or a model, which has no record) and return the seconds it took."""
@@ -52,7 +54,7 @@ class Tally:
     def left(self) -> float | None:
         """Return the estimated seconds left; None before the first run has finished."""
         spent = sum(time.monotonic() - start for start in self._started.values())
-        return time_left(self._waiting, self._seconds, spent, self.workers)
+        return time_left(self._waiting, self._seconds, spent, self._at_once)
 
 
 def clock(seconds: float | None) -> str:
