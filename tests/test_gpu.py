@@ -8,6 +8,7 @@ from balora.adapters import AdapterConfig, attach, reference_of
 from balora.objective import Objective, ObjectiveConfig
 from balora.objective.terms import Terms
 from balora.training.loss import ModelLoss
+from balora.training.shared_base import base_of_run, sharing_base
 from balora.training.telemetry import Telemetry
 
 pytestmark = [
@@ -67,6 +68,23 @@ def test_reference_is_the_base_bit_for_bit_in_bfloat16():
     with reference_of(model):
         assert torch.equal(model(tokens).logits, before)
     assert not torch.equal(model.eval()(tokens).logits, before)
+
+
+def test_arms_together_have_one_base_on_the_device():
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=512, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4
+    )
+    with sharing_base():
+        first = base_of_run(lambda: LlamaForCausalLM(config), is_classifier=False).cuda()
+        before = torch.cuda.memory_allocated()
+        second = base_of_run(lambda: LlamaForCausalLM(config), is_classifier=False).cuda()
+        added = torch.cuda.memory_allocated() - before
+    assert added < 2**16  # buffers
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert one.is_cuda
+        assert one.data_ptr() == other.data_ptr()
 
 
 def test_unrecorded_steps_do_not_wait_for_the_device():

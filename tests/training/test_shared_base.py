@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from torch import nn
+from training_cases import build
 
 from balora.adapters.offset import lora_layers
 from balora.training import probe
@@ -17,7 +18,7 @@ from balora.training.loss import ModelLoss
 from balora.training.record import RunRecord
 from balora.training.reference.reference_cache import ReferenceCache
 from balora.training.run import run
-from balora.training.shared_base import sharing_base
+from balora.training.shared_base import base_of_run, sharing_base
 from balora.training.spec import RunSpec, resolve
 from balora.training.turns import take_turns
 
@@ -93,6 +94,21 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         patch.setattr(ModelLoss, "frozen", counted)
         records = together(specs, folder / "together")
     return Both(alone, records, folder, trainers, len(passes))
+
+
+def test_the_last_rows_are_held_beyond_the_budget() -> None:
+    """The third batch makes the first one's rows go, and only rows that are all known are given."""
+    cache = ReferenceCache(budget=0, examples=100, recent=4)
+    device = torch.device("cpu")
+    rows = {name: [(name + b"0", 1), (name + b"1", 2)] for name in (b"a", b"b", b"c")}
+    for number, keys in enumerate(rows.values()):
+        cache.keep(keys, torch.full((3, 2), float(number)))
+    assert cache.of(rows[b"a"], device) is None
+    assert cache.of([*rows[b"c"], *rows[b"a"]], device) is None
+    found = cache.of([rows[b"c"][1], rows[b"b"][0]], device)
+    assert found is not None
+    assert found.tolist() == [[2.0, 2.0], [2.0, 2.0], [1.0, 1.0]]
+    assert len(cache) == 0
 
 
 def series(folder: Path) -> list[dict[str, float]]:
@@ -197,16 +213,17 @@ def test_the_head_of_a_classifier_is_each_arms_own(head: str, tmp_path: Path, mo
         assert (other.notes, other.metrics) == (one.notes, pytest.approx(one.metrics, rel=1e-5, abs=1e-6))
 
 
-def test_the_last_rows_are_held_beyond_the_budget() -> None:
-    """The third batch makes the first one's rows go, and only rows that are all known are given."""
-    cache = ReferenceCache(budget=0, examples=100, recent=4)
-    device = torch.device("cpu")
-    rows = {name: [(name + b"0", 1), (name + b"1", 2)] for name in (b"a", b"b", b"c")}
-    for number, keys in enumerate(rows.values()):
-        cache.keep(keys, torch.full((3, 2), float(number)))
-    assert cache.of(rows[b"a"], device) is None
-    assert cache.of([*rows[b"c"], *rows[b"a"]], device) is None
-    found = cache.of([rows[b"c"][1], rows[b"b"][0]], device)
-    assert found is not None
-    assert found.tolist() == [[2.0, 2.0], [2.0, 2.0], [1.0, 1.0]]
-    assert len(cache) == 0
+@pytest.mark.parametrize("name", ["tied", "llama", "bert"])
+def test_the_first_arm_that_moves_the_base_moves_it_for_all(name: str) -> None:
+    """Another number format stands for another device, which torch treats alike: no copy stays behind."""
+    with sharing_base():
+        first, second = (base_of_run(lambda: build(name), is_classifier=name == "bert") for _ in range(2))
+        assert first is not second
+        first.to(torch.float64)
+        third = base_of_run(lambda: build(name), is_classifier=name == "bert").to(torch.float64)
+    weights = [dict(model.base_model.named_parameters()) for model in (first, second, third)]
+    assert {one.dtype for one in weights[1].values()} == {torch.float64}
+    for key, one in weights[0].items():
+        assert one.data_ptr() == weights[1][key].data_ptr() == weights[2][key].data_ptr()
+    heads = {model.get_output_embeddings().weight.data_ptr() for model in (first, third)} if name != "bert" else {0}
+    assert len(heads) == 1
