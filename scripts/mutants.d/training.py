@@ -442,6 +442,7 @@ MUTANTS = {
     ],
     ("training/trainer.py", "training/test_shared_base.py"): [
         ("no-cache-no-sharing", "if folder is None and causal and not shares_base():", "if folder is None and causal:"),
+        ("states-fill-the-memory", 'budget=0 if loss.kind == "causal" else BUDGET_MIB * MIB', "budget=BUDGET_MIB * MIB"),
         ("no-rows-are-held", "* arguments.gradient_accumulation_steps if shares_base() else 0", "* 0"),
     ],
     ("training/callback.py", "training/test_shared_base.py"): [

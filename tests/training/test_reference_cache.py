@@ -35,8 +35,10 @@ def test_every_example_once_over_several_epochs(tmp_path, passes):
 
 
 def test_a_causal_reference_is_live_without_a_folder(tmp_path, passes):
-    trainer(adapted("llama"), objective("nlg", consistency=0.5), answers(8), tmp_path, max_steps=5).train()
+    made = trainer(adapted("llama"), objective("nlg", consistency=0.5), answers(8), tmp_path, max_steps=5)
+    made.train()
     assert len(passes) == 5
+    assert made.model_loss.reference_cache is None
 
 
 def test_rows_of_a_stream_are_computed_live(tmp_path, passes):

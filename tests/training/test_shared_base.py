@@ -157,6 +157,12 @@ def test_the_reference_is_computed_once_for_all(both: Both) -> None:
     """Two of the arms compare with it, and no cache on disk is allowed: one pass a step."""
     assert sum(record.spec.objective.needs_reference for record in both.together) == 2
     assert both.passes == STEPS
+    first, second = (
+        made.model_loss.reference_cache for made in both.trainers if made.model_loss.config.needs_reference
+    )
+    assert first is second
+    if both.alone[0].spec.task == "facts":
+        assert len(first) == 0, "hidden states would fill the memory"
 
 
 def test_an_arm_that_fails_fails_alone(both: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
