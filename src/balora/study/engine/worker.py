@@ -10,7 +10,6 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib import import_module
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -35,25 +34,12 @@ FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errn
 
 def train(spec: RunSpec, folder: Path, on_progress: OnProgress) -> RunRecord:
     """Carry out one run for real."""
-    if gc.get_freeze_count() == 0:
-        _import_run()
-    from balora.training.run import run
-
-    return run(spec, folder, on_progress=on_progress, has_siblings=True)
-
-
-def _import_run() -> None:
-    """Import torch and all else that a run needs, a million objects that stay and that no collection need look at.
-
-    Collecting while importing would take a seventh of that time, and the Trainer collects at the end of every run,
-    which would take a tenth of a short one.
-    """
-    gc.disable()
+    gc.disable()  # importing makes a million objects that all stay: collecting would take a seventh of that time
     try:
-        import_module("balora.training.run")
+        from balora.training.run import run  # imports torch: only in the workers
     finally:
         gc.enable()
-    gc.freeze()
+    return run(spec, folder, on_progress=on_progress, has_siblings=True)
 
 
 def serve(connection: Connection, threads: int, log: Path, lock: object, device: str | None) -> None:
