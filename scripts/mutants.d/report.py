@@ -3,6 +3,13 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("report/model_card.py", "report/test_model_card.py"): [
+        ("terms-that-cannot-act", 'term not in (TASK, *record.inactive)', 'term != TASK'),
+        ("path-as-base", "base_model=base if is_hub_name(record.spec.model) else None", "base_model=base"),
+        ("server-for-a-classifier", "    if heads:\n", "    if False:\n"),
+        ("rank-below", "one for one in SERVED_RANKS if one >= rank", "one for one in SERVED_RANKS if one > rank"),
+        ("name-as-it-is", "_page(record, folder, printable(name), licence, is_whole)", "_page(record, folder, name, licence, is_whole)"),
+    ],
     ("report/records/rate_sheets.py", "report/test_rate_sheets.py"): [
         ("equal-own-rates-are-no-answer", "if start in own and base in own:", "if start in own and base in own and own[start] != own[base]:"),
         ("never-corrected", "return one.at_own_rates and not self.secondary", "return False"),

@@ -3,6 +3,18 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("training/hub_upload.py", "training/test_hub_upload.py"): [
+        ("public-by-default", "private=not public", "private=public"),
+        ("everything-goes", "allow_patterns=list(PARTS), ", ""),
+        ("without-a-card", "if not (folder / CARD).is_file():", "if False:"),
+        ("any-name", 'if name.count("/") != 1:', "if False:"),
+    ],
+    ("training/setting_schema.py", "training/test_setting_schema.py"): [
+        ("any-key", 'return {"type": "object", "properties": properties, "additionalProperties": False}', 'return {"type": "object", "properties": properties}'),
+        ("no-dotted-keys", "{**groups, **dict(_dotted(groups))}", "groups"),
+        ("lists-only", '"anyOf": [found, {"type": "string"}]', '"anyOf": [found]'),
+        ("name-of-the-field", "if name in FILLED or name == FIELD:", "if name in FILLED:"),
+    ],
     ("training/memory.py", "training/test_memory.py"): [
         ("gradients-forgotten", "gradients = (1 + ADAM_STATES) * trained", "gradients = ADAM_STATES * trained"),
         ("nothing-is-freed", "self.live -= self._sizes.pop(key)", "self._sizes.pop(key)"),

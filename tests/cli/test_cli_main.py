@@ -4,11 +4,14 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import typer
 
 from balora.cli import main
+from balora.cli.app import app
 from balora.errors import (
     AdapterError,
     BaloraError,
@@ -199,3 +202,22 @@ def test_the_help_of_train_names_every_method(capsys) -> None:
 )
 def test_an_unknown_name_is_reported_with_the_names_that_may_be_meant(name: str, text: str) -> None:
     assert unknown_name("key", name, ["cola", "c.k", "b.k", "a.rank"]) == text
+
+
+SHORT = {"--output": "-o", "--model": "-m", "--task": "-t", "--set": "-s"}
+
+
+def test_an_option_has_the_same_short_form_in_every_verb() -> None:
+    def options(command: Any, name: str) -> Iterator[tuple[str, list[str]]]:
+        for inner in getattr(command, "commands", {}).items():
+            yield from options(inner[1], f"{name} {inner[0]}")
+        yield from ((name, parameter.opts) for parameter in command.params)
+
+    found = list(options(typer.main.get_command(app), "balora"))
+    assert len(found) > 100
+    for verb, opts in found:
+        for long, short in SHORT.items():
+            if long in opts:
+                assert short in opts, f"{verb} {long}"
+            elif short in opts:
+                pytest.fail(f"{verb}: {short} is not {long}")

@@ -30,7 +30,7 @@ def compare(
         typer.Option(help="Score to compare, e.g. acc_norm or exact_match,flexible-extract; repeatable: the first "
                      "that a task has."),
     ] = None,
-    task: Annotated[list[str] | None, typer.Option(help="Task to compare, of several; repeatable.")] = None,
+    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="One task of several; repeatable.")] = None,
     against: Annotated[str | None, typer.Option(help="System to compare with, instead of the first.")] = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare every pair of systems.")] = False,
     margin: Annotated[float, typer.Option(help="Smallest difference that matters, in points of 100.")] = 1.0,
@@ -49,7 +49,7 @@ def compare(
         bool, typer.Option("--other-prompts", help="Accept that systems had different prompts for the same items.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for compare.md, compare.json and the page compare.html.")
+        Path | None, typer.Option("--output", "-o", help="Folder for compare.md, compare.json and compare.html.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:  # fmt: skip

@@ -17,9 +17,12 @@ GIB = 2**30
 
 def doctor(
     model: Annotated[
-        str | None, typer.Option(help="Say what a run on this model takes of the memory: a hub id or folder.")
+        str | None,
+        typer.Option("--model", "-m", help="Say what a run on this model takes of the memory: a hub id or folder."),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="With --model: the run's task, e.g. gsm8k or sst2.")] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", help="With --model: the run's task, e.g. gsm8k or sst2.")
+    ] = None,
     method: Annotated[
         str | None, typer.Option(help="With --model: full, full+reg, lora, pissa, lora+reg or ba-lora (the default).")
     ] = None,
@@ -28,6 +31,7 @@ def doctor(
         list[str] | None,
         typer.Option(
             "--set",
+            "-s",
             metavar="KEY=VALUE",
             help="With --model: one setting, e.g. training.batch_size=8.",
             autocompletion=completion.assignments,

@@ -11,11 +11,16 @@ from balora.cli.switches import UNSAFE_LOCAL_EXECUTION
 
 def evaluate(
     model: Annotated[
-        str, typer.Option(help="Hub id or folder of the model (with --adapter: of its base model), or `testbed`.")
+        str,
+        typer.Option(
+            "--model", "-m", help="Hub id or folder of the model (with --adapter: of its base model), or `testbed`."
+        ),
     ],
     task: Annotated[
         list[str] | None,
         typer.Option(
+            "--task",
+            "-t",
             help="Task to score, e.g. cola, or a task file (.yaml) of your own; repeatable.",
             autocompletion=completion.tasks,
         ),
@@ -29,6 +34,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--set",
+            "-s",
             metavar="KEY=VALUE",
             help="One setting, e.g. data.eval_rows=200; repeatable.",
             autocompletion=completion.assignments,
@@ -36,7 +42,11 @@ def evaluate(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="New file to write the scores to, as JSON; with --harness a new folder, which is required."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="New file to write the scores to, as JSON; with --harness a new folder, which is required.",
+        ),
     ] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Allow Python code that comes with the model.")

@@ -9,7 +9,7 @@ import typer
 
 def export(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The --output folder of `balora train`.")],
-    output: Annotated[Path, typer.Option(help="Folder for the export; new or empty.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the export; new or empty.")],
     merged: Annotated[bool, typer.Option("--merged", help="Write the whole model, adapter merged in.")] = False,
     rank: Annotated[
         int | None, typer.Option(min=1, help="Lower the adapter to this rank, for servers with a limit; says the loss.")
@@ -21,7 +21,9 @@ def export(
     licence: Annotated[
         str | None, typer.Option("--license", help="With --card: licence of the result, e.g. apache-2.0.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Where the base model is now, if it has moved.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Where the base model is now, if it moved.")
+    ] = None,
     trust_remote_code: Annotated[
         bool,
         typer.Option("--trust-remote-code", help="Allow Python code that comes with the base model, with --merged."),

@@ -8,7 +8,9 @@ import typer
 
 def import_(
     plan: Annotated[Path, typer.Argument(metavar="PLAN.md", help="The plan: a Markdown, HTML or JSON file.")],
-    output: Annotated[Path | None, typer.Option(help="The new study file (.yaml). Default: standard output.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The new study file (.yaml). Default: standard output.")
+    ] = None,
     paper: Annotated[str | None, typer.Option(help="Name of the paper, if the file holds several plans.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:

@@ -16,7 +16,9 @@ STUDY = Annotated[
 ]
 MODEL = Annotated[
     str | None,
-    typer.Option(help="Hub id or folder of the pre-trained model. Default: the study's own, or the testbed."),
+    typer.Option(
+        "--model", "-m", help="Hub id or folder of the pre-trained model. Default: the study's own, or the testbed."
+    ),
 ]
 DATA = Annotated[
     str | None,
@@ -39,6 +41,7 @@ SET = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
+        "-s",
         metavar="KEY=VALUE",
         help="A setting for every arm, e.g. training.steps=50; repeatable.",
         autocompletion=completion.assignments,

@@ -108,6 +108,8 @@ def run(
     output: Annotated[
         str,
         typer.Option(
+            "--output",
+            "-o",
             metavar="FOLDER|URL",
             help="Folder for the records and the report, or object storage (s3://bucket/study): new, empty or this "
             "study's.",

@@ -12,11 +12,12 @@ app = typer.Typer(no_args_is_help=True, help="Tasks of your own, each described 
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A task file (.yaml).")],
     model: Annotated[
-        str | None, typer.Option(help="Hub id or folder of the model whose tokens are shown; without it, texts.")
+        str | None,
+        typer.Option("--model", "-m", help="Hub id or folder of the model whose tokens are shown; without it, texts."),
     ] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. data.max_length=128; repeatable."),
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="One setting, e.g. data.max_length=128; repeatable."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:

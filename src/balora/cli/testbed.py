@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, help="A small artificial language with k
 ModelName = Literal["encoder", "decoder"]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="One setting of the testbed, e.g. noise=0.3; repeatable."),
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="One setting of the testbed, e.g. noise=0.3; repeatable."),
 ]
 
 
