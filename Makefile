@@ -30,7 +30,7 @@ $(error make study takes a model together with its data, `make study MODEL=FOLDE
 endif
 endif
 
-.PHONY: help study real-models test test-slow test-lm-eval test-deepspeed test-quantized test-ray bench on-gpu calibration check mutants package constraints browser sandbox
+.PHONY: help study real-models test test-slow test-lm-eval test-deepspeed test-quantized test-ray bench on-gpu calibration check docs mutants package constraints browser sandbox
 .DEFAULT_GOAL := help
 
 help:  ## show this list of commands
@@ -88,6 +88,11 @@ check: $(VENV)/.ready-dev  ## check formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.ready-test  ## build the documentation's site into site/, without a network; a dead link fails
+	$(INSTALL) --no-build-isolation --editable ".[docs]"
+	$(BIN)/python scripts/reference_pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 mutants: $(VENV)/.ready-test  ## break the code on purpose and expect the tests to fail
 	$(BIN)/python scripts/mutants $(ARGS)
