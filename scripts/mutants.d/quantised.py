@@ -3,6 +3,13 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
+    ("adapters/four_bit_codes.py", "quantised/test_quantised_bases.py"): [
+        ("codes-are-rearranged", "setattr(layer, FLAG, False)", "pass"),
+        ("rearranged-are-taken", "if getattr(getattr(layer.weight, \"quant_state\", None), PACKED, False):", "if False:"),
+    ],
+    ("adapters/attachment.py", "quantised/test_quantised_bases.py"): [
+        ("attach-lets-codes-change", "    keep_codes(model)\n", ""),
+    ],
     ("adapters/full_weights.py", "adapters/test_full_weights.py"): [
         ("factors-of-the-codes", "        if weight is not None:\n            return weight\n", ""),
         ("any-weight-is-taken", "if not distance <= FARTHEST:", "if False:"),

@@ -14,6 +14,7 @@ from transformers.pytorch_utils import Conv1D
 from balora.adapters.config import AdapterConfig
 from balora.adapters.factor_cache import FactorCache
 from balora.adapters.factor_progress import OnWeight, with_progress
+from balora.adapters.four_bit_codes import keep_codes
 from balora.adapters.full_weights import FullWeights, full_weights
 from balora.adapters.load_guards import guard_loading
 from balora.adapters.offset import ADAPTER, lora_layers, make_offset, refresh_magnitude
@@ -62,7 +63,8 @@ def attach(
     (:mod:`balora.adapters.factor_cache`) and shared by the ranks named to :func:`balora.adapters.ranks.ranks_up_to`.
 
     Raises:
-        AdapterError: the model already has an adapter, or the configuration does not fit it. The model is unchanged.
+        AdapterError: the model already has an adapter, the configuration does not fit it, or a forward pass has changed
+            its four-bit weights (:mod:`balora.adapters.four_bit_codes`). The model is unchanged.
     """
     if isinstance(model, PeftModel) or any(isinstance(module, BaseTunerLayer) for module in model.modules()):
         raise AdapterError(
@@ -71,6 +73,7 @@ def attach(
         )
     refuse_engine(model)
     refuse_sharded(model.parameters(), "given an adapter", "attach first, and shard or wrap the attached model")
+    keep_codes(model)
     targets = find_targets(model, config)
     lora = _lora_config(model, config, targets)
     with full_weights(model, weights) as full:

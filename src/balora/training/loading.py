@@ -167,6 +167,8 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
+    from balora.adapters.four_bit_codes import keep_codes
+
     config = load_config(spec)
     dtype = getattr(torch, dtype_name(spec))
     options: dict[str, Any] = {
@@ -192,6 +194,7 @@ def load_model(spec: RunSpec, task: Task, tokenizer: Any) -> Any:
             )
     except Exception as error:  # damaged files raise errors of many libraries, without a common base
         raise ModelError(f"model {shown(spec.model)} cannot be loaded: {_one_line(error)}") from None
+    keep_codes(model)
     _check_loaded(spec.model, model, task, loading_info)
     _check_numbers(spec.model, model)
     check_stored_numbers(spec.model, model)
