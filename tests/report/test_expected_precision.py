@@ -82,11 +82,11 @@ def test_other_arms_tasks_models_and_settings_foresee_nothing() -> None:
     other_study = expected(on_testbed("quick", study="pissa-initialization"), report)
     assert other_study["no-regularizers", "nlu_avg"].half_width is not None, "the same arm against the same base"
     assert other_study["plain-lora", "nlu_avg"].past is None
-    other_tasks = expected(on_testbed("standard"), report)
+    other_tasks = expected(on_testbed("glance"), report)
     assert {one.missing for one in other_tasks.values()} == {
         "no past study compares the arms with ba-lora on the same model and tasks"
     }
-    listed = describe_plan(on_testbed("standard"), Costs([]), tuple(other_tasks.values()))
+    listed = describe_plan(on_testbed("glance"), Costs([]), tuple(other_tasks.values()))
     assert "noise    widths of intervals cannot be foreseen: no past study compares the arms with ba-lora" in plan_text(
         listed
     )
