@@ -36,7 +36,7 @@ def is_partitioned(tensor: Tensor) -> bool:
 def whole(tensor: Tensor) -> Tensor:
     """Return all of a tensor, gathered where it is sharded: every process must then call this, in the same order."""
     if is_partitioned(tensor):
-        from deepspeed.runtime.zero import GatheredParameters  # type: ignore[import-not-found, unused-ignore]
+        from deepspeed.runtime.zero import GatheredParameters  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
         with GatheredParameters([tensor]):
             return tensor.detach().clone()

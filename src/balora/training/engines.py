@@ -68,7 +68,7 @@ def ready_for_deepspeed(strategy: Strategy) -> None:
     """
     if uses_deepspeed(strategy) and not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
-        import deepspeed  # type: ignore[import-not-found, unused-ignore]
+        import deepspeed  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
         os.environ.pop("ACCELERATE_USE_CPU", None)
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
