@@ -3,7 +3,7 @@
 # ruff: noqa: E501
 # fmt: off
 MUTANTS = {
-    ("adapters/four_bit_codes.py", "quantised/test_quantised_bases.py"): [
+    ("adapters/four_bit_codes.py", "quantised/test_four_bit_codes.py"): [
         ("codes-are-rearranged", "setattr(layer, FLAG, False)", "pass"),
         ("rearranged-are-taken", "if getattr(getattr(layer.weight, \"quant_state\", None), PACKED, False):", "if False:"),
     ],
