@@ -91,7 +91,6 @@ check: $(VENV)/.ready-dev  ## check formatting, lint and types
 
 docs: $(VENV)/.ready-test  ## build the documentation's site into site/, without a network; a dead link fails
 	$(INSTALL) --no-build-isolation --editable ".[docs]"
-	$(BIN)/python scripts/reference_pages
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 mutants: $(VENV)/.ready-test  ## break the code on purpose and expect the tests to fail

@@ -8,6 +8,8 @@ MUTANTS = {
         ("path-as-base", "base_model=base if is_hub_name(record.spec.model) else None", "base_model=base"),
         ("server-for-a-classifier", "    if heads:\n", "    if False:\n"),
         ("rank-below", "one for one in SERVED_RANKS if one >= rank", "one for one in SERVED_RANKS if one > rank"),
+        ("paths-in-notes", "printable(without_paths(note))", "printable(note)"),
+        ("served-whatever-it-is", 'if config.get("use_dora") or config.get("modules_to_save"):', "if False:"),
         ("name-as-it-is", "_page(record, folder, printable(name), licence, is_whole)", "_page(record, folder, name, licence, is_whole)"),
     ],
     ("report/records/rate_sheets.py", "report/test_rate_sheets.py"): [

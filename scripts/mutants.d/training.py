@@ -5,7 +5,7 @@
 MUTANTS = {
     ("training/hub_upload.py", "training/test_hub_upload.py"): [
         ("public-by-default", "private=not public", "private=public"),
-        ("everything-goes", "allow_patterns=list(PARTS), ", ""),
+        ("everything-goes", "allow_patterns=files, ", ""),
         ("without-a-card", "if not (folder / CARD).is_file():", "if False:"),
         ("any-name", 'if name.count("/") != 1:', "if False:"),
     ],

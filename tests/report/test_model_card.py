@@ -99,6 +99,20 @@ def test_a_folder_on_this_machine_is_no_name_on_the_hub(adapter: Path) -> None:
     assert str(adapter.parent) not in text
 
 
+def test_no_note_names_a_folder_of_this_machine(adapter: Path) -> None:
+    text = card_text(record(notes=["read /home/secret-user/data/x.tsv twice"]), adapter, name="me/tuned")
+    assert "x.tsv twice" in text
+    assert "secret-user" not in text
+
+
+@pytest.mark.parametrize("part", [{"use_dora": True}, {"modules_to_save": ["lm_head"]}])
+def test_what_servers_refuse_is_said(adapter: Path, part: dict[str, Any]) -> None:
+    (adapter / "adapter_config.json").write_text(json.dumps({"r": 8, **part}))
+    text = card_text(record(), adapter, name="me/tuned")
+    assert "vLLM refuses" in text
+    assert "vllm serve" not in text
+
+
 @pytest.mark.parametrize("name", ["a: b", "x\n---\nlicense: mit", "| a | b |", "\x1b[31mred"])
 def test_no_name_breaks_the_metadata_or_the_page(adapter: Path, name: str) -> None:
     text = card_text(record(notes=[name]), adapter, name=name)

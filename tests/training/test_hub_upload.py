@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub.constants
+import numpy as np
 import pytest
 from pytest_httpserver import HTTPServer
+from safetensors.numpy import save_file
 from werkzeug import Request, Response
 
 from balora.cli.main import main
@@ -23,8 +25,9 @@ def export(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "README.md").write_text(CARD)
     (folder / "adapter_config.json").write_text("{}")
-    (folder / "adapter_model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
-    (folder / "notes.secret").write_text("not for others")
+    save_file({"a.lora_A.weight": np.ones((1, 2), np.float32)}, folder / "adapter_model.safetensors")
+    for name in ("notes.secret", "credentials.json", "diary.txt"):
+        (folder / name).write_text("not for others")
     return folder
 
 

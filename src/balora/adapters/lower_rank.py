@@ -52,7 +52,8 @@ def lower_rank(source: Path, target: Path, rank: int) -> Reduction:
         raise AdapterError(f"--rank: {strange[0]} is no part of a linear layer, and only these can get a lower rank")
     before = max((len(tensors[layer + A]) for layer in layers), default=0)
     if not 0 < rank < before:
-        raise AdapterError(f"--rank {rank}: the adapter has rank {before}: give a number from 1 to {before - 1}")
+        choice = f"give a number from 1 to {before - 1}" if before > 1 else "there is no lower one: leave --rank out"
+        raise AdapterError(f"--rank {rank}: the adapter has rank {before}: {choice}")
     written, lost, whole = dict(tensors), {}, {}
     for layer in layers:
         down, up = tensors[layer + A], tensors[layer + B]

@@ -1,17 +1,18 @@
 """Write a model card (README.md) for an exported run, from its record alone; torch-free."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from balora.adapters.model_names import is_hub_name, shared_name
 from balora.errors import printable
+from balora.report.records.shareable import without_paths
 from balora.tasks.catalogue import Task
-from balora.training.record import RunRecord, TaskScore, correct_rows
+from balora.training.hub_upload import CARD
+from balora.training.record import RunRecord, correct_rows
+from balora.training.saved_files import ADAPTER_CONFIG, read_adapter_config
 from balora.training.spec import TESTBED
 
-CARD, ADAPTER_CONFIG = "README.md", "adapter_config.json"
 TASK = "task"
 """The term that is the task's own loss."""
 PIPELINES = {"nlu": "text-classification", "nlg": "text-generation"}
@@ -70,15 +71,8 @@ def _metadata(record: RunRecord, name: str, licence: str | None, is_whole: bool)
     return str(data.to_yaml())
 
 
-def _scores(record: RunRecord) -> Iterator[tuple[Task, TaskScore]]:
-    for name in record.spec.scored:
-        one = record.of_task(name)
-        yield (
-            record.spec.find(name),
-            TaskScore(
-                score=one.score, metrics=one.metrics, rows=one.rows, correct=one.correct, behaviour=one.behaviour
-            ),
-        )
+def _scores(record: RunRecord) -> Iterator[tuple[Task, RunRecord]]:
+    yield from ((record.spec.find(name), record.of_task(name)) for name in record.spec.scored)
 
 
 def _page(record: RunRecord, folder: Path, name: str, licence: str | None, is_whole: bool) -> Iterator[str]:
@@ -102,7 +96,7 @@ def _page(record: RunRecord, folder: Path, name: str, licence: str | None, is_wh
     yield "## Limits\n"
     yield "- Nothing else was measured than what stands above: no other task, language or harm."
     yield "- It can repeat what is wrong or unfair in its base and in the rows it learnt."
-    yield from (f"- {printable(note)}." for note in record.notes)
+    yield from (f"- {printable(without_paths(note))}." for note in record.notes)
     yield f"- {_licence_words(record, licence)}\n"
     yield "## How to load it\n"
     yield from _loading(record, folder, name, is_whole)
@@ -147,14 +141,14 @@ def _score_rows(record: RunRecord) -> Iterator[tuple[str, ...]]:
     for task, found in _scores(record):
         rows = "" if found.rows is None else f"{found.rows:,}"
         if found.score is not None:
-            yield task.name, "score, of 100", f"{found.score:.2f}", _interval(record, task.name), rows
+            yield task.name, "score, of 100", f"{found.score:.2f}", _interval(found), rows
         for metric, value in found.metrics.items():
             yield task.name, metric, f"{value:.4f}", "", rows
 
 
-def _interval(record: RunRecord, name: str) -> str:
+def _interval(record: RunRecord) -> str:
     """Return Wilson's interval of a score that is the share of right rows, in points; else nothing."""
-    right = correct_rows(record.of_task(name))
+    right = correct_rows(record)
     if right is None or not len(right):
         return ""
     from scipy.stats import binomtest
@@ -184,7 +178,11 @@ def _loading(record: RunRecord, folder: Path, name: str, is_whole: bool) -> Iter
     if heads:
         yield "Servers of language models do not load it: it has a classification head.\n"
         return
-    rank = int(json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))["r"])
+    config = read_adapter_config(folder)
+    if config.get("use_dora") or config.get("modules_to_save"):
+        yield "vLLM refuses DoRA and modules that were trained in full: export the model with --merged to serve it.\n"
+        return
+    rank = int(config["r"])
     flag = next((one for one in SERVED_RANKS if one >= rank), None)
     if flag is None:
         yield f"vLLM serves ranks up to {SERVED_RANKS[-1]}, and this adapter has {rank}: merge it, or lower its rank.\n"

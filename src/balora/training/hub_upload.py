@@ -5,10 +5,11 @@ from pathlib import Path
 
 from balora.errors import ConfigError, InputError, OutputError, printable, shown
 from balora.regular_files import SETTINGS_BYTES, read_regular_text
+from balora.training.saved_files import ADAPTER_CONFIG, adapter_files, trained_files
 
 CARD = "README.md"
-PARTS = ("README.md", "*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
-"""What an export consists of; nothing else is uploaded."""
+BESIDE = ("README.md", "quantization.json")
+"""What an export may hold beside the adapter or the model; nothing else is uploaded."""
 HUB = "https://huggingface.co"
 
 
@@ -31,14 +32,14 @@ def upload(folder: Path, name: str, *, public: bool = False, message: str) -> st
         raise ConfigError(f"{shown(name)} is no name of a repository: {printable(str(error))}") from None
     if name.count("/") != 1:
         raise ConfigError(f"{shown(name)} is no name of a repository: give OWNER/NAME")
-    _check(folder)
+    files = _files(folder)
     if HF_HUB_OFFLINE:
         raise ConfigError("HF_HUB_OFFLINE is set, so nothing can be uploaded: unset it")
     endpoint = os.environ.get("HF_ENDPOINT", HUB)
     api = HfApi(endpoint=endpoint)
     try:
         api.create_repo(name, private=not public, exist_ok=True)
-        api.upload_folder(repo_id=name, folder_path=folder, allow_patterns=list(PARTS), commit_message=message)
+        api.upload_folder(repo_id=name, folder_path=folder, allow_patterns=files, commit_message=message)
     except LocalTokenNotFoundError:
         raise ConfigError("the Hub wants a token: run `hf auth login`, or set HF_TOKEN") from None
     except (HfHubHTTPError, OSError, ValueError) as error:
@@ -47,8 +48,8 @@ def upload(folder: Path, name: str, *, public: bool = False, message: str) -> st
     return f"{endpoint}/{name}"
 
 
-def _check(folder: Path) -> None:
-    """Raise unless ``folder`` holds weights and a card with metadata that can be read."""
+def _files(folder: Path) -> list[str]:
+    """Return the names of the files of an export; raise unless it is whole and has a card that can be read."""
     from huggingface_hub import ModelCard
 
     if not any(folder.glob("*.safetensors")):
@@ -62,3 +63,5 @@ def _check(folder: Path) -> None:
         raise InputError(
             f"{folder / CARD}: its metadata cannot be read ({printable(reason)}): export it anew"
         ) from None
+    of_model = adapter_files(folder) if (folder / ADAPTER_CONFIG).exists() else trained_files(folder)
+    return [path.relative_to(folder).as_posix() for path in of_model] + list(BESIDE)
